@@ -1,0 +1,3 @@
+//! The lb binary: arguments, wiring, exit codes.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Load-balancing schedulers: no sockets, no clock

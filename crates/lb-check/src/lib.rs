@@ -1,0 +1,1 @@
+//! Health checks as sans-I/O machines

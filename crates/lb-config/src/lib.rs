@@ -1,0 +1,1 @@
+//! haproxy.cfg to a resolved configuration, with all errors at once

@@ -1,0 +1,1 @@
+//! The proxy: sessions, streams, pump, queues, pools, health, logs

@@ -1,0 +1,1 @@
+//! Samples, log-format: compiled once, evaluated against a context

@@ -1,0 +1,1 @@
+//! Safe wrappers over libc, and nothing else

@@ -1,0 +1,1 @@
+//! Test support: scripted clients and origins, peers, namespaces
