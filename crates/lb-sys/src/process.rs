@@ -1,0 +1,82 @@
+//! What belongs to the process: limits, affinity, inherited descriptors.
+
+use crate::once;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// Soft and hard limit of open file descriptors (`RLIMIT_NOFILE`).
+///
+/// # Errors
+/// Those of `getrlimit(2)`.
+pub fn fd_limit() -> io::Result<(u64, u64)> {
+    let mut l = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `l` is a valid rlimit to write to.
+    once(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut l) })?;
+    Ok((l.rlim_cur, l.rlim_max))
+}
+
+/// Sets the limits of open file descriptors.
+///
+/// # Errors
+/// `EPERM` above the hard limit without privilege.
+pub fn set_fd_limit(soft: u64, hard: u64) -> io::Result<()> {
+    let l = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: `l` is a valid rlimit to read from.
+    once(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &l) }).map(drop)
+}
+
+/// Cores that this process may run on.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Takes over descriptor `fd`, which the process inherited (`bind fd@3`): a duplicate, close-on-exec, so that the number given
+/// by the parent stays open and nothing is closed twice.
+///
+/// # Errors
+/// `EBADF` when no such descriptor is open.
+pub fn inherited(fd: i32) -> io::Result<OwnedFd> {
+    // SAFETY: F_DUPFD_CLOEXEC touches no memory; a bad number is an error.
+    let new = once(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })?;
+    // SAFETY: fcntl succeeded, so `new` is open and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(new) })
+}
+
+/// Makes a descriptor non-blocking.
+///
+/// # Errors
+/// Those of `fcntl(2)`.
+pub fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
+    // SAFETY: flags by value only.
+    let flags = once(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    // SAFETY: as above.
+    once(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) }).map(drop)
+}
+
+/// The host's name, as `gethostname(2)` gives it.
+pub fn host_name() -> String {
+    let mut buf = [0u8; 256];
+    // SAFETY: pointer and length are those of `buf`; the last byte stays NUL.
+    let rc = unsafe { libc::gethostname(buf.as_mut_ptr().cast(), buf.len() - 1) };
+    let end = buf.iter().position(|b| *b == 0).unwrap_or(0);
+    if rc == 0 { String::from_utf8_lossy(&buf[..end]).into_owned() } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_descriptors() {
+        let (soft, hard) = fd_limit().unwrap();
+        assert!(soft > 0 && soft <= hard);
+        set_fd_limit(soft, hard).unwrap();
+        assert!(cores() >= 1);
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let copy = inherited(file.as_raw_fd()).unwrap();
+        assert_ne!(copy.as_raw_fd(), file.as_raw_fd());
+        set_nonblocking(&copy).unwrap();
+        assert_eq!(inherited(1_000_000).unwrap_err().raw_os_error(), Some(libc::EBADF));
+        assert!(!host_name().is_empty());
+    }
+}

@@ -1,0 +1,102 @@
+//! Signals as a descriptor: no handler runs, nothing is interrupted.
+
+use crate::{once, retry};
+use std::io;
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// A signal number.
+pub type Signal = libc::c_int;
+
+pub use libc::{SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+
+/// A `signalfd(2)`. The signals are blocked in the thread that made it and in the threads that it starts afterwards.
+#[derive(Debug)]
+pub struct SignalFd(OwnedFd);
+
+fn set_of(signals: &[Signal]) -> libc::sigset_t {
+    // SAFETY: sigset_t is plain integers; sigemptyset initialises it, sigaddset ignores bad numbers with an error.
+    unsafe {
+        let mut set: libc::sigset_t = mem::zeroed();
+        libc::sigemptyset(&mut set);
+        for s in signals {
+            libc::sigaddset(&mut set, *s);
+        }
+        set
+    }
+}
+
+impl SignalFd {
+    /// Blocks `signals` and opens a descriptor that turns readable when one arrives. To be called before any thread is started.
+    ///
+    /// # Errors
+    /// `EMFILE`, `EINVAL`.
+    pub fn new(signals: &[Signal]) -> io::Result<SignalFd> {
+        let set = set_of(signals);
+        // SAFETY: `set` lives over both calls; the old mask is not asked for.
+        let fd = unsafe {
+            let rc = libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+            if rc != 0 {
+                return Err(io::Error::from_raw_os_error(rc));
+            }
+            OwnedFd::from_raw_fd(once(libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK))?)
+        };
+        Ok(SignalFd(fd))
+    }
+
+    /// The next signal that is waiting, if there is one.
+    ///
+    /// # Errors
+    /// Those of `read(2)` but `EAGAIN`.
+    pub fn take(&self) -> io::Result<Option<Signal>> {
+        // SAFETY: signalfd_siginfo is plain integers; the kernel writes at most its size.
+        let mut info: libc::signalfd_siginfo = unsafe { mem::zeroed() };
+        let len = mem::size_of_val(&info);
+        // SAFETY: as above; the pointer is valid for `len` bytes.
+        match retry(|| unsafe { libc::read(self.0.as_raw_fd(), (&raw mut info).cast(), len) }) {
+            Ok(_) => Ok(Some(info.ssi_signo as Signal)),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl AsFd for SignalFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Ignores a signal for the whole process.
+pub fn ignore(signal: Signal) {
+    // SAFETY: SIG_IGN installs no handler of ours.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+/// Sends `signal` to this process.
+///
+/// # Errors
+/// `EINVAL` for a bad number.
+pub fn raise(signal: Signal) -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    once(unsafe { libc::kill(libc::getpid(), signal) }).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_arrives_at_its_descriptor() {
+        // In a thread of its own: the mask is a thread's. SIGTTOU's default is to stop the process, so a leak would show.
+        std::thread::spawn(|| {
+            let fd = SignalFd::new(&[libc::SIGURG]).unwrap();
+            assert_eq!(fd.take().unwrap(), None);
+            // SAFETY: a signal to the calling thread, which blocks it.
+            unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGURG) };
+            assert_eq!(fd.take().unwrap(), Some(libc::SIGURG));
+        })
+        .join()
+        .unwrap();
+    }
+}

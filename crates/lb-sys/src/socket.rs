@@ -1,0 +1,379 @@
+//! Sockets: creation, options, and the calls that move bytes. All sockets are non-blocking and close-on-exec.
+
+use crate::addr::{Addr, RawAddr, family};
+use crate::{once, retry};
+use std::io::{self, IoSlice};
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+/// Stream or datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// `SOCK_STREAM`
+    Stream,
+    /// `SOCK_DGRAM`
+    Datagram,
+}
+
+/// A new socket of the address's family.
+///
+/// # Errors
+/// `EMFILE`, `ENFILE`, `EAFNOSUPPORT`.
+pub fn open(addr: &Addr, kind: Kind) -> io::Result<OwnedFd> {
+    let ty = match kind {
+        Kind::Stream => libc::SOCK_STREAM,
+        Kind::Datagram => libc::SOCK_DGRAM,
+    };
+    // SAFETY: no memory is involved; on success the descriptor is new and ours.
+    unsafe {
+        let fd = once(libc::socket(family(addr), ty | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// Binds to a local address.
+///
+/// # Errors
+/// `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`.
+pub fn bind(fd: BorrowedFd<'_>, addr: &Addr) -> io::Result<()> {
+    let raw = RawAddr::new(addr)?;
+    // SAFETY: pointer and length describe `raw`, which lives over the call.
+    once(unsafe { libc::bind(fd.as_raw_fd(), raw.as_ptr(), raw.len) }).map(drop)
+}
+
+/// Starts listening with a queue of `backlog` (the kernel caps it at `net.core.somaxconn`).
+///
+/// # Errors
+/// `EADDRINUSE`.
+pub fn listen(fd: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
+    let backlog = libc::c_int::try_from(backlog).unwrap_or(libc::c_int::MAX);
+    // SAFETY: no memory is involved.
+    once(unsafe { libc::listen(fd.as_raw_fd(), backlog) }).map(drop)
+}
+
+/// Accepts one connection.
+///
+/// # Errors
+/// `EAGAIN` when none waits, `ECONNABORTED` when the peer has left again, `EMFILE`/`ENFILE`/`ENOBUFS`/`ENOMEM` when there is no room.
+pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Addr)> {
+    let mut raw = RawAddr::empty();
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: the storage is valid for writes of the length that `raw.len` says.
+    let fd = retry(|| unsafe { libc::accept4(fd.as_raw_fd(), raw.as_mut_ptr(), &mut raw.len, flags) as libc::ssize_t })?;
+    // SAFETY: accept4 succeeded: the descriptor is new and ours.
+    Ok((unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) }, raw.get()))
+}
+
+/// Starts a connection. `Ok(true)`: established at once (UNIX); `Ok(false)`: under way, writable when decided.
+///
+/// # Errors
+/// `ECONNREFUSED`, `ENETUNREACH`, `EADDRNOTAVAIL` (no local port left), `EAGAIN` (UNIX: the peer's queue is full), …
+pub fn connect(fd: BorrowedFd<'_>, addr: &Addr) -> io::Result<bool> {
+    let raw = RawAddr::new(addr)?;
+    // SAFETY: pointer and length describe `raw`, which lives over the call.
+    match once(unsafe { libc::connect(fd.as_raw_fd(), raw.as_ptr(), raw.len) }) {
+        Ok(_) => Ok(true),
+        Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Reads. `Ok(0)` with a non-empty buffer: the peer has closed its side.
+///
+/// # Errors
+/// `EAGAIN` when nothing waits; `ECONNRESET`, `ETIMEDOUT`, …
+#[inline]
+pub fn recv(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: pointer and length are those of `buf`.
+    retry(|| unsafe { libc::recv(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), 0) })
+}
+
+/// Reads without taking.
+///
+/// # Errors
+/// As [`recv`].
+pub fn peek(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: pointer and length are those of `buf`.
+    retry(|| unsafe { libc::recv(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), libc::MSG_PEEK) })
+}
+
+/// Writes, never raising `SIGPIPE`. `more`: further bytes follow at once (`MSG_MORE`).
+///
+/// # Errors
+/// `EAGAIN` when the socket is full (or still connecting); `EPIPE`, `ECONNRESET`, …
+#[inline]
+pub fn send(fd: BorrowedFd<'_>, buf: &[u8], more: bool) -> io::Result<usize> {
+    let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
+    // SAFETY: pointer and length are those of `buf`.
+    retry(|| unsafe { libc::send(fd.as_raw_fd(), buf.as_ptr().cast(), buf.len(), flags) })
+}
+
+/// Writes several pieces with one call. As [`send`].
+///
+/// # Errors
+/// As [`send`].
+pub fn send_vectored(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+    let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
+    // SAFETY: msghdr is plain data; all zero means no name, no control data.
+    let mut msg: libc::msghdr = unsafe { mem::zeroed() };
+    // IoSlice is ABI-compatible with iovec (std's documentation); sendmsg only reads through it.
+    msg.msg_iov = bufs.as_ptr() as *mut libc::iovec;
+    msg.msg_iovlen = bufs.len().min(libc::UIO_MAXIOV as usize) as _;
+    // SAFETY: `msg` and the slices that it points to live over the call.
+    retry(|| unsafe { libc::sendmsg(fd.as_raw_fd(), &msg, flags) })
+}
+
+/// Sends one datagram to `addr`.
+///
+/// # Errors
+/// `EAGAIN`, `ECONNREFUSED`, `ENOENT`, `EMSGSIZE`, …
+pub fn send_to(fd: BorrowedFd<'_>, buf: &[u8], addr: &Addr) -> io::Result<usize> {
+    let raw = RawAddr::new(addr)?;
+    // SAFETY: pointers and lengths are those of `buf` and `raw`.
+    retry(|| unsafe { libc::sendto(fd.as_raw_fd(), buf.as_ptr().cast(), buf.len(), libc::MSG_NOSIGNAL, raw.as_ptr(), raw.len) })
+}
+
+/// Receives one datagram.
+///
+/// # Errors
+/// `EAGAIN`, …
+pub fn recv_from(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<(usize, Addr)> {
+    let mut raw = RawAddr::empty();
+    // SAFETY: pointer and length are those of `buf`; the address storage is valid for `raw.len` bytes.
+    let n = retry(|| unsafe {
+        libc::recvfrom(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), 0, raw.as_mut_ptr(), &mut raw.len)
+    })?;
+    Ok((n, raw.get()))
+}
+
+/// Closes the sending side (`SHUT_WR`).
+///
+/// # Errors
+/// `ENOTCONN`.
+pub fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    once(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) }).map(drop)
+}
+
+/// The local address.
+///
+/// # Errors
+/// Those of `getsockname(2)`.
+pub fn local_addr(fd: BorrowedFd<'_>) -> io::Result<Addr> {
+    let mut raw = RawAddr::empty();
+    // SAFETY: the storage is valid for `raw.len` bytes.
+    once(unsafe { libc::getsockname(fd.as_raw_fd(), raw.as_mut_ptr(), &mut raw.len) })?;
+    Ok(raw.get())
+}
+
+/// The peer's address.
+///
+/// # Errors
+/// `ENOTCONN`.
+pub fn peer_addr(fd: BorrowedFd<'_>) -> io::Result<Addr> {
+    let mut raw = RawAddr::empty();
+    // SAFETY: the storage is valid for `raw.len` bytes.
+    once(unsafe { libc::getpeername(fd.as_raw_fd(), raw.as_mut_ptr(), &mut raw.len) })?;
+    Ok(raw.get())
+}
+
+/// The error that waits on the socket (`SO_ERROR`), which this takes: how a connect ended.
+///
+/// # Errors
+/// Those of `getsockopt(2)`.
+pub fn take_error(fd: BorrowedFd<'_>) -> io::Result<Option<io::Error>> {
+    let code = get_int(fd, libc::SOL_SOCKET, libc::SO_ERROR)?;
+    Ok((code != 0).then(|| io::Error::from_raw_os_error(code)))
+}
+
+/// Bytes that wait to be read (`FIONREAD`).
+///
+/// # Errors
+/// Those of `ioctl(2)`.
+pub fn readable_bytes(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut n: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int.
+    once(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &mut n) })?;
+    Ok(usize::try_from(n).unwrap_or(0))
+}
+
+fn set<T>(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {
+    let len = mem::size_of::<T>() as libc::socklen_t;
+    // SAFETY: pointer and length are those of `value`, a plain structure of integers.
+    once(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const *value).cast(), len) }).map(drop)
+}
+
+fn set_int(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: u32) -> io::Result<()> {
+    set(fd, level, name, &libc::c_int::try_from(value).unwrap_or(libc::c_int::MAX))
+}
+
+fn get_int(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut len = mem::size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the option writes one int, and `len` says so.
+    once(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, (&raw mut value).cast(), &mut len) })?;
+    Ok(value)
+}
+
+/// A socket option with its value; [`apply`] sets it. Names are those of socket(7), tcp(7), ipv6(7).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SockOpt {
+    /// `SO_REUSEADDR`
+    ReuseAddr(bool),
+    /// `SO_REUSEPORT`
+    ReusePort(bool),
+    /// `IPV6_V6ONLY`
+    V6Only(bool),
+    /// `TCP_NODELAY`
+    NoDelay(bool),
+    /// `TCP_QUICKACK`
+    QuickAck(bool),
+    /// `SO_OOBINLINE`
+    OobInline(bool),
+    /// `SO_KEEPALIVE`
+    KeepAlive(bool),
+    /// `TCP_KEEPCNT`: probes
+    KeepCnt(u32),
+    /// `TCP_KEEPIDLE`: rounded down to seconds
+    KeepIdle(Duration),
+    /// `TCP_KEEPINTVL`: rounded down to seconds
+    KeepIntvl(Duration),
+    /// `SO_LINGER` on, zero seconds: closing resets the connection
+    LingerReset,
+    /// `SO_RCVBUF` in bytes (the kernel doubles it)
+    RecvBuf(u32),
+    /// `SO_SNDBUF` in bytes (the kernel doubles it)
+    SendBuf(u32),
+    /// `TCP_DEFER_ACCEPT` in seconds
+    DeferAccept(u32),
+    /// `TCP_MAXSEG` in bytes
+    MaxSeg(u32),
+    /// `TCP_USER_TIMEOUT`
+    UserTimeout(Duration),
+    /// `TCP_FASTOPEN`: queue length of a listener
+    FastOpen(u32),
+    /// `SO_BINDTODEVICE`
+    Device(String),
+    /// `IP_TRANSPARENT` and `IPV6_TRANSPARENT`
+    Transparent,
+    /// `IP_BIND_ADDRESS_NO_PORT`: the port is chosen at connect time
+    BindNoPort,
+}
+
+/// Sets an option.
+///
+/// # Errors
+/// Those of `setsockopt(2)`.
+pub fn apply(fd: BorrowedFd<'_>, option: &SockOpt) -> io::Result<()> {
+    use libc::{IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET};
+    let secs = |d: &Duration| u32::try_from(d.as_secs()).unwrap_or(u32::MAX).max(1);
+    match option {
+        SockOpt::ReuseAddr(on) => set_int(fd, SOL_SOCKET, libc::SO_REUSEADDR, u32::from(*on)),
+        SockOpt::ReusePort(on) => set_int(fd, SOL_SOCKET, libc::SO_REUSEPORT, u32::from(*on)),
+        SockOpt::V6Only(on) => set_int(fd, IPPROTO_IPV6, libc::IPV6_V6ONLY, u32::from(*on)),
+        SockOpt::NoDelay(on) => set_int(fd, IPPROTO_TCP, libc::TCP_NODELAY, u32::from(*on)),
+        SockOpt::QuickAck(on) => set_int(fd, IPPROTO_TCP, libc::TCP_QUICKACK, u32::from(*on)),
+        SockOpt::OobInline(on) => set_int(fd, SOL_SOCKET, libc::SO_OOBINLINE, u32::from(*on)),
+        SockOpt::KeepAlive(on) => set_int(fd, SOL_SOCKET, libc::SO_KEEPALIVE, u32::from(*on)),
+        SockOpt::KeepCnt(n) => set_int(fd, IPPROTO_TCP, libc::TCP_KEEPCNT, *n),
+        SockOpt::KeepIdle(d) => set_int(fd, IPPROTO_TCP, libc::TCP_KEEPIDLE, secs(d)),
+        SockOpt::KeepIntvl(d) => set_int(fd, IPPROTO_TCP, libc::TCP_KEEPINTVL, secs(d)),
+        SockOpt::LingerReset => set(fd, SOL_SOCKET, libc::SO_LINGER, &libc::linger { l_onoff: 1, l_linger: 0 }),
+        SockOpt::RecvBuf(n) => set_int(fd, SOL_SOCKET, libc::SO_RCVBUF, *n),
+        SockOpt::SendBuf(n) => set_int(fd, SOL_SOCKET, libc::SO_SNDBUF, *n),
+        SockOpt::DeferAccept(n) => set_int(fd, IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, *n),
+        SockOpt::MaxSeg(n) => set_int(fd, IPPROTO_TCP, libc::TCP_MAXSEG, *n),
+        SockOpt::UserTimeout(d) => {
+            set_int(fd, IPPROTO_TCP, libc::TCP_USER_TIMEOUT, u32::try_from(d.as_millis()).unwrap_or(u32::MAX))
+        }
+        SockOpt::FastOpen(n) => set_int(fd, IPPROTO_TCP, libc::TCP_FASTOPEN, *n),
+        SockOpt::Device(name) => {
+            // SAFETY: pointer and length are those of `name`.
+            once(unsafe {
+                libc::setsockopt(fd.as_raw_fd(), SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_ptr().cast(), name.len() as libc::socklen_t)
+            })
+            .map(drop)
+        }
+        SockOpt::Transparent => set_int(fd, IPPROTO_IP, libc::IP_TRANSPARENT, 1)
+            .or_else(|_| set_int(fd, IPPROTO_IPV6, libc::IPV6_TRANSPARENT, 1)),
+        SockOpt::BindNoPort => set_int(fd, IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    fn wait(mut f: impl FnMut() -> bool) {
+        for _ in 0..100_000 {
+            if f() {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        panic!("condition never held");
+    }
+
+    #[test]
+    fn a_connection_over_loopback() {
+        let any = Addr::Ip("127.0.0.1:0".parse().unwrap());
+        let l = open(&any, Kind::Stream).unwrap();
+        for o in [SockOpt::ReuseAddr(true), SockOpt::ReusePort(true), SockOpt::NoDelay(true), SockOpt::KeepAlive(true)] {
+            apply(l.as_fd(), &o).unwrap();
+        }
+        bind(l.as_fd(), &any).unwrap();
+        listen(l.as_fd(), 10).unwrap();
+        assert_eq!(accept(l.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let addr = local_addr(l.as_fd()).unwrap();
+        let c = open(&addr, Kind::Stream).unwrap();
+        connect(c.as_fd(), &addr).unwrap();
+        let mut accepted = None;
+        wait(|| {
+            accepted = accept(l.as_fd()).ok();
+            accepted.is_some()
+        });
+        let (s, peer) = accepted.unwrap();
+        assert_eq!(peer, local_addr(c.as_fd()).unwrap());
+        assert_eq!(peer_addr(s.as_fd()).unwrap(), peer);
+        // Inherited from the listener: one system call less for each connection.
+        assert_eq!(get_int(s.as_fd(), libc::IPPROTO_TCP, libc::TCP_NODELAY).unwrap(), 1);
+        assert!(take_error(c.as_fd()).unwrap().is_none());
+        assert_eq!(send_vectored(c.as_fd(), &[IoSlice::new(b"ab"), IoSlice::new(b"cd")], false).unwrap(), 4);
+        let mut buf = [0; 8];
+        wait(|| peek(s.as_fd(), &mut buf).is_ok());
+        assert_eq!(readable_bytes(s.as_fd()).unwrap(), 4);
+        assert_eq!(recv(s.as_fd(), &mut buf).unwrap(), 4);
+        assert_eq!(&buf[..4], b"abcd");
+        shutdown_write(c.as_fd()).unwrap();
+        wait(|| matches!(recv(s.as_fd(), &mut buf), Ok(0)));
+        apply(s.as_fd(), &SockOpt::LingerReset).unwrap();
+        drop(s);
+        wait(|| send(c.as_fd(), b"x", false).is_err());
+    }
+
+    #[test]
+    fn a_refused_connection_says_so() {
+        let any = Addr::Ip("127.0.0.1:0".parse().unwrap());
+        let l = open(&any, Kind::Stream).unwrap();
+        bind(l.as_fd(), &any).unwrap();
+        let c = open(&any, Kind::Stream).unwrap();
+        let mut refused = connect(c.as_fd(), &local_addr(l.as_fd()).unwrap()).err();
+        wait(|| {
+            refused = refused.take().or_else(|| take_error(c.as_fd()).unwrap());
+            refused.is_some()
+        });
+        assert_eq!(refused.unwrap().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn datagrams() {
+        let any = Addr::Ip("127.0.0.1:0".parse().unwrap());
+        let (a, b) = (open(&any, Kind::Datagram).unwrap(), open(&any, Kind::Datagram).unwrap());
+        bind(a.as_fd(), &any).unwrap();
+        assert_eq!(send_to(b.as_fd(), b"hi", &local_addr(a.as_fd()).unwrap()).unwrap(), 2);
+        let mut buf = [0; 8];
+        wait(|| matches!(recv_from(a.as_fd(), &mut buf), Ok((2, _))));
+    }
+}
