@@ -1,0 +1,211 @@
+//! Where log lines go and in which shape. Source: manual 3.1 and 4.2 `log`, 8.1, 8.2.
+
+use super::{Span, UnixAddress};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+
+/// One `log` line: a destination and what may go there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogTarget {
+    /// Destination.
+    pub address: LogAddress,
+    /// Shape of the header before the message.
+    pub format: LogTransportFormat,
+    /// Syslog facility.
+    pub facility: Facility,
+    /// Lines that are less important than this are not sent.
+    pub level: Level,
+    /// Lines that are more important than this are sent as this (`minlevel`).
+    pub min_level: Level,
+    /// Longest line in bytes, header included and without a final LF; 80 to 65535.
+    pub max_len: usize,
+    /// Send only some lines of each round (`sample`).
+    pub sample: Option<LogSample>,
+    /// Where the line stands.
+    pub span: Span,
+}
+
+impl LogTarget {
+    /// Longest line where `len` is not given (manual: 1024).
+    pub const DEFAULT_MAX_LEN: usize = 1024;
+
+    /// A target with the defaults of a `log <address> <facility>` line.
+    pub fn new(address: LogAddress, facility: Facility) -> Self {
+        Self {
+            address,
+            format: LogTransportFormat::Rfc3164,
+            facility,
+            level: Level::Debug,
+            min_level: Level::Emerg,
+            max_len: Self::DEFAULT_MAX_LEN,
+            sample: None,
+            span: Span::default(),
+        }
+    }
+}
+
+/// Destination of log lines.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LogAddress {
+    /// A datagram to a syslog server (port 514 where none was given).
+    Udp(SocketAddr),
+    /// A datagram to a UNIX socket, such as `/dev/log`.
+    Unix(UnixAddress),
+    /// Standard output, one line each.
+    Stdout,
+    /// Standard error, one line each.
+    Stderr,
+    /// An inherited file descriptor, one line each.
+    Fd(i32),
+}
+
+/// Header of a line (`format`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LogTransportFormat {
+    /// As RFC 3164 without the host name.
+    Local,
+    /// RFC 3164 (the default).
+    Rfc3164,
+    /// RFC 5424.
+    Rfc5424,
+    /// `<N>` and the message.
+    Priority,
+    /// `<N>`, tag, pid and the message.
+    Short,
+    /// Date, tag, pid and the message.
+    Timed,
+    /// Date in ISO form and the message.
+    Iso,
+    /// The message alone.
+    Raw,
+}
+
+/// Syslog severity, most important first. Source: manual 8.1, RFC 5424 §6.2.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Level {
+    /// 0
+    Emerg = 0,
+    /// 1
+    Alert = 1,
+    /// 2
+    Crit = 2,
+    /// 3
+    Err = 3,
+    /// 4
+    Warning = 4,
+    /// 5
+    Notice = 5,
+    /// 6
+    Info = 6,
+    /// 7
+    Debug = 7,
+}
+
+impl Level {
+    /// Every level with its word in the configuration, most important first.
+    pub const ALL: [(&'static str, Self); 8] = [
+        ("emerg", Self::Emerg),
+        ("alert", Self::Alert),
+        ("crit", Self::Crit),
+        ("err", Self::Err),
+        ("warning", Self::Warning),
+        ("notice", Self::Notice),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+    ];
+}
+
+/// Syslog facility. The number is [`Facility::code`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Facility(u8);
+
+impl Facility {
+    /// The words of the manual, in the order of their numbers.
+    pub const NAMES: [&'static str; 24] = [
+        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2", "ftp", "ntp", "audit", "alert",
+        "cron2", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+    ];
+
+    /// `local0`, the usual choice.
+    pub const LOCAL0: Self = Self(16);
+
+    /// The facility of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().zip(0u8..).find(|(known, _)| **known == name).map(|(_, code)| Self(code))
+    }
+
+    /// 0 to 23; a line's priority is `code * 8 + level`.
+    pub fn code(self) -> u8 {
+        self.0
+    }
+
+    /// The word of the manual.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[usize::from(self.0)]
+    }
+}
+
+/// `sample <ranges>:<size>`: of each `size` lines only those whose number (from 1) is in a range go out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSample {
+    /// Ranges in increasing order, not overlapping, each within `1..=size`.
+    pub ranges: Vec<RangeInclusive<u32>>,
+    /// Length of a round, at least 1.
+    pub size: u32,
+}
+
+/// Which format the lines of a proxy have, with its text for the log-format compiler.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogFormatText {
+    /// How it was chosen.
+    pub kind: LogFormatKind,
+    /// The text in the language of manual 8.2.6.
+    pub text: String,
+    /// Where it was chosen; [`Span::default()`] for the built-in one.
+    pub span: Span,
+}
+
+/// How a log format was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LogFormatKind {
+    /// None: the short line of manual 8.2.1, written when the connection has come in.
+    Default,
+    /// `option tcplog`, manual 8.2.2.
+    Tcp,
+    /// `option httplog`, manual 8.2.3.
+    Http,
+    /// `option httplog clf`.
+    HttpClf,
+    /// `log-format`, manual 8.2.6.
+    Custom,
+}
+
+impl LogFormatText {
+    /// The short line: manual 8.2.1.
+    pub const DEFAULT: &'static str = "Connect from %ci:%cp to %fi:%fp (%f/%mode)";
+    /// `option tcplog`: manual 8.2.2.
+    pub const TCP: &'static str = "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq";
+    /// `option httplog`: manual 8.2.3.
+    pub const HTTP: &'static str =
+        "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
+    /// `option httplog clf`: manual 4.2.
+    pub const HTTP_CLF: &'static str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
+
+    /// The built-in text of a kind; `None` for [`LogFormatKind::Custom`] and for the short line, which has no text in
+    /// the language (its mode word has no variable).
+    pub fn built_in(kind: LogFormatKind) -> Option<&'static str> {
+        match kind {
+            LogFormatKind::Default | LogFormatKind::Custom => None,
+            LogFormatKind::Tcp => Some(Self::TCP),
+            LogFormatKind::Http => Some(Self::HTTP),
+            LogFormatKind::HttpClf => Some(Self::HTTP_CLF),
+        }
+    }
+}
+
+impl Default for LogFormatText {
+    fn default() -> Self {
+        Self { kind: LogFormatKind::Default, text: String::new(), span: Span::default() }
+    }
+}
