@@ -1,0 +1,1 @@
+//! What a proxy answers by itself: built-in pages, `errorfile` contents, redirects.

@@ -1,0 +1,109 @@
+//! Heads to bytes. Names go out in lower case, lines that stand in the arena as they must be sent are copied in runs.
+
+use crate::head::{Head, Version};
+use crate::token::lower_in_place;
+
+/// Writes heads as HTTP/1. Appends to the caller's buffer and allocates nothing else.
+///
+/// ```
+/// use lb_http::{Head, Version, h1::Encoder};
+/// let mut head = Head::new();
+/// head.start_response(Version::Http11, 200, b"OK");
+/// head.append(b"Content-Length", b"0");
+/// let mut out = Vec::new();
+/// Encoder::new().encode_response(&head, &mut out);
+/// assert_eq!(out, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Encoder {
+    _case_adjust_comes_here: (),
+}
+
+impl Encoder {
+    /// An encoder that writes names in lower case.
+    #[must_use]
+    pub fn new() -> Encoder {
+        Encoder::default()
+    }
+
+    /// Appends a request head: request line, fields, empty line.
+    pub fn encode_request(&self, head: &Head, out: &mut Vec<u8>) {
+        out.reserve(head.arena.len() + 2 + head.fields.len() * 4);
+        let from = if head.line_end != 0 {
+            Some((head.line_start as usize, head.line_end as usize))
+        } else {
+            out.extend_from_slice(head.slice(head.first));
+            out.push(b' ');
+            out.extend_from_slice(head.slice(head.target));
+            out.push(b' ');
+            out.extend_from_slice(head.version.as_bytes());
+            out.extend_from_slice(b"\r\n");
+            None
+        };
+        encode_fields(head, from, out);
+    }
+
+    /// Appends a response head: status line, fields, empty line. The version written is always HTTP/1.1, whatever the
+    /// message came with, as haproxy does and RFC 9110 §6.2 allows.
+    pub fn encode_response(&self, head: &Head, out: &mut Vec<u8>) {
+        out.reserve(head.arena.len() + 24 + head.fields.len() * 4);
+        let from = if head.line_end != 0 {
+            Some((head.line_start as usize, head.line_end as usize))
+        } else {
+            out.extend_from_slice(Version::Http11.as_bytes());
+            out.push(b' ');
+            let s = head.status % 1000;
+            out.extend_from_slice(&[b'0' + (s / 100) as u8, b'0' + (s / 10 % 10) as u8, b'0' + (s % 10) as u8, b' ']);
+            out.extend_from_slice(head.slice(head.first));
+            out.extend_from_slice(b"\r\n");
+            None
+        };
+        encode_fields(head, from, out);
+    }
+}
+
+/// Appends fields and empty line. `from` is a range of the arena (the start line) to be copied before them.
+fn encode_fields(head: &Head, from: Option<(usize, usize)>, out: &mut Vec<u8>) {
+    let (mut run_start, mut run_end) = from.unwrap_or((0, 0));
+    let mut first_of_run = 0; // index of the first field in the run that is not yet written
+    for (i, f) in head.fields.iter().enumerate() {
+        let start = f.name_start as usize;
+        if f.verbatim && start == run_end {
+            run_end = f.line_end();
+            continue;
+        }
+        flush(head, (run_start, run_end), first_of_run..i, out);
+        first_of_run = i;
+        if f.verbatim {
+            (run_start, run_end) = (start, f.line_end());
+        } else {
+            let at = out.len();
+            out.extend_from_slice(head.slice(f.name()));
+            lower_in_place(&mut out[at..]);
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(head.slice(f.value));
+            out.extend_from_slice(b"\r\n");
+            (run_start, run_end) = (0, 0);
+            first_of_run = i + 1;
+        }
+    }
+    flush(head, (run_start, run_end), first_of_run..head.fields.len(), out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Copies a run of the arena and lower-cases the names of its fields.
+#[inline]
+fn flush(head: &Head, (start, end): (usize, usize), fields: std::ops::Range<usize>, out: &mut Vec<u8>) {
+    if start == end {
+        return;
+    }
+    let base = out.len();
+    out.extend_from_slice(head.arena.get(start..end).unwrap_or_default());
+    let run = &mut out[base..];
+    for f in head.fields.get(fields).unwrap_or_default() {
+        let at = f.name_start as usize - start;
+        if let Some(name) = run.get_mut(at..at + usize::from(f.name_len)) {
+            lower_in_place(name);
+        }
+    }
+}

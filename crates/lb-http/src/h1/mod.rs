@@ -1,0 +1,110 @@
+//! HTTP/1.0 and 1.1 on the wire: decode a head and settle its framing once, encode a head.
+//!
+//! Holds: a message never has two meanings. What could be read in two ways by two parsers is refused or normalised
+//! here, once; nobody later looks at lengths or codings again.
+
+mod decode;
+mod encode;
+mod error;
+
+pub use decode::{Decoded, Decoder};
+pub use encode::Encoder;
+pub use error::{ErrorKind, H1Error};
+
+use crate::head::Method;
+
+/// Longest field name, in bytes (as haproxy).
+pub const MAX_NAME: usize = 255;
+
+/// What a head may cost and how strictly it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of a head, start line to empty line: `tune.bufsize` less `tune.maxrewrite`.
+    pub max_head: usize,
+    /// Most field lines: `tune.http.maxhdr`.
+    pub max_headers: usize,
+    /// `option accept-invalid-http-request` / `-response` (and `accept-unsafe-violations-in-http-…`): more bytes are
+    /// let through, framing stays strict.
+    pub relaxed: bool,
+    /// `option http-restrict-req-hdr-names`.
+    pub names: RestrictNames,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { max_head: 16384 - 1024, max_headers: 101, relaxed: false, names: RestrictNames::Preserve }
+    }
+}
+
+/// What happens to request field names with bytes other than letters, digits and `-`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RestrictNames {
+    /// They pass.
+    #[default]
+    Preserve,
+    /// The fields are dropped.
+    Delete,
+    /// The request is refused with 403.
+    Reject,
+}
+
+/// How the body of a message is delimited (RFC 9112 §6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Body {
+    /// There is none.
+    #[default]
+    None,
+    /// That many bytes.
+    Length(u64),
+    /// Chunked coding; see [`crate::chunk`].
+    Chunked,
+    /// Responses only: everything until the server closes.
+    UntilClose,
+    /// Responses only: bytes both ways until both sides close (101 to an upgrade, 2xx to CONNECT).
+    Tunnel,
+}
+
+/// What a request's head says about its connection and body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct RequestFraming {
+    /// `None`, `Length` or `Chunked`.
+    pub body: Body,
+    /// The client lets the connection live on after this exchange (version, `Connection`, sound framing).
+    pub keep_alive: bool,
+    /// `Expect: 100-continue` from an HTTP/1.1 client.
+    pub expect_continue: bool,
+    /// `Upgrade` together with `Connection: upgrade`, from an HTTP/1.1 client.
+    pub upgrade: bool,
+    /// The method is CONNECT.
+    pub connect: bool,
+}
+
+/// What a response's head says about its connection and body, given the request it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct ResponseFraming {
+    /// How the body ends.
+    pub body: Body,
+    /// The server lets the connection live on after this response.
+    pub keep_alive: bool,
+    /// 1xx other than 101: another response follows.
+    pub interim: bool,
+}
+
+/// What must be known of the request to read its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct ResponseTo {
+    /// The request was HEAD: no body whatever the fields say.
+    pub head: bool,
+    /// The request was CONNECT: 2xx opens a tunnel.
+    pub connect: bool,
+    /// The request asked for an upgrade: 101 opens a tunnel, and is an error otherwise.
+    pub upgrade: bool,
+}
+
+impl ResponseTo {
+    /// From the request's head and framing as they were sent to the server.
+    #[must_use]
+    pub fn request(method: Method, framing: &RequestFraming) -> ResponseTo {
+        ResponseTo { head: method == Method::Head, connect: method == Method::Connect, upgrade: framing.upgrade }
+    }
+}

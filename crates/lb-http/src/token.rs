@@ -1,0 +1,244 @@
+//! Byte classes of RFC 9110 and the comma list. Pure functions over slices; tables are built at compile time.
+
+/// `tchar` of RFC 9110 §5.6.2.
+const TCHAR: u8 = 1;
+
+const CLASS: [u8; 256] = {
+    let mut t = [0u8; 256];
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        if b.is_ascii_alphanumeric() {
+            t[i] |= TCHAR;
+        }
+        i += 1;
+    }
+    let extra = b"!#$%&'*+-.^_`|~";
+    let mut i = 0;
+    while i < extra.len() {
+        t[extra[i] as usize] |= TCHAR;
+        i += 1;
+    }
+    t
+};
+
+/// True for a byte that may stand in a token: a method or a field name (RFC 9110 §5.6.2).
+#[inline]
+#[must_use]
+pub fn is_token_byte(b: u8) -> bool {
+    CLASS[b as usize] & TCHAR != 0
+}
+
+/// True for a sound field name: one to 255 token bytes.
+#[must_use]
+pub fn is_field_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.len() <= crate::h1::MAX_NAME && name.iter().all(|&b| is_token_byte(b))
+}
+
+/// True for a value that can stand in a field: no NUL, CR or LF (RFC 9110 §5.5).
+#[must_use]
+pub fn is_field_value(value: &[u8]) -> bool {
+    !value.iter().any(|&b| matches!(b, 0 | b'\r' | b'\n'))
+}
+
+/// Optional white space of RFC 9110 §5.6.3.
+#[inline]
+pub(crate) fn is_ows(b: u8) -> bool {
+    b == b' ' || b == b'\t'
+}
+
+/// `value` without spaces and tabs at its ends.
+#[inline]
+pub(crate) fn trim_ows(mut value: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = value {
+        if !is_ows(*first) {
+            break;
+        }
+        value = rest;
+    }
+    while let [rest @ .., last] = value {
+        if !is_ows(*last) {
+            break;
+        }
+        value = rest;
+    }
+    value
+}
+
+/// Elements of one comma-separated field value (RFC 9110 §5.6.1).
+///
+/// Empty elements are skipped, elements are trimmed, a comma inside a quoted string does not separate.
+///
+/// ```
+/// let all: Vec<&[u8]> = lb_http::comma_list(b"close,, \"a,b\" ,TE ").collect();
+/// assert_eq!(all, [&b"close"[..], b"\"a,b\"", b"TE"]);
+/// ```
+#[must_use]
+pub fn comma_list(value: &[u8]) -> CommaList<'_> {
+    CommaList { rest: value }
+}
+
+/// Iterator of [`comma_list`].
+#[derive(Clone, Debug)]
+pub struct CommaList<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for CommaList<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while !self.rest.is_empty() {
+            let end = element_end(self.rest);
+            let element = trim_ows(&self.rest[..end]);
+            self.rest = self.rest.get(end + 1..).unwrap_or_default();
+            if !element.is_empty() {
+                return Some(element);
+            }
+        }
+        None
+    }
+}
+
+/// Index of the comma that ends the first element of `list`, or its length.
+fn element_end(list: &[u8]) -> usize {
+    let (mut quoted, mut escaped) = (false, false);
+    for (i, &b) in list.iter().enumerate() {
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' if !quoted => return i,
+            _ => {}
+        }
+    }
+    list.len()
+}
+
+const LSB: u64 = 0x0101_0101_0101_0101;
+const MSB: u64 = 0x8080_8080_8080_8080;
+
+/// Reads eight bytes at `at`; the caller has checked that they are there.
+#[inline]
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..at + 8).and_then(|w| w.try_into().ok()).map(u64::from_le_bytes)
+}
+
+/// Index of the first byte below 0x20 at or after `from`, or `bytes.len()`.
+#[inline]
+pub(crate) fn find_control(bytes: &[u8], from: usize) -> usize {
+    let mut i = from;
+    while let Some(w) = word(bytes, i) {
+        // Bytes >= 0x80 are masked out; a borrow can only spoil bytes above a true hit, and the lowest hit is taken.
+        let hit = w.wrapping_sub(LSB * 0x20) & !w & MSB;
+        if hit != 0 {
+            return i + (hit.trailing_zeros() / 8) as usize;
+        }
+        i += 8;
+    }
+    while i < bytes.len() && bytes[i] >= 0x20 {
+        i += 1;
+    }
+    i
+}
+
+/// Index of the first byte that is no token byte at or after `from`, or `bytes.len()`.
+#[inline]
+pub(crate) fn find_non_token(bytes: &[u8], from: usize) -> usize {
+    let mut i = from;
+    while i < bytes.len() && is_token_byte(bytes[i]) {
+        i += 1;
+    }
+    i
+}
+
+/// Lower-cases ASCII letters in place, eight bytes at a time.
+#[inline]
+pub(crate) fn lower_in_place(name: &mut [u8]) {
+    #[inline]
+    fn lower_word(w: u64) -> u64 {
+        let low = w & !MSB;
+        let ge_a = low.wrapping_add(LSB * (0x80 - b'A' as u64));
+        let gt_z = low.wrapping_add(LSB * (0x80 - b'Z' as u64 - 1));
+        let upper = ge_a & !gt_z & !w & MSB;
+        w | (upper >> 2)
+    }
+    let len = name.len();
+    if len < 8 {
+        for b in name {
+            b.make_ascii_lowercase();
+        }
+        return;
+    }
+    let mut i = 0;
+    loop {
+        // The last word overlaps the one before: lower-casing twice is lower-casing once.
+        let at = if i + 8 <= len { i } else { len - 8 };
+        if let Some(slot) = name.get_mut(at..at + 8)
+            && let Ok(w) = <[u8; 8]>::try_from(&*slot)
+        {
+            slot.copy_from_slice(&lower_word(u64::from_le_bytes(w)).to_le_bytes());
+        }
+        i += 8;
+        if i >= len {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lower_case_agrees_with_std_for_every_byte_and_length() {
+        for len in 0..40 {
+            for b in 0..=255u8 {
+                let mut a: Vec<u8> = (0..len).map(|i| b.wrapping_add(i)).collect();
+                let want = a.to_ascii_lowercase();
+                lower_in_place(&mut a);
+                assert_eq!(a, want);
+            }
+        }
+    }
+
+    #[test]
+    fn control_bytes_are_found_at_every_offset() {
+        for len in 0..40usize {
+            for at in 0..len {
+                for (byte, hit) in [(0u8, true), (9, true), (13, true), (31, true), (32, false), (127, false), (128, false), (255, false)] {
+                    let mut a = vec![b'x'; len];
+                    a[at] = byte;
+                    assert_eq!(find_control(&a, 0), if hit { at } else { len }, "{len} {at} {byte}");
+                    assert_eq!(find_control(&a, at + 1), len);
+                }
+            }
+        }
+        assert_eq!(find_control(&[0x80, 0x9f, 0xff, 0x7f, 0xa0, 0x20, 0x21, 0x22, 0x0a], 0), 8);
+    }
+
+    #[test]
+    fn comma_lists() {
+        for (value, want) in [
+            ("", vec![]),
+            (",, ,", vec![]),
+            ("a", vec!["a"]),
+            (" a ,\tb\t,c", vec!["a", "b", "c"]),
+            ("\"a\\\",b\",c", vec!["\"a\\\",b\"", "c"]),
+            ("\"open, never closed", vec!["\"open, never closed"]),
+        ] {
+            let got: Vec<_> = comma_list(value.as_bytes()).map(|e| std::str::from_utf8(e).unwrap()).collect();
+            assert_eq!(got, want, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn names_and_values() {
+        assert!(is_field_name(b"x-a!#$%&'*+.^_`|~9"));
+        for bad in [&b""[..], b"a b", b"a:", b"a\0", b"\xc3\xa9", b"a(", &[b'a'; 256]] {
+            assert!(!is_field_name(bad));
+        }
+        assert!(is_field_name(&[b'a'; 255]));
+        assert!(is_field_value(b"\x01\t\xff") && !is_field_value(b"a\nb") && !is_field_value(b"a\r") && !is_field_value(b"\0"));
+    }
+}
