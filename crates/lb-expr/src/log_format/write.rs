@@ -1,0 +1,367 @@
+//! Operations to bytes. Called by `LogFormat::write` and by the fixed lines of `connection.rs`. Holds: at most `limit`
+//! bytes are appended; nothing is allocated beyond the output's growth, which happens at most once per line.
+//!
+//! What happens at the limit was observed on haproxy 2.6.12: literals and unquoted text are cut; numbers, dates,
+//! addresses and quoted text are left out whole; an encoded string stops before the byte whose encoding does not fit, and
+//! what follows it still goes in while it fits. After a cut or a value left out the line ends.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+
+use super::alias::{RequestPart, Show};
+use super::escape::{HEX, Set, hashed};
+use super::{CaptureSide, Field, Flags, LogFormat, LogSource, LogValue, Op};
+use crate::Timestamp;
+
+/// The line is full: nothing more goes in.
+pub(crate) struct Full;
+
+type Fit = Result<(), Full>;
+
+/// The output of one line.
+pub(crate) struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    /// Length of `out` at which the line is full.
+    end: usize,
+    /// The byte written last was a space, or nothing was written yet: a separator adds nothing.
+    spaced: bool,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn new(out: &'a mut Vec<u8>, limit: usize) -> Self {
+        // One growth at most, and none once the buffer has seen a line of this limit. A huge limit is not taken at its
+        // word: beyond a line's usual size the buffer grows as it is used.
+        out.reserve(limit.min(4_096));
+        let end = out.len().saturating_add(limit);
+        Self { out, end, spaced: true }
+    }
+
+    fn room(&self) -> usize {
+        self.end - self.out.len()
+    }
+
+    pub(crate) fn run<S: LogSource + ?Sized>(&mut self, format: &LogFormat, source: &S) -> Fit {
+        for op in &format.ops {
+            match *op {
+                Op::Literal { start, end } => {
+                    self.cut(&format.text[start as usize..end as usize])?;
+                    self.spaced = false;
+                }
+                Op::Space => {
+                    if !self.spaced {
+                        self.whole(b" ")?;
+                        self.spaced = true;
+                    }
+                }
+                Op::Word { alias, flags } => self.word(alias.show(), flags, source)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn word<S: LogSource + ?Sized>(&mut self, show: Show, flags: Flags, source: &S) -> Fit {
+        match show {
+            Show::Int(field) => self.int(source.value(field))?,
+            Show::HexInt(field) => match source.value(field) {
+                LogValue::Int(n) if flags.has(Flags::HEX) => self.hex(n, 4)?,
+                other => self.int(other)?,
+            },
+            Show::Port(field) => match source.value(field) {
+                LogValue::Int(n) if flags.has(Flags::HEX) => self.hex(n, 4)?,
+                LogValue::Int(n) => self.decimal(n)?,
+                _ => self.text(b"", Flags::default())?,
+            },
+            Show::Ip(field) => self.ip(source.value(field), flags)?,
+            Show::Text(field) => self.text(text_of(source.value(field)), flags)?,
+            Show::Server => {
+                let name = text_of(source.value(Field::ServerName));
+                self.text(if name.is_empty() { b"<NOSRV>" } else { name }, flags)?;
+            }
+            Show::FrontendTransport => {
+                let tls = matches!(source.value(Field::FrontendTls), LogValue::Flag(true));
+                self.quoted(flags, |w| {
+                    w.cut(text_of(source.value(Field::FrontendName)))?;
+                    if tls { w.whole(b"~") } else { Ok(()) }
+                })?;
+            }
+            Show::Request(part) => {
+                let piece = match source.value(Field::RequestLine) {
+                    LogValue::Text(line) => request_part(line, part),
+                    _ => b"<BADREQ>",
+                };
+                self.quoted(flags, |w| w.encoded(piece, Set::LINE, flags))?;
+            }
+            Show::Braces(field) => return self.braces(field, flags, source),
+            Show::List(field) => return self.list(field, flags, source),
+            Show::DateMillis(field) => self.whole(&time_of(source.value(field)).log_millis())?,
+            Show::DateGmt(field) => self.whole(&time_of(source.value(field)).log_gmt())?,
+            Show::DateLocal(field) => self.whole(&time_of(source.value(field)).log_local())?,
+            Show::Seconds => {
+                let secs = time_of(source.value(Field::AcceptDate)).unix_secs;
+                if flags.has(Flags::HEX) { self.hex(secs, 4)? } else { self.decimal(secs)? }
+            }
+            Show::Millis => {
+                let ms = time_of(source.value(Field::AcceptDate)).millis();
+                if flags.has(Flags::HEX) {
+                    self.hex(i64::from(ms), 2)?;
+                } else {
+                    self.whole(&[b'0' + (ms / 100) as u8, b'0' + (ms / 10 % 10) as u8, b'0' + (ms % 10) as u8])?;
+                }
+            }
+            Show::Termination(letters) => {
+                let state = match source.value(Field::Termination) {
+                    LogValue::Termination(state) => state,
+                    _ => crate::Termination::NORMAL,
+                };
+                self.cut(&state.letters()[..letters])?;
+            }
+        }
+        self.spaced = false;
+        Ok(())
+    }
+
+    /// All of `bytes` or nothing and the end of the line.
+    pub(crate) fn whole(&mut self, bytes: &[u8]) -> Fit {
+        if bytes.len() > self.room() {
+            return Err(Full);
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// As much of `bytes` as fits; the end of the line when that was not all.
+    pub(crate) fn cut(&mut self, bytes: &[u8]) -> Fit {
+        let room = self.room();
+        if bytes.len() > room {
+            self.out.extend_from_slice(&bytes[..room]);
+            return Err(Full);
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn int(&mut self, value: LogValue<'_>) -> Fit {
+        match value {
+            LogValue::Int(n) => self.decimal(n),
+            LogValue::AtLeast(n) => {
+                self.whole(b"+")?;
+                self.decimal(n)
+            }
+            _ => self.cut(b"-"),
+        }
+    }
+
+    pub(crate) fn decimal(&mut self, n: i64) -> Fit {
+        self.whole(itoa::Buffer::new().format(n).as_bytes())
+    }
+
+    /// Upper-case hexadecimal, at least `width` digits.
+    fn hex(&mut self, n: i64, width: usize) -> Fit {
+        let mut digits = [b'0'; 16];
+        let mut n = n as u64;
+        let mut at = digits.len();
+        while n != 0 || digits.len() - at < width {
+            at -= 1;
+            digits[at] = HEX[(n & 15) as usize];
+            n >>= 4;
+        }
+        self.hex_digits(&digits[at..])
+    }
+
+    /// Observed: hexadecimal that is exactly one byte too long loses its last digit, longer is left out.
+    fn hex_digits(&mut self, digits: &[u8]) -> Fit {
+        if digits.len() == self.room() + 1 { self.cut(digits) } else { self.whole(digits) }
+    }
+
+    pub(crate) fn ip(&mut self, value: LogValue<'_>, flags: Flags) -> Fit {
+        let LogValue::Ip(ip) = value else { return self.text(text_of(value), flags) };
+        if flags.has(Flags::HEX) {
+            let mut digits = [0u8; 32];
+            let mut put = |bytes: &[u8]| {
+                for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+                    pair[0] = HEX[usize::from(byte >> 4)];
+                    pair[1] = HEX[usize::from(byte & 15)];
+                }
+                bytes.len() * 2
+            };
+            let len = match ip {
+                IpAddr::V4(ip) => put(&ip.octets()),
+                IpAddr::V6(ip) => put(&ip.octets()),
+            };
+            return self.hex_digits(&digits[..len]);
+        }
+        let mut shown = [0u8; 64];
+        let len = match ip {
+            IpAddr::V4(ip) => ipv4(ip.octets(), &mut shown),
+            IpAddr::V6(ip) => {
+                let mut rest = &mut shown[..];
+                // 64 bytes hold the longest textual form (45), so this cannot fail.
+                let _ = write!(rest, "{ip}");
+                64 - rest.len()
+            }
+        };
+        self.text(&shown[..len], flags)
+    }
+
+    /// Text as it is; empty counts as missing and is `-`, or `""` under `Q`.
+    fn text(&mut self, text: &[u8], flags: Flags) -> Fit {
+        if flags.has(Flags::QUOTE) {
+            let escapes = if flags.has(Flags::ESCAPE) { text.iter().filter(|b| Set::BACKSLASH.has(**b)).count() } else { 0 };
+            if text.len() + escapes + 2 > self.room() {
+                return Err(Full);
+            }
+            self.whole(b"\"")?;
+            self.escaped(text, flags)?;
+            return self.whole(b"\"");
+        }
+        if text.is_empty() {
+            return self.cut(b"-");
+        }
+        self.escaped(text, flags)
+    }
+
+    fn escaped(&mut self, text: &[u8], flags: Flags) -> Fit {
+        if !flags.has(Flags::ESCAPE) {
+            return self.cut(text);
+        }
+        for byte in text {
+            if Set::BACKSLASH.has(*byte) {
+                self.whole(b"\\")?;
+            }
+            self.whole(&[*byte])?;
+        }
+        Ok(())
+    }
+
+    /// `inner` between quotes when the flag asks for it.
+    fn quoted(&mut self, flags: Flags, inner: impl FnOnce(&mut Self) -> Fit) -> Fit {
+        let quote = flags.has(Flags::QUOTE);
+        if quote {
+            self.whole(b"\"")?;
+        }
+        inner(self)?;
+        if quote { self.whole(b"\"") } else { Ok(()) }
+    }
+
+    /// Bytes from a peer: those of `set` as `#XX`, under `E` a backslash before `"`, `\` and `]`.
+    fn encoded(&mut self, bytes: &[u8], set: Set, flags: Flags) -> Fit {
+        let special = if flags.has(Flags::ESCAPE) { set.or(Set::BACKSLASH) } else { set };
+        let mut rest = bytes;
+        loop {
+            let plain = rest.iter().position(|b| special.has(*b)).unwrap_or(rest.len());
+            self.cut(&rest[..plain])?;
+            let Some(&byte) = rest.get(plain) else { return Ok(()) };
+            let encoded: &[u8] = if set.has(byte) { &hashed(byte) } else { &[b'\\', byte] };
+            if encoded.len() > self.room() {
+                // The string ends here, the line does not.
+                return Ok(());
+            }
+            self.out.extend_from_slice(encoded);
+            rest = &rest[plain + 1..];
+        }
+    }
+
+    /// `{a|b|c}`; nothing at all, not even a space, when no header is captured.
+    fn braces<S: LogSource + ?Sized>(&mut self, field: Field, flags: Flags, source: &S) -> Fit {
+        let LogValue::Captures(slots @ 1..) = source.value(field) else { return Ok(()) };
+        let side = side_of(field);
+        self.quoted(flags, |w| {
+            w.whole(b"{")?;
+            for slot in 0..slots {
+                if slot > 0 {
+                    w.whole(b"|")?;
+                }
+                if let Some(value) = source.capture(side, slot) {
+                    w.encoded(value, Set::HEADER, flags)?;
+                }
+            }
+            w.whole(b"}")
+        })?;
+        self.spaced = false;
+        Ok(())
+    }
+
+    /// `a b -`, each quoted under `Q`; nothing when no header is captured.
+    fn list<S: LogSource + ?Sized>(&mut self, field: Field, flags: Flags, source: &S) -> Fit {
+        let LogValue::Captures(slots @ 1..) = source.value(field) else { return Ok(()) };
+        let side = side_of(field);
+        for slot in 0..slots {
+            if slot > 0 {
+                self.whole(b" ")?;
+            }
+            match source.capture(side, slot) {
+                Some(value) => self.quoted(flags, |w| w.encoded(value, Set::HEADER, flags))?,
+                None if flags.has(Flags::QUOTE) => self.whole(b"\"\"")?,
+                None => self.whole(b"-")?,
+            }
+        }
+        self.spaced = false;
+        Ok(())
+    }
+}
+
+fn side_of(field: Field) -> CaptureSide {
+    if field == Field::ResponseCaptures { CaptureSide::Response } else { CaptureSide::Request }
+}
+
+pub(crate) fn text_of(value: LogValue<'_>) -> &[u8] {
+    if let LogValue::Text(text) = value { text } else { b"" }
+}
+
+pub(crate) fn time_of(value: LogValue<'_>) -> Timestamp {
+    if let LogValue::Time(time) = value { time } else { Timestamp::default() }
+}
+
+/// Dotted decimal; returns its length (at most 15).
+fn ipv4(octets: [u8; 4], out: &mut [u8; 64]) -> usize {
+    let mut len = 0;
+    for (i, octet) in octets.into_iter().enumerate() {
+        if i > 0 {
+            out[len] = b'.';
+            len += 1;
+        }
+        for (scale, always) in [(100, false), (10, octet >= 100), (1, true)] {
+            if always || octet >= scale {
+                out[len] = b'0' + octet / scale % 10;
+                len += 1;
+            }
+        }
+    }
+    len
+}
+
+/// The piece of a request line that a word names. A line that lacks it gives `<BADREQ>`.
+fn request_part(line: &[u8], part: RequestPart) -> &[u8] {
+    if part == RequestPart::Line {
+        return line;
+    }
+    let bad = b"<BADREQ>".as_slice();
+    let space = |bytes: &[u8]| bytes.iter().position(|b| *b == b' ');
+    let Some(first) = space(line) else { return bad };
+    if part == RequestPart::Method {
+        return &line[..first];
+    }
+    let rest = &line[first + 1..];
+    let (target, version) = match space(rest) {
+        Some(second) => (&rest[..second], Some(&rest[second + 1..])),
+        None => (rest, None),
+    };
+    let query = target.iter().position(|b| *b == b'?').unwrap_or(target.len());
+    match part {
+        RequestPart::Target => target,
+        RequestPart::Version => version.unwrap_or(bad),
+        RequestPart::Query => &target[query..],
+        RequestPart::Path => &target[..query],
+        RequestPart::PathOnly | RequestPart::Line | RequestPart::Method => path_only(&target[..query]),
+    }
+}
+
+/// The path of a target: from its first `/`, after the authority when there is a scheme.
+fn path_only(target: &[u8]) -> &[u8] {
+    if target.first() == Some(&b'/') {
+        return target;
+    }
+    let after_scheme = target.windows(3).position(|w| w == b"://").map(|at| &target[at + 3..]);
+    let Some(rest) = after_scheme else { return b"" };
+    rest.iter().position(|b| *b == b'/').map_or(b"", |at| &rest[at..])
+}
