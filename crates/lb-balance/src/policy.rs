@@ -1,0 +1,464 @@
+//! [`Policy`]: one backend's scheduler, shared among threads. Called by the data path (pick, assign, taken, released) and by
+//! whoever changes servers (set_state, set_weight).
+//!
+//! Holds: `admin` is locked before a scheduler's own lock, never after it; a pick takes at most one lock, and none with
+//! static-rr, random and source.
+
+use crate::map;
+use crate::random::Draw;
+use crate::ranked::{Rank, Ranked};
+use crate::roundrobin::Turns;
+use crate::{Key, Kind, LoadView, Pick, ServerId, ServerSpec, Settings, State, Tried, Weight};
+use arc_swap::ArcSwap;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Why a policy cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// More servers than 2^20.
+    #[error("{0} servers are too many for one backend (at most 1048576)")]
+    TooMany(usize),
+    /// A weight above 256.
+    #[error("weight {weight} of server number {server} is above 256")]
+    Weight {
+        /// Place of the server, from 0.
+        server: usize,
+        /// What was asked for.
+        weight: u16,
+    },
+}
+
+/// A weight that a static scheduler cannot take at run time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a static scheduler accepts only weight 0 and the configured weight")]
+pub struct WeightError;
+
+/// Bounds the memory of a policy; sums of weights (at most 2^20 · 2^12) fit 32 bits by it.
+const MAX_SERVERS: usize = (1 << 20) - 1;
+
+/// The scheduler of one backend. See the crate's documentation.
+#[derive(Debug)]
+pub struct Policy {
+    settings: Settings,
+    /// Which servers answer now: see [`Front`].
+    front: AtomicU64,
+    sched: Sched,
+    parking: Parking,
+    /// The group of each server, [`ACTIVE`] or [`BACKUP`]; it never changes.
+    group_of: Box<[u8]>,
+    admin: Mutex<Admin>,
+}
+
+#[derive(Debug)]
+enum Sched {
+    RoundRobin(Box<[Mutex<Turns>; 2]>),
+    Ranked(Box<[Mutex<Ranked>; 2]>),
+    Map { tables: Box<[ArcSwap<Box<[u32]>>; 2]>, next: AtomicU32 },
+    Random { draws: u32, sums: Box<[ArcSwap<Draw>; 2]> },
+}
+
+/// Place of the servers that are no backup in each pair of groups.
+const ACTIVE: usize = 0;
+/// Place of the backup servers.
+const BACKUP: usize = 1;
+
+/// Which servers answer, packed into [`Policy::front`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Front {
+    Nobody,
+    Group(usize),
+    /// The first usable backup server alone.
+    One(u32),
+}
+
+impl Front {
+    fn pack(self) -> u64 {
+        match self {
+            Front::Nobody => u64::MAX,
+            Front::Group(group) => group as u64,
+            Front::One(id) => 2 + u64::from(id),
+        }
+    }
+
+    #[inline]
+    fn unpack(word: u64) -> Front {
+        match word {
+            u64::MAX => Front::Nobody,
+            0 => Front::Group(ACTIVE),
+            1 => Front::Group(BACKUP),
+            id => Front::One((id - 2) as u32),
+        }
+    }
+}
+
+/// Which servers were found full and put aside, so that a pick does not meet them again before they have room.
+#[derive(Debug)]
+pub(crate) struct Parking {
+    parked: Box<[AtomicBool]>,
+}
+
+impl Parking {
+    /// Parks `id`, under its group's lock. False, and not parked, when it is not full any more.
+    pub(crate) fn park(&self, id: u32, view: &impl LoadView) -> bool {
+        let flag = &self.parked[id as usize];
+        flag.store(true, Ordering::Relaxed);
+        // With the fence in `may_be_parked`: either we see the freed slot here, or the thread that freed it sees the flag.
+        fence(Ordering::SeqCst);
+        if view.is_full(ServerId(id)) {
+            return true;
+        }
+        flag.store(false, Ordering::Relaxed);
+        false
+    }
+
+    /// Called after a slot of `id` was freed: whether the server may be parked.
+    #[inline]
+    fn may_be_parked(&self, id: u32) -> bool {
+        fence(Ordering::SeqCst);
+        self.parked[id as usize].load(Ordering::Relaxed)
+    }
+
+    /// Ends the parking of `id`, under its group's lock; whether it was parked.
+    fn leave(&self, id: u32) -> bool {
+        self.parked[id as usize].swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether `id` is parked, under its group's lock; ends it when `leave`.
+    fn leave_if(&self, id: u32, leave: bool) -> bool {
+        if leave { self.leave(id) } else { self.parked[id as usize].load(Ordering::Relaxed) }
+    }
+}
+
+/// What operators and checks have set. Off the data path.
+#[derive(Debug)]
+struct Admin {
+    servers: Box<[AdminServer]>,
+    /// Servers that may be picked, per group, in the order of the configuration.
+    usable: [BTreeSet<u32>; 2],
+}
+
+#[derive(Debug, Clone, Copy)]
+struct AdminServer {
+    state: State,
+    weight: Weight,
+    configured: Weight,
+}
+
+impl AdminServer {
+    /// The weight that the scheduler works with.
+    fn effective(&self) -> Weight {
+        if self.state == State::Usable { self.weight } else { Weight::ZERO }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing between lock and unlock panics but a LoadView of the caller, which is called between whole steps.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Policy {
+    /// A policy for these servers; their place in the slice is their [`ServerId`].
+    pub fn new(settings: Settings, servers: &[ServerSpec]) -> Result<Policy, PolicyError> {
+        if servers.len() > MAX_SERVERS {
+            return Err(PolicyError::TooMany(servers.len()));
+        }
+        if let Some(server) = servers.iter().position(|s| s.weight > 256) {
+            return Err(PolicyError::Weight { server, weight: servers[server].weight });
+        }
+        let n = servers.len();
+        let ranked = |rank| {
+            let orders = || servers.iter().map(|s| u64::from(s.order));
+            Sched::Ranked(Box::new([Mutex::new(Ranked::new(rank, orders())), Mutex::new(Ranked::new(rank, orders()))]))
+        };
+        let sched = match settings.kind {
+            Kind::RoundRobin => Sched::RoundRobin(Box::new([Mutex::new(Turns::new(n)), Mutex::new(Turns::new(n))])),
+            Kind::LeastConn => ranked(Rank::Load),
+            Kind::First => ranked(Rank::Order),
+            Kind::StaticRr | Kind::Source => Sched::Map { tables: Box::default(), next: AtomicU32::new(0) },
+            Kind::Random { draws } => Sched::Random { draws: draws.max(1), sums: Box::default() },
+        };
+        let policy = Policy {
+            settings,
+            front: AtomicU64::new(Front::Nobody.pack()),
+            sched,
+            parking: Parking { parked: (0..n).map(|_| AtomicBool::new(false)).collect() },
+            group_of: servers.iter().map(|s| if s.backup { BACKUP } else { ACTIVE } as u8).collect(),
+            admin: Mutex::new(Admin { servers: Box::default(), usable: Default::default() }),
+        };
+        policy.begin(servers);
+        Ok(policy)
+    }
+
+    /// Enters all servers at once, so that tables are built once and not per server.
+    fn begin(&self, servers: &[ServerSpec]) {
+        let mut admin = lock(&self.admin);
+        admin.servers = servers
+            .iter()
+            .map(|s| AdminServer { state: s.state, weight: Weight::units(s.weight), configured: Weight::units(s.weight) })
+            .collect();
+        for id in 0..servers.len() as u32 {
+            let (group, weight) = (self.group(id), admin.servers[id as usize].effective());
+            if weight == Weight::ZERO {
+                continue;
+            }
+            admin.usable[group].insert(id);
+            match &self.sched {
+                Sched::RoundRobin(groups) => lock(&groups[group]).set_weight(id, weight.as_sixteenths(), false),
+                Sched::Ranked(groups) => lock(&groups[group]).set_weight(id, weight.as_sixteenths(), false),
+                Sched::Map { .. } | Sched::Random { .. } => {}
+            }
+        }
+        self.rebuild(&admin, ACTIVE);
+        self.rebuild(&admin, BACKUP);
+        self.front.store(self.front_of(&admin).pack(), Ordering::Release);
+    }
+
+    /// What the policy was made from.
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// How many servers it has, usable or not.
+    pub fn len(&self) -> usize {
+        self.parking.parked.len()
+    }
+
+    /// Whether it has no servers at all.
+    pub fn is_empty(&self) -> bool {
+        self.parking.parked.is_empty()
+    }
+
+    /// Chooses a server for a stream. The caller reports with [`Policy::taken`] when the stream gets (or waits for) a slot.
+    #[inline]
+    pub fn pick(&self, key: Key, view: &impl LoadView, tried: &Tried) -> Pick {
+        self.choose(key, view, tried, false)
+    }
+
+    /// [`Policy::pick`] and [`Policy::taken`] in one step: with leastconn no other thread can choose in between.
+    #[inline]
+    pub fn assign(&self, key: Key, view: &impl LoadView, tried: &Tried) -> Pick {
+        self.choose(key, view, tried, true)
+    }
+
+    fn choose(&self, key: Key, view: &impl LoadView, tried: &Tried, take: bool) -> Pick {
+        let group = match Front::unpack(self.front.load(Ordering::Acquire)) {
+            Front::Group(group) => group,
+            Front::Nobody => return Pick::NoneUsable,
+            Front::One(id) => {
+                if take {
+                    self.taken(ServerId(id));
+                }
+                return Pick::Server(ServerId(id));
+            }
+        };
+        match &self.sched {
+            Sched::RoundRobin(groups) => lock(&groups[group]).pick(view, tried, &self.parking),
+            Sched::Ranked(groups) => lock(&groups[group]).pick(view, tried, &self.parking, take),
+            Sched::Map { tables, next } => {
+                let table = tables[group].load();
+                match (self.settings.kind, key) {
+                    (Kind::Source, Key::Addr(addr)) => pick_hashed(&table, map::hash_addr(addr), tried),
+                    _ => pick_in_turn(&table, next, view, tried),
+                }
+            }
+            Sched::Random { draws, sums } => {
+                let seed = if let Key::Random(seed) = key { seed } else { 0 };
+                sums[group].load().pick(*draws, seed, view, tried)
+            }
+        }
+    }
+
+    /// A stream took a slot of the server or began to wait for one there. Not to be called after [`Policy::assign`].
+    #[inline]
+    pub fn taken(&self, id: ServerId) {
+        self.add_load(id, 1);
+    }
+
+    /// A stream gave back its slot, or gave up waiting. To be called after the [`LoadView`] shows the free slot.
+    #[inline]
+    pub fn released(&self, id: ServerId) {
+        self.add_load(id, -1);
+        self.refresh(id);
+    }
+
+    /// The server may have room again for another reason than a released stream, for example a larger `maxconn`.
+    #[inline]
+    pub fn refresh(&self, id: ServerId) {
+        if self.parking.may_be_parked(id.0) {
+            self.unpark(id.0);
+        }
+    }
+
+    /// Tells how many streams hold or await a slot of the server, where a policy takes over from another (reload).
+    pub fn set_load(&self, id: ServerId, load: u32) {
+        if let Sched::Ranked(groups) = &self.sched {
+            lock(&groups[self.group(id.0)]).set_load(id.0, load);
+        }
+    }
+
+    /// Takes the server in or out. When this returns, no later pick goes by the old state.
+    pub fn set_state(&self, id: ServerId, state: State) {
+        let mut admin = lock(&self.admin);
+        let weight = admin.servers[id.0 as usize].weight;
+        self.change(&mut admin, id.0, state, weight);
+    }
+
+    /// Changes the server's share, in effect at once. A static scheduler knows weight 0 and the configured one only.
+    pub fn set_weight(&self, id: ServerId, weight: Weight) -> Result<(), WeightError> {
+        let mut admin = lock(&self.admin);
+        let server = admin.servers[id.0 as usize];
+        if !self.settings.kind.is_dynamic() && weight != Weight::ZERO && weight != server.configured {
+            return Err(WeightError);
+        }
+        self.change(&mut admin, id.0, server.state, weight);
+        Ok(())
+    }
+
+    /// The state that was last set.
+    pub fn state(&self, id: ServerId) -> State {
+        lock(&self.admin).servers[id.0 as usize].state
+    }
+
+    /// The weight that was last set, whatever the state.
+    pub fn weight(&self, id: ServerId) -> Weight {
+        lock(&self.admin).servers[id.0 as usize].weight
+    }
+
+    /// How many servers that are no backup, and how many that are, may be picked (state usable, weight above 0).
+    pub fn usable(&self) -> (usize, usize) {
+        let admin = lock(&self.admin);
+        (admin.usable[ACTIVE].len(), admin.usable[BACKUP].len())
+    }
+
+    #[inline]
+    fn group(&self, id: u32) -> usize {
+        usize::from(self.group_of[id as usize])
+    }
+
+    #[inline]
+    fn add_load(&self, id: ServerId, delta: i32) {
+        if let (Kind::LeastConn, Sched::Ranked(groups)) = (self.settings.kind, &self.sched) {
+            lock(&groups[self.group(id.0)]).add_load(id.0, delta);
+        }
+    }
+
+    #[cold]
+    fn unpark(&self, id: u32) {
+        match &self.sched {
+            Sched::RoundRobin(groups) => {
+                let mut group = lock(&groups[self.group(id)]);
+                if self.parking.leave(id) {
+                    group.unpark(id);
+                }
+            }
+            Sched::Ranked(groups) => {
+                let mut group = lock(&groups[self.group(id)]);
+                if self.parking.leave(id) {
+                    group.unpark(id);
+                }
+            }
+            Sched::Map { .. } | Sched::Random { .. } => {}
+        }
+    }
+
+    /// Applies one server's new state and weight: first the scheduler, then who answers.
+    fn change(&self, admin: &mut Admin, id: u32, state: State, weight: Weight) {
+        let server = &mut admin.servers[id as usize];
+        let before = server.effective();
+        server.state = state;
+        server.weight = weight;
+        let after = server.effective();
+        if before == after {
+            return;
+        }
+        let group = self.group(id);
+        if after == Weight::ZERO {
+            admin.usable[group].remove(&id);
+        } else {
+            admin.usable[group].insert(id);
+        }
+        match &self.sched {
+            Sched::RoundRobin(groups) => {
+                let mut turns = lock(&groups[group]);
+                let parked = self.parking.leave_if(id, after == Weight::ZERO);
+                turns.set_weight(id, after.as_sixteenths(), parked);
+            }
+            Sched::Ranked(groups) => {
+                let mut ranked = lock(&groups[group]);
+                let parked = self.parking.leave_if(id, after == Weight::ZERO);
+                ranked.set_weight(id, after.as_sixteenths(), parked);
+            }
+            Sched::Map { .. } | Sched::Random { .. } => self.rebuild(admin, group),
+        }
+        self.front.store(self.front_of(admin).pack(), Ordering::Release);
+    }
+
+    /// Builds the table of a group anew, where the scheduler has one.
+    fn rebuild(&self, admin: &Admin, group: usize) {
+        let servers = || admin.usable[group].iter().map(|&id| (id, u32::from(admin.servers[id as usize].weight.as_sixteenths())));
+        match &self.sched {
+            Sched::Map { tables, .. } => tables[group].store(Arc::new(map::build(&servers().collect::<Vec<_>>()))),
+            Sched::Random { sums, .. } => sums[group].store(Arc::new(Draw::new(servers()))),
+            Sched::RoundRobin(_) | Sched::Ranked(_) => {}
+        }
+    }
+
+    fn front_of(&self, admin: &Admin) -> Front {
+        if !admin.usable[ACTIVE].is_empty() {
+            return Front::Group(ACTIVE);
+        }
+        match admin.usable[BACKUP].first() {
+            None => Front::Nobody,
+            Some(_) if self.settings.allbackups => Front::Group(BACKUP),
+            Some(&first) => Front::One(first),
+        }
+    }
+}
+
+/// The server of a hash. A server that failed is passed over for the next one in the table, while there is another.
+fn pick_hashed(table: &[u32], hash: u32, tried: &Tried) -> Pick {
+    if table.is_empty() {
+        return Pick::NoneUsable;
+    }
+    let at = hash as usize % table.len();
+    if tried.is_empty() || !tried.contains(ServerId(table[at])) {
+        return Pick::Server(ServerId(table[at]));
+    }
+    let id = table[at..].iter().chain(&table[..at]).find(|&&id| !tried.contains(ServerId(id)));
+    Pick::Server(ServerId(*id.unwrap_or(&table[at])))
+}
+
+/// The next server of the table that is not full.
+fn pick_in_turn(table: &[u32], next: &AtomicU32, view: &impl LoadView, tried: &Tried) -> Pick {
+    if table.is_empty() {
+        return Pick::NoneUsable;
+    }
+    let mut avoided = None;
+    for _ in 0..table.len() {
+        let id = ServerId(table[step(next, table.len())]);
+        if view.is_full(id) {
+            continue;
+        }
+        if !tried.contains(id) {
+            return Pick::Server(id);
+        }
+        avoided = Some(id);
+    }
+    avoided.map_or(Pick::AllFull, Pick::Server)
+}
+
+/// The present place in a table of this length; moves on to the next.
+fn step(next: &AtomicU32, len: usize) -> usize {
+    let mut at = next.load(Ordering::Relaxed);
+    loop {
+        // A table that was just rebuilt may be shorter.
+        let here = if (at as usize) < len { at } else { 0 };
+        let after = if here as usize + 1 == len { 0 } else { here + 1 };
+        match next.compare_exchange_weak(at, after, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return here as usize,
+            Err(seen) => at = seen,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Schedulers that take the least server by some rank: leastconn (rank: load by weight) and first (rank: place).
+//!
+//! Holds: a server of the group is in the heap, or parked because it was found full, or out (weight 0, or not usable).
+//! Loads are counted also while a server is out, so that it comes back with its true load.
+
+use crate::heap::Heap;
+use crate::policy::Parking;
+use crate::{LoadView, Pick, ServerId, Tried};
+
+/// What the rank of a server is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rank {
+    /// Streams in relation to weight, then who changed longest ago.
+    Load,
+    /// [`crate::ServerSpec::order`].
+    Order,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// In sixteenths; 0 keeps the server out.
+    weight: u32,
+    load: u32,
+    order: u64,
+}
+
+/// One group of servers (those that are no backup, or the backups).
+#[derive(Debug)]
+pub(crate) struct Ranked {
+    rank: Rank,
+    entries: Box<[Entry]>,
+    heap: Heap<(u64, u64)>,
+    parked: usize,
+    /// Counts insertions, so that equals take turns.
+    arrivals: u64,
+}
+
+/// Fraction bits of a weighted load. A load of 2^32 streams at the least weight (1/16) stays below 2^64.
+const FRACTION_BITS: u32 = 24;
+
+impl Ranked {
+    pub(crate) fn new(rank: Rank, orders: impl ExactSizeIterator<Item = u64>) -> Self {
+        let entries: Box<[Entry]> = orders.map(|order| Entry { weight: 0, load: 0, order }).collect();
+        Ranked { rank, heap: Heap::new(entries.len()), entries, parked: 0, arrivals: 0 }
+    }
+
+    /// The least server that is neither full nor tried. With `take` a stream is counted to it at once.
+    pub(crate) fn pick(&mut self, view: &impl LoadView, tried: &Tried, parking: &Parking, take: bool) -> Pick {
+        let mut avoided = [0u32; crate::MAX_TRIED];
+        let mut avoiding = 0;
+        let chosen = loop {
+            let Some((_, id)) = self.heap.peek() else {
+                // Nobody else is left: a server that failed before is better than none.
+                break (avoiding > 0).then(|| avoided[0]);
+            };
+            if view.is_full(ServerId(id)) {
+                self.heap.remove(id);
+                self.parked += 1;
+                if parking.park(id, view) {
+                    continue;
+                }
+                // It became free while it was being parked.
+                self.parked -= 1;
+                self.queue(id);
+            }
+            if !tried.is_empty() && tried.contains(ServerId(id)) && avoiding < avoided.len() {
+                self.heap.remove(id);
+                avoided[avoiding] = id;
+                avoiding += 1;
+                continue;
+            }
+            break Some(id);
+        };
+        for &id in &avoided[..avoiding] {
+            self.queue(id);
+        }
+        match chosen {
+            Some(id) => {
+                if take {
+                    self.add_load(id, 1);
+                }
+                Pick::Server(ServerId(id))
+            }
+            None if self.parked > 0 => Pick::AllFull,
+            None => Pick::NoneUsable,
+        }
+    }
+
+    /// Changes the load of `id` by `delta`; below 0 is 0.
+    #[inline]
+    pub(crate) fn add_load(&mut self, id: u32, delta: i32) {
+        let entry = &mut self.entries[id as usize];
+        entry.load = entry.load.saturating_add_signed(delta);
+        if self.rank == Rank::Load && self.heap.contains(id) {
+            self.queue(id);
+        }
+    }
+
+    pub(crate) fn set_load(&mut self, id: u32, load: u32) {
+        self.entries[id as usize].load = load;
+        self.add_load(id, 0);
+    }
+
+    /// A parked server has room again.
+    pub(crate) fn unpark(&mut self, id: u32) {
+        self.parked -= 1;
+        self.queue(id);
+    }
+
+    #[inline]
+    fn queue(&mut self, id: u32) {
+        let entry = self.entries[id as usize];
+        let key = match self.rank {
+            Rank::Order => (entry.order, u64::from(id)),
+            Rank::Load => {
+                let arrival = self.arrivals;
+                self.arrivals = arrival + 1;
+                (weighted_load(entry.load, entry.weight), arrival)
+            }
+        };
+        self.heap.set(id, key);
+    }
+
+    /// Gives `id` this weight, in sixteenths; 0 takes it out of the group. `parked` says whether it is parked now.
+    pub(crate) fn set_weight(&mut self, id: u32, weight: u16, parked: bool) {
+        let entry = &mut self.entries[id as usize];
+        let weight = u32::from(weight);
+        if weight == entry.weight {
+            return;
+        }
+        entry.weight = weight;
+        if weight == 0 {
+            self.heap.remove(id);
+            self.parked -= usize::from(parked);
+        } else if !parked {
+            self.queue(id);
+        }
+    }
+}
+
+/// The load that a server would have with one stream more, by weight; an idle server's is 0, whatever its weight, so that
+/// idle servers take turns (as with HAProxy).
+fn weighted_load(load: u32, weight: u32) -> u64 {
+    if load == 0 { 0 } else { ((u64::from(load) + 1) << FRACTION_BITS) / u64::from(weight) }
+}
