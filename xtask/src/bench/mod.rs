@@ -1,0 +1,229 @@
+//! `cargo xtask bench`: the proxy beside Debian's haproxy in one run. Same file for both, one thread each, pinned to one core, origin and
+//! load on the other, rounds interleaved.
+//!
+//! Holds: a figure is printed only when every exchange of its run succeeded.
+
+mod callgrind;
+mod config;
+mod cpu;
+mod memory;
+mod process;
+mod rows;
+mod syscalls;
+mod table;
+mod traffic;
+
+use crate::apt;
+use crate::sh::{self, Failure, Result, failure};
+use config::{HTTP, Shape};
+use rows::{Kind, Per, ROWS, Row, Traffic};
+use std::path::PathBuf;
+use table::{Figure, Limit};
+use traffic::Sample;
+
+const USAGE: &str = "\
+cargo xtask bench [ROW…] [--rounds N] [--quick] [--self PATH] [--peer PATH|none] [--keep]
+
+  --rounds N   rounds per row (default 5)
+  --quick      shorter windows
+  --self PATH  a binary to measure in place of lb (started as PATH -f FILE -db)
+  --peer PATH  a binary to compare with in place of haproxy; `none` measures lb alone
+  --keep       leave configuration files and callgrind profiles where they are, and say where
+
+rows:";
+
+/// Directories and programs that all runs need.
+pub struct Places {
+    /// Files of this run.
+    dir: PathBuf,
+    /// The load generator.
+    load: PathBuf,
+}
+
+struct Options {
+    rows: Vec<&'static Row>,
+    rounds: usize,
+    scale: f64,
+    own: Option<PathBuf>,
+    peer: Option<PathBuf>,
+    keep: bool,
+}
+
+/// The two proxies of a run.
+struct Pair {
+    own: PathBuf,
+    peer: Option<PathBuf>,
+}
+
+/// Runs the rows named in `args`, or all.
+pub fn task(args: &[String]) -> Result<()> {
+    let options = parse(args)?;
+    apt::ensure(&[
+        ("haproxy", "haproxy"),
+        ("valgrind", "valgrind"),
+        ("strace", "strace"),
+        ("perf", "linux-perf"),
+        ("taskset", "util-linux"),
+    ])?;
+    let target = sh::target_dir()?;
+    let mut build = vec!["build", "--quiet", "--profile", "dist", "-p", "lb-benches", "--bin", "lb-load"];
+    if options.own.is_none() {
+        build.extend(["-p", "lb", "--bin", "lb"]);
+    }
+    sh::run(&mut sh::cargo(&build))?;
+    let dist = target.join("dist");
+    let places = Places { dir: target.join(format!("bench-{}", std::process::id())), load: dist.join("lb-load") };
+    std::fs::create_dir_all(&places.dir)?;
+    let pair = Pair { own: options.own.unwrap_or_else(|| dist.join("lb")), peer: options.peer };
+
+    let mut figures = Vec::new();
+    let mut failed = Vec::new();
+    for row in &options.rows {
+        eprintln!("{}: {}", row.name, row.about);
+        match measure(&places, row, &pair, options.rounds, options.scale) {
+            Ok(mut new) => {
+                eprint!("{}", table::markdown(&new));
+                figures.append(&mut new);
+            }
+            Err(e) => {
+                eprintln!("{}: {e}", row.name);
+                failed.push(row.name);
+            }
+        }
+    }
+    println!("{}", table::markdown(&figures));
+    if options.keep {
+        println!("files: {}", places.dir.display());
+    } else {
+        std::fs::remove_dir_all(&places.dir)?;
+    }
+    if failed.is_empty() { Ok(()) } else { failure(format!("rows without figures: {}", failed.join(" "))) }
+}
+
+fn parse(args: &[String]) -> Result<Options> {
+    let mut options = Options { rows: Vec::new(), rounds: 5, scale: 1.0, own: None, peer: Some("/usr/sbin/haproxy".into()), keep: false };
+    let mut words = args.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| Failure(format!("{word} needs a value")));
+        match word.as_str() {
+            "--rounds" => options.rounds = value()?.parse::<usize>()?.max(1),
+            "--quick" => options.scale = 0.3,
+            "--self" => options.own = Some(std::path::absolute(value()?)?),
+            "--peer" => options.peer = Some(value()?).filter(|v| *v != "none").map(std::path::absolute).transpose()?,
+            "--keep" => options.keep = true,
+            name => match ROWS.iter().find(|row| row.name == name) {
+                Some(row) => options.rows.push(row),
+                None => {
+                    let rows: Vec<String> = ROWS.iter().map(|r| format!("  {:23} {}", r.name, r.about)).collect();
+                    return failure(format!("{USAGE}\n{}", rows.join("\n")));
+                }
+            },
+        }
+    }
+    if options.rows.is_empty() {
+        options.rows = ROWS.iter().collect();
+    }
+    Ok(options)
+}
+
+/// Runs `f` for both proxies, round by round, the order changing with each.
+fn interleaved<T>(pair: &Pair, rounds: usize, mut f: impl FnMut(&std::path::Path, usize) -> Result<T>) -> Result<(Vec<T>, Vec<T>)> {
+    let (mut own, mut peer) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        if round % 2 == 0 {
+            own.push(f(&pair.own, round)?);
+        }
+        if let Some(path) = &pair.peer {
+            peer.push(f(path, round)?);
+        }
+        if round % 2 == 1 {
+            own.push(f(&pair.own, round)?);
+        }
+    }
+    Ok((own, peer))
+}
+
+fn measure(places: &Places, row: &Row, pair: &Pair, rounds: usize, scale: f64) -> Result<Vec<Figure>> {
+    let figure = |what: &str, unit, limit, (own, peer): (Vec<f64>, Vec<f64>)| Figure {
+        row: row.name.into(),
+        what: what.into(),
+        unit,
+        limit,
+        own,
+        peer,
+    };
+    match &row.kind {
+        Kind::Traffic(traffic) => {
+            let samples =
+                interleaved(pair, rounds, |program, round| traffic::sample(places, program, traffic, scale, traffic.splice && round == 0))?;
+            Ok(traffic_figures(row.name, traffic, &samples))
+        }
+        Kind::Syscalls => {
+            let (own, peer) = interleaved(pair, 1, |program, _| syscalls::per_request(places, program))?;
+            let list = |calls: &[(String, f64)]| calls.iter().map(|(name, n)| format!("{name} {n:.2}")).collect::<Vec<_>>().join(", ");
+            let sum = |calls: &[Vec<(String, f64)>], wait: bool| -> Vec<f64> {
+                let is_wait = |name: &str| name.starts_with("epoll_wait") || name.starts_with("epoll_pwait");
+                calls.iter().map(|c| c.iter().filter(|(name, _)| is_wait(name) == wait).map(|(_, n)| n).sum()).collect()
+            };
+            eprintln!("lb: {}\nhaproxy: {}", list(&own[0]), peer.first().map_or(String::new(), |p| list(p)));
+            // 4 and what the turns of the loop cost besides (a clock, a timer) when shared by many requests.
+            let calls = figure("calls without epoll_wait", "per request", Limit::Most(4.02), (sum(&own, false), sum(&peer, false)));
+            let waits = figure("epoll_wait", "per request", Limit::None, (sum(&own, true), sum(&peer, true)));
+            Ok(vec![calls, waits])
+        }
+        Kind::Idle { shape, kind, limit } => {
+            let values = interleaved(pair, rounds.min(3), |program, _| memory::per_connection(places, program, *shape, kind))?;
+            Ok(vec![figure("memory", "KiB per connection", Limit::Most(*limit), values)])
+        }
+        Kind::Servers => {
+            let mut figures = Vec::new();
+            for balance in ["leastconn", "roundrobin"] {
+                let (own, peer) = interleaved(pair, rounds, |program, _| growth(places, program, balance, scale))?;
+                let pick = |f: fn(&(f64, f64)) -> f64| (own.iter().map(f).collect(), peer.iter().map(f).collect());
+                figures.push(figure(&format!("{balance}: user CPU growth"), "%", Limit::None, pick(|g| g.0)));
+                figures.push(figure(&format!("{balance}: all CPU growth"), "%", Limit::None, pick(|g| g.1)));
+            }
+            Ok(figures)
+        }
+        Kind::Instructions { shape, kind, limit } => {
+            let values = interleaved(pair, 1, |program, _| callgrind::per_exchange(places, program, *shape, kind))?;
+            Ok(vec![figure("user instructions", "per exchange", Limit::Most(*limit), values)])
+        }
+    }
+}
+
+fn traffic_figures(row: &str, traffic: &Traffic, (own, peer): &(Vec<Sample>, Vec<Sample>)) -> Vec<Figure> {
+    let unit = if traffic.per == Per::Megabyte { "µs per MB" } else { "µs per request" };
+    let figure = |what: &str, unit, limit, f: fn(&Sample) -> f64| Figure {
+        row: row.into(),
+        what: what.into(),
+        unit,
+        limit,
+        own: own.iter().map(f).collect(),
+        peer: peer.iter().map(f).collect(),
+    };
+    let mut figures = vec![
+        figure("user CPU", unit, traffic.user, Sample::user),
+        figure("all CPU", unit, traffic.all, |s| s.all),
+        figure("proxy busy", "%", Limit::None, |s| s.busy),
+    ];
+    if traffic.user_share != Limit::None {
+        figures.insert(1, figure("user share", "%", traffic.user_share, |s| s.user_share));
+    }
+    if traffic.splice {
+        let first = |samples: &[Sample]| samples.iter().take(1).map(|s| s.splice_kib).collect();
+        let kib = Figure { own: first(own), peer: first(peer), ..figure("moved per splice", "KiB", Limit::None, |s| s.splice_kib) };
+        figures.push(kib);
+    }
+    figures
+}
+
+/// Growth of user and all CPU per request from 2 to 1,000 servers, in percent.
+fn growth(places: &Places, program: &std::path::Path, balance: &'static str, scale: f64) -> Result<(f64, f64)> {
+    let run = |servers| {
+        let traffic = rows::keep_alive(Shape { balance, servers, ..HTTP });
+        traffic::sample(places, program, &traffic, scale, false)
+    };
+    let (few, many) = (run(2)?, run(1000)?);
+    Ok(((many.user() / few.user() - 1.0) * 100.0, (many.all / few.all - 1.0) * 100.0))
+}
