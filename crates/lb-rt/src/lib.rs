@@ -1,1 +1,39 @@
-//! One thread's event loop: executor, reactor, timers, sockets, simulator
+//! One thread's event loop: executor, reactor, lazy timers, cross-thread inbox, sockets, buffers and pipes; and a simulator
+//! that stands in for the kernel.
+//!
+//! What is absent: no tokio, no shared run queue, no task that moves between threads. The clock is read here and nowhere
+//! else in the workspace, once per turn of the loop.
+
+mod buffers;
+mod driver;
+mod executor;
+mod hyper_rt;
+mod listener;
+mod pipes;
+mod reactor;
+mod remote;
+mod signals;
+mod socket;
+mod udp;
+mod wheel;
+
+pub use buffers::{Buffer, BufferPool};
+pub use executor::{Casualties, Rt};
+pub use hyper_rt::{HyperIo, HyperTimer};
+pub use listener::{Bind, Listener};
+pub use pipes::{PipeLimits, PipePool, PooledPipe};
+pub use remote::Remote;
+pub use signals::Signals;
+pub use socket::{Socket, Spliced};
+pub use udp::Udp;
+
+/// Names a task of one executor; a key of a task that has ended names nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct TaskKey {
+    index: u32,
+    generation: u32,
+}
+
+impl TaskKey {
+    pub(crate) const NONE: TaskKey = TaskKey { index: u32::MAX, generation: u32::MAX };
+}

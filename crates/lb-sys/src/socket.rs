@@ -141,9 +141,7 @@ pub fn send_to(fd: BorrowedFd<'_>, buf: &[u8], addr: &Addr) -> io::Result<usize>
 pub fn recv_from(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<(usize, Addr)> {
     let mut raw = RawAddr::empty();
     // SAFETY: pointer and length are those of `buf`; the address storage is valid for `raw.len` bytes.
-    let n = retry(|| unsafe {
-        libc::recvfrom(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), 0, raw.as_mut_ptr(), &mut raw.len)
-    })?;
+    let n = retry(|| unsafe { libc::recvfrom(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), 0, raw.as_mut_ptr(), &mut raw.len) })?;
     Ok((n, raw.get()))
 }
 
@@ -284,9 +282,7 @@ pub fn apply(fd: BorrowedFd<'_>, option: &SockOpt) -> io::Result<()> {
         SockOpt::SendBuf(n) => set_int(fd, SOL_SOCKET, libc::SO_SNDBUF, *n),
         SockOpt::DeferAccept(n) => set_int(fd, IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, *n),
         SockOpt::MaxSeg(n) => set_int(fd, IPPROTO_TCP, libc::TCP_MAXSEG, *n),
-        SockOpt::UserTimeout(d) => {
-            set_int(fd, IPPROTO_TCP, libc::TCP_USER_TIMEOUT, u32::try_from(d.as_millis()).unwrap_or(u32::MAX))
-        }
+        SockOpt::UserTimeout(d) => set_int(fd, IPPROTO_TCP, libc::TCP_USER_TIMEOUT, u32::try_from(d.as_millis()).unwrap_or(u32::MAX)),
         SockOpt::FastOpen(n) => set_int(fd, IPPROTO_TCP, libc::TCP_FASTOPEN, *n),
         SockOpt::Device(name) => {
             // SAFETY: pointer and length are those of `name`.
@@ -295,8 +291,9 @@ pub fn apply(fd: BorrowedFd<'_>, option: &SockOpt) -> io::Result<()> {
             })
             .map(drop)
         }
-        SockOpt::Transparent => set_int(fd, IPPROTO_IP, libc::IP_TRANSPARENT, 1)
-            .or_else(|_| set_int(fd, IPPROTO_IPV6, libc::IPV6_TRANSPARENT, 1)),
+        SockOpt::Transparent => {
+            set_int(fd, IPPROTO_IP, libc::IP_TRANSPARENT, 1).or_else(|_| set_int(fd, IPPROTO_IPV6, libc::IPV6_TRANSPARENT, 1))
+        }
         SockOpt::BindNoPort => set_int(fd, IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1),
     }
 }

@@ -1,0 +1,233 @@
+//! What stands below the reactor: the kernel through mio, or the simulator. Called by executor.rs and socket.rs.
+//! Owns clocks, waiting, descriptors, pipes. `Sim` exists with the feature `sim` only.
+
+use crate::reactor::{Readiness, flag};
+use lb_sys::socket::{self, Kind, SockOpt};
+use lb_sys::{Addr, Pipe};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Token};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Instant, SystemTime};
+
+/// Events taken per turn; more wait in the kernel for the next one.
+const EVENTS: usize = 1024;
+
+pub(crate) enum Driver {
+    Sys { poll: mio::Poll, events: Events },
+}
+
+impl Driver {
+    /// The token of the inbox's wake-up: no descriptor's, since their generations stay below.
+    pub const INBOX: u64 = u64::MAX;
+
+    pub fn sys() -> io::Result<(Driver, mio::Waker)> {
+        let poll = mio::Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), Token(Self::INBOX as usize))?;
+        Ok((Driver::Sys { poll, events: Events::with_capacity(EVENTS) }, waker))
+    }
+
+    #[allow(clippy::disallowed_methods)] // the one place that reads the monotonic clock
+    pub fn now(&self) -> Instant {
+        match self {
+            Driver::Sys { .. } => Instant::now(),
+        }
+    }
+
+    #[allow(clippy::disallowed_methods)] // the one place that reads the wall clock
+    pub fn wall(&self) -> SystemTime {
+        match self {
+            Driver::Sys { .. } => SystemTime::now(),
+        }
+    }
+
+    /// Waits for events until `until` (`None`: for ever), and hands each to `event`.
+    pub fn wait(&mut self, now: Instant, until: Option<Instant>, mut event: impl FnMut(u64, Readiness)) -> io::Result<()> {
+        match self {
+            Driver::Sys { poll, events } => {
+                let timeout = until.map(|at| at.saturating_duration_since(now));
+                match poll.poll(events, timeout) {
+                    Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
+                    _ => {}
+                }
+                for e in events.iter() {
+                    let mut flags = 0;
+                    for (on, bit) in [
+                        (e.is_readable(), flag::READ),
+                        (e.is_writable(), flag::WRITE),
+                        (e.is_read_closed(), flag::READ_CLOSED),
+                        (e.is_error() || e.is_write_closed(), flag::ERROR),
+                        (e.is_priority(), flag::PRIORITY),
+                    ] {
+                        if on {
+                            flags |= bit;
+                        }
+                    }
+                    event(e.token().0 as u64, Readiness { flags });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Watches a descriptor, edge-triggered, in both directions, until it is closed.
+    pub fn register(&self, handle: &Handle, token: u64) -> io::Result<()> {
+        match (self, handle) {
+            (Driver::Sys { poll, .. }, Handle::Sys(fd)) => {
+                let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+                poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), Token(token as usize), interest)
+            }
+        }
+    }
+
+    pub fn open(&self, addr: &Addr, kind: Kind) -> io::Result<Handle> {
+        match self {
+            Driver::Sys { .. } => socket::open(addr, kind).map(Handle::Sys),
+        }
+    }
+
+    pub fn pipe(&self) -> io::Result<RawPipe> {
+        match self {
+            Driver::Sys { .. } => Pipe::new().map(RawPipe::Sys),
+        }
+    }
+}
+
+/// One open descriptor.
+pub(crate) enum Handle {
+    Sys(OwnedFd),
+}
+
+impl Handle {
+    pub fn bind(&self, addr: &Addr) -> io::Result<()> {
+        match self {
+            Handle::Sys(fd) => socket::bind(fd.as_fd(), addr),
+        }
+    }
+
+    pub fn listen(&self, backlog: u32) -> io::Result<()> {
+        match self {
+            Handle::Sys(fd) => socket::listen(fd.as_fd(), backlog),
+        }
+    }
+
+    pub fn accept(&self) -> io::Result<(Handle, Addr)> {
+        match self {
+            Handle::Sys(fd) => socket::accept(fd.as_fd()).map(|(fd, addr)| (Handle::Sys(fd), addr)),
+        }
+    }
+
+    pub fn connect(&self, addr: &Addr) -> io::Result<bool> {
+        match self {
+            Handle::Sys(fd) => socket::connect(fd.as_fd(), addr),
+        }
+    }
+
+    pub fn apply(&self, option: &SockOpt) -> io::Result<()> {
+        match self {
+            Handle::Sys(fd) => socket::apply(fd.as_fd(), option),
+        }
+    }
+
+    #[inline]
+    pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Handle::Sys(fd) => socket::recv(fd.as_fd(), buf),
+        }
+    }
+
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Handle::Sys(fd) => socket::peek(fd.as_fd(), buf),
+        }
+    }
+
+    #[inline]
+    pub fn send(&self, buf: &[u8], more: bool) -> io::Result<usize> {
+        match self {
+            Handle::Sys(fd) => socket::send(fd.as_fd(), buf, more),
+        }
+    }
+
+    pub fn send_vectored(&self, bufs: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+        match self {
+            Handle::Sys(fd) => socket::send_vectored(fd.as_fd(), bufs, more),
+        }
+    }
+
+    pub fn send_to(&self, buf: &[u8], addr: &Addr) -> io::Result<usize> {
+        match self {
+            Handle::Sys(fd) => socket::send_to(fd.as_fd(), buf, addr),
+        }
+    }
+
+    pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, Addr)> {
+        match self {
+            Handle::Sys(fd) => socket::recv_from(fd.as_fd(), buf),
+        }
+    }
+
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        match self {
+            Handle::Sys(fd) => socket::shutdown_write(fd.as_fd()),
+        }
+    }
+
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Handle::Sys(fd) => socket::take_error(fd.as_fd()),
+        }
+    }
+
+    pub fn local_addr(&self) -> io::Result<Addr> {
+        match self {
+            Handle::Sys(fd) => socket::local_addr(fd.as_fd()),
+        }
+    }
+
+    pub fn peer_addr(&self) -> io::Result<Addr> {
+        match self {
+            Handle::Sys(fd) => socket::peer_addr(fd.as_fd()),
+        }
+    }
+
+    /// The kernel's descriptor, where there is one.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Handle::Sys(fd) => Some(fd.as_fd()),
+        }
+    }
+}
+
+/// A pipe of the kernel or of the simulator.
+pub(crate) enum RawPipe {
+    Sys(Pipe),
+}
+
+impl RawPipe {
+    pub fn capacity(&self) -> usize {
+        match self {
+            RawPipe::Sys(p) => p.capacity(),
+        }
+    }
+
+    pub fn set_capacity(&mut self, bytes: usize) -> io::Result<usize> {
+        match self {
+            RawPipe::Sys(p) => p.set_capacity(bytes),
+        }
+    }
+
+    /// Socket → pipe.
+    pub fn fill(&mut self, from: &Handle, len: usize) -> io::Result<usize> {
+        match (self, from) {
+            (RawPipe::Sys(p), Handle::Sys(fd)) => p.fill(fd.as_fd(), len),
+        }
+    }
+
+    /// Pipe → socket.
+    pub fn drain(&mut self, to: &Handle, len: usize, more: bool) -> io::Result<usize> {
+        match (self, to) {
+            (RawPipe::Sys(p), Handle::Sys(fd)) => p.drain(fd.as_fd(), len, more),
+        }
+    }
+}

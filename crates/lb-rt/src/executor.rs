@@ -1,0 +1,545 @@
+//! The executor: one thread's tasks, run queue, timers, reactor and inbox. Everything of `lb-rt` hangs on an [`Rt`].
+//!
+//! Holds: a task is in the run queue at most once; no borrow of the executor's own cells is held while a task is polled or
+//! dropped; a task that panics or spins is dropped alone.
+
+use crate::driver::Driver;
+use crate::reactor::IoTable;
+use crate::remote::{Mail, Remote, TaskWaker};
+use crate::wheel::Wheel;
+use crate::{BufferPool, PipePool, TaskKey};
+use crossbeam_channel::Receiver;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Bytes that a task may move in one poll before it goes to the back of the queue.
+const POLL_BUDGET: usize = 1 << 20;
+/// Polls without a byte moved or a timer fired after which a task is taken for a spinning one and killed.
+const MAX_IDLE_POLLS: u32 = 10_000;
+
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+struct Runnable {
+    future: Task,
+    waker: Waker,
+    shared: Arc<TaskWaker>,
+}
+
+struct TaskSlot {
+    generation: u32,
+    queued: bool,
+    live: bool,
+    /// Polls since the task last made progress.
+    idle_polls: u32,
+    /// When the task wants to be polled at the latest, as ticks; `u64::MAX`: never.
+    deadline: u64,
+    /// The wheel has an entry for the slot at this tick; `u64::MAX`: none. It outlives the task: with many short
+    /// connections the wheel would otherwise fill with the entries of the dead.
+    armed: u64,
+    runnable: Option<Runnable>,
+    spare: Option<(Waker, Arc<TaskWaker>)>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    slots: Vec<TaskSlot>,
+    free: Vec<u32>,
+}
+
+/// How tasks ended that did not end by themselves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Casualties {
+    /// Tasks that panicked.
+    pub panicked: u64,
+    /// Tasks that were polled 10,000 times without any progress.
+    pub spinning: u64,
+}
+
+struct Inner {
+    start: Instant,
+    now: Cell<Instant>,
+    wall: Cell<Option<SystemTime>>,
+    turn: Cell<u64>,
+    tasks: RefCell<Tasks>,
+    queue: RefCell<VecDeque<TaskKey>>,
+    wheel: RefCell<Wheel>,
+    io: RefCell<IoTable>,
+    driver: RefCell<Driver>,
+    remote: Remote,
+    inbox: Receiver<Mail>,
+    buffers: BufferPool,
+    pipes: PipePool,
+    casualties: Cell<Casualties>,
+    /// Of the task that is being polled.
+    current: Cell<TaskKey>,
+    deadline: Cell<Option<Instant>>,
+    budget: Cell<usize>,
+    progressed: Cell<bool>,
+}
+
+/// A handle to this thread's executor; clones are references to the same one. Not `Send`: other threads use a [`Remote`].
+#[derive(Clone)]
+pub struct Rt(Rc<Inner>);
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rt>> = const { RefCell::new(None) };
+}
+
+/// Calls `f` with the executor that is running on this thread.
+pub(crate) fn with_current<R>(f: impl FnOnce(&Rt) -> R) -> Option<R> {
+    let rt = CURRENT.with(|c| c.borrow().clone());
+    rt.as_ref().map(f)
+}
+
+struct Entered(Option<Rt>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.with(|c| *c.borrow_mut() = self.0.take());
+    }
+}
+
+impl Rt {
+    /// An executor over the kernel's sockets.
+    ///
+    /// # Errors
+    /// `EMFILE`: no descriptor left for epoll or its wake-up.
+    pub fn new() -> io::Result<Rt> {
+        let (driver, waker) = Driver::sys()?;
+        Ok(Rt::over(driver, Some(waker)))
+    }
+
+    pub(crate) fn over(driver: Driver, waker: Option<mio::Waker>) -> Rt {
+        let (remote, inbox) = Remote::new(waker);
+        let now = driver.now();
+        Rt(Rc::new(Inner {
+            start: now,
+            now: Cell::new(now),
+            wall: Cell::new(None),
+            turn: Cell::new(0),
+            tasks: RefCell::default(),
+            queue: RefCell::default(),
+            wheel: RefCell::new(Wheel::new()),
+            io: RefCell::default(),
+            buffers: BufferPool::default(),
+            pipes: PipePool::new(&driver),
+            driver: RefCell::new(driver),
+            remote,
+            inbox,
+            casualties: Cell::default(),
+            current: Cell::new(TaskKey::NONE),
+            deadline: Cell::new(None),
+            budget: Cell::new(POLL_BUDGET),
+            progressed: Cell::new(false),
+        }))
+    }
+
+    /// The time of this turn of the loop: read once per turn.
+    #[inline]
+    pub fn now(&self) -> Instant {
+        self.0.now.get()
+    }
+
+    /// The wall clock of this turn, read at its first use.
+    pub fn wall(&self) -> SystemTime {
+        let wall = self.0.wall.get().unwrap_or_else(|| self.0.driver.borrow().wall());
+        self.0.wall.set(Some(wall));
+        wall
+    }
+
+    /// Counts the turns of the loop: what is cached per turn is compared with it.
+    #[inline]
+    pub fn turn(&self) -> u64 {
+        self.0.turn.get()
+    }
+
+    /// The way in for other threads.
+    pub fn remote(&self) -> &Remote {
+        &self.0.remote
+    }
+
+    /// This thread's read and write buffers.
+    #[inline]
+    pub fn buffers(&self) -> &BufferPool {
+        &self.0.buffers
+    }
+
+    /// This thread's pipes.
+    pub fn pipes(&self) -> &PipePool {
+        &self.0.pipes
+    }
+
+    pub(crate) fn io(&self) -> &RefCell<IoTable> {
+        &self.0.io
+    }
+
+    pub(crate) fn driver(&self) -> &RefCell<Driver> {
+        &self.0.driver
+    }
+
+    /// Tasks that died of a fault of their own.
+    pub fn casualties(&self) -> Casualties {
+        self.0.casualties.get()
+    }
+
+    /// Tasks that have not ended.
+    pub fn live_tasks(&self) -> usize {
+        let tasks = self.0.tasks.borrow();
+        tasks.slots.len() - tasks.free.len()
+    }
+
+    /// Entries in the timer wheel: about one per task slot that ever had a deadline.
+    pub fn timers(&self) -> usize {
+        self.0.wheel.borrow().len()
+    }
+
+    /// Descriptors that this thread holds open.
+    pub fn open_sockets(&self) -> usize {
+        self.0.io.borrow().len()
+    }
+
+    /// Starts a task; it is polled for the first time in this or the next turn.
+    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> TaskKey {
+        self.spawn_boxed(Box::pin(future))
+    }
+
+    fn spawn_boxed(&self, future: Task) -> TaskKey {
+        let mut tasks = self.0.tasks.borrow_mut();
+        let index = tasks.free.pop().unwrap_or_else(|| {
+            tasks.slots.push(TaskSlot {
+                generation: 0,
+                queued: false,
+                live: false,
+                idle_polls: 0,
+                deadline: u64::MAX,
+                armed: u64::MAX,
+                runnable: None,
+                spare: None,
+            });
+            tasks.slots.len() as u32 - 1
+        });
+        let slot = &mut tasks.slots[index as usize];
+        let key = TaskKey { index, generation: slot.generation };
+        let (waker, shared) = slot.spare.take().unwrap_or_else(|| {
+            let shared = TaskWaker::new(key, self.0.remote.clone());
+            (Waker::from(shared.clone()), shared)
+        });
+        shared.set_generation(key.generation);
+        slot.runnable = Some(Runnable { future, waker, shared });
+        slot.live = true;
+        slot.queued = true;
+        slot.idle_polls = 0;
+        slot.deadline = u64::MAX;
+        drop(tasks);
+        self.0.queue.borrow_mut().push_back(key);
+        key
+    }
+
+    /// Puts a task into the run queue; nothing happens when it has ended or is queued already.
+    pub fn wake(&self, key: TaskKey) {
+        if let Some(slot) = self.0.tasks.borrow_mut().get(key)
+            && !slot.queued
+        {
+            slot.queued = true;
+            self.0.queue.borrow_mut().push_back(key);
+        }
+    }
+
+    /// Drops a task's future at once; the guards in it give back what they hold. A task cannot kill itself: it returns.
+    pub fn kill(&self, key: TaskKey) {
+        let runnable = self.0.tasks.borrow_mut().get(key).and_then(|s| s.runnable.take());
+        if let Some(runnable) = runnable {
+            self.retire(key, runnable);
+        }
+    }
+
+    /// The task that is being polled.
+    #[inline]
+    pub fn current(&self) -> TaskKey {
+        self.0.current.get()
+    }
+
+    /// Says that the current task has done something useful that moves no bytes (a job taken from a queue, an accept):
+    /// it is not spinning.
+    #[inline]
+    pub fn progress(&self) {
+        self.0.progressed.set(true);
+    }
+
+    /// Takes `bytes` off the current task's budget.
+    #[inline]
+    pub(crate) fn charge(&self, bytes: usize) {
+        self.0.progressed.set(true);
+        self.0.budget.set(self.0.budget.get().saturating_sub(bytes));
+    }
+
+    /// False when the current task has used up its share of this turn; it is then queued again and must return `Pending`.
+    #[inline]
+    pub(crate) fn within_budget(&self) -> bool {
+        if self.0.budget.get() != 0 {
+            return true;
+        }
+        self.wake(self.current());
+        false
+    }
+
+    /// The current task's next poll, at the latest. Leaves no trace when the task is polled earlier: it asks again.
+    #[inline]
+    pub fn poll_at_latest(&self, at: Instant) {
+        let at = self.0.deadline.get().map_or(at, |d| d.min(at));
+        self.0.deadline.set(Some(at));
+    }
+
+    /// `Ready` once `at` has come; else arranges for a poll then.
+    #[inline]
+    pub fn poll_deadline(&self, at: Option<Instant>) -> Poll<()> {
+        match at {
+            None => Poll::Pending,
+            Some(at) if at <= self.now() => Poll::Ready(()),
+            Some(at) => {
+                self.poll_at_latest(at);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Waits until `at`.
+    pub async fn sleep_until(&self, at: Instant) {
+        std::future::poll_fn(|_| self.poll_deadline(Some(at))).await;
+    }
+
+    /// Waits for `duration` from this turn's time.
+    pub async fn sleep(&self, duration: Duration) {
+        self.sleep_until(self.now() + duration).await;
+    }
+
+    /// Lets the other tasks that are ready run first.
+    pub async fn yield_now(&self) {
+        let mut yielded = false;
+        std::future::poll_fn(|_| {
+            if std::mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            self.wake(self.current());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Runs the loop until `future` is done. Other tasks stay where they are when it returns.
+    ///
+    /// # Errors
+    /// Those of `epoll_wait(2)`; and `Other` when the future itself panicked.
+    pub fn block_on<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> io::Result<T> {
+        let result = Rc::new(RefCell::new(None));
+        let store = result.clone();
+        let main = self.spawn(async move {
+            let value = future.await;
+            *store.borrow_mut() = Some(value);
+        });
+        let _entered = Entered(CURRENT.with(|c| c.borrow_mut().replace(self.clone())));
+        loop {
+            self.run_queue();
+            if let Some(value) = result.borrow_mut().take() {
+                return Ok(value);
+            }
+            if self.0.tasks.borrow_mut().get(main).is_none() {
+                return Err(io::Error::other("the main task of the loop has died"));
+            }
+            self.wait()?;
+        }
+    }
+
+    /// Drops every task: their guards run, on this thread, with this executor current.
+    pub fn kill_all(&self) {
+        let _entered = Entered(CURRENT.with(|c| c.borrow_mut().replace(self.clone())));
+        let mut index = 0;
+        loop {
+            let key = match self.0.tasks.borrow().slots.get(index) {
+                None => break,
+                Some(slot) => TaskKey { index: index as u32, generation: slot.generation },
+            };
+            self.kill(key);
+            index += 1;
+        }
+    }
+
+    /// Polls the tasks that are queued now; those that they wake run in the next turn, after I/O.
+    fn run_queue(&self) {
+        let queued = self.0.queue.borrow().len();
+        for _ in 0..queued {
+            let key = self.0.queue.borrow_mut().pop_front();
+            let Some(key) = key else { break };
+            self.poll_task(key);
+        }
+    }
+
+    fn poll_task(&self, key: TaskKey) {
+        let inner = &*self.0;
+        let runnable = inner.tasks.borrow_mut().get(key).and_then(|slot| {
+            slot.queued = false;
+            slot.deadline = u64::MAX;
+            slot.runnable.take()
+        });
+        let Some(mut runnable) = runnable else { return };
+        inner.current.set(key);
+        inner.deadline.set(None);
+        inner.budget.set(POLL_BUDGET);
+        inner.progressed.set(false);
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            let mut context = Context::from_waker(&runnable.waker);
+            runnable.future.as_mut().poll(&mut context)
+        }));
+        inner.current.set(TaskKey::NONE);
+        match polled {
+            Ok(Poll::Pending) => self.keep(key, runnable),
+            Ok(Poll::Ready(())) => self.retire(key, runnable),
+            Err(_) => {
+                self.count(|c| c.panicked += 1);
+                self.retire(key, runnable);
+            }
+        }
+    }
+
+    fn count(&self, f: impl FnOnce(&mut Casualties)) {
+        let mut c = self.0.casualties.get();
+        f(&mut c);
+        self.0.casualties.set(c);
+    }
+
+    /// A task that is still pending goes back to its slot, with its timer.
+    fn keep(&self, key: TaskKey, runnable: Runnable) {
+        let inner = &*self.0;
+        let mut tasks = inner.tasks.borrow_mut();
+        let slot = &mut tasks.slots[key.index as usize];
+        slot.idle_polls = if inner.progressed.get() { 0 } else { slot.idle_polls + 1 };
+        if slot.idle_polls >= MAX_IDLE_POLLS {
+            drop(tasks);
+            self.count(|c| c.spinning += 1);
+            self.retire(key, runnable);
+            return;
+        }
+        if let Some(at) = inner.deadline.get() {
+            let tick = self.tick_after(at);
+            slot.deadline = tick;
+            if tick < slot.armed {
+                slot.armed = tick;
+                inner.wheel.borrow_mut().insert(tick, key.index);
+            }
+        }
+        slot.runnable = Some(runnable);
+    }
+
+    fn retire(&self, key: TaskKey, runnable: Runnable) {
+        let Runnable { future, waker, shared } = runnable;
+        {
+            let mut tasks = self.0.tasks.borrow_mut();
+            let slot = &mut tasks.slots[key.index as usize];
+            slot.generation = slot.generation.wrapping_add(1);
+            slot.live = false;
+            slot.spare = Some((waker, shared));
+            tasks.free.push(key.index);
+        }
+        // Guards in the future may wake, spawn or kill other tasks; a panic of one of them ends here too.
+        if std::panic::catch_unwind(AssertUnwindSafe(|| drop(future))).is_err() {
+            self.count(|c| c.panicked += 1);
+        }
+    }
+
+    /// The first tick that is not before `at`.
+    fn tick_after(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.0.start);
+        since.as_secs() * 1000 + u64::from(since.subsec_nanos().div_ceil(1_000_000))
+    }
+
+    fn tick_now(&self) -> u64 {
+        let since = self.now().saturating_duration_since(self.0.start);
+        since.as_secs() * 1000 + u64::from(since.subsec_millis())
+    }
+
+    /// Waits for events, the next deadline or mail, and wakes those whom they concern.
+    fn wait(&self) -> io::Result<()> {
+        let inner = &*self.0;
+        let busy = !inner.queue.borrow().is_empty();
+        let until = if busy { Some(self.now()) } else { inner.wheel.borrow().next().map(|tick| inner.start + Duration::from_millis(tick)) };
+        let mut mail = false;
+        {
+            let mut driver = inner.driver.borrow_mut();
+            driver.wait(self.now(), until, |token, ready| match token {
+                Driver::INBOX => mail = true,
+                token => {
+                    let woken = inner.io.borrow_mut().event(token, ready);
+                    for key in woken {
+                        if key != TaskKey::NONE {
+                            self.wake(key);
+                        }
+                    }
+                }
+            })?;
+            inner.now.set(driver.now());
+        }
+        inner.wall.set(None);
+        inner.turn.set(inner.turn.get() + 1);
+        self.fire_timers();
+        if mail || !inner.inbox.is_empty() {
+            self.read_mail();
+        }
+        Ok(())
+    }
+
+    fn fire_timers(&self) {
+        let tick = self.tick_now();
+        let mut again: Vec<(u64, u32)> = Vec::new();
+        self.0.wheel.borrow_mut().advance(tick, |at, index| {
+            let mut tasks = self.0.tasks.borrow_mut();
+            let slot = &mut tasks.slots[index as usize];
+            if slot.live && slot.deadline <= tick {
+                slot.armed = u64::MAX;
+                slot.idle_polls = 0;
+                if !slot.queued {
+                    slot.queued = true;
+                    self.0.queue.borrow_mut().push_back(TaskKey { index, generation: slot.generation });
+                }
+            } else if at == slot.armed {
+                // Early: the deadline has moved out since.
+                slot.armed = if slot.live { slot.deadline } else { u64::MAX };
+                if slot.armed != u64::MAX {
+                    again.push((slot.armed, index));
+                }
+            }
+        });
+        for (at, index) in again {
+            self.0.wheel.borrow_mut().insert(at, index);
+        }
+    }
+
+    fn read_mail(&self) {
+        self.0.remote.rearm();
+        // What arrives while this runs has sent a new wake-up.
+        for _ in 0..self.0.inbox.len() {
+            match self.0.inbox.try_recv() {
+                Ok(Mail::Wake(key)) => self.wake(key),
+                Ok(Mail::Run(job)) => {
+                    if std::panic::catch_unwind(AssertUnwindSafe(|| job(self))).is_err() {
+                        self.count(|c| c.panicked += 1);
+                    }
+                }
+                Err(_) => break,
+            }
+        }
+    }
+}
+
+impl Tasks {
+    fn get(&mut self, key: TaskKey) -> Option<&mut TaskSlot> {
+        self.slots.get_mut(key.index as usize).filter(|s| s.generation == key.generation && s.live)
+    }
+}

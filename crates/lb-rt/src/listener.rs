@@ -1,0 +1,93 @@
+//! Listening sockets.
+
+use crate::Rt;
+use crate::driver::Handle;
+use crate::reactor::Dir;
+use crate::socket::{Socket, Source};
+use lb_sys::socket::{Kind, SockOpt};
+use lb_sys::{Addr, process, socket};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::Poll;
+
+/// How to open a listening socket.
+#[derive(Clone, Debug, Default)]
+pub struct Bind {
+    /// Options to set before `bind(2)`.
+    pub options: Vec<SockOpt>,
+    /// Length of the kernel's queue.
+    pub backlog: u32,
+}
+
+impl Bind {
+    /// Opens a listening socket that any thread may then take into its loop by [`Listener::new`].
+    ///
+    /// # Errors
+    /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, …
+    pub fn open(&self, addr: &Addr) -> io::Result<OwnedFd> {
+        let fd = socket::open(addr, Kind::Stream)?;
+        for option in &self.options {
+            socket::apply(fd.as_fd(), option)?;
+        }
+        socket::bind(fd.as_fd(), addr)?;
+        socket::listen(fd.as_fd(), self.backlog)?;
+        Ok(fd)
+    }
+}
+
+/// A listening socket in one thread's loop.
+pub struct Listener(Source);
+
+impl Listener {
+    /// Takes an open listening socket into the loop.
+    ///
+    /// # Errors
+    /// Those of `fcntl(2)`.
+    pub fn new(rt: &Rt, fd: OwnedFd) -> io::Result<Listener> {
+        process::set_nonblocking(&fd)?;
+        Ok(Listener(Source::new(rt, Handle::Sys(fd))))
+    }
+
+    pub(crate) fn from_handle(rt: &Rt, handle: Handle) -> Listener {
+        Listener(Source::new(rt, handle))
+    }
+
+    /// Opens a listening socket in this loop: of the kernel or of the simulator.
+    ///
+    /// # Errors
+    /// As [`Bind::open`].
+    pub fn bind(rt: &Rt, addr: &Addr, bind: &Bind) -> io::Result<Listener> {
+        let handle = rt.driver().borrow().open(addr, Kind::Stream)?;
+        for option in &bind.options {
+            handle.apply(option)?;
+        }
+        handle.bind(addr)?;
+        handle.listen(bind.backlog)?;
+        Ok(Listener::from_handle(rt, handle))
+    }
+
+    /// Accepts one connection.
+    ///
+    /// # Errors
+    /// `ECONNABORTED` (try again); `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`: no room now.
+    pub fn poll_accept(&self) -> Poll<io::Result<(Socket, Addr)>> {
+        let mut accepted = None;
+        let polled = self.0.poll_io(Dir::Read, |h| {
+            accepted = Some(h.accept()?);
+            Ok((1, false))
+        });
+        match (polled, accepted) {
+            (Poll::Ready(Ok(_)), Some((handle, addr))) => Poll::Ready(Ok((Socket::new(&self.0.rt, handle), addr))),
+            (Poll::Ready(Err(e)), _) => Poll::Ready(Err(e)),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    /// Those of `getsockname(2)`.
+    pub fn local_addr(&self) -> io::Result<Addr> {
+        self.0.handle.local_addr()
+    }
+}

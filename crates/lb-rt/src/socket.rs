@@ -1,0 +1,346 @@
+//! Stream sockets, TCP and UNIX. `poll_io` is the one place that owns readiness: everything that reads, writes or splices goes
+//! through it.
+//!
+//! All methods are for the task that is being polled: it is woken when the answer may have changed.
+
+use crate::Rt;
+use crate::driver::Handle;
+use crate::pipes::PooledPipe;
+use crate::reactor::{Dir, flag};
+use lb_sys::Addr;
+use lb_sys::socket::{Kind, SockOpt};
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::task::Poll;
+
+/// A descriptor with its place in the reactor.
+pub(crate) struct Source {
+    pub rt: Rt,
+    pub handle: Handle,
+    slot: u32,
+    registered: Cell<bool>,
+}
+
+impl Source {
+    pub fn new(rt: &Rt, handle: Handle) -> Source {
+        let slot = rt.io().borrow_mut().insert();
+        Source { rt: rt.clone(), handle, slot, registered: Cell::new(false) }
+    }
+
+    /// Nothing is known to be ready: for a socket whose connection is under way.
+    fn not_ready(&self) {
+        self.rt.io().borrow_mut().slot(self.slot).flags &= !(flag::READ | flag::WRITE);
+    }
+
+    #[cold]
+    fn register(&self) -> io::Result<()> {
+        let token = {
+            let mut io = self.rt.io().borrow_mut();
+            io.slot(self.slot).flags |= flag::REGISTERED;
+            io.token(self.slot)
+        };
+        self.rt.driver().borrow().register(&self.handle, token)?;
+        self.registered.set(true);
+        Ok(())
+    }
+
+    /// Waits for an edge. The first wait of a descriptor registers it: epoll then reports what is already there.
+    #[inline]
+    fn wait(&self, dir: Dir) -> io::Result<()> {
+        self.rt.io().borrow_mut().slot(self.slot).wait(dir, self.rt.current());
+        if self.registered.get() { Ok(()) } else { self.register() }
+    }
+
+    /// Runs `op` when the descriptor may be ready. `op` says how many bytes it moved and whether that was less than it asked
+    /// for; `EAGAIN` waits.
+    #[inline]
+    pub fn poll_io(&self, dir: Dir, op: impl FnOnce(&Handle) -> io::Result<(usize, bool)>) -> Poll<io::Result<usize>> {
+        if !self.rt.within_budget() {
+            return Poll::Pending;
+        }
+        if self.rt.io().borrow_mut().slot(self.slot).ready(dir) {
+            match op(&self.handle) {
+                Ok((n, short)) => {
+                    self.rt.charge(n);
+                    if short {
+                        self.rt.io().borrow_mut().slot(self.slot).short(dir);
+                    }
+                    return Poll::Ready(Ok(n));
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.rt.io().borrow_mut().slot(self.slot).refused(dir),
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+        }
+        match self.wait(dir) {
+            Ok(()) => Poll::Pending,
+            Err(e) => Poll::Ready(Err(e)),
+        }
+    }
+
+    /// Ready when a call in this direction may get somewhere.
+    #[inline]
+    pub fn poll_ready(&self, dir: Dir) -> Poll<io::Result<()>> {
+        if self.rt.io().borrow_mut().slot(self.slot).ready(dir) {
+            return Poll::Ready(Ok(()));
+        }
+        match self.wait(dir) {
+            Ok(()) => Poll::Pending,
+            Err(e) => Poll::Ready(Err(e)),
+        }
+    }
+
+    fn flags(&self) -> u8 {
+        self.rt.io().borrow_mut().slot(self.slot).flags
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // Closing the descriptor, which follows, also takes it out of epoll.
+        self.rt.io().borrow_mut().remove(self.slot);
+    }
+}
+
+/// How a splice from a socket ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spliced {
+    /// So many bytes are in the pipe.
+    Moved(usize),
+    /// The pipe takes no more; the socket may hold further bytes.
+    PipeFull,
+    /// The peer has closed its sending side.
+    Eof,
+}
+
+/// A connected stream socket.
+pub struct Socket(Source);
+
+impl Socket {
+    pub(crate) fn new(rt: &Rt, handle: Handle) -> Socket {
+        Socket(Source::new(rt, handle))
+    }
+
+    /// Starts a connection to `addr`, from `local` if given, with `options` set before.
+    ///
+    /// # Errors
+    /// `EMFILE`; `ECONNREFUSED`, `ENETUNREACH` and the like when they are known at once; `EAGAIN` for a UNIX listener whose
+    /// queue is full.
+    pub fn connect(rt: &Rt, addr: &Addr, local: Option<&Addr>, options: &[SockOpt]) -> io::Result<Socket> {
+        let handle = rt.driver().borrow().open(addr, Kind::Stream)?;
+        for option in options {
+            handle.apply(option)?;
+        }
+        if let Some(local) = local {
+            handle.bind(local)?;
+        }
+        let connected = handle.connect(addr)?;
+        let socket = Socket::new(rt, handle);
+        if !connected {
+            socket.0.not_ready();
+        }
+        Ok(socket)
+    }
+
+    /// Waits for the connection to stand.
+    ///
+    /// # Errors
+    /// `ECONNREFUSED`, `ETIMEDOUT`, `EHOSTUNREACH`, … of the connect.
+    pub fn poll_connected(&self) -> Poll<io::Result<()>> {
+        match self.0.poll_ready(Dir::Write) {
+            Poll::Ready(Ok(())) if self.0.flags() & flag::ERROR != 0 => {
+                let error = self.0.handle.take_error().and_then(|e| e.map_or(Ok(()), Err));
+                // Connected and closed again by the peer is still connected.
+                Poll::Ready(error)
+            }
+            other => other,
+        }
+    }
+
+    /// [`Socket::poll_connected`] as a future.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn connected(&self) -> io::Result<()> {
+        poll_fn(|_| self.poll_connected()).await
+    }
+
+    /// Reads. `Ok(0)`: end of the peer's data.
+    ///
+    /// # Errors
+    /// `ECONNRESET`, `ETIMEDOUT`, …
+    #[inline]
+    pub fn poll_read(&self, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let room = buf.len();
+        self.0.poll_io(Dir::Read, |h| h.recv(buf).map(|n| (n, n < room && n != 0)))
+    }
+
+    /// Reads without taking.
+    ///
+    /// # Errors
+    /// As [`Socket::poll_read`].
+    pub fn poll_peek(&self, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_io(Dir::Read, |h| h.peek(buf).map(|n| (n, false)))
+    }
+
+    /// Ready when a read may get somewhere: data, end, or an error.
+    ///
+    /// # Errors
+    /// The reactor has no room for the descriptor.
+    #[inline]
+    pub fn poll_readable(&self) -> Poll<io::Result<()>> {
+        self.0.poll_ready(Dir::Read)
+    }
+
+    /// [`Socket::poll_read`] as a future.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|_| self.poll_read(buf)).await
+    }
+
+    /// Writes what fits. `more`: further bytes follow at once.
+    ///
+    /// # Errors
+    /// `EPIPE`, `ECONNRESET`, …
+    #[inline]
+    pub fn poll_write(&self, buf: &[u8], more: bool) -> Poll<io::Result<usize>> {
+        self.0.poll_io(Dir::Write, |h| h.send(buf, more).map(|n| (n, n < buf.len())))
+    }
+
+    /// Writes several pieces with one call.
+    ///
+    /// # Errors
+    /// As [`Socket::poll_write`].
+    pub fn poll_write_vectored(&self, bufs: &[IoSlice<'_>], more: bool) -> Poll<io::Result<usize>> {
+        let len: usize = bufs.iter().map(|b| b.len()).sum();
+        self.0.poll_io(Dir::Write, |h| h.send_vectored(bufs, more).map(|n| (n, n < len)))
+    }
+
+    /// Writes all of `buf`.
+    ///
+    /// # Errors
+    /// As [`Socket::poll_write`].
+    pub async fn write_all(&self, mut buf: &[u8]) -> io::Result<()> {
+        while !buf.is_empty() {
+            let n = poll_fn(|_| self.poll_write(buf, false)).await?;
+            buf = &buf[n..];
+        }
+        Ok(())
+    }
+
+    /// Moves up to `len` bytes into `pipe`, which grows when it is found full.
+    ///
+    /// # Errors
+    /// As [`Socket::poll_read`]; `EINVAL` where the kernel cannot splice.
+    pub fn poll_fill(&self, pipe: &mut PooledPipe, len: usize) -> Poll<io::Result<Spliced>> {
+        let mut full = false;
+        let polled = self.0.poll_io(Dir::Read, |h| match pipe.raw().fill(h, len) {
+            // EAGAIN with bytes in the pipe may mean that the pipe is full: the socket stays readable.
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && pipe.held() != 0 => {
+                full = true;
+                Ok((0, false))
+            }
+            other => other.map(|n| (n, false)),
+        });
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
+            Poll::Ready(Ok(0)) if full => Poll::Ready(Ok(Spliced::PipeFull)),
+            Poll::Ready(Ok(0)) => Poll::Ready(Ok(Spliced::Eof)),
+            Poll::Ready(Ok(n)) => {
+                pipe.moved_in(n);
+                if pipe.held() >= pipe.capacity() / 2 {
+                    pipe.grow();
+                }
+                Poll::Ready(Ok(Spliced::Moved(n)))
+            }
+        }
+    }
+
+    /// Moves what `pipe` holds, at most `len` bytes, to the socket.
+    ///
+    /// # Errors
+    /// As [`Socket::poll_write`].
+    pub fn poll_drain(&self, pipe: &mut PooledPipe, len: usize, more: bool) -> Poll<io::Result<usize>> {
+        let len = len.min(pipe.held());
+        let polled = self.0.poll_io(Dir::Write, |h| pipe.raw().drain(h, len, more).map(|n| (n, false)));
+        if let Poll::Ready(Ok(n)) = polled {
+            pipe.moved_out(n);
+        }
+        polled
+    }
+
+    /// True when the last event said that the peer has closed its side or that the connection is broken.
+    pub fn hung_up(&self) -> bool {
+        self.0.flags() & (flag::READ_CLOSED | flag::ERROR) != 0
+    }
+
+    /// True when a read would not have to wait for an event, as far as is known.
+    pub fn maybe_readable(&self) -> bool {
+        self.0.flags() & (flag::READ | flag::STICKY) != 0
+    }
+
+    /// Registers with the reactor now, so that events are seen although nobody reads.
+    ///
+    /// # Errors
+    /// `ENOSPC`, `ENOMEM`.
+    pub fn watch(&self) -> io::Result<()> {
+        if self.0.registered.get() { Ok(()) } else { self.0.register() }
+    }
+
+    /// Closes the sending side.
+    ///
+    /// # Errors
+    /// `ENOTCONN` when the peer has reset the connection.
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        self.0.handle.shutdown_write()
+    }
+
+    /// Makes closing reset the connection, so that the peer does not take what it got for complete.
+    pub fn reset_on_close(&self) {
+        // Fails only on a socket that is gone already.
+        let _ = self.0.handle.apply(&SockOpt::LingerReset);
+    }
+
+    /// Sets an option.
+    ///
+    /// # Errors
+    /// Those of `setsockopt(2)`.
+    pub fn apply(&self, option: &SockOpt) -> io::Result<()> {
+        self.0.handle.apply(option)
+    }
+
+    /// The error that waits on the socket, which this takes.
+    pub fn take_error(&self) -> Option<io::Error> {
+        self.0.handle.take_error().unwrap_or_else(Some)
+    }
+
+    /// The local address.
+    ///
+    /// # Errors
+    /// Those of `getsockname(2)`.
+    pub fn local_addr(&self) -> io::Result<Addr> {
+        self.0.handle.local_addr()
+    }
+
+    /// The peer's address.
+    ///
+    /// # Errors
+    /// `ENOTCONN`.
+    pub fn peer_addr(&self) -> io::Result<Addr> {
+        self.0.handle.peer_addr()
+    }
+
+    /// The kernel's descriptor; `None` in the simulator.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.0.handle.fd()
+    }
+
+    /// The executor that the socket belongs to.
+    pub fn rt(&self) -> &Rt {
+        &self.0.rt
+    }
+}

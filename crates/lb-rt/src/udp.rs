@@ -1,0 +1,54 @@
+//! Datagram sockets, UDP and UNIX.
+
+use crate::Rt;
+use crate::reactor::Dir;
+use crate::socket::Source;
+use lb_sys::Addr;
+use lb_sys::socket::Kind;
+use std::io;
+use std::task::Poll;
+
+/// A datagram socket.
+pub struct Udp(Source);
+
+impl Udp {
+    /// A socket bound to `addr`.
+    ///
+    /// # Errors
+    /// `EADDRINUSE`, `EMFILE`, …
+    pub fn bind(rt: &Rt, addr: &Addr) -> io::Result<Udp> {
+        let handle = rt.driver().borrow().open(addr, Kind::Datagram)?;
+        handle.bind(addr)?;
+        Ok(Udp(Source::new(rt, handle)))
+    }
+
+    /// Receives one datagram; what does not fit `buf` is cut off.
+    ///
+    /// # Errors
+    /// `ECONNREFUSED` of an earlier send, …
+    pub fn poll_recv_from(&self, buf: &mut [u8]) -> Poll<io::Result<(usize, Addr)>> {
+        let mut from = Addr::Unnamed;
+        let polled = self.0.poll_io(Dir::Read, |h| {
+            let (n, addr) = h.recv_from(buf)?;
+            from = addr;
+            Ok((n, false))
+        });
+        polled.map_ok(|n| (n, from))
+    }
+
+    /// Sends one datagram.
+    ///
+    /// # Errors
+    /// `EMSGSIZE`, `ECONNREFUSED`, …
+    pub fn poll_send_to(&self, buf: &[u8], addr: &Addr) -> Poll<io::Result<usize>> {
+        self.0.poll_io(Dir::Write, |h| h.send_to(buf, addr).map(|n| (n, false)))
+    }
+
+    /// The local address.
+    ///
+    /// # Errors
+    /// Those of `getsockname(2)`.
+    pub fn local_addr(&self) -> io::Result<Addr> {
+        self.0.handle.local_addr()
+    }
+}
