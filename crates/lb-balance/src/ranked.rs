@@ -5,7 +5,7 @@
 
 use crate::heap::Heap;
 use crate::policy::Parking;
-use crate::{LoadView, Pick, ServerId, Tried};
+use crate::{LoadView, Pick, ServerId, Tried, Weight};
 
 /// What the rank of a server is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +34,6 @@ pub(crate) struct Ranked {
     /// Counts insertions, so that equals take turns.
     arrivals: u64,
 }
-
-/// Fraction bits of a weighted load. A load of 2^32 streams at the least weight (1/16) stays below 2^64.
-const FRACTION_BITS: u32 = 24;
 
 impl Ranked {
     pub(crate) fn new(rank: Rank, orders: impl ExactSizeIterator<Item = u64>) -> Self {
@@ -138,8 +135,10 @@ impl Ranked {
     }
 }
 
-/// The load that a server would have with one stream more, by weight; an idle server's is 0, whatever its weight, so that
-/// idle servers take turns (as with HAProxy).
+/// The load that a server would have with one stream more, by weight, in whole streams of a server of weight 256: HAProxy's
+/// measure, with its rounding, so that ties are ties there too. An idle server's is 0, whatever its weight, so that idle servers
+/// take turns.
+#[inline]
 fn weighted_load(load: u32, weight: u32) -> u64 {
-    if load == 0 { 0 } else { ((u64::from(load) + 1) << FRACTION_BITS) / u64::from(weight) }
+    if load == 0 { 0 } else { (u64::from(load) + 1) * u64::from(Weight::MAX.as_sixteenths()) / u64::from(weight) }
 }

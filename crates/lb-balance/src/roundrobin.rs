@@ -5,6 +5,10 @@
 //! no place on this time line yet (new, or up again) waits as a newcomer and takes the first step at which nobody is due, the heaviest
 //! newcomer first. Once all have their place the order repeats every T steps, so each cycle has exactly w turns of each server.
 //!
+//! One rule is not HAProxy's: a newcomer that waited longer than T/w steps for its place is placed as many whole turns back as it missed.
+//! HAProxy lets these turns be lost, so that with some weights (7, 10, 11 for example) the counts of its first cycle, and of one in
+//! 32 later on, are off by one; here every cycle is exact. With weights where nobody waits that long the orders are the same.
+//!
 //! Holds: a server is in exactly one of `due`, `newcomers`, `parked` (full) or in none (weight 0, or not usable).
 
 use crate::heap::Heap;
@@ -24,6 +28,8 @@ struct Turn {
     due: u64,
     /// Whether `due` means anything: false for a newcomer.
     placed: bool,
+    /// For a newcomer: how many picks there had been when it came.
+    came: u64,
 }
 
 /// One group of servers (those that are no backup, or the backups) that take turns.
@@ -36,6 +42,8 @@ pub(crate) struct Turns {
     parked: usize,
     /// The present step.
     now: u64,
+    /// Picks so far. `now` is moved when weights change, this is not.
+    picks: u64,
     /// Sum of the weights of all servers in the group that may be picked, full or not, in sixteenths.
     total: u32,
     /// Counts insertions, so that equals go in the order in which they came.
@@ -49,11 +57,12 @@ const ARRIVAL_BITS: u32 = 48;
 impl Turns {
     pub(crate) fn new(n: usize) -> Self {
         Turns {
-            turns: vec![Turn { weight: 0, due: 0, placed: false }; n].into_boxed_slice(),
+            turns: vec![Turn { weight: 0, due: 0, placed: false, came: 0 }; n].into_boxed_slice(),
             due: Heap::new(n),
             newcomers: Heap::new(n),
             parked: 0,
             now: 0,
+            picks: 0,
             total: 0,
             arrivals: 0,
         }
@@ -114,12 +123,15 @@ impl Turns {
         let turn = &mut self.turns[id as usize];
         if !turn.placed {
             turn.placed = true;
-            turn.due = now * u64::from(turn.weight);
+            let (weight, total) = (u64::from(turn.weight), u64::from(self.total));
+            let missed = (self.picks - turn.came) * weight / total;
+            turn.due = (now * weight).saturating_sub(missed * total);
             self.newcomers.remove(id);
         }
         turn.due += u64::from(self.total);
         self.queue(id);
         self.now = now + 1;
+        self.picks += 1;
     }
 
     /// Puts `id` in the heap where it belongs.
@@ -149,6 +161,7 @@ impl Turns {
     pub(crate) fn unpark(&mut self, id: u32) {
         self.parked -= 1;
         let turn = &mut self.turns[id as usize];
+        turn.came = self.picks;
         let floor = self.now * u64::from(turn.weight);
         if turn.placed && turn.due < floor {
             turn.due += (floor - turn.due).div_ceil(u64::from(self.total)) * u64::from(self.total);
@@ -169,6 +182,9 @@ impl Turns {
         }
         let turn = &mut self.turns[id as usize];
         turn.weight = weight;
+        if old == 0 {
+            turn.came = self.picks;
+        }
         if weight == 0 {
             turn.placed = false;
             self.parked -= usize::from(parked);
