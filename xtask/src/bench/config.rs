@@ -13,22 +13,22 @@ pub struct Shape {
     pub balance: &'static str,
     /// How many servers; the origin listens on as many addresses.
     pub servers: usize,
+    /// `maxconn` of the process: two descriptors each, and with splicing a pipe for every fourth, stay below the usual limit of 20,000.
+    pub maxconn: usize,
 }
 
 /// Mode http with nothing special.
-pub const HTTP: Shape = Shape { http: true, extra: "", balance: "roundrobin", servers: 2 };
+pub const HTTP: Shape = Shape { http: true, extra: "", balance: "roundrobin", servers: 2, maxconn: 4000 };
 /// Mode tcp with nothing special.
 pub const TCP: Shape = Shape { http: false, ..HTTP };
-
-/// Connections that a file allows; two descriptors each stay below the usual limit of 20,000.
-const MAXCONN: usize = 9000;
 
 /// The text of a file. Logs off, no forwardfor, the usual four timeouts.
 pub fn text(shape: Shape, listen: u16, origin: u16) -> String {
     let (mode, fourth) = if shape.http { ("http", "http-request 10s") } else { ("tcp", "queue 30s") };
     let mut out = format!(
-        "global\n    nbthread 1\n    maxconn {MAXCONN}\n\n\
-         defaults\n    mode {mode}\n    timeout connect 5s\n    timeout client 50s\n    timeout server 50s\n    timeout {fourth}\n"
+        "global\n    nbthread 1\n    maxconn {}\n\n\
+         defaults\n    mode {mode}\n    timeout connect 5s\n    timeout client 50s\n    timeout server 50s\n    timeout {fourth}\n",
+        shape.maxconn
     );
     for line in shape.extra.lines() {
         let _ = writeln!(out, "    {line}");

@@ -130,9 +130,13 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "idle-http",
         about: "8,000 idle client connections in mode http, each after one request",
-        kind: Kind::Idle { shape: HTTP, kind: "http", limit: 1.0 },
+        kind: Kind::Idle { shape: Shape { maxconn: 9000, ..HTTP }, kind: "http", limit: 1.0 },
     },
-    Row { name: "idle-tcp", about: "8,000 idle pairs in mode tcp", kind: Kind::Idle { shape: TCP, kind: "echo", limit: 2.0 } },
+    Row {
+        name: "idle-tcp",
+        about: "8,000 idle pairs in mode tcp",
+        kind: Kind::Idle { shape: Shape { maxconn: 9000, ..TCP }, kind: "echo", limit: 2.0 },
+    },
     Row { name: "servers-1000", about: "1,000 servers instead of 2: growth of CPU per request", kind: Kind::Servers },
     Row {
         name: "callgrind-http",
