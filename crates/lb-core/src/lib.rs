@@ -1,1 +1,2 @@
 //! The proxy: sessions, streams, pump, queues, pools, health, logs
+pub mod log;

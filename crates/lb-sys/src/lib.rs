@@ -4,6 +4,7 @@
 //! Everything here is non-blocking and close-on-exec; no function keeps state, none retries anything but `EINTR`.
 
 pub mod addr;
+pub mod localtime;
 pub mod pipe;
 pub mod process;
 pub mod signal;

@@ -1,0 +1,128 @@
+//! What stands before the message of a line. Called by `Logger` only. Holds: header and message are at most `max_len`
+//! bytes, then comes one newline.
+//!
+//! Observed on haproxy 2.6.12: the header is built of pieces, each of which goes in only while at least one byte stays
+//! free after it; at the first that does not, the line ends. The message is cut to what is left.
+
+use lb_config::{Facility, Level, LogTransportFormat};
+use lb_expr::Timestamp;
+
+use super::LogIdentity;
+
+/// The parts of a header that do not change from line to line.
+#[derive(Debug)]
+pub(super) struct Prefix {
+    format: LogTransportFormat,
+    facility: u8,
+    /// Pieces between the date and the message.
+    pieces: Box<[Box<[u8]>]>,
+}
+
+/// The dates of the second that a thread logged last.
+pub(super) struct Dates {
+    at: Option<(i64, i32)>,
+    rfc3164: [u8; 15],
+    iso: [u8; 32],
+}
+
+impl Default for Dates {
+    fn default() -> Self {
+        Self { at: None, rfc3164: [b' '; 15], iso: [b' '; 32] }
+    }
+}
+
+impl Dates {
+    fn set(&mut self, at: Timestamp) {
+        let key = (at.unix_secs, at.utc_offset_secs);
+        if self.at != Some(key) {
+            self.at = Some(key);
+            self.rfc3164 = at.rfc3164();
+            self.iso = at.iso_micros();
+        }
+    }
+
+    fn rfc3164(&mut self, at: Timestamp) -> &[u8; 15] {
+        self.set(at);
+        &self.rfc3164
+    }
+
+    /// The microseconds are this line's own.
+    fn iso(&mut self, at: Timestamp) -> &[u8; 32] {
+        self.set(at);
+        let mut micros = at.micros.min(999_999);
+        for digit in self.iso[20..26].iter_mut().rev() {
+            *digit = b'0' + (micros % 10) as u8;
+            micros /= 10;
+        }
+        &self.iso
+    }
+}
+
+impl Prefix {
+    pub(super) fn new(format: LogTransportFormat, facility: Facility, identity: &LogIdentity) -> Self {
+        let tag = identity.tag.as_bytes();
+        let pid = identity.pid.to_string();
+        let pid = pid.as_bytes();
+        let host = |absent: &'static str| identity.hostname.as_deref().unwrap_or(absent).as_bytes().to_owned();
+        let owned = |pieces: &[&[u8]]| pieces.iter().map(|p| Box::from(*p)).collect();
+        let pieces = match format {
+            LogTransportFormat::Local => owned(&[tag, b"[", pid, b"]", b": "]),
+            LogTransportFormat::Rfc3164 => owned(&[&host("localhost"), b" ", tag, b"[", pid, b"]", b": "]),
+            LogTransportFormat::Rfc5424 => owned(&[&host("-"), b" ", tag, b" ", pid, b" ", b"- ", b"-", b" "]),
+            LogTransportFormat::Priority
+            | LogTransportFormat::Short
+            | LogTransportFormat::Timed
+            | LogTransportFormat::Iso
+            | LogTransportFormat::Raw => Box::default(),
+        };
+        Self { format, facility: facility.code(), pieces }
+    }
+
+    /// Appends header, message and newline to `line`, which must be empty.
+    pub(super) fn frame(&self, level: Level, at: Timestamp, dates: &mut Dates, message: &[u8], max_len: usize, line: &mut Vec<u8>) {
+        match self.format {
+            LogTransportFormat::Local | LogTransportFormat::Rfc3164 => {
+                self.priority(level, line);
+                line.extend_from_slice(dates.rfc3164(at));
+                line.push(b' ');
+            }
+            LogTransportFormat::Rfc5424 => {
+                self.priority(level, line);
+                line.extend_from_slice(b"1 ");
+                line.extend_from_slice(dates.iso(at));
+                line.push(b' ');
+            }
+            LogTransportFormat::Priority => self.priority(level, line),
+            LogTransportFormat::Short => line.extend_from_slice(&[b'<', b'0' + level as u8, b'>']),
+            LogTransportFormat::Timed => {
+                line.extend_from_slice(&[b'<', b'0' + level as u8, b'>']);
+                line.extend_from_slice(dates.iso(at));
+                line.push(b' ');
+            }
+            LogTransportFormat::Iso => {
+                line.extend_from_slice(dates.iso(at));
+                line.push(b' ');
+            }
+            LogTransportFormat::Raw => {}
+        }
+        let mut whole = line.len() <= max_len;
+        for piece in &self.pieces {
+            whole = whole && piece.len() < max_len.saturating_sub(line.len());
+            if !whole {
+                break;
+            }
+            line.extend_from_slice(piece);
+        }
+        if whole {
+            line.extend_from_slice(&message[..message.len().min(max_len.saturating_sub(line.len()))]);
+        }
+        line.truncate(max_len);
+        line.push(b'\n');
+    }
+
+    fn priority(&self, level: Level, line: &mut Vec<u8>) {
+        line.push(b'<');
+        line.extend_from_slice(itoa::Buffer::new().format(u32::from(self.facility) * 8 + level as u32).as_bytes());
+        line.push(b'>');
+    }
+}

@@ -1,0 +1,170 @@
+//! Log lines on their way out: levels, headers, sinks.
+//!
+//! Called by sessions (traffic lines), health (state changes) and the process (start and stop). Holds: sending never
+//! blocks the caller; whatever could not be sent is counted in [`LogSinks::dropped`]; a line is at most its target's `len`
+//! bytes and a newline. The words of a line are lb-expr's.
+//!
+//! Source: manual section 4.2 `log`; headers and truncation as observed on haproxy 2.6.12.
+
+mod header;
+mod local_time;
+mod sink;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lb_config::{Level, LogSample, LogTarget};
+use lb_expr::{LogFormat, LogSource, Timestamp};
+
+use header::{Dates, Prefix};
+pub use local_time::LocalTime;
+use sink::Sink;
+pub use sink::{LogSinks, SinkError};
+
+/// What a logger says of itself in its headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogIdentity {
+    /// `log-tag` of the proxy or the process; haproxy's default is its program name.
+    pub tag: String,
+    /// Process id.
+    pub pid: u32,
+    /// Host name from `log-send-hostname`; `None`: RFC 3164 lines say `localhost`, RFC 5424 lines `-`.
+    pub hostname: Option<String>,
+}
+
+/// The `log` lines of one proxy, ready to send. Shared between threads by reference.
+#[derive(Debug)]
+pub struct Logger {
+    targets: Box<[Target]>,
+    message_limit: usize,
+}
+
+#[derive(Debug)]
+struct Target {
+    sink: Arc<Sink>,
+    prefix: Prefix,
+    level: Level,
+    min_level: Level,
+    max_len: usize,
+    sample: Option<Sampler>,
+}
+
+/// `sample`: counts the lines of one target.
+#[derive(Debug)]
+struct Sampler {
+    rule: LogSample,
+    seen: AtomicU64,
+}
+
+impl Sampler {
+    fn takes_next(&self) -> bool {
+        let number = self.seen.fetch_add(1, Ordering::Relaxed) % u64::from(self.rule.size.max(1)) + 1;
+        self.rule.ranges.iter().any(|range| (u64::from(*range.start())..=u64::from(*range.end())).contains(&number))
+    }
+}
+
+/// Buffers that a thread's lines reuse.
+#[derive(Default)]
+struct Scratch {
+    message: Vec<u8>,
+    line: Vec<u8>,
+    dates: Dates,
+}
+
+thread_local! {
+    // Buffers and a cache of pure values, nothing that belongs to one proxy. Taken out while in use, so that a source
+    // which itself logs finds an empty one and no borrow fails.
+    static SCRATCH: Cell<Scratch> = Cell::default();
+}
+
+impl Logger {
+    /// Opens (or shares) the sink of each target.
+    ///
+    /// # Errors
+    /// A descriptor that is not open, no socket or thread left.
+    pub fn new(targets: &[LogTarget], identity: &LogIdentity, sinks: &LogSinks) -> Result<Self, SinkError> {
+        let targets = targets
+            .iter()
+            .map(|target| {
+                Ok(Target {
+                    sink: sinks.get(&target.address)?,
+                    prefix: Prefix::new(target.format, target.facility, identity),
+                    level: target.level,
+                    min_level: target.min_level,
+                    max_len: target.max_len,
+                    sample: target.sample.clone().map(|rule| Sampler { rule, seen: AtomicU64::new(0) }),
+                })
+            })
+            .collect::<Result<Box<[Target]>, SinkError>>()?;
+        // Observed: a message is built once, one byte shorter than the longest line that any target takes.
+        let message_limit = targets.iter().map(|t| t.max_len).max().unwrap_or(0).saturating_sub(1);
+        Ok(Self { targets, message_limit })
+    }
+
+    /// A logger without targets.
+    pub fn none() -> Self {
+        Self { targets: Box::default(), message_limit: 0 }
+    }
+
+    /// Whether any target takes lines of this level: a line that nobody takes need not be written.
+    pub fn wants(&self, level: Level) -> bool {
+        self.targets.iter().any(|t| level <= t.level)
+    }
+
+    /// Longest message in bytes that a target can take: the limit to write a log format with.
+    pub fn message_limit(&self) -> usize {
+        self.message_limit
+    }
+
+    /// Writes `format` for `source` and sends it.
+    pub fn log<S: LogSource + ?Sized>(&self, level: Level, at: Timestamp, format: &LogFormat, source: &S) {
+        self.log_with(level, at, |limit, out| format.write(source, limit, out));
+    }
+
+    /// Sends the message that `write` appends to the buffer given, at most the limit given; it is not called when no
+    /// target takes the level. For the fixed lines of lb-expr (`write_connect`, `write_connection_error`).
+    pub fn log_with(&self, level: Level, at: Timestamp, write: impl FnOnce(usize, &mut Vec<u8>)) {
+        if !self.wants(level) {
+            return;
+        }
+        SCRATCH.with(|cell| {
+            let mut scratch = cell.take();
+            scratch.message.clear();
+            write(self.message_limit, &mut scratch.message);
+            let Scratch { message, line, dates } = &mut scratch;
+            self.send_to_all(level, at, message, line, dates);
+            cell.set(scratch);
+        });
+    }
+
+    /// Sends `message` (no newline at its end) to every target that takes `level`, each with its header for the moment
+    /// `at`. Never blocks; what cannot go out now is counted as dropped.
+    pub fn send(&self, level: Level, at: Timestamp, message: &[u8]) {
+        if !self.wants(level) {
+            return;
+        }
+        SCRATCH.with(|cell| {
+            let mut scratch = cell.take();
+            let Scratch { line, dates, .. } = &mut scratch;
+            self.send_to_all(level, at, message, line, dates);
+            cell.set(scratch);
+        });
+    }
+
+    fn send_to_all(&self, level: Level, at: Timestamp, message: &[u8], line: &mut Vec<u8>, dates: &mut Dates) {
+        let message = &message[..message.len().min(self.message_limit)];
+        for target in &self.targets {
+            if level > target.level || target.sample.as_ref().is_some_and(|s| !s.takes_next()) {
+                continue;
+            }
+            line.clear();
+            // A level more severe than `minlevel` is shown as `minlevel`.
+            target.prefix.frame(level.max(target.min_level), at, dates, message, target.max_len, line);
+            target.sink.send(line);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The local time zone, as the C library knows it (`TZ`, `/etc/localtime`).
+
+use std::mem;
+
+/// Seconds east of UTC of local time at the given Unix time; 0 when the moment is beyond what the C library can tell.
+///
+/// The zone's data is read at the first call of the process, which may open files; call once before a chroot.
+pub fn utc_offset(unix_secs: i64) -> i32 {
+    let time: libc::time_t = unix_secs;
+    // SAFETY: `tm` is plain data, for which all zero is a value (no zone name).
+    let mut tm: libc::tm = unsafe { mem::zeroed() };
+    // SAFETY: both pointers are valid for the call; localtime_r keeps neither. glibc guards its zone data with a lock,
+    // reads it at the first call, and Rust's std takes no part in it (nothing in the workspace changes TZ at run time).
+    let ok = unsafe { !libc::localtime_r(&time, &mut tm).is_null() };
+    if ok { i32::try_from(tm.tm_gmtoff).unwrap_or(0) } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn agrees_with_date() {
+        for secs in [0i64, 951_782_400, 1_795_232_690, 1_783_000_000] {
+            let out = Command::new("date").args([format!("-d@{secs}"), "+%z".into()]).output().unwrap();
+            let text = String::from_utf8(out.stdout).unwrap();
+            let number: i32 = text.trim().parse().unwrap();
+            assert_eq!(utc_offset(secs), (number / 100) * 3_600 + (number % 100) * 60, "{secs}");
+        }
+    }
+
+    #[test]
+    fn other_zones() {
+        // The zone of a process is fixed at its start: a child with another one asks itself.
+        if let Ok(secs) = std::env::var("LB_SYS_OFFSET_AT") {
+            println!("offset={}", utc_offset(secs.parse().unwrap()));
+            return;
+        }
+        let ask = |zone: &str, secs: i64| {
+            let out = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "localtime::tests::other_zones", "--nocapture"])
+                .env("TZ", zone)
+                .env("LB_SYS_OFFSET_AT", secs.to_string())
+                .output()
+                .unwrap();
+            let text = String::from_utf8_lossy(&out.stdout).into_owned();
+            let at = text.find("offset=").expect("the child prints it");
+            text[at + 7..].lines().next().unwrap().parse::<i32>().unwrap()
+        };
+        // POSIX zones need no data files.
+        assert_eq!(ask("IST-5:30", 1_795_232_690), 19_800);
+        assert_eq!(ask("EST5EDT,M3.2.0,M11.1.0", 1_795_232_690), -18_000);
+        assert_eq!(ask("EST5EDT,M3.2.0,M11.1.0", 1_783_000_000), -14_400);
+    }
+
+    #[test]
+    fn absurd_times_have_no_offset() {
+        assert_eq!(utc_offset(i64::MAX), 0);
+        assert_eq!(utc_offset(i64::MIN), 0);
+    }
+}
