@@ -3,8 +3,10 @@
 //! The RFC's MUST first (RFC 9110 §7.6.1: fields named by `Connection` go no further), then haproxy's habits: nothing is
 //! written where the version's default already says it.
 
+use crate::h1::{Body, ResponseFraming};
 use crate::head::{Head, Version};
 use crate::name::FieldId;
+use crate::token::comma_list;
 
 /// What the next hop shall be told about its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,9 +17,11 @@ pub enum Wanted {
     Close,
 }
 
-/// Takes the connection-level parts out of a decoded message: `close` and `keep-alive` tokens, fields that `Connection`
-/// names, `TE` other than `trailers`, `Upgrade` without `Connection: upgrade`. What remains of `Connection` (`Upgrade`, `TE`)
-/// is what goes to the next hop. Does nothing, in a few instructions, when no such field is there.
+/// Takes the connection-level parts out of a decoded message.
+///
+/// Out go: the tokens `close` and `keep-alive`, every field that `Connection` names with its token, `TE` but for
+/// `trailers`, `Upgrade` without `Connection: upgrade` and the reverse. What remains of `Connection` (`Upgrade`, `TE`) keeps
+/// its place and spelling. Does nothing, in a few instructions, when no such field is there.
 pub fn strip(head: &mut Head) {
     let any = FieldId::Connection.bit() | FieldId::Te.bit() | FieldId::Upgrade.bit();
     if head.present & any != 0 {
@@ -26,44 +30,97 @@ pub fn strip(head: &mut Head) {
 }
 
 fn strip_slow(head: &mut Head) {
-    let upgrade = head.has_token(FieldId::Connection, b"upgrade") && head.has(FieldId::Upgrade);
-    let trailers = head.has_token(FieldId::Te, b"trailers");
-    let te_token = head.has_token(FieldId::Connection, b"te");
-    // Names to drop, gathered first since the head is changed below.
-    let named: Vec<Vec<u8>> = head.tokens(FieldId::Connection).filter(|t| !is_kept_although_named(t)).map(<[u8]>::to_vec).collect();
+    let mut kept = Kept::default();
+    let mut i = 0;
+    while let Some(field) = head.field(i) {
+        if field.id == FieldId::Te {
+            if !comma_list(field.value).any(|t| t.eq_ignore_ascii_case(b"trailers")) {
+                head.remove_at(i);
+                continue;
+            }
+            kept.te = true;
+            if field.value != b"trailers" {
+                head.set_value(i, b"trailers");
+            }
+        }
+        kept.upgrade |= field_is(head, i, FieldId::Upgrade);
+        i += 1;
+    }
+    let mut named: Vec<Vec<u8>> = Vec::new();
+    let mut upgrade_named = false;
+    let mut i = 0;
+    while let Some(field) = head.field(i) {
+        if field.id != FieldId::Connection {
+            i += 1;
+            continue;
+        }
+        let (mut value, mut dropped) = (Vec::new(), false);
+        for token in comma_list(field.value) {
+            if kept.token(token) {
+                upgrade_named |= token.eq_ignore_ascii_case(b"upgrade");
+                if !value.is_empty() {
+                    value.push(b',');
+                }
+                value.extend_from_slice(token);
+            } else {
+                dropped = true;
+                if !is_for_all_recipients(token) {
+                    named.push(token.to_vec());
+                }
+            }
+        }
+        if value.is_empty() {
+            head.remove_at(i);
+            continue;
+        }
+        if dropped {
+            head.set_value(i, &value);
+        }
+        i += 1;
+    }
     for name in &named {
         head.remove(name);
     }
-    head.remove_id(FieldId::Connection);
-    if !upgrade {
+    if !upgrade_named {
         head.remove_id(FieldId::Upgrade);
     }
-    if head.remove_id(FieldId::Te) > 0 && trailers {
-        head.append(b"te", b"trailers");
-    }
-    let value: &[u8] = match (upgrade, trailers && te_token) {
-        (true, true) => b"Upgrade, TE",
-        (true, false) => b"Upgrade",
-        (false, true) => b"TE",
-        (false, false) => return,
-    };
-    head.append(b"connection", value);
 }
 
-/// Options that name no field, and fields that a sender must not name (RFC 9110 §7.6.1: fields for all recipients), so
-/// that nobody removes another's framing or routing by naming it.
-fn is_kept_although_named(token: &[u8]) -> bool {
-    const KEPT: [&[u8]; 10] = [
+fn field_is(head: &Head, index: usize, id: FieldId) -> bool {
+    head.fields.get(index).is_some_and(|f| f.id == id)
+}
+
+/// Which connection-level fields the message still has, so that `Connection` may go on naming them.
+#[derive(Default)]
+struct Kept {
+    upgrade: bool,
+    te: bool,
+}
+
+impl Kept {
+    fn token(&self, token: &[u8]) -> bool {
+        (self.upgrade && token.eq_ignore_ascii_case(b"upgrade")) || (self.te && token.eq_ignore_ascii_case(b"te"))
+    }
+}
+
+/// Options that name no field, and fields that are for all recipients, which a sender must not name (RFC 9110 §7.6.1), so
+/// that nobody takes away another's framing, routing or authorisation by naming it.
+fn is_for_all_recipients(token: &[u8]) -> bool {
+    const KEPT: [&[u8]; 14] = [
         b"close",
+        b"connection",
         b"upgrade",
         b"te",
-        b"connection",
+        b"trailer",
         b"host",
         b"content-length",
         b"transfer-encoding",
+        b"content-type",
         b"cache-control",
-        b"trailer",
         b"expect",
+        b"authorization",
+        b"cookie",
+        b"set-cookie",
     ];
     KEPT.iter().any(|k| k.eq_ignore_ascii_case(token))
 }
@@ -81,16 +138,31 @@ pub fn set_request_connection(head: &mut Head, wanted: Wanted) {
     }
 }
 
-/// Says on a response what the client's connection shall do, given the version of the client's request.
+/// Says on a response what the client's connection shall do, given the version of the client's request, the way haproxy
+/// says it: `close` is written on HTTP/1.1 responses, `keep-alive` where client or response are HTTP/1.0, nothing beside a
+/// `Connection: Upgrade` and on 1xx. Call it after [`strip`].
 pub fn set_response_connection(head: &mut Head, wanted: Wanted, client: Version) {
-    if head.status() < 200 {
+    if head.status() < 200 || head.has_token(FieldId::Connection, b"upgrade") {
         return;
     }
-    match (wanted, client) {
-        (Wanted::Close, _) => head.append(b"connection", b"close"),
-        (Wanted::KeepAlive, Version::Http10) => head.append(b"connection", b"keep-alive"),
-        (Wanted::KeepAlive, Version::Http11) => {}
+    match (wanted, head.version(), client) {
+        (Wanted::Close, Version::Http11, _) => head.append(b"connection", b"close"),
+        (Wanted::KeepAlive, Version::Http10, _) | (Wanted::KeepAlive, _, Version::Http10) => head.append(b"connection", b"keep-alive"),
+        _ => {}
     }
+}
+
+/// Makes a response fit a client that speaks HTTP/1.0: it must not get chunks (RFC 9112 §6.1). True when the caller has to
+/// take the chunks off and close the connection at the end of the body; `Transfer-Encoding` is gone then.
+///
+/// An HTTP/1.0 client must not get 1xx responses either (RFC 9110 §15.2): those are for the caller to drop.
+pub fn fit_version(head: &mut Head, framing: &ResponseFraming, client: Version) -> bool {
+    if client == Version::Http11 {
+        return false;
+    }
+    let had = head.remove_id(FieldId::TransferEncoding) > 0;
+    head.remove_id(FieldId::Trailer);
+    had && framing.body == Body::Chunked
 }
 
 /// Appends an address field as `option forwardfor` does: a field of its own after the others.

@@ -1,10 +1,11 @@
 //! Bytes to heads. Called with all bytes of the message so far; goes on where it stopped, so that a head that comes one
 //! byte at a time costs no more than one that comes at once, and a bad byte is answered when it comes.
 
-use super::{Body, ErrorKind, H1Error, Limits, MAX_NAME, RequestFraming, ResponseFraming, ResponseTo, RestrictNames};
+use super::framing::Seen;
+use super::{ErrorKind, H1Error, Limits, MAX_NAME, RequestFraming, ResponseFraming, ResponseTo, RestrictNames};
 use crate::head::{Field, Head, Method, Span, Version};
 use crate::name::FieldId;
-use crate::token::{comma_list, find_control, find_non_token, is_ows};
+use crate::token::{find_control, find_non_token, is_ows, trim_ows};
 
 /// What a call to the decoder came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,23 +48,6 @@ enum State {
     EndCr,
 }
 
-/// Which rules a field value has to obey, gathered over the whole head.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    length: Option<u64>,
-    te: bool,
-    chunked: bool,
-    /// A coding other than chunked.
-    te_other: bool,
-    close: bool,
-    keep_alive: bool,
-    upgrade_token: bool,
-    upgrade: bool,
-    expect: bool,
-    hosts: u8,
-    lengths: u16,
-}
-
 /// An incremental decoder of one head after the other.
 ///
 /// The same [`Head`] must be given in every call for one message; until [`Decoded::Complete`] its content is of no use.
@@ -82,8 +66,14 @@ struct Seen {
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
     state: State,
-    /// A fold, bare LF or CR-less line was met: the arena needs mending.
+    /// The start line does not stand in the buffer as it has to be sent.
+    rebuild_line: bool,
+    /// The version is 2.0 or higher.
+    major_over_1: bool,
+    /// A value goes on over a line end, which has to become spaces.
     folded: bool,
+    /// The name that is being read has foreign bytes (relaxed only).
+    bad_name: bool,
     /// Next byte to look at.
     pos: u32,
     /// Start of the element that is being read.
@@ -130,7 +120,7 @@ impl Decoder {
             None => Ok(Decoded::Partial),
             Some(consumed) => {
                 self.finish(&buf[..consumed], head);
-                let framing = self.frame_request(head).map_err(|kind| H1Error { kind, offset: consumed })?;
+                let framing = self.seen.frame_request(head, limits).map_err(|kind| H1Error { kind, offset: consumed })?;
                 self.reset();
                 Ok(Decoded::Complete { consumed, framing })
             }
@@ -152,7 +142,7 @@ impl Decoder {
             None => Ok(Decoded::Partial),
             Some(consumed) => {
                 self.finish(&buf[..consumed], head);
-                let framing = self.frame_response(head, to).map_err(|kind| H1Error { kind, offset: consumed })?;
+                let framing = self.seen.frame_response(head, to).map_err(|kind| H1Error { kind, offset: consumed })?;
                 self.reset();
                 Ok(Decoded::Complete { consumed, framing })
             }
@@ -197,8 +187,20 @@ impl Decoder {
             match self.state {
                 State::Start => {
                     let b = need!();
-                    if !rules.response && (b == b'\r' || b == b'\n') {
+                    if b == b'\n' {
                         i += 1;
+                        continue;
+                    }
+                    if b == b'\r' {
+                        // An empty line before the message is skipped (RFC 9112 §2.2), a bare CR is not.
+                        match buf.get(i + 1) {
+                            Some(b'\n') => i += 2,
+                            Some(_) => fail!(ErrorKind::BareCr),
+                            None => {
+                                self.pos = i as u32;
+                                return Ok(None);
+                            }
+                        }
                         continue;
                     }
                     self.mark = i as u32;
@@ -206,59 +208,69 @@ impl Decoder {
                     self.state = State::First;
                 }
                 State::First if rules.response => {
-                    // "HTTP/1.x", byte by byte so that garbage is refused when it comes.
                     let b = need!();
                     match i - self.mark as usize {
-                        at @ 0..7 if b == b"HTTP/1."[at] => i += 1,
-                        7 if b.is_ascii_digit() => {
-                            head.version = if b == b'0' { Version::Http10 } else { Version::Http11 };
-                            self.folded |= b > b'1';
-                            i += 1;
-                        }
                         8 if b == b' ' => {
                             i += 1;
                             self.mark = i as u32;
                             self.state = State::Third;
                         }
-                        _ => fail!(ErrorKind::Version),
+                        at => match self.version_byte(at, b, head) {
+                            Ok(()) => i += 1,
+                            Err(kind) => fail!(kind),
+                        },
                     }
                 }
                 State::First => {
                     i = find_non_token(buf, i);
                     let b = need!();
                     let start = self.mark as usize;
-                    if b != b' ' || i == start {
+                    if !is_ows(b) || i == start {
                         fail!(if b == b'\r' || b == b'\n' { ErrorKind::Http09 } else { ErrorKind::Method });
                     }
                     head.first = Span::new(start, i);
                     head.method = Method::of(&buf[start..i]);
+                    self.rebuild_line |= b != b' ';
                     i += 1;
                     self.mark = i as u32;
                     self.state = State::Target;
                 }
                 State::Target => {
-                    let b = need!();
-                    match b {
-                        b' ' if i > self.mark as usize => {
+                    i = find_target_end(buf, i);
+                    match need!() {
+                        b' ' | b'\t' if i == self.mark as usize => {
+                            // More than one space, read as one (RFC 9112 §3).
+                            i += 1;
+                            self.mark = i as u32;
+                            self.rebuild_line = true;
+                        }
+                        b @ (b' ' | b'\t') => {
                             head.target = Span::new(self.mark as usize, i);
+                            self.rebuild_line |= b != b' ';
                             i += 1;
                             self.mark = i as u32;
                             self.state = State::Third;
                         }
                         b'\r' | b'\n' => fail!(ErrorKind::Http09),
-                        0..=0x20 | 0x7f => fail!(ErrorKind::Target),
-                        b'#' if !rules.limits.relaxed => fail!(ErrorKind::Target),
-                        _ => i += 1,
+                        0x80.. if rules.limits.non_ascii_target || rules.limits.relaxed => i += 1,
+                        b'#' if rules.limits.relaxed => i += 1,
+                        _ => fail!(ErrorKind::Target),
                     }
                 }
                 State::Third if rules.response => {
                     let b = need!();
                     match i - self.mark as usize {
+                        0 if b == b' ' => {
+                            i += 1;
+                            self.mark = i as u32;
+                            self.rebuild_line = true;
+                        }
                         0..3 if b.is_ascii_digit() => {
                             head.status = head.status * 10 + u16::from(b - b'0');
                             i += 1;
                         }
                         3 if matches!(b, b' ' | b'\r' | b'\n') && head.status >= 100 => {
+                            self.rebuild_line |= b != b' ';
                             i += usize::from(b == b' ');
                             head.first = Span::new(i, i);
                             self.mark = i as u32;
@@ -270,36 +282,38 @@ impl Decoder {
                 State::Third => {
                     let b = need!();
                     match i - self.mark as usize {
-                        at @ 0..7 if b == b"HTTP/1."[at] => i += 1,
-                        5 if b == b'2' && buf[self.line_start as usize..].starts_with(b"PRI * HTTP/") => fail!(ErrorKind::H2Preface),
-                        7 if b.is_ascii_digit() => {
-                            head.version = if b == b'0' { Version::Http10 } else { Version::Http11 };
-                            self.folded |= b > b'1';
+                        0 if is_ows(b) => {
                             i += 1;
+                            self.mark = i as u32;
+                            self.rebuild_line = true;
                         }
+                        5 if b == b'2' && buf[self.line_start as usize..].starts_with(b"PRI * HTTP/") => fail!(ErrorKind::H2Preface),
+                        0 if b == b'\r' || b == b'\n' => fail!(ErrorKind::Http09),
                         8 if b == b'\r' => {
                             i += 1;
                             self.state = State::LineCr;
                         }
                         8 if b == b'\n' => {
-                            self.folded = true;
+                            self.rebuild_line = true;
                             self.state = State::LineCr;
                         }
-                        _ => fail!(ErrorKind::Version),
+                        at => match self.version_byte(at, b, head) {
+                            Ok(()) => i += 1,
+                            Err(kind) => fail!(kind),
+                        },
                     }
                 }
                 State::Reason => {
                     i = find_control(buf, i);
                     match need!() {
-                        b'\t' => i += 1,
                         b @ (b'\r' | b'\n') => {
                             head.first = Span::new(self.mark as usize, i);
-                            self.folded |= b == b'\n';
+                            self.rebuild_line |= b == b'\n';
                             i += usize::from(b == b'\r');
                             self.state = State::LineCr;
                         }
-                        _ if rules.limits.relaxed => i += 1,
-                        _ => fail!(ErrorKind::Reason),
+                        0 => fail!(ErrorKind::Reason),
+                        _ => i += 1,
                     }
                 }
                 State::LineCr => {
@@ -308,7 +322,7 @@ impl Decoder {
                     }
                     i += 1;
                     head.line_start = self.line_start;
-                    head.line_end = i as u32;
+                    head.line_end = if self.rebuild_line { 0 } else { i as u32 };
                     self.state = State::LineStart;
                 }
                 State::LineStart => match need!() {
@@ -336,8 +350,13 @@ impl Decoder {
                     }
                     let b = need!();
                     if b != b':' || len == 0 {
-                        // A name with foreign bytes is never forwarded, whatever the options say.
-                        fail!(ErrorKind::Name);
+                        if !rules.limits.relaxed || matches!(b, 0 | b'\r' | b'\n' | b':') {
+                            fail!(ErrorKind::Name);
+                        }
+                        // Read, but never forwarded: see `field`.
+                        self.bad_name = true;
+                        i += 1;
+                        continue;
                     }
                     self.name_len = len as u32;
                     i += 1;
@@ -399,21 +418,35 @@ impl Decoder {
     fn field(&mut self, buf: &[u8], next: usize, rules: Rules<'_>, head: &mut Head) -> Result<(), ErrorKind> {
         let (start, name_len) = (self.mark as usize, self.name_len as usize);
         let (value_start, mut value_end) = (self.value_start as usize, self.value_end as usize);
-        while value_end > value_start && is_ows(buf[value_end - 1]) {
+        // A line end can only be there as part of a fold.
+        while value_end > value_start && matches!(buf[value_end - 1], b' ' | b'\t' | b'\r' | b'\n') {
             value_end -= 1;
         }
         let name = &buf[start..start + name_len];
-        if head.fields.len() >= rules.limits.max_headers {
+        // haproxy's table has the end of the head as its last entry.
+        if head.fields.len() + 1 >= rules.limits.max_headers {
             return Err(ErrorKind::TooManyFields);
+        }
+        if self.bad_name {
+            return self.drop_bad_name(name);
         }
         let id = FieldId::of(name);
         if id == FieldId::Other && rules.limits.names != RestrictNames::Preserve && !rules.response && !is_plain_name(name) {
-            return if rules.limits.names == RestrictNames::Delete { Ok(()) } else { Err(ErrorKind::RestrictedName) };
+            if rules.limits.names == RestrictNames::Delete {
+                return Ok(());
+            }
+            self.seen.restricted_name = true;
         }
         let verbatim = value_start == start + name_len + 2 && next == value_end + 2 && buf[value_start - 1] == b' ';
         if id != FieldId::Other {
             head.present |= id.bit();
-            if !self.note(id, &buf[value_start..value_end], rules)? {
+            let value = &buf[value_start..value_end];
+            let keep = if self.folded {
+                self.seen.note(id, &unfolded(value), rules.response)?
+            } else {
+                self.seen.note(id, value, rules.response)?
+            };
+            if !keep {
                 return Ok(());
             }
         }
@@ -427,75 +460,38 @@ impl Decoder {
         Ok(())
     }
 
-    /// Gathers what a well-known field says about framing. False: the field is redundant and not kept.
+    /// A name that is no token never goes further, whatever the options say; one that a lenient reader could take for a
+    /// field that frames or routes is refused even so.
+    #[cold]
+    fn drop_bad_name(&mut self, name: &[u8]) -> Result<(), ErrorKind> {
+        self.bad_name = false;
+        let plain: Vec<u8> = name.iter().copied().filter(|b| b.is_ascii_alphanumeric() || *b == b'-').collect();
+        match FieldId::of(trim_ows(&plain)) {
+            FieldId::Host | FieldId::Connection | FieldId::ContentLength | FieldId::TransferEncoding => Err(ErrorKind::Name),
+            _ => Ok(()),
+        }
+    }
+
+    /// Byte `at` of `HTTP/x.y`.
     #[inline]
-    fn note(&mut self, id: FieldId, value: &[u8], rules: Rules<'_>) -> Result<bool, ErrorKind> {
-        match id {
-            FieldId::ContentLength => return self.note_length(value),
-            FieldId::TransferEncoding => self.note_coding(value)?,
-            FieldId::Connection => {
-                for token in comma_list(value) {
-                    if token.eq_ignore_ascii_case(b"close") {
-                        self.seen.close = true;
-                    } else if token.eq_ignore_ascii_case(b"keep-alive") {
-                        self.seen.keep_alive = true;
-                    } else if token.eq_ignore_ascii_case(b"upgrade") {
-                        self.seen.upgrade_token = true;
-                    }
-                }
+    fn version_byte(&mut self, at: usize, b: u8, head: &mut Head) -> Result<(), ErrorKind> {
+        match at {
+            0..5 if b == b"HTTP/"[at] => {}
+            5 if b == b'1' => {}
+            // As haproxy: a higher version is answered as the highest that is spoken here.
+            5 if (b'2'..=b'9').contains(&b) => {
+                self.rebuild_line = true;
+                self.major_over_1 = true;
             }
-            FieldId::Upgrade => self.seen.upgrade = true,
-            FieldId::Expect => self.seen.expect |= value.eq_ignore_ascii_case(b"100-continue"),
-            FieldId::Host if !rules.response => {
-                self.seen.hosts = self.seen.hosts.saturating_add(1);
-                if self.seen.hosts > 1 {
-                    return Err(ErrorKind::Host);
-                }
+            6 if b == b'.' => {}
+            7 if b.is_ascii_digit() => {
+                let old = b == b'0' && !self.major_over_1;
+                head.version = if old { Version::Http10 } else { Version::Http11 };
+                self.rebuild_line |= b > b'1';
             }
-            _ => {}
+            _ => return Err(ErrorKind::Version),
         }
-        Ok(true)
-    }
-
-    /// RFC 9110 §8.6: digits, or a list of equal numbers.
-    fn note_length(&mut self, value: &[u8]) -> Result<bool, ErrorKind> {
-        let known = self.seen.length.is_some();
-        for part in value.split(|&b| b == b',') {
-            let digits = crate::token::trim_ows(part);
-            if digits.is_empty() {
-                return Err(ErrorKind::ContentLength);
-            }
-            let mut n: u64 = 0;
-            for &d in digits {
-                if !d.is_ascii_digit() {
-                    return Err(ErrorKind::ContentLength);
-                }
-                n = n.checked_mul(10).and_then(|n| n.checked_add(u64::from(d - b'0'))).ok_or(ErrorKind::ContentLength)?;
-            }
-            if n > i64::MAX as u64 || self.seen.length.is_some_and(|seen| seen != n) {
-                return Err(ErrorKind::ContentLength);
-            }
-            self.seen.length = Some(n);
-        }
-        self.seen.lengths = self.seen.lengths.saturating_add(1);
-        Ok(!known)
-    }
-
-    fn note_coding(&mut self, value: &[u8]) -> Result<(), ErrorKind> {
-        self.seen.te = true;
-        let mut any = false;
-        for coding in comma_list(value) {
-            any = true;
-            if self.seen.chunked {
-                return Err(ErrorKind::TransferEncoding);
-            }
-            if coding.eq_ignore_ascii_case(b"chunked") {
-                self.seen.chunked = true;
-            } else {
-                self.seen.te_other = true;
-            }
-        }
-        if any { Ok(()) } else { Err(ErrorKind::TransferEncoding) }
+        Ok(())
     }
 
     /// Gives the head its bytes.
@@ -503,79 +499,41 @@ impl Decoder {
         head.arena.clear();
         head.arena.extend_from_slice(message);
         if self.folded {
-            self.mend(head);
+            unfold(head);
         }
     }
+}
 
-    /// Rare shapes: folds become spaces, a start line that cannot be sent as it came is marked for rebuilding.
-    #[cold]
-    fn mend(&mut self, head: &mut Head) {
-        head.line_end = 0;
-        let Head { fields, arena, .. } = head;
-        for f in fields.iter_mut() {
-            for b in &mut arena[f.value.start as usize..f.value.end()] {
-                if matches!(b, b'\r' | b'\n') {
-                    *b = b' ';
-                }
-            }
-        }
-    }
+/// `value` as it will be read by everyone later: line ends inside it are spaces.
+#[cold]
+fn unfolded(value: &[u8]) -> Vec<u8> {
+    value.iter().map(|&b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }).collect()
+}
 
-    fn frame_request(&self, head: &mut Head) -> Result<RequestFraming, ErrorKind> {
-        let s = &self.seen;
-        let mut framing = RequestFraming { connect: head.method == Method::Connect, ..RequestFraming::default() };
-        let http11 = head.version == Version::Http11;
-        framing.keep_alive = !s.close && (http11 || s.keep_alive);
-        framing.expect_continue = s.expect && http11;
-        framing.upgrade = s.upgrade && s.upgrade_token && http11;
-        if s.te {
-            if s.te_other {
-                return Err(ErrorKind::UnsupportedCoding);
+/// Line ends inside values become spaces, in place.
+#[cold]
+fn unfold(head: &mut Head) {
+    let Head { fields, arena, .. } = head;
+    for f in fields.iter() {
+        for b in arena.get_mut(f.value.start as usize..f.value.end()).unwrap_or_default() {
+            if matches!(b, b'\r' | b'\n') {
+                *b = b' ';
             }
-            framing.body = Body::Chunked;
-            // RFC 9112 §6.1 and §6.3: both lengths, or a coding that the version does not have.
-            if s.length.is_some() || !http11 {
-                head.remove_id(FieldId::ContentLength);
-                framing.keep_alive = false;
-            }
-        } else if let Some(n) = s.length {
-            framing.body = if n == 0 { Body::None } else { Body::Length(n) };
         }
-        Ok(framing)
     }
+}
 
-    fn frame_response(&self, head: &mut Head, to: ResponseTo) -> Result<ResponseFraming, ErrorKind> {
-        let s = &self.seen;
-        let http11 = head.version == Version::Http11;
-        let mut framing = ResponseFraming { body: Body::None, keep_alive: !s.close && (http11 || s.keep_alive), interim: false };
-        let status = head.status;
-        if status == 101 {
-            if !to.upgrade {
-                return Err(ErrorKind::UnexpectedUpgrade);
-            }
-            framing.body = Body::Tunnel;
-            framing.keep_alive = false;
-        } else if status < 200 {
-            framing.interim = true;
-        } else if to.connect && status < 300 {
-            framing.body = Body::Tunnel;
-            framing.keep_alive = false;
-        } else if to.head || status == 204 || status == 304 {
-            framing.body = Body::None;
-        } else if s.te && s.chunked {
-            framing.body = Body::Chunked;
-        } else if let (false, Some(n)) = (s.te, s.length) {
-            framing.body = if n == 0 { Body::None } else { Body::Length(n) };
-        } else {
-            framing.body = Body::UntilClose;
-            framing.keep_alive = false;
+/// Index of the first byte at or after `from` that is not plain in a target: space, control byte, `#`, DEL, non-ASCII.
+#[inline]
+fn find_target_end(buf: &[u8], from: usize) -> usize {
+    let mut i = from;
+    while let Some(&b) = buf.get(i) {
+        if !(0x21..0x7f).contains(&b) || b == b'#' {
+            break;
         }
-        if s.te && s.length.is_some() {
-            head.remove_id(FieldId::ContentLength);
-            framing.keep_alive = false;
-        }
-        Ok(framing)
+        i += 1;
     }
+    i
 }
 
 /// A name that `option http-restrict-req-hdr-names` accepts: letters, digits, `-`.

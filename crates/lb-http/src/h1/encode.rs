@@ -1,6 +1,6 @@
 //! Heads to bytes. Names go out in lower case, lines that stand in the arena as they must be sent are copied in runs.
 
-use crate::head::{Head, Version};
+use crate::head::Head;
 use crate::token::lower_in_place;
 
 /// Writes heads as HTTP/1. Appends to the caller's buffer and allocates nothing else.
@@ -43,14 +43,13 @@ impl Encoder {
         encode_fields(head, from, out);
     }
 
-    /// Appends a response head: status line, fields, empty line. The version written is always HTTP/1.1, whatever the
-    /// message came with, as haproxy does and RFC 9110 §6.2 allows.
+    /// Appends a response head: status line, fields, empty line. The version is that of the head, as haproxy writes it.
     pub fn encode_response(&self, head: &Head, out: &mut Vec<u8>) {
         out.reserve(head.arena.len() + 24 + head.fields.len() * 4);
         let from = if head.line_end != 0 {
             Some((head.line_start as usize, head.line_end as usize))
         } else {
-            out.extend_from_slice(Version::Http11.as_bytes());
+            out.extend_from_slice(head.version.as_bytes());
             out.push(b' ');
             let s = head.status % 1000;
             out.extend_from_slice(&[b'0' + (s / 100) as u8, b'0' + (s / 10 % 10) as u8, b'0' + (s % 10) as u8, b' ']);

@@ -54,9 +54,6 @@ pub enum ErrorKind {
     /// `Host` is missing, repeated, malformed or differs from the target's authority.
     #[error("invalid host")]
     Host,
-    /// A field name outside letters, digits and `-` under [`super::RestrictNames::Reject`].
-    #[error("restricted field name")]
-    RestrictedName,
     /// 101 that nobody asked for.
     #[error("unexpected 101")]
     UnexpectedUpgrade,
@@ -80,7 +77,6 @@ impl H1Error {
     pub fn status(&self) -> u16 {
         match self.kind {
             ErrorKind::UnsupportedCoding => 422,
-            ErrorKind::RestrictedName => 403,
             _ => 400,
         }
     }

@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod error;
+mod framing;
 
 pub use decode::{Decoded, Decoder};
 pub use encode::Encoder;
@@ -21,18 +22,21 @@ pub const MAX_NAME: usize = 255;
 pub struct Limits {
     /// Most bytes of a head, start line to empty line: `tune.bufsize` less `tune.maxrewrite`.
     pub max_head: usize,
-    /// Most field lines: `tune.http.maxhdr`.
+    /// `tune.http.maxhdr`. As in haproxy one entry is taken by the end of the head, so 101 lets 100 field lines pass.
     pub max_headers: usize,
-    /// `option accept-invalid-http-request` / `-response` (and `accept-unsafe-violations-in-http-…`): more bytes are
-    /// let through, framing stays strict.
+    /// `option accept-invalid-http-request` / `-response` (and `accept-unsafe-violations-in-http-…`): `#` in a target, a
+    /// missing `Host`, a CONNECT without port, a `Host` other than the target's authority (which wins) are read; field
+    /// names that are no tokens are read and dropped. Framing stays strict.
     pub relaxed: bool,
+    /// Bytes from 0x80 pass in a request target. They pass by default; haproxy 2.6 lets them pass with `relaxed` only.
+    pub non_ascii_target: bool,
     /// `option http-restrict-req-hdr-names`.
     pub names: RestrictNames,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { max_head: 16384 - 1024, max_headers: 101, relaxed: false, names: RestrictNames::Preserve }
+        Limits { max_head: 16384 - 1024, max_headers: 101, relaxed: false, non_ascii_target: true, names: RestrictNames::Preserve }
     }
 }
 
@@ -44,7 +48,7 @@ pub enum RestrictNames {
     Preserve,
     /// The fields are dropped.
     Delete,
-    /// The request is refused with 403.
+    /// The request is to be refused with 403: [`RequestFraming::restricted_name`].
     Reject,
 }
 
@@ -75,8 +79,10 @@ pub struct RequestFraming {
     pub expect_continue: bool,
     /// `Upgrade` together with `Connection: upgrade`, from an HTTP/1.1 client.
     pub upgrade: bool,
-    /// The method is CONNECT.
+    /// The method is CONNECT: what follows the head belongs to the tunnel, if the server grants it.
     pub connect: bool,
+    /// A field name is not made of letters, digits and `-` under [`RestrictNames::Reject`]: answer 403.
+    pub restricted_name: bool,
 }
 
 /// What a response's head says about its connection and body, given the request it answers.
