@@ -5,7 +5,8 @@ use crate::log_format::{Field, LogSource, LogValue, Writer};
 
 /// Appends `Connect from 10.0.1.2:33312 to 10.0.3.31:8012 (www/HTTP)`, at most `limit` bytes, no newline. Asks for the
 /// client's and the frontend's addresses and the frontend's name; `mode_http` tells which mode's name stands at the end.
-/// haproxy writes it when the connection is accepted.
+/// haproxy writes it when the connection is accepted. For a client on a UNIX socket (an address that is text) the line is
+/// `Connect to unix:1 (www/HTTP)`.
 pub fn write_connect<S: LogSource + ?Sized>(source: &S, mode_http: bool, limit: usize, out: &mut Vec<u8>) {
     let mut w = Writer::new(out, limit);
     // Full: what fits is there.
@@ -26,14 +27,22 @@ impl Writer<'_> {
     }
 
     fn connect<S: LogSource + ?Sized>(&mut self, source: &S, mode_http: bool) -> Result<(), crate::log_format::Full> {
-        self.cut(b"Connect from ")?;
-        self.ip(source.value(Field::ClientIp), Default::default())?;
-        self.whole(b":")?;
-        self.port(source.value(Field::ClientPort))?;
-        self.cut(b" to ")?;
-        self.ip(source.value(Field::FrontendIp), Default::default())?;
-        self.whole(b":")?;
-        self.port(source.value(Field::FrontendPort))?;
+        let client = source.value(Field::ClientIp);
+        if let LogValue::Text(_) = client {
+            self.cut(b"Connect to ")?;
+            self.ip(client, Default::default())?;
+            self.whole(b":")?;
+            self.port(source.value(Field::ClientPort))?;
+        } else {
+            self.cut(b"Connect from ")?;
+            self.ip(client, Default::default())?;
+            self.whole(b":")?;
+            self.port(source.value(Field::ClientPort))?;
+            self.cut(b" to ")?;
+            self.ip(source.value(Field::FrontendIp), Default::default())?;
+            self.whole(b":")?;
+            self.port(source.value(Field::FrontendPort))?;
+        }
         self.cut(b" (")?;
         self.cut(crate::log_format::text_of(source.value(Field::FrontendName)))?;
         self.cut(if mode_http { b"/HTTP)" } else { b"/TCP)" })

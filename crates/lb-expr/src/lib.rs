@@ -8,6 +8,10 @@
 //! manual is silent, the behaviour of haproxy 2.6.12 as observed from outside decides.
 #![forbid(unsafe_code)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod connection;
 mod log_format;
 mod termination;

@@ -161,6 +161,17 @@ impl Alias {
         self.entry().show
     }
 
+    /// Whether the value is known only when the session has ended. Observed on haproxy 2.6.12: these words, and no
+    /// others, make it wait (`%ts` does, `%tsc` does not).
+    pub(crate) fn late(self) -> bool {
+        match self.show() {
+            Show::Int(field) => field != Field::Status,
+            Show::Text(field) => field == Field::UniqueId,
+            Show::Termination(letters) => letters == 2,
+            _ => false,
+        }
+    }
+
     /// Bit set of the fields that writing this word asks for.
     pub(crate) fn fields(self) -> u64 {
         let bit = |field: Field| 1u64 << field as u8;
@@ -182,10 +193,19 @@ impl Alias {
             Show::Termination(_) => bit(Field::Termination),
         }
     }
+}
 
-    /// All words, for tests.
-    #[cfg(test)]
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
-        (0..TABLE.len()).map(|at| Self(at as u8))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_found_by_its_name() {
+        for (at, entry) in TABLE.iter().enumerate() {
+            let alias = Alias::find(entry.name).expect("in the table");
+            assert_eq!(usize::from(alias.0), at, "{} stands twice", entry.name);
+            assert_ne!(alias.fields(), 0);
+        }
+        assert!(Alias::find("o").is_none() && Alias::find("").is_none());
     }
 }

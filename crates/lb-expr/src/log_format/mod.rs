@@ -264,6 +264,13 @@ impl LogFormat {
         self.fields & (1 << field as u8) != 0
     }
 
+    /// Whether the line must wait for the end of the session (all built-in formats must). Others are written as soon as
+    /// haproxy does: in mode tcp when a server was chosen, in mode http when the response head is there; that is also the
+    /// moment of every format under `option logasap`.
+    pub fn waits_for_end(&self) -> bool {
+        self.ops.iter().any(|op| matches!(op, Op::Word { alias, .. } if alias.late()))
+    }
+
     /// Refuses a format that names words reserved for mode http, for use in a frontend of mode tcp.
     ///
     /// # Errors

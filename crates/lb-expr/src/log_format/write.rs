@@ -2,8 +2,9 @@
 //! bytes are appended; nothing is allocated beyond the output's growth, which happens at most once per line.
 //!
 //! What happens at the limit was observed on haproxy 2.6.12: literals and unquoted text are cut; numbers, dates,
-//! addresses and quoted text are left out whole; an encoded string stops before the byte whose encoding does not fit, and
-//! what follows it still goes in while it fits. After a cut or a value left out the line ends.
+//! addresses and quoted text are left out whole; an encoded or backslashed string stops before the byte whose encoding
+//! does not fit with one byte to spare, and what follows it still goes in while it fits. After a cut or a value left out
+//! the line ends.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -170,11 +171,15 @@ impl<'a> Writer<'a> {
 
     /// Observed: hexadecimal that is exactly one byte too long loses its last digit, longer is left out.
     fn hex_digits(&mut self, digits: &[u8]) -> Fit {
-        if digits.len() == self.room() + 1 { self.cut(digits) } else { self.whole(digits) }
+        if digits.len() - 1 == self.room() { self.cut(digits) } else { self.whole(digits) }
     }
 
     pub(crate) fn ip(&mut self, value: LogValue<'_>, flags: Flags) -> Fit {
-        let LogValue::Ip(ip) = value else { return self.text(text_of(value), flags) };
+        let LogValue::Ip(ip) = value else {
+            let name = text_of(value);
+            // Observed: the address of a UNIX socket has no hexadecimal form, and the line ends there.
+            return if flags.has(Flags::HEX) && !name.is_empty() { Err(Full) } else { self.text(name, flags) };
+        };
         if flags.has(Flags::HEX) {
             let mut digits = [0u8; 32];
             let mut put = |bytes: &[u8]| {
@@ -205,32 +210,51 @@ impl<'a> Writer<'a> {
 
     /// Text as it is; empty counts as missing and is `-`, or `""` under `Q`.
     fn text(&mut self, text: &[u8], flags: Flags) -> Fit {
-        if flags.has(Flags::QUOTE) {
-            let escapes = if flags.has(Flags::ESCAPE) { text.iter().filter(|b| Set::BACKSLASH.has(**b)).count() } else { 0 };
-            if text.len() + escapes + 2 > self.room() {
+        let quote = flags.has(Flags::QUOTE);
+        if text.is_empty() && !quote {
+            return self.cut(b"-");
+        }
+        if !flags.has(Flags::ESCAPE) {
+            if !quote {
+                return self.cut(text);
+            }
+            if text.len() + 2 > self.room() {
                 return Err(Full);
             }
             self.whole(b"\"")?;
-            self.escaped(text, flags)?;
+            self.whole(text)?;
             return self.whole(b"\"");
         }
-        if text.is_empty() {
-            return self.cut(b"-");
+        if !quote {
+            let within = self.room().saturating_sub(1);
+            self.backslashed(text, within);
+            return Ok(());
         }
-        self.escaped(text, flags)
+        if self.room() < 2 {
+            return Err(Full);
+        }
+        let within = self.room() - 2;
+        self.whole(b"\"")?;
+        self.backslashed(text, within);
+        self.whole(b"\"")
     }
 
-    fn escaped(&mut self, text: &[u8], flags: Flags) -> Fit {
-        if !flags.has(Flags::ESCAPE) {
-            return self.cut(text);
-        }
+    /// As much of `text` as fits in `within` bytes of the room left. Observed: a byte with its backslash needs one byte
+    /// more than it takes.
+    fn backslashed(&mut self, text: &[u8], within: usize) {
+        let end = self.out.len() + within;
         for byte in text {
+            let left = end - self.out.len();
             if Set::BACKSLASH.has(*byte) {
-                self.whole(b"\\")?;
+                if left < 3 {
+                    return;
+                }
+                self.out.push(b'\\');
+            } else if left < 1 {
+                return;
             }
-            self.whole(&[*byte])?;
+            self.out.push(*byte);
         }
-        Ok(())
     }
 
     /// `inner` between quotes when the flag asks for it.
@@ -252,7 +276,7 @@ impl<'a> Writer<'a> {
             self.cut(&rest[..plain])?;
             let Some(&byte) = rest.get(plain) else { return Ok(()) };
             let encoded: &[u8] = if set.has(byte) { &hashed(byte) } else { &[b'\\', byte] };
-            if encoded.len() > self.room() {
+            if encoded.len() >= self.room() {
                 // The string ends here, the line does not.
                 return Ok(());
             }
@@ -290,9 +314,8 @@ impl<'a> Writer<'a> {
                 self.whole(b" ")?;
             }
             match source.capture(side, slot) {
-                Some(value) => self.quoted(flags, |w| w.encoded(value, Set::HEADER, flags))?,
-                None if flags.has(Flags::QUOTE) => self.whole(b"\"\"")?,
-                None => self.whole(b"-")?,
+                None if !flags.has(Flags::QUOTE) => self.whole(b"-")?,
+                value => self.quoted(flags, |w| w.encoded(value.unwrap_or_default(), Set::HEADER, flags))?,
             }
         }
         self.spaced = false;
