@@ -27,6 +27,7 @@ usage: parity [options] [part of a name ...]
   --jobs N         cases at once (default 8)
   --show           print what was seen through the reference
   --show-lb        print what was seen through the program under test
+  --slowest N      print the N slowest cases
   --list           print the names and end
 ";
 
@@ -38,6 +39,7 @@ struct Options {
     show: bool,
     show_lb: bool,
     list: bool,
+    slowest: usize,
     parts: Vec<String>,
 }
 
@@ -50,6 +52,7 @@ impl Options {
             show: false,
             show_lb: false,
             list: false,
+            slowest: 0,
             parts: Vec::new(),
         };
         let mut args = args;
@@ -61,6 +64,7 @@ impl Options {
                 "--jobs" => options.jobs = value()?.parse().map_err(|_| "--jobs needs a number".to_owned())?,
                 "--show" => options.show = true,
                 "--show-lb" => options.show_lb = true,
+                "--slowest" => options.slowest = value()?.parse().map_err(|_| "--slowest needs a number".to_owned())?,
                 "--list" => options.list = true,
                 part if !part.starts_with('-') => options.parts.push(part.to_owned()),
                 other => return Err(format!("unknown option {other}")),
@@ -86,6 +90,7 @@ struct Verdict {
     stale: Vec<(&'static str, &'static str)>,
     /// How many runs it took until the two agreed.
     tries: usize,
+    seconds: f32,
     log_lines: usize,
     shown: String,
 }
@@ -127,7 +132,9 @@ fn run_all(cases: &[Case], options: &Options) -> Vec<Verdict> {
         for _ in 0..options.jobs.max(1) {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let verdict = judge(case, options, 1);
+                    let begun = Instant::now();
+                    let mut verdict = judge(case, options, 1);
+                    verdict.seconds = begun.elapsed().as_secs_f32();
                     done.lock().expect("no panic under the lock").push(verdict);
                 }
             });
@@ -152,8 +159,16 @@ fn judge(case: &Case, options: &Options, tries: usize) -> Verdict {
         let reference = run::run(case, &options.reference);
         (ours.join().expect("a run does not panic"), reference)
     });
-    let mut verdict =
-        Verdict { name: case.name, bad: Vec::new(), known: Vec::new(), stale: Vec::new(), tries, log_lines: 0, shown: String::new() };
+    let mut verdict = Verdict {
+        name: case.name,
+        bad: Vec::new(),
+        known: Vec::new(),
+        stale: Vec::new(),
+        tries,
+        seconds: 0.0,
+        log_lines: 0,
+        shown: String::new(),
+    };
     let reference = match reference {
         Ok(outcome) => outcome,
         Err(why) => {
@@ -189,6 +204,11 @@ fn judge(case: &Case, options: &Options, tries: usize) -> Verdict {
 }
 
 fn report(verdicts: &[Verdict], options: &Options) -> bool {
+    let mut slowest: Vec<_> = verdicts.iter().collect();
+    slowest.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    for verdict in slowest.iter().take(options.slowest) {
+        println!("{:6.2} s {}", verdict.seconds, verdict.name);
+    }
     for verdict in verdicts {
         print!("{}", verdict.shown);
     }
