@@ -1,3 +1,42 @@
-//! The lb binary: arguments, wiring, exit codes.
+//! The `lb` binary: arguments, wiring, exit codes.
 
-fn main() {}
+mod args;
+mod load;
+mod run;
+
+use args::Command;
+use std::process::ExitCode;
+
+/// The version of haproxy whose configuration language this program speaks.
+const SPEAKS: &str = "2.6";
+
+fn version(full: bool) {
+    println!("lb version {} - speaks the configuration of HAProxy {SPEAKS}", env!("CARGO_PKG_VERSION"));
+    if full {
+        println!("Target: {} {}", std::env::consts::ARCH, std::env::consts::OS);
+        println!("Features: splice tcp http/1.1 proxy-protocol threads");
+        println!("Pollers: epoll (edge-triggered)");
+    }
+}
+
+fn main() -> ExitCode {
+    match args::parse(std::env::args().skip(1)) {
+        Command::Version { full } => {
+            version(full);
+            ExitCode::SUCCESS
+        }
+        Command::Run(args) => run::run(&args),
+        Command::Demo => {
+            run::say("the demo is not there yet\n");
+            ExitCode::FAILURE
+        }
+        Command::Usage(None) => {
+            print!("{}", args::USAGE);
+            ExitCode::SUCCESS
+        }
+        Command::Usage(Some(error)) => {
+            run::say(&format!("{error}\n{}", args::USAGE));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,2 +1,26 @@
-//! The proxy: sessions, streams, pump, queues, pools, health, logs
+//! The proxy: everything that moves traffic. Given a configuration and open listeners it accepts, chooses, connects, pumps,
+//! checks and logs, one event loop per thread.
+//!
+//! What is absent: no fork, no signal, no limit of the process, no statics: two proxies may run in one process. Those belong
+//! to the binary.
+
+pub mod admit;
+pub mod client;
+pub mod gate;
+pub mod http;
+pub mod listener;
 pub mod log;
+pub mod out;
+mod outgoing;
+pub mod pool;
+pub mod proxy;
+pub mod pump;
+pub mod queue;
+pub mod record;
+pub mod relay;
+pub mod reply;
+pub mod session;
+pub mod start;
+pub mod tcp;
+pub mod timers;
+pub mod worker;

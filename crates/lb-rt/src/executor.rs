@@ -78,6 +78,8 @@ struct Inner {
     buffers: BufferPool,
     pipes: PipePool,
     casualties: Cell<Casualties>,
+    /// What the owner of the thread has put here.
+    local: RefCell<Option<Rc<dyn std::any::Any>>>,
     /// Of the task that is being polled.
     current: Cell<TaskKey>,
     deadline: Cell<Option<Instant>>,
@@ -135,6 +137,7 @@ impl Rt {
             remote,
             inbox,
             casualties: Cell::default(),
+            local: RefCell::default(),
             current: Cell::new(TaskKey::NONE),
             deadline: Cell::new(None),
             budget: Cell::new(POLL_BUDGET),
@@ -183,6 +186,22 @@ impl Rt {
 
     pub(crate) fn driver(&self) -> &RefCell<Driver> {
         &self.0.driver
+    }
+
+    /// Puts a value of the thread's owner here, for jobs that come by the inbox.
+    pub fn set_local<T: 'static>(&self, value: Rc<T>) {
+        *self.0.local.borrow_mut() = Some(value);
+    }
+
+    /// The value put here by [`Rt::set_local`], if it is of that type.
+    pub fn local<T: 'static>(&self) -> Option<Rc<T>> {
+        self.0.local.borrow().clone()?.downcast().ok()
+    }
+
+    /// Takes the value out again: it may refer to this executor and keep it alive.
+    pub fn clear_local(&self) {
+        let value = self.0.local.borrow_mut().take();
+        drop(value);
     }
 
     /// Tasks that died of a fault of their own.

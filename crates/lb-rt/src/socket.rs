@@ -278,6 +278,26 @@ impl Socket {
         self.0.flags() & (flag::READ_CLOSED | flag::ERROR) != 0
     }
 
+    /// True when the last event said that the connection is broken (reset, or closed in both directions).
+    pub fn is_broken(&self) -> bool {
+        self.0.flags() & flag::ERROR != 0
+    }
+
+    /// Arranges for the current task to be polled when data, the end or an error comes, without reading anything.
+    pub fn wait_for_event(&self) {
+        // A descriptor that epoll refuses is found broken by the next call on it.
+        let _ = self.0.wait(Dir::Read);
+    }
+
+    /// Lets `task` be woken by what comes next: for a connection that waits idle in a pool.
+    ///
+    /// # Errors
+    /// The reactor has no room for the descriptor.
+    pub fn wake_on_event(&self, task: crate::TaskKey) -> io::Result<()> {
+        self.0.rt.io().borrow_mut().slot(self.0.slot).wait(Dir::Read, task);
+        self.watch()
+    }
+
     /// True when a read would not have to wait for an event, as far as is known.
     pub fn maybe_readable(&self) -> bool {
         self.0.flags() & (flag::READ | flag::STICKY) != 0

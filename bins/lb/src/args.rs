@@ -1,0 +1,131 @@
+//! The command line: haproxy's switches as management.txt section 3 has them, as far as they are there, and our own commands.
+//! An unknown switch is an error with the usage, never skipped.
+
+/// What the program is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    /// `-v`: the version; `-vv`: with build details.
+    Version { full: bool },
+    /// Run (or, with `check`, only read) configuration files.
+    Run(RunArgs),
+    /// `demo`: a show with its own origins.
+    Demo,
+    /// Say how to call the program, and why it was called wrongly.
+    Usage(Option<String>),
+}
+
+/// Switches of a run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct RunArgs {
+    /// `-f`, and what follows `--`.
+    pub files: Vec<String>,
+    /// `-c`: read the configuration and exit.
+    pub check: bool,
+    /// `-d`: debug; stays in the foreground.
+    pub debug: bool,
+    /// `-db`: stays in the foreground.
+    pub foreground: bool,
+    /// `-q`: no messages.
+    pub quiet: bool,
+    /// `-V`: messages in spite of `quiet`.
+    pub verbose: bool,
+    /// `-n`: connections of the process.
+    pub maxconn: Option<u32>,
+    /// `-N`: connections of a proxy that does not say.
+    pub proxy_maxconn: Option<u32>,
+    /// `-dS`: never splice.
+    pub no_splice: bool,
+    /// `-dR`: no SO_REUSEPORT.
+    pub no_reuseport: bool,
+    /// `-dW`: warnings are fatal.
+    pub zero_warning: bool,
+}
+
+/// The usage text.
+pub const USAGE: &str = "\
+Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dR] [-dS] [-dW] [-n <maxconn>] [-N <maxconn>] [-- <cfgfile>*]
+       lb demo
+        -f <file>   read this configuration; may be given several times
+        -c          check the configuration and exit
+        -n <n>      connections of the process at once
+        -N <n>      connections at once of a proxy that does not set maxconn
+        -d, -db     stay in the foreground
+        -dR         do not use SO_REUSEPORT
+        -dS         do not use splice(2)
+        -dW         refuse to start when there are warnings
+        -q          no messages
+        -V          messages even when the configuration says quiet
+        -v, -vv     version; with build details
+        --          configuration files follow
+        demo        start origins, a TCP and an HTTP front, and show what happens
+";
+
+/// Switches of haproxy that are known and not there yet.
+const LATER: [&str; 21] = [
+    "-D", "-W", "-Ws", "-p", "-L", "-C", "-x", "-S", "-sf", "-st", "-cc", "-m", "-de", "-dp", "-dG", "-dL", "-dr", "-dV", "-dD", "-dM", "-dK",
+];
+
+/// Reads the arguments (without the program's name).
+pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
+    let mut run = RunArgs::default();
+    let mut args = args.into_iter();
+    let mut first = true;
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "demo" if first => return Command::Demo,
+            "-v" => return Command::Version { full: false },
+            "-vv" => return Command::Version { full: true },
+            "-h" | "--help" | "help" => return Command::Usage(None),
+            "-c" => run.check = true,
+            "-d" => run.debug = true,
+            "-db" => run.foreground = true,
+            "-dS" => run.no_splice = true,
+            "-dR" => run.no_reuseport = true,
+            "-dW" => run.zero_warning = true,
+            "-q" => run.quiet = true,
+            "-V" => run.verbose = true,
+            "-f" => match args.next() {
+                Some(file) => run.files.push(file),
+                None => return Command::Usage(Some("-f wants the name of a configuration file".into())),
+            },
+            "-n" | "-N" => match args.next().as_deref().map(str::parse::<u32>) {
+                Some(Ok(n)) if arg == "-n" => run.maxconn = Some(n).filter(|n| *n != 0),
+                Some(Ok(n)) => run.proxy_maxconn = Some(n).filter(|n| *n != 0),
+                _ => return Command::Usage(Some(format!("{arg} wants a number of connections"))),
+            },
+            "--" => run.files.extend(args.by_ref()),
+            other if LATER.contains(&other) || other.starts_with("-dM") || other.starts_with("-dK") => {
+                return Command::Usage(Some(format!("{other} is known but not there yet in this version")));
+            }
+            other => return Command::Usage(Some(format!("unknown argument '{other}'"))),
+        }
+        first = false;
+    }
+    if run.files.is_empty() {
+        return Command::Usage(Some("no configuration file: give one with -f".into()));
+    }
+    Command::Run(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Command {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn switches() {
+        let Command::Run(run) = of("-db -f a.cfg -n 100 -q -- b.cfg c.cfg") else { panic!() };
+        assert_eq!(run.files, ["a.cfg", "b.cfg", "c.cfg"]);
+        assert!(run.foreground && run.quiet && !run.check);
+        assert_eq!(run.maxconn, Some(100));
+        assert_eq!(of("-vv"), Command::Version { full: true });
+        assert_eq!(of("demo"), Command::Demo);
+        assert!(matches!(of("-c"), Command::Usage(Some(_))));
+        assert!(matches!(of("-f a -Z"), Command::Usage(Some(e)) if e.contains("-Z")));
+        assert!(matches!(of("-f a -W"), Command::Usage(Some(e)) if e.contains("not there yet")));
+        assert!(matches!(of("-f a -n x"), Command::Usage(Some(_))));
+    }
+}

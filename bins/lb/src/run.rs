@@ -1,0 +1,173 @@
+//! One run: limits, listeners, threads, signals.
+
+use crate::args::RunArgs;
+use crate::load;
+use lb_config::{Config, Severity};
+use lb_core::start::{Proxy, Sizes};
+use lb_core::worker::{Process, Worker};
+use lb_rt::Signals;
+use lb_sys::process;
+use lb_sys::signal::{SIGINT, SIGPIPE, SIGTERM, SIGUSR1, SignalFd, ignore};
+use std::io::Write;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Descriptors that are needed beside two per connection: loops, logs, standard streams, checks.
+const SPARE_FDS: u64 = 64;
+
+/// Messages of the program, on standard error.
+pub fn say(text: &str) {
+    // Standard error may be closed: then nobody is there to read.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn alert(text: &str) {
+    say(&format!("[ALERT]   {text}\n"));
+}
+
+/// Reads, checks, runs.
+pub fn run(args: &RunArgs) -> ExitCode {
+    let loaded = match load::load(&args.files) {
+        Ok(loaded) => loaded,
+        Err(text) => {
+            alert(&text);
+            return ExitCode::FAILURE;
+        }
+    };
+    let quiet = (args.quiet || loaded.config.global.quiet) && !args.verbose;
+    let failed = loaded.has(Severity::Error);
+    if failed || !quiet {
+        say(&lb_config::render(&loaded.diagnostics));
+    }
+    if failed {
+        alert("errors found in the configuration: nothing was started");
+        return ExitCode::FAILURE;
+    }
+    if (args.zero_warning || loaded.config.global.zero_warning) && loaded.has(Severity::Warning) {
+        alert("warnings found, and -dW or zero-warning makes them fatal");
+        return ExitCode::FAILURE;
+    }
+    if args.check {
+        if !quiet {
+            println!("Configuration file is valid");
+        }
+        return ExitCode::SUCCESS;
+    }
+    let mut config = loaded.config;
+    config.global.nosplice |= args.no_splice;
+    config.global.noreuseport |= args.no_reuseport;
+    start(&config, args, quiet)
+}
+
+fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
+    let warn = |text: &str| {
+        if !quiet {
+            say(&format!("[WARNING] {text}\n"));
+        }
+    };
+    let maxconn = connections(config, args.maxconn, &warn);
+    let threads = config.global.nbthread.map_or_else(process::cores, usize::from);
+    // Before any thread exists, so that all of them inherit the mask.
+    let signals = match SignalFd::new(&[SIGUSR1, SIGTERM, SIGINT]) {
+        Ok(signals) => signals,
+        Err(e) => {
+            alert(&format!("cannot take signals: {e}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    ignore(SIGPIPE);
+    let report = move |text: &str| {
+        if !quiet {
+            say(&format!("[WARNING] {text}\n"));
+        }
+    };
+    let proxy = match Proxy::open(config, Sizes { threads, maxconn }, Box::new(report)) {
+        Ok(proxy) => proxy,
+        Err(errors) => {
+            for error in errors {
+                alert(&error.to_string());
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    let hard_stop = config.global.hard_stop_after;
+    let ended = proxy.run(move |worker| {
+        let task = watch_signals(worker.clone(), signals, hard_stop);
+        worker.rt.spawn(task);
+    });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            alert(&format!("the event loop ended: {e}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The process's `maxconn`: what the file or `-n` says as far as the limit of descriptors allows, else what that limit allows.
+fn connections(config: &Config, switch: Option<u32>, warn: &dyn Fn(&str)) -> u32 {
+    let wanted = switch.or(config.global.maxconn);
+    let listeners: u64 = config.proxies.iter().flat_map(|p| &p.binds).map(|b| b.addresses.len() as u64).sum();
+    let servers: u64 = config.proxies.iter().map(|p| p.servers.iter().filter(|s| s.check.is_some()).count() as u64).sum();
+    let threads = config.global.nbthread.map_or_else(process::cores, usize::from) as u64;
+    let fixed = SPARE_FDS + listeners * threads + servers + 4 * threads;
+    let (soft, hard) = process::fd_limit().unwrap_or((1024, 1024));
+    let ceiling = config.global.fd_hard_limit.map_or(hard, |n| n.min(hard));
+    let needed = config.global.ulimit_n.or(wanted.map(|n| u64::from(n) * 2 + fixed)).unwrap_or(ceiling);
+    let mut limit = soft;
+    if needed > soft {
+        // Above the hard limit only a privileged process may go.
+        if process::set_fd_limit(needed, hard.max(needed)).is_ok() {
+            limit = needed;
+        } else if process::set_fd_limit(ceiling, hard).is_ok() {
+            limit = ceiling;
+        }
+    }
+    let possible = u32::try_from(limit.saturating_sub(fixed) / 2).unwrap_or(u32::MAX).max(1);
+    match wanted {
+        Some(wanted) if wanted > possible => {
+            warn(&format!(
+                "maxconn {wanted} needs {} file descriptors and the limit is {limit}: running with maxconn {possible}. Raise the limit (ulimit -n) or lower maxconn.",
+                u64::from(wanted) * 2 + fixed
+            ));
+            possible
+        }
+        Some(wanted) => wanted,
+        None => possible,
+    }
+}
+
+async fn watch_signals(worker: Rc<Worker>, signals: SignalFd, hard_stop: Option<Duration>) {
+    let process = worker.process.clone();
+    let Ok(signals) = Signals::new(&worker.rt, signals) else {
+        process.report("cannot watch signals: ending");
+        return process.end();
+    };
+    loop {
+        match signals.next().await {
+            Ok(SIGUSR1) if !process.stopping() => {
+                process.stop_softly();
+                let rt = worker.rt.clone();
+                worker.rt.spawn(drain(rt, process.clone(), hard_stop));
+            }
+            Ok(SIGUSR1) => {}
+            _ => return process.end(),
+        }
+    }
+}
+
+/// Waits for the last connection, then ends.
+async fn drain(rt: lb_rt::Rt, process: Arc<Process>, hard_stop: Option<Duration>) {
+    let until = hard_stop.map(|d| rt.now() + d);
+    std::future::poll_fn(|_| {
+        rt.progress();
+        if process.gate.is_empty_or_wait(rt.remote(), rt.current()) {
+            return std::task::Poll::Ready(());
+        }
+        rt.poll_deadline(until)
+    })
+    .await;
+    process.end();
+}

@@ -1,0 +1,233 @@
+//! A stream's way to a server: choose one, wait for a slot, connect, try again. Called by tcp.rs and http.
+//!
+//! Holds: between two attempts the slot is kept when the same server is tried again, and given back when another one is.
+
+use crate::proxy::{Backend, turnaround};
+use crate::queue::{self, Granted, Slot};
+use crate::record::Record;
+use crate::timers::Step;
+use lb_balance::{Key, Pick, Tried};
+use lb_config::{Balance, Redispatch, RetryOn};
+use lb_expr::{Cause, Phase, Termination};
+use lb_rt::{Rt, Socket};
+use lb_sys::Addr;
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+/// Why a stream got no server.
+#[derive(Debug)]
+pub enum Refused {
+    /// No server is usable.
+    NoServer,
+    /// It waited too long in a queue.
+    QueueTimeout,
+    /// The server's queue is full (`maxqueue`).
+    QueueFull,
+    /// The client left.
+    ClientGone(Phase),
+    /// The last attempt was refused.
+    Connect(io::Error),
+    /// The last attempt took too long.
+    ConnectTimeout,
+}
+
+impl Refused {
+    /// How the stream ends for it.
+    pub fn termination(&self) -> Termination {
+        match self {
+            Refused::NoServer => Termination::new(Cause::ServerAbort, Phase::Connect),
+            Refused::QueueTimeout => Termination::new(Cause::ServerTimeout, Phase::Queue),
+            Refused::QueueFull => Termination::new(Cause::ServerAbort, Phase::Queue),
+            Refused::ClientGone(phase) => Termination::new(Cause::ClientAbort, *phase),
+            Refused::Connect(_) => Termination::new(Cause::ServerAbort, Phase::Connect),
+            Refused::ConnectTimeout => Termination::new(Cause::ServerTimeout, Phase::Connect),
+        }
+    }
+}
+
+/// The attempts of one stream.
+pub struct Attempts {
+    /// Its backend.
+    pub backend: Arc<Backend>,
+    tried: Tried,
+    /// The slot is kept for another attempt at the same server.
+    slot: Option<Slot>,
+    key: Key,
+}
+
+/// How a client shows that it has left while we wait for something else.
+#[derive(Clone, Copy)]
+pub struct ClientWatch<'a> {
+    /// Its connection.
+    pub socket: &'a Socket,
+    /// `option abortonclose`: closing its sending side counts.
+    pub abort_on_close: bool,
+}
+
+impl ClientWatch<'_> {
+    /// Ready when the client has left. Wakes the task when its state changes.
+    pub fn poll_gone(&self) -> Poll<()> {
+        if self.socket.is_broken() || (self.abort_on_close && self.socket.hung_up()) {
+            return Poll::Ready(());
+        }
+        self.socket.wait_for_event();
+        Poll::Pending
+    }
+}
+
+impl Attempts {
+    /// The attempts of a stream of `record` at `backend`.
+    pub fn new(record: &Record, backend: Arc<Backend>) -> Attempts {
+        let key = match (backend.settings.balance, &record.client.peer) {
+            (Balance::Source, Addr::Ip(a)) => Key::Addr(a.ip()),
+            _ => Key::None,
+        };
+        Attempts { backend, tried: Tried::new(), slot: None, key }
+    }
+
+    /// Takes a slot: of the server that the last attempt kept, or of one that the scheduler chooses now.
+    pub async fn admit(&mut self, rt: &Rt, record: &mut Record, watch: ClientWatch<'_>) -> Result<Slot, Refused> {
+        if let Some(slot) = self.slot.take() {
+            return Ok(slot);
+        }
+        let deadline = self.backend.settings.timeouts.effective_queue().map(|d| rt.now() + d);
+        loop {
+            let server = match self.backend.choose(self.key, &self.tried) {
+                Pick::NoneUsable => return Err(Refused::NoServer),
+                Pick::AllFull => None,
+                Pick::Server(id) => {
+                    if let Some(slot) = queue::try_slot(&self.backend, id) {
+                        self.admitted(record, &slot);
+                        return Ok(slot);
+                    }
+                    let server = self.backend.server(id);
+                    let full = server.settings.maxqueue.is_some_and(|max| server.queued.load(std::sync::atomic::Ordering::Relaxed) >= max);
+                    if full {
+                        self.backend.policy().released(id);
+                        return Err(Refused::QueueFull);
+                    }
+                    Some(id)
+                }
+            };
+            let mut ticket = queue::enqueue(rt, &self.backend, server);
+            match server {
+                Some(_) => record.server_queue = record.server_queue.max(ticket.ahead + 1),
+                None => record.backend_queue = record.backend_queue.max(ticket.ahead + 1),
+            }
+            let granted = poll_fn(|_| {
+                if let Poll::Ready(granted) = ticket.poll(rt) {
+                    return Poll::Ready(Ok(granted));
+                }
+                if watch.poll_gone().is_ready() {
+                    return Poll::Ready(Err(Refused::ClientGone(Phase::Queue)));
+                }
+                rt.poll_deadline(deadline).map(|()| Err(Refused::QueueTimeout))
+            })
+            .await?;
+            if let Granted::Slot(slot) = granted {
+                self.admitted(record, &slot);
+                return Ok(slot);
+            }
+        }
+    }
+
+    fn admitted(&self, record: &mut Record, slot: &Slot) {
+        record.mark(Step::Queue);
+        record.server = Some(slot.server().clone());
+    }
+
+    /// Decides about another attempt after one failed: the slot is kept or given back, the pause before it is waited for.
+    /// `false`: none is left.
+    pub async fn again(&mut self, rt: &Rt, record: &mut Record, slot: Slot, failure: &Refused, watch: ClientWatch<'_>) -> Result<bool, Refused> {
+        let settings = &self.backend.settings;
+        let retries = settings.retries;
+        if u32::from(record.retries) >= retries || !settings.retry_on.contains(RetryOn::CONN_FAILURE) {
+            return Ok(false);
+        }
+        record.retries += 1;
+        let attempt = u32::from(record.retries);
+        // With round robin and a choice, another server is asked at once instead of waiting for this one.
+        let in_turn = settings.balance == Balance::RoundRobin && self.backend.usable().0 > 1;
+        let elsewhere = match settings.redispatch {
+            None => false,
+            Some(Redispatch::Every(n)) => in_turn || attempt.is_multiple_of(n.max(1)),
+            Some(Redispatch::BeforeLast(n)) => in_turn || (retries + 1).checked_sub(n).is_some_and(|at| at != 0 && attempt.is_multiple_of(at)),
+        };
+        let id = slot.server_id();
+        if elsewhere {
+            self.tried.add(id);
+            record.redispatched = true;
+            drop(slot);
+        } else {
+            self.slot = Some(slot);
+        }
+        if matches!(failure, Refused::Connect(_)) && !(elsewhere && in_turn) {
+            let until = rt.now() + turnaround(settings.timeouts.connect);
+            self.pause(rt, until, watch).await?;
+        }
+        record.timers.unmark(Step::Connect);
+        Ok(true)
+    }
+
+    async fn pause(&self, rt: &Rt, until: Instant, watch: ClientWatch<'_>) -> Result<(), Refused> {
+        poll_fn(|_| {
+            if watch.poll_gone().is_ready() {
+                return Poll::Ready(Err(Refused::ClientGone(Phase::Connect)));
+            }
+            rt.poll_deadline(Some(until)).map(Ok)
+        })
+        .await
+    }
+}
+
+/// Starts a connection to the slot's server; it is established when it first takes a byte or [`established`] says so.
+pub fn begin(rt: &Rt, record: &Record, slot: &Slot) -> io::Result<Socket> {
+    let server = slot.server();
+    let to = server.address(|| record.client.local().cloned()).ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let backend = record.backend.as_ref();
+    let source = server.settings.source.as_ref().or_else(|| backend.and_then(|b| b.settings.source.as_ref()));
+    let local = source.map(|s| Addr::Ip(s.address));
+    Socket::connect(rt, &to, local.as_ref(), &server.options)
+}
+
+/// Connects to the slot's server.
+pub async fn connect(rt: &Rt, record: &mut Record, slot: &Slot, watch: ClientWatch<'_>) -> Result<Socket, Refused> {
+    let socket = begin(rt, record, slot).map_err(Refused::Connect)?;
+    let deadline = slot_timeout(record).map(|d| rt.now() + d);
+    poll_fn(|_| {
+        match socket.poll_connected() {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(e)) => return Poll::Ready(Err(Refused::Connect(e))),
+            Poll::Pending => {}
+        }
+        if watch.poll_gone().is_ready() {
+            return Poll::Ready(Err(Refused::ClientGone(Phase::Connect)));
+        }
+        rt.poll_deadline(deadline).map(|()| Err(Refused::ConnectTimeout))
+    })
+    .await?;
+    record.mark(Step::Connect);
+    Ok(socket)
+}
+
+fn slot_timeout(record: &Record) -> Option<std::time::Duration> {
+    record.backend.as_ref().and_then(|b| b.settings.timeouts.connect)
+}
+
+/// Admission and connection with all attempts that the configuration allows.
+pub async fn open(rt: &Rt, record: &mut Record, attempts: &mut Attempts, watch: ClientWatch<'_>) -> Result<(Socket, Slot), Refused> {
+    loop {
+        let slot = attempts.admit(rt, record, watch).await?;
+        let failure = match connect(rt, record, &slot, watch).await {
+            Ok(socket) => return Ok((socket, slot)),
+            Err(gone @ Refused::ClientGone(_)) => return Err(gone),
+            Err(failure) => failure,
+        };
+        if !attempts.again(rt, record, slot, &failure, watch).await? {
+            return Err(failure);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A client's connection as all its streams see it: who it is, where it came in, what it counts against.
+
+use crate::gate::Pass;
+use crate::proxy::Frontend;
+use crate::worker::Worker;
+use lb_rt::Socket;
+use lb_sys::{Addr, addr};
+use std::cell::OnceCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Where a connection came in: one listener in one thread.
+pub struct Place {
+    /// The thread.
+    pub worker: Rc<Worker>,
+    /// The frontend.
+    pub frontend: Arc<Frontend>,
+    /// `name` of the `bind` line, else its id.
+    pub listener_name: String,
+    /// `id` of the listener.
+    pub listener_id: u32,
+    /// `accept-proxy`
+    pub accept_proxy: bool,
+}
+
+/// A client's connection.
+pub struct Client {
+    /// Where it came in.
+    pub place: Rc<Place>,
+    /// The client's address, by the PROXY protocol where that said so.
+    pub peer: Addr,
+    /// When it was accepted.
+    pub accepted: Instant,
+    /// When its handshakes (PROXY header) were done.
+    pub ready: Instant,
+    /// The address that the client connected to, found out when it is needed.
+    pub local: OnceCell<Addr>,
+    /// What it counts against: process, frontend, listener.
+    pub passes: [Option<Pass>; 3],
+}
+
+impl Client {
+    /// The frontend.
+    #[inline]
+    pub fn frontend(&self) -> &Arc<Frontend> {
+        &self.place.frontend
+    }
+
+    /// The thread.
+    #[inline]
+    pub fn worker(&self) -> &Rc<Worker> {
+        &self.place.worker
+    }
+
+    /// Finds out the address that the client connected to.
+    pub fn learn_local(&self, socket: &Socket) -> Option<&Addr> {
+        if self.local.get().is_none()
+            && let Ok(addr) = socket.local_addr()
+        {
+            let addr = match addr {
+                Addr::Ip(a) => Addr::Ip(addr::canonical(a)),
+                other => other,
+            };
+            // Cannot fail: it was empty a moment ago, and this is one thread.
+            let _ = self.local.set(addr);
+        }
+        self.local()
+    }
+
+    /// The address that the client connected to, if it has been found out.
+    pub fn local(&self) -> Option<&Addr> {
+        self.local.get()
+    }
+}

@@ -1,0 +1,98 @@
+//! Accepting: `maxconn` of process, frontend and listener, `tune.maxaccept`, what to do when descriptors run out. One task per
+//! listening socket and thread.
+
+use crate::client::{Client, Place};
+use crate::gate::Gate;
+use crate::record;
+use crate::session;
+use lb_rt::{Listener, Socket};
+use lb_sys::{Addr, addr};
+use std::cell::OnceCell;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// How long accepting rests when there is no descriptor or no memory left.
+const REST: Duration = Duration::from_millis(100);
+
+/// A listening socket in a thread.
+pub struct Accepting {
+    /// The socket.
+    pub listener: Listener,
+    /// What it belongs to.
+    pub place: Rc<Place>,
+    /// `maxconn` of its `bind` line.
+    pub gate: Option<Arc<Gate>>,
+    /// The address that it is bound to, unless that is a wildcard.
+    pub local: Option<Addr>,
+}
+
+/// Errors of `accept(2)` that concern the connection, not us.
+fn is_transient(e: &io::Error) -> bool {
+    // The kernel hands over errors of the new connection (accept(2), "Error handling").
+    const TRANSIENT: [i32; 9] = [71, 92, 95, 100, 101, 103, 112, 113, 64];
+    e.raw_os_error().is_some_and(|code| TRANSIENT.contains(&code))
+}
+
+/// Accepts until the task is killed.
+pub async fn accept_loop(accepting: Accepting) {
+    let worker = accepting.place.worker.clone();
+    let rt = worker.rt.clone();
+    let burst = worker.process.maxaccept.max(1);
+    loop {
+        for _ in 0..burst {
+            let passes = poll_fn(|_| poll_passes(&accepting)).await;
+            match poll_fn(|_| accepting.listener.poll_accept()).await {
+                Ok((socket, peer)) => start(&accepting, socket, peer, passes),
+                Err(e) if is_transient(&e) => {}
+                Err(e) => {
+                    drop(passes);
+                    worker.process.accept_refused(&e);
+                    rt.sleep(REST).await;
+                }
+            }
+        }
+        rt.yield_now().await;
+    }
+}
+
+fn poll_passes(accepting: &Accepting) -> Poll<[Option<crate::gate::Pass>; 3]> {
+    let worker = &accepting.place.worker;
+    let gates = [Some(&worker.process.gate), Some(&accepting.place.frontend.gate), accepting.gate.as_ref()];
+    let mut passes = [None, None, None];
+    for (pass, gate) in passes.iter_mut().zip(gates) {
+        if let Some(gate) = gate {
+            *pass = gate.enter_or_wait(worker.rt.remote(), worker.rt.current());
+            if pass.is_none() {
+                return Poll::Pending;
+            }
+        }
+    }
+    Poll::Ready(passes)
+}
+
+fn start(accepting: &Accepting, socket: Socket, peer: Addr, passes: [Option<crate::gate::Pass>; 3]) {
+    let worker = &accepting.place.worker;
+    let local = OnceCell::new();
+    if let Some(known) = &accepting.local {
+        // Cannot fail: the cell is new.
+        let _ = local.set(known.clone());
+    }
+    let peer = match peer {
+        Addr::Ip(a) => Addr::Ip(addr::canonical(a)),
+        other => other,
+    };
+    let client = Client { place: accepting.place.clone(), peer, accepted: worker.rt.now(), ready: worker.rt.now(), local, passes };
+    session::spawn(client, socket);
+}
+
+/// What a new connection needs before its first byte is looked at.
+pub fn greet(client: &Rc<Client>, socket: &Socket) {
+    if client.frontend().log.as_ref().is_some_and(|l| l.wants_local()) {
+        client.learn_local(socket);
+    }
+    record::log_connect(client);
+}

@@ -1,0 +1,432 @@
+//! What a configuration becomes when it runs: frontends, backends and servers with their state. Built by [`Topology::new`],
+//! shared by all threads. Settings are immutable; state is atomics; nothing here refers back to the configuration's file, so
+//! that a stream of hours keeps its own backend alive and no more.
+
+use crate::gate::Gate;
+use crate::record::{FrontendLog, ProxyLog};
+use crate::queue::Queue;
+use crate::reply::ErrorPages;
+use lb_balance::{Key, Kind, LoadView, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried};
+use lb_config::{Balance, BindAddress, Config, HttpReuse, Mode, ProxyIndex, ServerAddress};
+use lb_sys::Addr;
+use lb_sys::socket::SockOpt;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything that one configuration runs.
+pub struct Topology {
+    /// In the order of the file, disabled ones left out.
+    pub frontends: Vec<Arc<Frontend>>,
+    /// In the order of the file, disabled ones left out.
+    pub backends: Vec<Arc<Backend>>,
+}
+
+/// A frontend, or the accepting side of a `listen`.
+pub struct Frontend {
+    /// Its section, `defaults` applied; without servers.
+    pub settings: lb_config::Proxy,
+    /// `maxconn`, and the connections that count.
+    pub gate: Arc<Gate>,
+    /// Where requests go; `None`: 503.
+    pub backend: Option<Arc<Backend>>,
+    /// Lines and where they go; `None`: nothing is logged.
+    pub log: Option<FrontendLog>,
+    /// Replies of its own (`errorfile` and the like).
+    pub errors: ErrorPages,
+    /// Options of accepted sockets that listeners cannot hand down.
+    pub accept_options: Vec<SockOpt>,
+    /// Requests (mode http) or connections (mode tcp) so far, and lines logged.
+    pub requests: AtomicU64,
+    /// What [`Limits`] of `lb-http` say for its clients.
+    pub limits: lb_http::h1::Limits,
+}
+
+/// A backend, or the serving side of a `listen`.
+pub struct Backend {
+    /// Its section, `defaults` applied; its servers are in [`Backend::servers`].
+    pub settings: lb_config::Proxy,
+    /// Streams that chose this backend.
+    pub current: AtomicU32,
+    /// Streams that wait for a server.
+    pub queue: Queue,
+    /// Load at which servers reach their full `maxconn`.
+    pub fullconn: u32,
+    /// Replies of its own.
+    pub errors: ErrorPages,
+    /// For messages about its servers.
+    pub log: Option<ProxyLog>,
+    /// What [`Limits`] of `lb-http` say for its servers.
+    pub limits: lb_http::h1::Limits,
+    servers: Box<[Arc<Server>]>,
+    policy: Policy,
+}
+
+/// A server.
+pub struct Server {
+    /// Its line, `default-server` applied.
+    pub settings: lb_config::Server,
+    /// Unique in the process: where per-thread pools keep its idle connections.
+    pub pool_index: usize,
+    /// Place in its backend.
+    pub id: ServerId,
+    /// Streams that hold a slot.
+    pub served: AtomicU32,
+    /// Streams in its own queue.
+    pub queued: AtomicU32,
+    /// Connections that wait idle in the threads' pools.
+    pub idle: AtomicU32,
+    /// Options of sockets towards it.
+    pub options: Vec<SockOpt>,
+    state: AtomicU8,
+}
+
+/// What may be sent to a server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum ServerState {
+    /// Takes traffic.
+    Up = 0,
+    /// Takes what belongs to it.
+    Drain = 1,
+    /// Its checks fail.
+    Down = 2,
+    /// In maintenance.
+    Maintenance = 3,
+}
+
+impl Server {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// The present state.
+    pub fn state(&self) -> ServerState {
+        match self.state.load(Ordering::Relaxed) {
+            0 => ServerState::Up,
+            1 => ServerState::Drain,
+            2 => ServerState::Down,
+            _ => ServerState::Maintenance,
+        }
+    }
+
+    /// True when it may be connected to.
+    pub fn usable(&self) -> bool {
+        matches!(self.state(), ServerState::Up | ServerState::Drain)
+    }
+
+    /// Streams that it takes at once now (`maxconn`, `minconn`); `u32::MAX`: no limit.
+    pub fn limit(&self, backend: &Backend) -> u32 {
+        let Some(max) = self.settings.maxconn else { return u32::MAX };
+        match self.settings.minconn {
+            // Manual 5.2 minconn: between minconn and maxconn in proportion to the backend's load.
+            Some(min) if min < max => {
+                let load = u64::from(backend.current.load(Ordering::Relaxed));
+                let grown = u64::from(max) * load / u64::from(backend.fullconn.max(1));
+                u32::try_from(grown).unwrap_or(u32::MAX).clamp(min.max(1), max)
+            }
+            _ => max,
+        }
+    }
+
+    /// Counts one more stream if there is room.
+    pub(crate) fn take_place(&self, backend: &Backend) -> bool {
+        if self.settings.maxconn.is_none() {
+            self.served.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        let limit = self.limit(backend);
+        self.served.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |n| (n < limit).then_some(n + 1)).is_ok()
+    }
+
+    /// True when connecting to it takes the address that the client connected to.
+    pub fn needs_client_address(&self) -> bool {
+        let follows = match &self.settings.address {
+            ServerAddress::Ip { ip, port } => ip.is_unspecified() || !matches!(port, lb_config::ServerPort::Fixed(_)),
+            ServerAddress::Unix(_) => false,
+        };
+        follows || self.settings.send_proxy.is_some()
+    }
+
+    /// The address to connect to for a client that connected to `client`; `None` when that is needed and unknown.
+    pub fn address(&self, client: impl FnOnce() -> Option<Addr>) -> Option<Addr> {
+        match &self.settings.address {
+            ServerAddress::Unix(path) => Some(unix_addr(path)),
+            ServerAddress::Ip { ip, port: lb_config::ServerPort::Fixed(port) } if !ip.is_unspecified() => {
+                Some(Addr::Ip((*ip, *port).into()))
+            }
+            address @ ServerAddress::Ip { ip, .. } => {
+                let client = client()?.ip()?;
+                let mut to = address.socket_addr(client.port())?;
+                if ip.is_unspecified() {
+                    to.set_ip(client.ip());
+                }
+                Some(Addr::Ip(to))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "backend {}", self.name())
+    }
+}
+
+impl LoadView for Backend {
+    fn is_full(&self, id: ServerId) -> bool {
+        let server = self.server(id);
+        server.settings.maxconn.is_some()
+            && (server.queued.load(Ordering::SeqCst) != 0 || server.served.load(Ordering::SeqCst) >= server.limit(self))
+    }
+
+    fn load(&self, id: ServerId) -> u32 {
+        let server = self.server(id);
+        server.served.load(Ordering::Relaxed) + server.queued.load(Ordering::Relaxed)
+    }
+}
+
+impl Backend {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// All servers, in the order of the file.
+    pub fn servers(&self) -> &[Arc<Server>] {
+        &self.servers
+    }
+
+    /// One server.
+    #[inline]
+    pub fn server(&self, id: ServerId) -> &Arc<Server> {
+        &self.servers[id.0 as usize]
+    }
+
+    /// The scheduler.
+    #[inline]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Chooses a server and counts the stream there.
+    #[inline]
+    pub fn choose(&self, key: Key, tried: &Tried) -> Pick {
+        self.policy.assign(key, self, tried)
+    }
+
+    /// True when the scheduler might choose the server now, so that it may serve the backend's queue.
+    pub fn may_dequeue(&self, id: ServerId) -> bool {
+        let server = self.server(id);
+        server.state() == ServerState::Up && server.settings.weight != 0 && (!server.settings.backup || self.policy.usable().0 == 0)
+    }
+
+    /// Servers that take new work: those that are no backup, and backups.
+    pub fn usable(&self) -> (usize, usize) {
+        self.policy.usable()
+    }
+
+    /// Changes a server's state: the scheduler, its queue and those who wait for any server learn of it.
+    pub fn set_state(self: &Arc<Backend>, id: ServerId, state: ServerState) {
+        let server = self.server(id);
+        server.state.store(state as u8, Ordering::SeqCst);
+        self.policy.set_state(id, match state {
+            ServerState::Up => State::Usable,
+            ServerState::Drain => State::Drain,
+            ServerState::Down | ServerState::Maintenance => State::Down,
+        });
+        if server.usable() {
+            crate::queue::dispatch(self, id);
+        } else {
+            crate::queue::redistribute(self, id);
+            // A backup may have its turn now.
+            (0..self.servers.len()).for_each(|i| crate::queue::dispatch(self, ServerId(i as u32)));
+        }
+    }
+}
+
+/// The system's form of a configured UNIX address.
+pub fn unix_addr(address: &lb_config::UnixAddress) -> Addr {
+    match address {
+        lb_config::UnixAddress::Path(path) => Addr::unix(path),
+        lb_config::UnixAddress::Abstract(name) => Addr::Abstract(Arc::from(name.as_slice())),
+    }
+}
+
+/// The system's form of a listening address; `None` for an inherited descriptor.
+pub fn bind_addr(address: &BindAddress) -> Option<Addr> {
+    match address {
+        BindAddress::Tcp(a) => Some(Addr::Ip(*a)),
+        BindAddress::Unix(u) => Some(unix_addr(u)),
+        BindAddress::Fd(_) => None,
+    }
+}
+
+fn keepalive(settings: Option<&lb_config::TcpKeepAlive>) -> Vec<SockOpt> {
+    let Some(k) = settings else { return Vec::new() };
+    let mut options = vec![SockOpt::KeepAlive(true)];
+    options.extend(k.count.map(SockOpt::KeepCnt));
+    options.extend(k.idle.map(SockOpt::KeepIdle));
+    options.extend(k.interval.map(SockOpt::KeepIntvl));
+    options
+}
+
+fn limits(config: &Config, relaxed: bool, names: lb_http::h1::RestrictNames) -> lb_http::h1::Limits {
+    let tune = &config.global.tune;
+    let max_head = tune.bufsize - tune.maxrewrite.min(tune.bufsize / 2);
+    lb_http::h1::Limits { max_head, max_headers: tune.http_maxhdr, relaxed, names, ..lb_http::h1::Limits::default() }
+}
+
+impl Topology {
+    /// Builds the run state of a configuration.
+    pub fn new(config: &Config, loggers: &mut crate::record::Loggers, process_maxconn: u32) -> Topology {
+        let mut pool_index = 0;
+        let mut by_index: Vec<Option<Arc<Backend>>> = vec![None; config.proxies.len()];
+        for (index, proxy) in config.backends().filter(|(_, p)| !p.disabled) {
+            by_index[index.0 as usize] = Some(Arc::new(Backend::new(config, index, proxy, loggers, process_maxconn, &mut pool_index)));
+        }
+        let frontends = config
+            .frontends()
+            .filter(|(_, p)| !p.disabled)
+            .map(|(_, p)| {
+                let backend = p.default_backend.and_then(|i| by_index[i.0 as usize].clone());
+                Arc::new(Frontend::new(config, p, backend, loggers, process_maxconn))
+            })
+            .collect();
+        Topology { frontends, backends: by_index.into_iter().flatten().collect() }
+    }
+
+    /// Number of servers in all backends.
+    pub fn server_count(&self) -> usize {
+        self.backends.iter().map(|b| b.servers.len()).sum()
+    }
+}
+
+impl Frontend {
+    fn new(
+        config: &Config,
+        proxy: &lb_config::Proxy,
+        backend: Option<Arc<Backend>>,
+        loggers: &mut crate::record::Loggers,
+        process_maxconn: u32,
+    ) -> Frontend {
+        let names = match proxy.options.http_restrict_req_hdr_names {
+            Some(lb_config::RestrictNames::Delete) => lb_http::h1::RestrictNames::Delete,
+            Some(lb_config::RestrictNames::Reject) => lb_http::h1::RestrictNames::Reject,
+            _ => lb_http::h1::RestrictNames::Preserve,
+        };
+        Frontend {
+            gate: Gate::new(proxy.maxconn.unwrap_or(process_maxconn)),
+            log: loggers.frontend(config, proxy),
+            errors: ErrorPages::new(proxy),
+            accept_options: keepalive(proxy.options.client_keepalive.as_ref()),
+            requests: AtomicU64::new(0),
+            limits: limits(config, proxy.options.accept_invalid_http_request, names),
+            settings: lb_config::Proxy { servers: Vec::new(), ..proxy.clone() },
+            backend,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Options that its listeners set, which accepted sockets inherit.
+    pub fn listener_options(&self, tune: &lb_config::Tune) -> Vec<SockOpt> {
+        let mut options = vec![SockOpt::NoDelay(true), SockOpt::OobInline(true)];
+        options.extend(self.accept_options.iter().cloned());
+        options.extend(tune.rcvbuf_client.map(SockOpt::RecvBuf));
+        options.extend(tune.sndbuf_client.map(SockOpt::SendBuf));
+        options
+    }
+}
+
+impl Backend {
+    fn new(
+        config: &Config,
+        index: ProxyIndex,
+        proxy: &lb_config::Proxy,
+        loggers: &mut crate::record::Loggers,
+        process_maxconn: u32,
+        pool_index: &mut usize,
+    ) -> Backend {
+        let tune = &config.global.tune;
+        let specs: Vec<ServerSpec> = proxy
+            .servers
+            .iter()
+            .map(|s| ServerSpec {
+                weight: s.weight,
+                backup: s.backup,
+                order: s.id,
+                state: if s.disabled { State::Down } else { State::Usable },
+            })
+            .collect();
+        let kind = match proxy.balance {
+            Balance::RoundRobin => Kind::RoundRobin,
+            Balance::LeastConn => Kind::LeastConn,
+            Balance::Source => Kind::Source,
+        };
+        let policy = Policy::new(Settings { kind, allbackups: proxy.options.allbackups }, &specs)
+            .expect("the configuration bounds weights and the number of servers");
+        let servers = (0u32..)
+            .zip(&proxy.servers)
+            .map(|(id, s)| {
+                let mut options = keepalive(proxy.options.server_keepalive.as_ref());
+                if matches!(s.address, ServerAddress::Ip { .. }) {
+                    options.extend([SockOpt::NoDelay(true), SockOpt::OobInline(true)]);
+                    options.extend(s.tcp_user_timeout.map(SockOpt::UserTimeout));
+                } else {
+                    options.clear();
+                }
+                options.extend(tune.rcvbuf_server.map(SockOpt::RecvBuf));
+                options.extend(tune.sndbuf_server.map(SockOpt::SendBuf));
+                if let Some(source) = s.source.as_ref().or(proxy.source.as_ref()) {
+                    options.push(SockOpt::ReuseAddr(true));
+                    options.extend(source.interface.clone().map(SockOpt::Device));
+                    if source.address.port() == 0 {
+                        options.push(SockOpt::BindNoPort);
+                    }
+                }
+                *pool_index += 1;
+                Arc::new(Server {
+                    settings: s.clone(),
+                    pool_index: *pool_index - 1,
+                    id: ServerId(id),
+                    served: AtomicU32::new(0),
+                    queued: AtomicU32::new(0),
+                    idle: AtomicU32::new(0),
+                    options,
+                    state: AtomicU8::new(if s.disabled { ServerState::Maintenance } else { ServerState::Up } as u8),
+                })
+            })
+            .collect();
+        Backend {
+            current: AtomicU32::new(0),
+            queue: Queue::default(),
+            fullconn: config.fullconn(index, process_maxconn),
+            errors: ErrorPages::new(proxy),
+            log: loggers.proxy(config, proxy),
+            limits: limits(config, proxy.options.accept_invalid_http_response, lb_http::h1::RestrictNames::Preserve),
+            settings: lb_config::Proxy { servers: Vec::new(), ..proxy.clone() },
+            servers,
+            policy,
+        }
+    }
+
+    /// `mode http`
+    pub fn is_http(&self) -> bool {
+        self.settings.mode == Mode::Http
+    }
+
+    /// How idle connections may be shared.
+    pub fn reuse(&self) -> HttpReuse {
+        self.settings.http_reuse
+    }
+}
+
+/// The time that a server is given to accept a connection once more before the same one is tried again: at most one second.
+pub fn turnaround(connect: Option<Duration>) -> Duration {
+    connect.unwrap_or(Duration::MAX).min(Duration::from_secs(1))
+}

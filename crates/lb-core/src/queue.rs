@@ -1,0 +1,269 @@
+//! Server slots, and the streams that wait for one: `maxconn`, `minconn`, `maxqueue`, `timeout queue`. Called by admit.rs.
+//!
+//! Holds: a slot is given back exactly once ([`Slot`]); a slot that becomes free goes to the stream that has waited longest
+//! among those that the server may serve; a grant to a stream that has left goes on to the next. The lock is taken only while
+//! somebody waits or begins to.
+
+use crate::proxy::{Backend, Server};
+use lb_balance::ServerId;
+use lb_rt::{Remote, Rt, TaskKey};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+/// The streams that wait in one backend.
+#[derive(Debug, Default)]
+pub struct Queue {
+    inner: Mutex<Inner>,
+    /// Streams in `inner`, server queues included.
+    waiting: AtomicU32,
+    /// Streams of `inner` that wait for any server.
+    backend_waiting: AtomicU32,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    sequence: u64,
+    any: VecDeque<Arc<Waiter>>,
+    per_server: Vec<VecDeque<Arc<Waiter>>>,
+}
+
+const WAITING: u64 = 0;
+/// The stream has to choose again: its server left.
+const AGAIN: u64 = u64::MAX;
+
+struct Waiter {
+    sequence: u64,
+    /// `WAITING`, `AGAIN`, or the granted server's id + 1.
+    granted: AtomicU64,
+    remote: Remote,
+    task: TaskKey,
+}
+
+impl std::fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "waiter {}", self.sequence)
+    }
+}
+
+/// A place at a server: one stream that it serves. Given back by `Drop`, when the next waiting stream gets it.
+#[derive(Debug)]
+pub struct Slot {
+    backend: Arc<Backend>,
+    server: ServerId,
+}
+
+impl Slot {
+    /// The server.
+    #[inline]
+    pub fn server(&self) -> &Arc<Server> {
+        self.backend.server(self.server)
+    }
+
+    /// The server's place in its backend.
+    pub fn server_id(&self) -> ServerId {
+        self.server
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let backend = &self.backend;
+        backend.server(self.server).served.fetch_sub(1, Ordering::SeqCst);
+        backend.policy().released(self.server);
+        if backend.queue.waiting.load(Ordering::SeqCst) != 0 {
+            dispatch(backend, self.server);
+        }
+    }
+}
+
+/// Takes a slot of `server` if it has room and nobody waits before us. The policy has counted the stream already.
+pub fn try_slot(backend: &Arc<Backend>, server: ServerId) -> Option<Slot> {
+    let s = backend.server(server);
+    if s.queued.load(Ordering::Relaxed) == 0 && s.take_place(backend) {
+        return Some(Slot { backend: backend.clone(), server });
+    }
+    None
+}
+
+/// A stream in a queue. Leaves it by `Drop`.
+#[derive(Debug)]
+pub struct Ticket {
+    backend: Arc<Backend>,
+    /// The queue of this server, or the backend's.
+    server: Option<ServerId>,
+    waiter: Arc<Waiter>,
+    /// Streams that were ahead in the queue: `%sq`, `%bq`.
+    pub ahead: u32,
+    settled: bool,
+}
+
+/// What waiting led to.
+#[derive(Debug)]
+pub enum Granted {
+    /// A slot.
+    Slot(Slot),
+    /// The server that was waited for is gone: choose again.
+    ChooseAgain,
+}
+
+/// Queues the current task for `server`, or for any server of the backend.
+pub fn enqueue(rt: &Rt, backend: &Arc<Backend>, server: Option<ServerId>) -> Ticket {
+    let queue = &backend.queue;
+    let mut inner = queue.lock();
+    inner.sequence += 1;
+    let waiter =
+        Arc::new(Waiter { sequence: inner.sequence, granted: AtomicU64::new(WAITING), remote: rt.remote().clone(), task: rt.current() });
+    let ahead = match server {
+        Some(id) => {
+            let list = inner.of(id);
+            list.push_back(waiter.clone());
+            backend.server(id).queued.fetch_add(1, Ordering::SeqCst);
+            list.len() - 1
+        }
+        None => {
+            inner.any.push_back(waiter.clone());
+            queue.backend_waiting.fetch_add(1, Ordering::SeqCst);
+            inner.any.len() - 1
+        }
+    };
+    queue.waiting.fetch_add(1, Ordering::SeqCst);
+    // A slot that was freed before the count above was seen is still free: look once more.
+    fence(Ordering::SeqCst);
+    match server {
+        Some(id) => grant(backend, &mut inner, id),
+        None => (0..backend.servers().len()).for_each(|i| grant(backend, &mut inner, ServerId(i as u32))),
+    }
+    Ticket { backend: backend.clone(), server, waiter, ahead: ahead as u32, settled: false }
+}
+
+impl Ticket {
+    /// Ready when a slot was granted or the server has gone.
+    pub fn poll(&mut self, rt: &Rt) -> Poll<Granted> {
+        match self.waiter.granted.load(Ordering::Acquire) {
+            WAITING => Poll::Pending,
+            AGAIN => {
+                self.settled = true;
+                rt.progress();
+                Poll::Ready(Granted::ChooseAgain)
+            }
+            id => {
+                self.settled = true;
+                rt.progress();
+                Poll::Ready(Granted::Slot(Slot { backend: self.backend.clone(), server: ServerId((id - 1) as u32) }))
+            }
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let mut inner = self.backend.queue.lock();
+        match self.waiter.granted.load(Ordering::Acquire) {
+            WAITING => {
+                self.backend.queue.remove(&self.backend, &mut inner, self.server, &self.waiter);
+                drop(inner);
+                if let Some(id) = self.server {
+                    self.backend.policy().released(id);
+                }
+            }
+            AGAIN => {}
+            id => {
+                drop(inner);
+                // Comes back through the slot's own way.
+                drop(Slot { backend: self.backend.clone(), server: ServerId((id - 1) as u32) });
+            }
+        }
+    }
+}
+
+/// Gives free places of `server` to those who wait for them.
+pub fn dispatch(backend: &Arc<Backend>, server: ServerId) {
+    let mut inner = backend.queue.lock();
+    grant(backend, &mut inner, server);
+}
+
+fn grant(backend: &Arc<Backend>, inner: &mut Inner, id: ServerId) {
+    let server = backend.server(id);
+    while server.usable() {
+        let own = inner.of(id).front().map(|w| w.sequence);
+        let any = inner.any.front().map(|w| w.sequence);
+        let from_own = match (own, any) {
+            (None, None) => return,
+            (Some(own), Some(any)) => own < any,
+            (own, _) => own.is_some(),
+        };
+        // Only servers that the scheduler would choose serve the backend's queue (backups wait for their turn).
+        if (!from_own && !backend.may_dequeue(id)) || !server.take_place(backend) {
+            return;
+        }
+        let list = if from_own { inner.of(id) } else { &mut inner.any };
+        let Some(waiter) = list.pop_front() else { return };
+        backend.queue.left(server, from_own);
+        if !from_own {
+            backend.policy().taken(id);
+        }
+        waiter.settle(u64::from(id.0) + 1);
+    }
+}
+
+/// Sends the streams that wait for `server` to choose again: it is down.
+pub fn redistribute(backend: &Arc<Backend>, id: ServerId) {
+    let mut inner = backend.queue.lock();
+    while let Some(waiter) = inner.of(id).pop_front() {
+        backend.queue.left(backend.server(id), true);
+        backend.policy().released(id);
+        waiter.settle(AGAIN);
+    }
+}
+
+impl Waiter {
+    fn settle(&self, granted: u64) {
+        self.granted.store(granted, Ordering::Release);
+        self.remote.wake(self.task);
+    }
+}
+
+impl Inner {
+    fn of(&mut self, id: ServerId) -> &mut VecDeque<Arc<Waiter>> {
+        let index = id.0 as usize;
+        if self.per_server.len() <= index {
+            self.per_server.resize_with(index + 1, VecDeque::new);
+        }
+        &mut self.per_server[index]
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Streams that wait in the backend's own queue.
+    pub fn backend_waiting(&self) -> u32 {
+        self.backend_waiting.load(Ordering::Relaxed)
+    }
+
+    fn left(&self, server: &Server, own: bool) {
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        let count = if own { &server.queued } else { &self.backend_waiting };
+        count.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn remove(&self, backend: &Backend, inner: &mut Inner, server: Option<ServerId>, waiter: &Arc<Waiter>) {
+        let list = match server {
+            Some(id) => inner.of(id),
+            None => &mut inner.any,
+        };
+        if let Some(at) = list.iter().position(|w| Arc::ptr_eq(w, waiter)) {
+            list.remove(at);
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+            let count = server.map_or(&self.backend_waiting, |id| &backend.server(id).queued);
+            count.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Answers that the proxy gives itself: built-in pages, `errorfile`, `errorloc`.
+
+use lb_config::{ErrorReplyKind, Proxy};
+use lb_http::errors::{self, ErrorFile};
+use lb_http::{Head, Version, h1};
+
+/// The replies of a proxy that differ from the built-in ones.
+#[derive(Default)]
+pub struct ErrorPages(Vec<(u16, Custom)>);
+
+enum Custom {
+    File(ErrorFile),
+    Location { status: u16, url: String },
+}
+
+/// How the client's connection stands when an answer is written.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyTo {
+    /// Its version.
+    pub version: Version,
+    /// It may live on.
+    pub keep_alive: bool,
+    /// The request was HEAD.
+    pub head: bool,
+    /// The request's head could not be read: the connection answers, not a stream.
+    pub early: bool,
+}
+
+/// What was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Written {
+    /// Status for the log.
+    pub status: u16,
+    /// The connection is to be closed after it.
+    pub close: bool,
+}
+
+impl ErrorPages {
+    /// Those that the section names. Files that cannot be used were refused when the configuration was read.
+    pub fn new(proxy: &Proxy) -> ErrorPages {
+        let pages = proxy.error_replies.iter().filter_map(|reply| {
+            let custom = match &reply.kind {
+                ErrorReplyKind::File(bytes) => Custom::File(ErrorFile::parse(bytes).ok()?),
+                ErrorReplyKind::Location { status, url } => Custom::Location { status: *status, url: url.clone() },
+            };
+            Some((reply.status, custom))
+        });
+        ErrorPages(pages.collect())
+    }
+
+    fn find(&self, status: u16) -> Option<&Custom> {
+        self.0.iter().find(|(s, _)| *s == status).map(|(_, c)| c)
+    }
+}
+
+/// Appends the answer for `status` from the first of `pages` that has one, else the built-in one.
+pub fn write<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16, to: ReplyTo, out: &mut Vec<u8>) -> Written {
+    let custom = pages.into_iter().find_map(|p| p.find(status));
+    match custom {
+        Some(Custom::File(ErrorFile::Silent)) => Written { status, close: true },
+        Some(Custom::File(ErrorFile::Response(response))) => {
+            let keep_alive = to.keep_alive && !response.close;
+            response.write(to.version, keep_alive, to.head, out);
+            Written { status: response.head.status(), close: !keep_alive }
+        }
+        Some(Custom::Location { status: redirect, url }) => {
+            let mut head = Head::new();
+            errors::errorloc(&mut head, *redirect, url.as_bytes());
+            let wanted = if to.keep_alive { lb_http::hop::Wanted::KeepAlive } else { lb_http::hop::Wanted::Close };
+            lb_http::hop::set_response_connection(&mut head, wanted, to.version);
+            h1::Encoder::new().encode_response(&head, out);
+            Written { status: *redirect, close: !to.keep_alive }
+        }
+        None => {
+            let Some(page) = errors::page(status).or_else(|| errors::page(500)) else {
+                return Written { status, close: true };
+            };
+            if to.early {
+                page.write_early(out);
+            } else {
+                page.write(to.version, to.keep_alive, to.head, out);
+            }
+            Written { status, close: to.early || page.closes() || !to.keep_alive }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A client's connection from the accept to the close: PROXY header, then mode tcp or http.
+
+use crate::client::Client;
+use crate::{listener, record, tcp};
+use lb_config::Mode;
+use lb_http::proxy::{Decoded, Endpoints};
+use lb_rt::{Buffer, Socket};
+use lb_sys::Addr;
+use std::cell::OnceCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// Time for a PROXY header where `timeout client` is not set.
+const PROXY_HEADER: Duration = Duration::from_secs(10);
+
+/// Starts a session.
+pub fn spawn(client: Client, socket: Socket) {
+    let rt = client.place.worker.rt.clone();
+    if client.place.accept_proxy {
+        rt.spawn(async move {
+            if let Some((client, input)) = accept_proxy(client, &socket).await {
+                start(Rc::new(client), socket, input);
+            }
+        });
+    } else {
+        start(Rc::new(client), socket, None);
+    }
+}
+
+fn start(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
+    listener::greet(&client, &socket);
+    let frontend = client.frontend();
+    let http = frontend.settings.mode == Mode::Http || frontend.backend.as_ref().is_some_and(|b| b.is_http());
+    let rt = client.worker().rt.clone();
+    if http {
+        crate::http::spawn(client, socket, input);
+    } else {
+        rt.spawn(tcp::serve(client, socket, input));
+    }
+}
+
+/// Reads the PROXY header of `accept-proxy`; `None` when there is no sound one, which is logged.
+async fn accept_proxy(mut client: Client, socket: &Socket) -> Option<(Client, Option<Buffer>)> {
+    let worker = client.place.worker.clone();
+    let deadline = worker.rt.now() + client.place.frontend.settings.timeouts.client.unwrap_or(PROXY_HEADER);
+    let mut input = worker.rt.buffers().take();
+    let fault = loop {
+        let full = input.len() == input.capacity();
+        match lb_http::proxy::decode(input.filled()) {
+            Ok(Decoded::Complete { header, consumed }) => {
+                let ends = header.endpoints.clone();
+                input.consume(consumed);
+                believe(&mut client, ends);
+                client.ready = worker.rt.now();
+                return Some((client, Some(input).filter(|b| !b.is_empty())));
+            }
+            Err(_) => break "Received something which does not look like a PROXY protocol header",
+            Ok(Decoded::NeedMore) if full => break "Received something which does not look like a PROXY protocol header",
+            Ok(Decoded::NeedMore) => {}
+        }
+        let read = poll_fn(|_| match socket.poll_read(input.spare()) {
+            Poll::Ready(read) => Poll::Ready(Some(read)),
+            Poll::Pending => worker.rt.poll_deadline(Some(deadline)).map(|()| None),
+        });
+        match read.await {
+            None => break "Timeout waiting for PROXY protocol header",
+            Some(Ok(0)) | Some(Err(_)) if input.is_empty() => break "Connection closed while waiting for PROXY protocol header",
+            Some(Ok(0)) | Some(Err(_)) => break "Connection closed while waiting for PROXY protocol header",
+            Some(Ok(n)) => input.commit(n),
+        }
+    };
+    let client = Rc::new(client);
+    client.learn_local(socket);
+    record::log_connection_error(&client, fault);
+    None
+}
+
+/// Takes the addresses of the header for the connection's own.
+fn believe(client: &mut Client, ends: Option<Endpoints>) {
+    let (peer, local) = match ends {
+        None => return,
+        Some(Endpoints::Inet { src, dst }) => (Addr::Ip(src), Addr::Ip(dst)),
+        Some(Endpoints::Unix { .. }) => (Addr::Unnamed, Addr::Unnamed),
+    };
+    client.peer = peer;
+    client.local = OnceCell::from(local);
+}

@@ -1,0 +1,185 @@
+//! From a configuration to running threads: opens the listeners, all before any thread starts, then runs.
+
+use crate::gate::Gate;
+use crate::proxy::{Topology, bind_addr};
+use crate::record::Loggers;
+use crate::worker::{OpenListener, Process, Worker, run_thread};
+use lb_config::{Bind, BindAddress, Config, V6Mode};
+use lb_sys::Addr;
+use lb_sys::socket::SockOpt;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Why a proxy cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listening address.
+    #[error("{place}: cannot bind {address} for {section}: {source}")]
+    Bind {
+        /// File and line.
+        place: String,
+        /// What was to be bound.
+        address: String,
+        /// The proxy.
+        section: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A log target.
+    #[error("cannot open a log target: {0}")]
+    Log(#[from] crate::log::SinkError),
+}
+
+/// A proxy with open listeners.
+pub struct Proxy {
+    process: Arc<Process>,
+    listeners: Vec<OpenListener>,
+    threads: usize,
+    // Keeps the writer threads of stdout and stderr targets.
+    _loggers: Loggers,
+}
+
+/// Numbers that the process decides, not the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Loops to run, at least 1.
+    pub threads: usize,
+    /// Connections at once.
+    pub maxconn: u32,
+}
+
+impl Proxy {
+    /// Opens everything that the configuration names; `report` takes messages for the operator.
+    ///
+    /// # Errors
+    /// All addresses that cannot be bound, all log targets that cannot be opened.
+    pub fn open(config: &Config, sizes: Sizes, report: Box<dyn Fn(&str) + Send + Sync>) -> Result<Proxy, Vec<StartError>> {
+        let mut loggers = Loggers::new();
+        let topology = Topology::new(config, &mut loggers, sizes.maxconn);
+        let mut errors: Vec<StartError> = loggers.take_errors().into_iter().map(StartError::from).collect();
+        let mut listeners = Vec::new();
+        for (frontend, f) in topology.frontends.iter().enumerate() {
+            let options = f.listener_options(&config.global.tune);
+            let backlog = f.settings.backlog.or(f.settings.maxconn).unwrap_or(sizes.maxconn);
+            for (index, bind) in f.settings.binds.iter().enumerate() {
+                for (n, address) in (0u32..).zip(&bind.addresses) {
+                    let gate = bind.maxconn.map(Gate::new);
+                    let threads = shards(address, sizes.threads, config.global.noreuseport);
+                    for thread in 0..threads {
+                        match open_listener(bind, address, &options, bind.backlog.unwrap_or(backlog), threads > 1 || !config.global.noreuseport) {
+                            Ok((fd, local)) => {
+                                let (gate, id) = (gate.clone(), bind.id + n);
+                                listeners.push(OpenListener { fd, frontend, bind: index, id, gate, local, thread });
+                            }
+                            Err(source) => {
+                                errors.push(StartError::Bind {
+                                    place: config.place(bind.span),
+                                    address: describe(address),
+                                    section: format!("{} {}", f.settings.kind.name(), f.name()),
+                                    source,
+                                });
+                                break;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let process = Process::new(config, topology, sizes.maxconn, report);
+        Ok(Proxy { process, listeners, threads: sizes.threads.max(1), _loggers: loggers })
+    }
+
+    /// What all threads share: counts, and the way to stop.
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
+    }
+
+    /// Runs all threads; `main` runs in the calling one, first of all. Returns when [`Process::end`] was called.
+    ///
+    /// # Errors
+    /// A thread or its loop cannot be made.
+    pub fn run(self, main: impl FnOnce(&Rc<Worker>) + 'static) -> io::Result<()> {
+        let mut per_thread: Vec<Vec<OpenListener>> = (0..self.threads).map(|_| Vec::new()).collect();
+        for listener in self.listeners {
+            per_thread[listener.thread % self.threads].push(listener);
+        }
+        let own = per_thread.remove(0);
+        let mut joins = Vec::new();
+        for (index, listeners) in (1..).zip(per_thread) {
+            let process = self.process.clone();
+            let run = move || run_thread(&process, index, listeners, |_| {});
+            joins.push(std::thread::Builder::new().name(format!("lb-{index}")).spawn(run)?);
+        }
+        let result = run_thread(&self.process, 0, own, main);
+        self.process.end();
+        for join in joins {
+            match join.join() {
+                Ok(ended) => ended?,
+                Err(_) => return Err(io::Error::other("a thread of the proxy has panicked")),
+            }
+        }
+        result
+    }
+}
+
+/// Sockets to open for an address: one per thread where the kernel can spread connections over them.
+fn shards(address: &BindAddress, threads: usize, noreuseport: bool) -> usize {
+    match address {
+        BindAddress::Tcp(_) if !noreuseport => threads,
+        _ => 1,
+    }
+}
+
+fn describe(address: &BindAddress) -> String {
+    match address {
+        BindAddress::Fd(fd) => format!("fd@{fd}"),
+        other => bind_addr(other).map_or_else(String::new, |a| a.to_string()),
+    }
+}
+
+fn open_listener(bind: &Bind, address: &BindAddress, options: &[SockOpt], backlog: u32, reuseport: bool) -> io::Result<(std::os::fd::OwnedFd, Option<Addr>)> {
+    let addr = match address {
+        BindAddress::Fd(fd) => return Ok((lb_sys::process::inherited(*fd)?, None)),
+        other => bind_addr(other).ok_or(io::ErrorKind::InvalidInput)?,
+    };
+    let Addr::Ip(ip) = &addr else { return open_unix(bind, &addr, backlog).map(|fd| (fd, Some(addr))) };
+    let mut all = vec![SockOpt::ReuseAddr(true)];
+    if reuseport {
+        all.push(SockOpt::ReusePort(true));
+    }
+    if ip.is_ipv6() {
+        all.push(SockOpt::V6Only(bind.family == V6Mode::V6Only));
+    }
+    all.extend(options.iter().cloned());
+    all.extend(bind.interface.clone().map(SockOpt::Device));
+    all.extend(bind.mss.and_then(|m| u32::try_from(m).ok()).map(SockOpt::MaxSeg));
+    all.extend(bind.tcp_user_timeout.map(SockOpt::UserTimeout));
+    if bind.defer_accept {
+        all.push(SockOpt::DeferAccept(1));
+    }
+    if bind.tfo {
+        all.push(SockOpt::FastOpen(backlog));
+    }
+    let fd = lb_rt::Bind { options: all, backlog }.open(&addr)?;
+    let known = (!ip.ip().is_unspecified()).then_some(addr);
+    Ok((fd, known))
+}
+
+/// A UNIX socket is made under another name and moved into place, so that connections never find nothing there.
+fn open_unix(bind: &Bind, addr: &Addr, backlog: u32) -> io::Result<std::os::fd::OwnedFd> {
+    use std::os::unix::fs::PermissionsExt;
+    let Addr::Unix(path) = addr else { return lb_rt::Bind { options: Vec::new(), backlog }.open(addr) };
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = std::path::PathBuf::from(name);
+    let fd = lb_rt::Bind { options: Vec::new(), backlog }.open(&Addr::unix(&temporary))?;
+    if let Some(mode) = bind.unix.mode {
+        std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(mode))?;
+    }
+    std::fs::rename(&temporary, path)?;
+    Ok(fd)
+}

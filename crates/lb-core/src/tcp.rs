@@ -1,0 +1,103 @@
+//! Mode tcp: one connection to a server for each of a client's, from the accept to the log line.
+
+use crate::admit::{self, Attempts, ClientWatch, Refused};
+use crate::client::Client;
+use crate::outgoing::write_proxy_header;
+use crate::proxy::Backend;
+use crate::pump::{Flow, Framing, SpliceMode};
+use crate::queue::Slot;
+use crate::record::Record;
+use crate::relay::{Relay, TunnelTimeouts};
+use crate::timers::{Step, Timers};
+use lb_expr::{Cause, Phase, Termination};
+use lb_rt::{Buffer, Socket};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Counts a stream against its backend.
+pub struct InBackend(Arc<Backend>);
+
+impl InBackend {
+    /// Counts one more.
+    pub fn new(backend: Arc<Backend>) -> InBackend {
+        backend.current.fetch_add(1, Ordering::Relaxed);
+        InBackend(backend)
+    }
+}
+
+impl Drop for InBackend {
+    fn drop(&mut self) {
+        self.0.current.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A stream that has its server.
+struct Connected {
+    socket: Socket,
+    slot: Slot,
+    _counted: InBackend,
+    relay: Relay,
+}
+
+/// Serves one client. `input`: what it has sent already.
+pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
+    let worker = client.worker().clone();
+    let mut record = Record::new(client.clone(), Timers::new(client.accepted));
+    client.frontend().requests.fetch_add(1, Ordering::Relaxed);
+    // Boxed for the time that it takes, so that the relay, which lives long, is small.
+    let connected = match Box::pin(connect(&mut record, &socket, input)).await {
+        Ok(connected) => connected,
+        Err(refused) => return record.finish(refused.termination()),
+    };
+    let Connected { socket: server, slot, _counted, mut relay } = connected;
+    let end = poll_fn(|_| relay.poll(&worker.rt, &worker.outs, &socket, &server)).await;
+    record.uploaded = relay.up.sent;
+    record.downloaded = relay.down.sent;
+    worker.count_bytes(&relay.up, &relay.down);
+    if !end.is_normal() {
+        // Who got a part shall not take it for the whole.
+        if end.cause == Cause::ServerAbort || end.cause == Cause::ClientAbort {
+            server.reset_on_close();
+            socket.reset_on_close();
+        }
+    }
+    drop((server, socket));
+    drop((slot, _counted));
+    record.finish(end);
+}
+
+async fn connect(record: &mut Record, socket: &Socket, input: Option<Buffer>) -> Result<Connected, Refused> {
+    let client = record.client.clone();
+    let worker = client.worker().clone();
+    let frontend = client.frontend();
+    let backend = frontend.backend.clone().ok_or(Refused::NoServer)?;
+    let counted = InBackend::new(backend.clone());
+    record.backend = Some(backend.clone());
+    let watch = ClientWatch { socket, abort_on_close: backend.settings.options.abortonclose };
+    let mut attempts = Attempts::new(record, backend.clone());
+    if backend.servers().iter().any(|s| s.needs_client_address()) {
+        client.learn_local(socket);
+    }
+    let (server, slot) = admit::open(&worker.rt, record, &mut attempts, watch).await?;
+    let splice = |this: bool, either: bool| match worker.process.splice && (this || either || worker.process.splice_by_itself) {
+        true => SpliceMode::Auto,
+        false => SpliceMode::Off,
+    };
+    let (front, back) = (&frontend.settings.options, &backend.settings.options);
+    let auto = front.splice_auto || back.splice_auto;
+    let mut up = Flow::new(Framing::UntilClose, splice(front.splice_request || back.splice_request, auto));
+    let down = Flow::new(Framing::UntilClose, splice(front.splice_response || back.splice_response, auto));
+    up.set_input(input);
+    if let Some(kind) = &slot.server().settings.send_proxy {
+        write_proxy_header(kind, &client, up.out(&worker.outs));
+    }
+    let timeouts = TunnelTimeouts::new(&frontend.settings, &backend.settings);
+    let relay = Relay::new(up, down, timeouts, worker.rt.now());
+    record.mark(Step::Response);
+    Ok(Connected { socket: server, slot, _counted: counted, relay })
+}
+
+/// How a stream ends whose frontend leads nowhere.
+pub const NO_BACKEND: Termination = Termination::new(Cause::ServerAbort, Phase::Connect);

@@ -1,0 +1,270 @@
+//! Threads: what each has ([`Worker`]), what they share ([`Process`]), and their life from open listeners to the last stream.
+
+use crate::client::Place;
+use crate::gate::Gate;
+use crate::listener::{Accepting, accept_loop};
+use crate::log::LocalTime;
+use crate::out::OutPool;
+use crate::pool::Pools;
+use crate::proxy::{Frontend, Topology};
+use crate::pump::Flow;
+use lb_config::Config;
+use lb_expr::Timestamp;
+use lb_rt::{Listener, PipeLimits, Remote, Rt, TaskKey};
+use lb_sys::Addr;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+/// What all threads of one proxy share.
+pub struct Process {
+    /// The global `maxconn`.
+    pub gate: Arc<Gate>,
+    /// Frontends, backends, servers.
+    pub topology: Topology,
+    /// For `%H`.
+    pub host_name: String,
+    /// `splice(2)` may be used.
+    pub splice: bool,
+    /// Splice where it pays, without an option that says so.
+    pub splice_by_itself: bool,
+    /// `tune.maxaccept`: connections that a listener takes before other tasks run.
+    pub maxaccept: u32,
+    /// All `tune.*`.
+    pub tune: lb_config::Tune,
+    /// `tune.idle-pool.shared`
+    pub share_idle: bool,
+    /// Spread of checks in percent, and over which time the first ones are spread at most.
+    pub spread_checks: u8,
+    /// See [`Process::spread_checks`].
+    pub max_spread_checks: Option<std::time::Duration>,
+    pipe_limits: Arc<PipeLimits>,
+    stopping: AtomicBool,
+    ended: AtomicBool,
+    no_room: AtomicBool,
+    /// Times that `accept` found no descriptor left.
+    pub refused_accepts: AtomicU64,
+    threads: Mutex<Vec<(Remote, TaskKey)>>,
+    report: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Process {
+    /// The shared part of a configuration that is to run; `report` takes messages for the operator.
+    pub fn new(config: &Config, topology: Topology, maxconn: u32, report: Box<dyn Fn(&str) + Send + Sync>) -> Arc<Process> {
+        let tune = &config.global.tune;
+        let maxpipes = config.global.maxpipes.map_or(maxconn as usize / 4, |n| n as usize);
+        Arc::new(Process {
+            gate: Gate::new(maxconn),
+            topology,
+            host_name: lb_sys::process::host_name(),
+            splice: !config.global.nosplice && maxpipes != 0,
+            splice_by_itself: true,
+            maxaccept: tune.maxaccept.unwrap_or(u32::MAX),
+            tune: tune.clone(),
+            share_idle: tune.idle_pool_shared,
+            spread_checks: config.global.spread_checks,
+            max_spread_checks: config.global.max_spread_checks,
+            pipe_limits: PipeLimits::new(maxpipes.max(1), tune.pipesize),
+            stopping: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            no_room: AtomicBool::new(false),
+            refused_accepts: AtomicU64::new(0),
+            threads: Mutex::default(),
+            report,
+        })
+    }
+
+    /// A soft stop is under way: no new connections, kept-alive clients are told to close.
+    #[inline]
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// A message for the operator.
+    pub fn report(&self, text: &str) {
+        (self.report)(text);
+    }
+
+    /// `accept` found no room; said once until there is some again.
+    pub fn accept_refused(&self, e: &io::Error) {
+        self.refused_accepts.fetch_add(1, Ordering::Relaxed);
+        if !self.no_room.swap(true, Ordering::Relaxed) {
+            self.report(&format!("cannot accept connections: {e}. Accepting rests until there is room; raise the limit of open files (ulimit-n) or lower maxconn."));
+        }
+    }
+
+    fn threads(&self) -> Vec<(Remote, TaskKey)> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs `job` in every thread.
+    pub fn everywhere(&self, job: impl Fn(&Rc<Worker>) + Send + Sync + Clone + 'static) {
+        for (remote, _) in self.threads() {
+            let job = job.clone();
+            remote.run(move |rt| {
+                if let Some(worker) = rt.local::<Worker>() {
+                    job(&worker);
+                }
+            });
+        }
+    }
+
+    /// Begins a soft stop: listeners are closed, streams go on.
+    pub fn stop_softly(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.everywhere(|worker| worker.close_listeners());
+    }
+
+    /// Ends all threads now.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        for (remote, key) in self.threads() {
+            remote.wake(key);
+        }
+    }
+}
+
+/// What one thread has for itself.
+pub struct Worker {
+    /// Its loop.
+    pub rt: Rt,
+    /// Its number, from 0.
+    pub index: usize,
+    /// What it shares.
+    pub process: Arc<Process>,
+    /// Output vectors.
+    pub outs: OutPool,
+    /// Idle server connections.
+    pub pools: Pools,
+    /// Heads for reuse.
+    pub heads: crate::http::HeadPool,
+    /// The zone's offset.
+    pub local_time: LocalTime,
+    places: RefCell<Vec<Rc<Place>>>,
+    accepting: RefCell<Vec<TaskKey>>,
+    spliced: Cell<u64>,
+    copied: Cell<u64>,
+}
+
+/// A listening socket that is open and not yet in a loop.
+pub struct OpenListener {
+    /// The socket.
+    pub fd: OwnedFd,
+    /// Index in `process.topology.frontends`.
+    pub frontend: usize,
+    /// Index of its `bind` line.
+    pub bind: usize,
+    /// `id` of the listener.
+    pub id: u32,
+    /// `maxconn` of the line, shared by its sockets.
+    pub gate: Option<Arc<Gate>>,
+    /// The address that it is bound to, unless that is a wildcard.
+    pub local: Option<Addr>,
+    /// The thread that accepts.
+    pub thread: usize,
+}
+
+impl Worker {
+    /// The present time for logs.
+    pub fn timestamp(&self) -> Timestamp {
+        self.local_time.timestamp(self.rt.wall())
+    }
+
+    /// Adds what a stream has moved to the thread's counts.
+    pub fn count_bytes(&self, up: &Flow, down: &Flow) {
+        let spliced = up.spliced + down.spliced;
+        self.spliced.set(self.spliced.get() + spliced);
+        self.copied.set(self.copied.get() + up.sent + down.sent - spliced);
+    }
+
+    /// Bytes moved so far: by splice, and by copy.
+    pub fn moved_bytes(&self) -> (u64, u64) {
+        (self.spliced.get(), self.copied.get())
+    }
+
+    fn close_listeners(&self) {
+        for key in self.accepting.take() {
+            self.rt.kill(key);
+        }
+        self.pools.clear();
+    }
+
+    fn place(self: &Rc<Worker>, frontend: &Arc<Frontend>, listener: &OpenListener) -> Rc<Place> {
+        let bind = &frontend.settings.binds[listener.bind];
+        let place = Rc::new(Place {
+            worker: self.clone(),
+            frontend: frontend.clone(),
+            listener_name: bind.name.clone().unwrap_or_else(|| listener.id.to_string()),
+            listener_id: listener.id,
+            accept_proxy: bind.accept_proxy,
+        });
+        self.places.borrow_mut().push(place.clone());
+        place
+    }
+
+    fn listen(self: &Rc<Worker>, open: OpenListener) -> io::Result<()> {
+        let frontend = self.process.topology.frontends[open.frontend].clone();
+        let place = self.place(&frontend, &open);
+        let accepting = Accepting { listener: Listener::new(&self.rt, open.fd)?, place, gate: open.gate, local: open.local };
+        let key = self.rt.spawn(accept_loop(accepting));
+        self.accepting.borrow_mut().push(key);
+        Ok(())
+    }
+}
+
+/// Runs one thread until [`Process::end`], with `main` beside it. The thread's listeners are closed when this returns, its
+/// streams are gone.
+///
+/// # Errors
+/// No descriptor for the loop.
+pub fn run_thread(
+    process: &Arc<Process>,
+    index: usize,
+    listeners: Vec<OpenListener>,
+    main: impl FnOnce(&Rc<Worker>) + 'static,
+) -> io::Result<()> {
+    let rt = Rt::new()?;
+    rt.buffers().set_size(process.tune.bufsize);
+    rt.pipes().set_limits(process.pipe_limits.clone());
+    let worker = Rc::new(Worker {
+        pools: Pools::new(&rt, process.topology.server_count()),
+        rt: rt.clone(),
+        index,
+        process: process.clone(),
+        outs: OutPool::default(),
+        heads: crate::http::HeadPool::default(),
+        local_time: LocalTime::default(),
+        places: RefCell::default(),
+        accepting: RefCell::default(),
+        spliced: Cell::new(0),
+        copied: Cell::new(0),
+    });
+    rt.set_local(worker.clone());
+    let run = {
+        let (worker, process) = (worker.clone(), process.clone());
+        async move {
+            process.threads.lock().unwrap_or_else(PoisonError::into_inner).push((worker.rt.remote().clone(), worker.rt.current()));
+            for listener in listeners {
+                if let Err(e) = worker.listen(listener) {
+                    process.report(&format!("cannot take a listener into the loop: {e}"));
+                }
+            }
+            main(&worker);
+            std::future::poll_fn(|_| {
+                worker.rt.progress();
+                if process.ended.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
+    };
+    let ended = rt.block_on(run);
+    worker.accepting.take();
+    rt.kill_all();
+    worker.pools.clear();
+    rt.clear_local();
+    ended
+}
