@@ -7,8 +7,8 @@ use crate::control::{Report, Run};
 use crate::wire::{Answer, Feed, Wire};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use rustix::net::RecvFlags;
 use std::io::{ErrorKind, Read, Write};
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ pub struct Client {
     conns: Vec<Option<Conn>>,
     free: Vec<usize>,
     buf: Vec<u8>,
-    trash: Vec<MaybeUninit<u8>>,
+    trash: Vec<u8>,
 }
 
 /// Counts of one run.
@@ -74,7 +74,7 @@ impl Client {
             conns: Vec::new(),
             free: Vec::new(),
             buf: vec![0; 128 * 1024],
-            trash: vec![MaybeUninit::uninit(); SKIP],
+            trash: vec![0; SKIP],
         })
     }
 
@@ -192,7 +192,7 @@ impl Client {
             let Some(conn) = &mut self.conns[index] else { return };
             let skip = usize::try_from(self.wire.skip(&conn.answer)).unwrap_or(SKIP).min(SKIP);
             let (asked, result) = if skip > 0 {
-                (skip, socket2::SockRef::from(&conn.stream).recv_with_flags(&mut self.trash[..skip], libc::MSG_TRUNC))
+                (skip, drop_bytes(&conn.stream, &mut self.trash[..skip]))
             } else {
                 let asked = self.wire.read_size(&conn.answer).min(self.buf.len());
                 (asked, conn.stream.read(&mut self.buf[..asked]))
@@ -283,6 +283,12 @@ impl Client {
         }
         tally.open = 0;
     }
+}
+
+/// Takes at most `space.len()` bytes off the socket's queue; nothing is written to `space` (TCP with MSG_TRUNC).
+fn drop_bytes(stream: &TcpStream, space: &mut [u8]) -> std::io::Result<usize> {
+    let (_, n) = rustix::net::recv(stream, space, RecvFlags::TRUNC)?;
+    Ok(n)
 }
 
 fn nanos(since: Instant) -> u64 {
