@@ -8,20 +8,22 @@ use crate::log_format::{Field, LogSource, LogValue, Writer};
 /// haproxy writes it when the connection is accepted. For a client on a UNIX socket (an address that is text) the line is
 /// `Connect to unix:1 (www/HTTP)`.
 pub fn write_connect<S: LogSource + ?Sized>(source: &S, mode_http: bool, limit: usize, out: &mut Vec<u8>) {
-    let mut w = Writer::new(out, limit);
+    let mut w = Writer::new(std::mem::take(out), limit);
     // Full: what fits is there.
     let _ = w.connect(source, mode_http);
+    *out = w.finish();
 }
 
 /// Appends `10.0.1.2:56059 [03/Dec/2012:17:35:10.380] frt/f1: Connection error during SSL handshake`, at most `limit`
 /// bytes, no newline. Asks for the client's address, the accept date, the frontend's and the listener's name; `message`
 /// is what went wrong, in haproxy's words.
 pub fn write_connection_error<S: LogSource + ?Sized>(source: &S, message: &str, limit: usize, out: &mut Vec<u8>) {
-    let mut w = Writer::new(out, limit);
+    let mut w = Writer::new(std::mem::take(out), limit);
     let _ = w.connection_error(source, message);
+    *out = w.finish();
 }
 
-impl Writer<'_> {
+impl Writer {
     fn port(&mut self, value: LogValue<'_>) -> Result<(), crate::log_format::Full> {
         if let LogValue::Int(port) = value { self.decimal(port) } else { self.whole(b"-") }
     }

@@ -72,7 +72,8 @@ impl Civil {
     }
 }
 
-fn pair(n: u32) -> [u8; 2] {
+/// Two digits of `n % 100`.
+pub(crate) fn pair(n: u32) -> [u8; 2] {
     PAIRS[(n % 100) as usize]
 }
 

@@ -11,7 +11,8 @@ pub(super) fn compile(text: &str) -> Result<LogFormat, LogFormatError> {
     if u32::try_from(text.len()).is_err() {
         return Err(LogFormatError { offset: 0, message: "log format longer than 4 GiB".into() });
     }
-    let mut compiler = Compiler { text, literal: Vec::new(), ops: Vec::new(), global: Flags::default(), fields: 0 };
+    let mut compiler =
+        Compiler { text, literal: Vec::new(), ops: Vec::new(), global: Flags::default(), fields: 0, late: false, http_only: None };
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
@@ -27,7 +28,8 @@ pub(super) fn compile(text: &str) -> Result<LogFormat, LogFormatError> {
             }
         }
     }
-    Ok(LogFormat { text: compiler.literal.into(), ops: compiler.ops.into(), fields: compiler.fields })
+    let Compiler { literal, ops, fields, late, http_only, .. } = compiler;
+    Ok(LogFormat { text: literal.into(), ops: ops.into(), fields, late, http_only })
 }
 
 struct Compiler<'a> {
@@ -38,17 +40,28 @@ struct Compiler<'a> {
     /// Flags that `%o` has set for the words after it.
     global: Flags,
     fields: u64,
+    late: bool,
+    http_only: Option<(Alias, usize)>,
 }
 
 impl Compiler<'_> {
     fn space(&mut self) {
-        if self.ops.last() != Some(&Op::Space) {
-            self.ops.push(Op::Space);
+        match self.ops.last_mut() {
+            Some(Op::Space | Op::Word { then: b' ', .. }) => {}
+            Some(Op::Word { then: then @ 0, .. }) => *then = b' ',
+            _ => self.ops.push(Op::Space),
         }
     }
 
     fn byte(&mut self, byte: u8) {
-        self.literal.push(byte);
+        match self.ops.last_mut() {
+            // NUL, which marks "nothing", goes the long way.
+            Some(Op::Word { then: then @ 0, .. }) if byte != 0 => {
+                *then = byte;
+                return;
+            }
+            _ => self.literal.push(byte),
+        }
         let now = self.literal.len() as u32;
         match self.ops.last_mut() {
             Some(Op::Literal { end, .. }) => *end = now,
@@ -124,7 +137,11 @@ impl Compiler<'_> {
             );
         };
         self.fields |= alias.fields();
-        self.ops.push(Op::Word { alias, flags });
+        self.late |= alias.late();
+        if self.http_only.is_none() && alias.http_only() {
+            self.http_only = Some((alias, start));
+        }
+        self.ops.push(Op::Word { show: alias.show(), flags, then: 0 });
         Ok(())
     }
 

@@ -13,7 +13,7 @@ mod write;
 
 use std::net::IpAddr;
 
-use alias::Alias;
+use alias::{Alias, Show};
 pub(crate) use write::{Full, Writer, text_of, time_of};
 
 use crate::{Termination, Timestamp};
@@ -203,8 +203,8 @@ enum Op {
     Literal { start: u32, end: u32 },
     /// One space, unless the byte written last was one.
     Space,
-    /// A word.
-    Word { alias: Alias, flags: Flags },
+    /// A word, and what stands between it and the next: nothing (0), a separator (a space), or one byte of literal.
+    Word { show: Show, flags: Flags, then: u8 },
 }
 
 /// A compiled log format.
@@ -235,6 +235,10 @@ pub struct LogFormat {
     ops: Box<[Op]>,
     /// One bit per [`Field`] that the format asks for.
     fields: u64,
+    /// A word is known only at the end of the session.
+    late: bool,
+    /// The first word that is reserved for mode http, and its offset.
+    http_only: Option<(Alias, usize)>,
 }
 
 // The bit set above holds every field.
@@ -268,7 +272,7 @@ impl LogFormat {
     /// haproxy does: in mode tcp when a server was chosen, in mode http when the response head is there; that is also the
     /// moment of every format under `option logasap`.
     pub fn waits_for_end(&self) -> bool {
-        self.ops.iter().any(|op| matches!(op, Op::Word { alias, .. } if alias.late()))
+        self.late
     }
 
     /// Refuses a format that names words reserved for mode http, for use in a frontend of mode tcp.
@@ -276,14 +280,12 @@ impl LogFormat {
     /// # Errors
     /// The first such word.
     pub fn check_mode_tcp(&self) -> Result<(), LogFormatError> {
-        for op in &self.ops {
-            if let Op::Word { alias, .. } = op
-                && alias.http_only()
-            {
-                return Err(LogFormatError { offset: 0, message: format!("format variable '{}' is reserved for HTTP mode", alias.name()) });
+        match self.http_only {
+            None => Ok(()),
+            Some((alias, offset)) => {
+                Err(LogFormatError { offset, message: format!("format variable '{}' is reserved for HTTP mode", alias.name()) })
             }
         }
-        Ok(())
     }
 
     /// Appends the line for `source` to `out`: at most `limit` bytes, without a newline.
@@ -292,9 +294,10 @@ impl LogFormat {
     /// once for all of them); a value that does not fit is cut or left out as haproxy does, and the rest of the line is
     /// dropped.
     pub fn write<S: LogSource + ?Sized>(&self, source: &S, limit: usize, out: &mut Vec<u8>) {
-        let mut writer = Writer::new(out, limit);
+        let mut writer = Writer::new(std::mem::take(out), limit);
         // Full: what fits is there, the rest is dropped by design.
         let _ = writer.run(self, source);
+        *out = writer.finish();
     }
 }
 

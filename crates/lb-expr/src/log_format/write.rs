@@ -13,6 +13,7 @@ use super::alias::{RequestPart, Show};
 use super::escape::{HEX, Set, hashed};
 use super::{CaptureSide, Field, Flags, LogFormat, LogSource, LogValue, Op};
 use crate::Timestamp;
+use crate::time::pair;
 
 /// The line is full: nothing more goes in.
 pub(crate) struct Full;
@@ -20,41 +21,125 @@ pub(crate) struct Full;
 type Fit = Result<(), Full>;
 
 /// The output of one line.
-pub(crate) struct Writer<'a> {
-    out: &'a mut Vec<u8>,
-    /// Length of `out` at which the line is full.
+///
+/// The buffer is kept longer than what was written, so that short values of varying length are stores into it and not
+/// calls; `finish` cuts it back.
+pub(crate) struct Writer {
+    out: Vec<u8>,
+    /// Where the next byte goes; `out` is at least that long.
+    at: usize,
+    /// The value of `at` with which the line is full.
     end: usize,
+    /// The value of `at` up to which neither the buffer nor the limit ends.
+    soft: usize,
     /// The byte written last was a space, or nothing was written yet: a separator adds nothing.
     spaced: bool,
 }
 
-impl<'a> Writer<'a> {
-    pub(crate) fn new(out: &'a mut Vec<u8>, limit: usize) -> Self {
-        // One growth at most, and none once the buffer has seen a line of this limit. A huge limit is not taken at its
-        // word: beyond a line's usual size the buffer grows as it is used.
-        out.reserve(limit.min(4_096));
-        let end = out.len().saturating_add(limit);
-        Self { out, end, spaced: true }
+/// Room for any value of bounded length, so that one comparison covers it: the longest are a date (26 bytes) and a 64-bit
+/// number with its sign (21).
+const AMPLE: usize = 32;
+
+/// Bytes that the buffer is prepared for at first.
+const WINDOW: usize = 512;
+
+impl Writer {
+    /// Goes on at the end of `out`; `finish` gives the buffer back.
+    pub(crate) fn new(mut out: Vec<u8>, limit: usize) -> Self {
+        let at = out.len();
+        let end = at.saturating_add(limit);
+        out.resize(at + limit.min(WINDOW), 0);
+        Self { soft: out.len().min(end), out, at, end, spaced: true }
+    }
+
+    /// The buffer, cut to what was written.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.out.truncate(self.at);
+        self.out
     }
 
     fn room(&self) -> usize {
-        self.end - self.out.len()
+        self.end - self.at
+    }
+
+    /// The next `AMPLE` bytes of the buffer, when the limit allows as many.
+    fn ample(&mut self) -> Option<&mut [u8; AMPLE]> {
+        if self.soft - self.at < AMPLE {
+            if self.room() < AMPLE {
+                return None;
+            }
+            self.grow(AMPLE);
+        }
+        self.out.get_mut(self.at..)?.first_chunk_mut()
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let len = (self.at + more).max(self.out.len() * 2);
+        self.out.resize(len, 0);
+        self.soft = self.end.min(len);
+    }
+
+    /// Stores `bytes`, for which the limit has room.
+    #[inline]
+    fn store(&mut self, bytes: &[u8]) {
+        if bytes.len() > self.soft - self.at {
+            self.grow(bytes.len());
+        }
+        self.out[self.at..self.at + bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
+    }
+
+    #[inline]
+    pub(crate) fn byte(&mut self, byte: u8) -> Fit {
+        if self.at >= self.soft {
+            return self.last_byte(byte);
+        }
+        self.out[self.at] = byte;
+        self.at += 1;
+        Ok(())
+    }
+
+    /// A byte where the buffer or the limit ends.
+    #[cold]
+    fn last_byte(&mut self, byte: u8) -> Fit {
+        if self.room() == 0 {
+            return Err(Full);
+        }
+        self.grow(1);
+        self.out[self.at] = byte;
+        self.at += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn space(&mut self) -> Fit {
+        if !self.spaced {
+            self.byte(b' ')?;
+            self.spaced = true;
+        }
+        Ok(())
     }
 
     pub(crate) fn run<S: LogSource + ?Sized>(&mut self, format: &LogFormat, source: &S) -> Fit {
         for op in &format.ops {
             match *op {
+                Op::Word { show, flags, then } => {
+                    self.word(show, flags, source)?;
+                    match then {
+                        0 => {}
+                        b' ' => self.space()?,
+                        _ => {
+                            self.byte(then)?;
+                            self.spaced = false;
+                        }
+                    }
+                }
                 Op::Literal { start, end } => {
                     self.cut(&format.text[start as usize..end as usize])?;
                     self.spaced = false;
                 }
-                Op::Space => {
-                    if !self.spaced {
-                        self.whole(b" ")?;
-                        self.spaced = true;
-                    }
-                }
-                Op::Word { alias, flags } => self.word(alias.show(), flags, source)?,
+                Op::Space => self.space()?,
             }
         }
         Ok(())
@@ -82,7 +167,7 @@ impl<'a> Writer<'a> {
                 let tls = matches!(source.value(Field::FrontendTls), LogValue::Flag(true));
                 self.quoted(flags, |w| {
                     w.cut(text_of(source.value(Field::FrontendName)))?;
-                    if tls { w.whole(b"~") } else { Ok(()) }
+                    if tls { w.byte(b'~') } else { Ok(()) }
                 })?;
             }
             Show::Request(part) => {
@@ -94,9 +179,9 @@ impl<'a> Writer<'a> {
             }
             Show::Braces(field) => return self.braces(field, flags, source),
             Show::List(field) => return self.list(field, flags, source),
-            Show::DateMillis(field) => self.whole(&time_of(source.value(field)).log_millis())?,
-            Show::DateGmt(field) => self.whole(&time_of(source.value(field)).log_gmt())?,
-            Show::DateLocal(field) => self.whole(&time_of(source.value(field)).log_local())?,
+            Show::DateMillis(field) => self.bounded(&time_of(source.value(field)).log_millis())?,
+            Show::DateGmt(field) => self.bounded(&time_of(source.value(field)).log_gmt())?,
+            Show::DateLocal(field) => self.bounded(&time_of(source.value(field)).log_local())?,
             Show::Seconds => {
                 let secs = time_of(source.value(Field::AcceptDate)).unix_secs;
                 if flags.has(Flags::HEX) { self.hex(secs, 4)? } else { self.decimal(secs)? }
@@ -126,33 +211,72 @@ impl<'a> Writer<'a> {
         if bytes.len() > self.room() {
             return Err(Full);
         }
-        self.out.extend_from_slice(bytes);
+        self.store(bytes);
         Ok(())
     }
 
     /// As much of `bytes` as fits; the end of the line when that was not all.
+    #[inline]
     pub(crate) fn cut(&mut self, bytes: &[u8]) -> Fit {
-        let room = self.room();
-        if bytes.len() > room {
-            self.out.extend_from_slice(&bytes[..room]);
-            return Err(Full);
+        if bytes.len() > self.soft - self.at {
+            return self.cut_at_end(bytes);
         }
-        self.out.extend_from_slice(bytes);
+        self.store(bytes);
         Ok(())
     }
 
+    #[cold]
+    fn cut_at_end(&mut self, bytes: &[u8]) -> Fit {
+        let fits = bytes.len().min(self.room());
+        self.store(&bytes[..fits]);
+        if fits < bytes.len() { Err(Full) } else { Ok(()) }
+    }
+
+    /// As `whole`, for a value whose length the compiler knows: stores instead of a call.
+    fn bounded<const N: usize>(&mut self, bytes: &[u8; N]) -> Fit {
+        const { assert!(N <= AMPLE) };
+        match self.ample() {
+            Some(place) => {
+                place[..N].copy_from_slice(bytes);
+                self.at += N;
+                Ok(())
+            }
+            None => self.whole(bytes),
+        }
+    }
+
+    #[inline]
     fn int(&mut self, value: LogValue<'_>) -> Fit {
         match value {
             LogValue::Int(n) => self.decimal(n),
             LogValue::AtLeast(n) => {
-                self.whole(b"+")?;
+                self.byte(b'+')?;
                 self.decimal(n)
             }
-            _ => self.cut(b"-"),
+            _ => self.byte(b'-'),
         }
     }
 
+    /// Most values of a line have one digit.
+    #[inline]
     pub(crate) fn decimal(&mut self, n: i64) -> Fit {
+        if let 0..=9 = n { self.byte(b'0' + n as u8) } else { self.number(n) }
+    }
+
+    #[inline(never)]
+    fn number(&mut self, n: i64) -> Fit {
+        let (10..=9_999, Some(place)) = (n, self.ample()) else { return self.long_number(n) };
+        let n = n as u32;
+        let (high, low) = (pair(n / 100), pair(n % 100));
+        let four = u32::from_le_bytes([high[0], high[1], low[0], low[1]]);
+        let len = 2 + usize::from(n >= 100) + usize::from(n >= 1_000);
+        place[..4].copy_from_slice(&(four >> (32 - 8 * len)).to_le_bytes());
+        self.at += len;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn long_number(&mut self, n: i64) -> Fit {
         self.whole(itoa::Buffer::new().format(n).as_bytes())
     }
 
@@ -195,24 +319,39 @@ impl<'a> Writer<'a> {
             };
             return self.hex_digits(&digits[..len]);
         }
-        let mut shown = [0u8; 64];
-        let len = match ip {
-            IpAddr::V4(ip) => ipv4(ip.octets(), &mut shown),
+        match ip {
+            IpAddr::V4(ip) => {
+                if flags == Flags::default()
+                    && let Some(place) = self.ample()
+                {
+                    self.at += ipv4(ip.octets(), place);
+                    return Ok(());
+                }
+                let mut shown = [0u8; AMPLE];
+                let len = ipv4(ip.octets(), &mut shown);
+                self.text(&shown[..len], flags)
+            }
             IpAddr::V6(ip) => {
+                let mut shown = [0u8; 64];
                 let mut rest = &mut shown[..];
                 // 64 bytes hold the longest textual form (45), so this cannot fail.
                 let _ = write!(rest, "{ip}");
-                64 - rest.len()
+                let len = 64 - rest.len();
+                self.text(&shown[..len], flags)
             }
-        };
-        self.text(&shown[..len], flags)
+        }
     }
 
     /// Text as it is; empty counts as missing and is `-`, or `""` under `Q`.
+    #[inline]
     fn text(&mut self, text: &[u8], flags: Flags) -> Fit {
+        if flags == Flags::default() && !text.is_empty() { self.cut(text) } else { self.dressed_text(text, flags) }
+    }
+
+    fn dressed_text(&mut self, text: &[u8], flags: Flags) -> Fit {
         let quote = flags.has(Flags::QUOTE);
         if text.is_empty() && !quote {
-            return self.cut(b"-");
+            return self.byte(b'-');
         }
         if !flags.has(Flags::ESCAPE) {
             if !quote {
@@ -221,9 +360,9 @@ impl<'a> Writer<'a> {
             if text.len() + 2 > self.room() {
                 return Err(Full);
             }
-            self.whole(b"\"")?;
+            self.byte(b'"')?;
             self.whole(text)?;
-            return self.whole(b"\"");
+            return self.byte(b'"');
         }
         if !quote {
             let within = self.room().saturating_sub(1);
@@ -234,26 +373,27 @@ impl<'a> Writer<'a> {
             return Err(Full);
         }
         let within = self.room() - 2;
-        self.whole(b"\"")?;
+        self.byte(b'"')?;
         self.backslashed(text, within);
-        self.whole(b"\"")
+        self.byte(b'"')
     }
 
     /// As much of `text` as fits in `within` bytes of the room left. Observed: a byte with its backslash needs one byte
     /// more than it takes.
     fn backslashed(&mut self, text: &[u8], within: usize) {
-        let end = self.out.len() + within;
+        let end = self.at + within;
         for byte in text {
-            let left = end - self.out.len();
+            let left = end - self.at;
             if Set::BACKSLASH.has(*byte) {
                 if left < 3 {
                     return;
                 }
-                self.out.push(b'\\');
+                self.store(&[b'\\', *byte]);
             } else if left < 1 {
                 return;
+            } else {
+                self.store(&[*byte]);
             }
-            self.out.push(*byte);
         }
     }
 
@@ -261,10 +401,10 @@ impl<'a> Writer<'a> {
     fn quoted(&mut self, flags: Flags, inner: impl FnOnce(&mut Self) -> Fit) -> Fit {
         let quote = flags.has(Flags::QUOTE);
         if quote {
-            self.whole(b"\"")?;
+            self.byte(b'"')?;
         }
         inner(self)?;
-        if quote { self.whole(b"\"") } else { Ok(()) }
+        if quote { self.byte(b'"') } else { Ok(()) }
     }
 
     /// Bytes from a peer: those of `set` as `#XX`, under `E` a backslash before `"`, `\` and `]`.
@@ -272,7 +412,7 @@ impl<'a> Writer<'a> {
         let special = if flags.has(Flags::ESCAPE) { set.or(Set::BACKSLASH) } else { set };
         let mut rest = bytes;
         loop {
-            let plain = rest.iter().position(|b| special.has(*b)).unwrap_or(rest.len());
+            let plain = special.plain_prefix(rest);
             self.cut(&rest[..plain])?;
             let Some(&byte) = rest.get(plain) else { return Ok(()) };
             let encoded: &[u8] = if set.has(byte) { &hashed(byte) } else { &[b'\\', byte] };
@@ -280,7 +420,7 @@ impl<'a> Writer<'a> {
                 // The string ends here, the line does not.
                 return Ok(());
             }
-            self.out.extend_from_slice(encoded);
+            self.store(encoded);
             rest = &rest[plain + 1..];
         }
     }
@@ -290,16 +430,16 @@ impl<'a> Writer<'a> {
         let LogValue::Captures(slots @ 1..) = source.value(field) else { return Ok(()) };
         let side = side_of(field);
         self.quoted(flags, |w| {
-            w.whole(b"{")?;
+            w.byte(b'{')?;
             for slot in 0..slots {
                 if slot > 0 {
-                    w.whole(b"|")?;
+                    w.byte(b'|')?;
                 }
                 if let Some(value) = source.capture(side, slot) {
                     w.encoded(value, Set::HEADER, flags)?;
                 }
             }
-            w.whole(b"}")
+            w.byte(b'}')
         })?;
         self.spaced = false;
         Ok(())
@@ -311,10 +451,10 @@ impl<'a> Writer<'a> {
         let side = side_of(field);
         for slot in 0..slots {
             if slot > 0 {
-                self.whole(b" ")?;
+                self.byte(b' ')?;
             }
             match source.capture(side, slot) {
-                None if !flags.has(Flags::QUOTE) => self.whole(b"-")?,
+                None if !flags.has(Flags::QUOTE) => self.byte(b'-')?,
                 value => self.quoted(flags, |w| w.encoded(value.unwrap_or_default(), Set::HEADER, flags))?,
             }
         }
@@ -336,21 +476,23 @@ pub(crate) fn time_of(value: LogValue<'_>) -> Timestamp {
 }
 
 /// Dotted decimal; returns its length (at most 15).
-fn ipv4(octets: [u8; 4], out: &mut [u8; 64]) -> usize {
+fn ipv4(octets: [u8; 4], out: &mut [u8; AMPLE]) -> usize {
     let mut len = 0;
-    for (i, octet) in octets.into_iter().enumerate() {
-        if i > 0 {
-            out[len] = b'.';
+    for octet in octets {
+        let two = pair(u32::from(octet));
+        if octet >= 100 {
+            out[len] = b'0' + octet / 100;
+            out[len + 1] = two[0];
+            len += 2;
+        } else if octet >= 10 {
+            out[len] = two[0];
             len += 1;
         }
-        for (scale, always) in [(100, false), (10, octet >= 100), (1, true)] {
-            if always || octet >= scale {
-                out[len] = b'0' + octet / scale % 10;
-                len += 1;
-            }
-        }
+        out[len] = two[1];
+        out[len + 1] = b'.';
+        len += 2;
     }
-    len
+    len - 1
 }
 
 /// The piece of a request line that a word names. A line that lacks it gives `<BADREQ>`.
