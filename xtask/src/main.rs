@@ -2,20 +2,30 @@
 
 mod apt;
 mod bench;
+mod parity;
 mod sh;
+mod test;
+mod tidy;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask TASK
 
-  bench [rows…]   side by side with haproxy: CPU, memory, system calls, instructions (bench --help)";
+  bench [rows…]   side by side with haproxy: CPU, memory, system calls, instructions (bench --help)
+  ci              the same as test
+  parity [args…]  the same traffic through lb and haproxy, compared (parity --help)
+  test            sets up what the tests need, then runs all of them
+  tidy            the rules of the house: floors, banned calls, file sizes";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let (task, rest) = args.split_first().map_or(("", &args[..]), |(task, rest)| (task.as_str(), rest));
     let result = match task {
         "bench" => bench::task(rest),
+        "parity" => parity::task(rest),
+        "test" | "ci" => test::task(rest),
+        "tidy" => tidy::task(rest),
         _ => sh::failure(USAGE),
     };
     match result {

@@ -71,6 +71,13 @@ pub fn target_dir() -> Result<PathBuf> {
     }
 }
 
+/// Builds `lb` in a profile, and says where it is.
+pub fn lb(profile: &str) -> Result<PathBuf> {
+    run(&mut cargo(&["build", "--quiet", "-p", "lb", "--bin", "lb", "--profile", profile]))?;
+    let dir = if profile == "dev" { "debug" } else { profile };
+    Ok(target_dir()?.join(dir).join("lb"))
+}
+
 fn line(command: &Command) -> String {
     let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(|w| w.to_string_lossy()).collect();
     words.join(" ")

@@ -66,15 +66,14 @@ pub fn task(args: &[String]) -> Result<()> {
         ("taskset", "util-linux"),
     ])?;
     let target = sh::target_dir()?;
-    let mut build = vec!["build", "--quiet", "--profile", "dist", "-p", "lb-benches", "--bin", "lb-load"];
-    if options.own.is_none() {
-        build.extend(["-p", "lb", "--bin", "lb"]);
-    }
-    sh::run(&mut sh::cargo(&build))?;
-    let dist = target.join("dist");
-    let places = Places { dir: target.join(format!("bench-{}", std::process::id())), load: dist.join("lb-load") };
+    sh::run(&mut sh::cargo(&["build", "--quiet", "--profile", "dist", "-p", "lb-benches", "--bin", "lb-load"]))?;
+    let own = match &options.own {
+        Some(path) => path.clone(),
+        None => sh::lb("dist")?,
+    };
+    let places = Places { dir: target.join(format!("bench-{}", std::process::id())), load: target.join("dist/lb-load") };
     std::fs::create_dir_all(&places.dir)?;
-    let pair = Pair { own: options.own.unwrap_or_else(|| dist.join("lb")), peer: options.peer };
+    let pair = Pair { own, peer: options.peer.clone() };
 
     let mut figures = Vec::new();
     let mut failed = Vec::new();
