@@ -65,6 +65,15 @@ impl Pipe {
         splice(self.read.as_raw_fd(), socket.as_raw_fd(), len, more)
     }
 
+    /// Writes `buf` into the pipe: whole when it is empty and `buf` is at most 4096 bytes long.
+    ///
+    /// # Errors
+    /// `EAGAIN` when it is full.
+    pub fn write(&self, buf: &[u8]) -> io::Result<usize> {
+        // SAFETY: the pointer and length are those of `buf`.
+        retry(|| unsafe { libc::write(self.write.as_raw_fd(), buf.as_ptr().cast(), buf.len()) })
+    }
+
     /// Reads bytes of the pipe into `buf`, for a stream that leaves splicing.
     ///
     /// # Errors
@@ -105,5 +114,8 @@ mod tests {
         drop(a);
         assert_eq!(pipe.fill(b.as_fd(), 10).unwrap(), 0);
         assert_eq!(pipe.read(&mut got).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(pipe.write(&[7; 4096]).unwrap(), 4096);
+        assert_eq!(pipe.read(&mut got).unwrap(), 5);
+        assert_eq!(got, [7; 5]);
     }
 }
