@@ -158,8 +158,8 @@ impl ErrorFile {
         let mut head = Head::new();
         let limits = Limits { max_head: content.len() + 1, ..Limits::default() };
         let to = ResponseTo { upgrade: true, ..ResponseTo::default() };
-        let consumed = match Decoder::new().decode_response(content, &limits, to, &mut head) {
-            Ok(Decoded::Complete { consumed, .. }) => consumed,
+        let (consumed, framing) = match Decoder::new().decode_response(content, &limits, to, &mut head) {
+            Ok(Decoded::Complete { consumed, framing }) => (consumed, framing),
             Ok(Decoded::Partial) => return Err(ErrorFileError::Head(-2)),
             Err(e) => return Err(ErrorFileError::Head(i64::try_from(e.offset).unwrap_or(i64::MAX))),
         };
@@ -174,9 +174,7 @@ impl ErrorFile {
         if let Some(announced) = announced.filter(|&n: &u64| n != body.len() as u64) {
             return Err(ErrorFileError::Length { body: body.len() as u64, announced });
         }
-        let says_close = head.has_token(FieldId::Connection, b"close");
-        hop::strip(&mut head);
-        Ok(ErrorFile::Response(Box::new(Custom { close: says_close || announced.is_none(), head, body })))
+        Ok(ErrorFile::Response(Box::new(Custom { close: framing.close || announced.is_none(), head, body })))
     }
 }
 
@@ -272,10 +270,10 @@ pub fn reason(status: u16) -> &'static str {
         510 => "Not extended",
         511 => "Network authentication required",
         520 => "Web server is returning an unknown error",
-        200..300 => "Success",
-        300..400 => "Redirection",
-        400..500 => "Client Error",
-        500..600 => "Server Error",
+        s if s / 100 == 2 => "Success",
+        s if s / 100 == 3 => "Redirection",
+        s if s / 100 == 4 => "Client Error",
+        s if s / 100 == 5 => "Server Error",
         _ => "",
     }
 }

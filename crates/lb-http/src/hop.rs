@@ -22,6 +22,7 @@ pub enum Wanted {
 /// Out go: the tokens `close` and `keep-alive`, every field that `Connection` names with its token, `TE` but for
 /// `trailers`, `Upgrade` without `Connection: upgrade` and the reverse. What remains of `Connection` (`Upgrade`, `TE`) keeps
 /// its place and spelling. Does nothing, in a few instructions, when no such field is there.
+#[inline]
 pub fn strip(head: &mut Head) {
     let any = FieldId::Connection.bit() | FieldId::Te.bit() | FieldId::Upgrade.bit();
     if head.present & any != 0 {
@@ -29,6 +30,7 @@ pub fn strip(head: &mut Head) {
     }
 }
 
+#[cold]
 fn strip_slow(head: &mut Head) {
     let mut kept = Kept::default();
     let mut i = 0;
@@ -125,10 +127,15 @@ fn is_for_all_recipients(token: &[u8]) -> bool {
     KEPT.iter().any(|k| k.eq_ignore_ascii_case(token))
 }
 
+#[inline]
+fn names_upgrade(head: &Head) -> bool {
+    head.present & FieldId::Connection.bit() != 0 && head.has_token(FieldId::Connection, b"upgrade")
+}
+
 /// Says on a request what the server's connection shall do, the way haproxy says it: HTTP/1.1 gets `connection: close`
 /// or nothing, HTTP/1.0 gets `connection: keep-alive` or nothing. A `Connection: Upgrade` that is there stays as it is.
 pub fn set_request_connection(head: &mut Head, wanted: Wanted) {
-    if head.has_token(FieldId::Connection, b"upgrade") {
+    if names_upgrade(head) {
         return;
     }
     match (wanted, head.version()) {
@@ -142,7 +149,7 @@ pub fn set_request_connection(head: &mut Head, wanted: Wanted) {
 /// says it: `close` is written on HTTP/1.1 responses, `keep-alive` where client or response are HTTP/1.0, nothing beside a
 /// `Connection: Upgrade` and on 1xx. Call it after [`strip`].
 pub fn set_response_connection(head: &mut Head, wanted: Wanted, client: Version) {
-    if head.status() < 200 || head.has_token(FieldId::Connection, b"upgrade") {
+    if head.status() < 200 || names_upgrade(head) {
         return;
     }
     match (wanted, head.version(), client) {

@@ -1,28 +1,20 @@
 //! Host and authority: what may stand there, and when two of them are the same (RFC 9110 §4.2.3, §7.2; RFC 3986 §3.2).
 
+use crate::token::find_non_host;
+
 /// True for a value that may stand in `Host`: no user info, path, query, fragment, list, space or control byte, and a
 /// port of digits. The empty value is sound (RFC 9112 §3.2).
 #[must_use]
+#[inline]
 pub fn is_sound_host(value: &[u8]) -> bool {
-    split_port(value).is_some()
+    let end = find_non_host(value);
+    end == value.len() || split_port(value).is_some()
 }
 
 /// Host and port of an authority; the port is empty when there is none. `None` when it is malformed.
 #[must_use]
 pub fn split_port(value: &[u8]) -> Option<(&[u8], &[u8])> {
-    let host_end = if value.first() == Some(&b'[') {
-        let end = value.iter().position(|&b| b == b']')? + 1;
-        if !value[1..end - 1].iter().all(|&b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.' | b'v' | b'%')) || end < 4 {
-            return None;
-        }
-        end
-    } else {
-        let end = value.iter().position(|&b| b == b':').unwrap_or(value.len());
-        if !value[..end].iter().all(|&b| is_host_byte(b)) {
-            return None;
-        }
-        end
-    };
+    let host_end = if value.first() == Some(&b'[') { bracket_end(value)? } else { name_end(value)? };
     let port = match value[host_end..].split_first() {
         None => &[][..],
         Some((b':', port)) if port.iter().all(u8::is_ascii_digit) => port,
@@ -31,11 +23,25 @@ pub fn split_port(value: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&value[..host_end], port))
 }
 
-fn is_host_byte(b: u8) -> bool {
-    // reg-name of RFC 3986 less the comma, which would make a list of it, and bytes >= 0x80, as haproxy.
-    b.is_ascii_alphanumeric()
-        || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=')
-        || b >= 0x80
+/// Length of an IP literal in brackets.
+fn bracket_end(value: &[u8]) -> Option<usize> {
+    let end = value.iter().position(|&b| b == b']')?;
+    let inner = std::str::from_utf8(&value[1..end]).ok()?;
+    // IPvFuture has no user; an IPv6 zone has no meaning beyond one host.
+    inner.parse::<std::net::Ipv6Addr>().ok().map(|_| end + 1)
+}
+
+/// Length of a registered name or IPv4 address.
+fn name_end(value: &[u8]) -> Option<usize> {
+    let mut end = 0;
+    loop {
+        end += find_non_host(&value[end..]);
+        match value.get(end) {
+            None | Some(b':') => return Some(end),
+            Some(b'%') if value.get(end + 1..end + 3)?.iter().all(u8::is_ascii_hexdigit) => end += 3,
+            Some(_) => return None,
+        }
+    }
 }
 
 /// True when two authorities name the same place: hosts without regard to case, ports equal, or one absent and the other

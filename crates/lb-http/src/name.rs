@@ -53,44 +53,132 @@ names! {
     Location = "location",
     Vary = "vary",
     Origin = "origin",
+    IfNoneMatch = "if-none-match",
+    IfModifiedSince = "if-modified-since",
+    Range = "range",
+    Pragma = "pragma",
+    Age = "age",
+    Expires = "expires",
+    Link = "link",
+    XForwardedProto = "x-forwarded-proto",
+    XRealIp = "x-real-ip",
+    XRequestId = "x-request-id",
 }
 
-const MAX_LEN: usize = 17;
-/// Most names of one length.
-const PER_LEN: usize = 6;
+/// A name as three little-endian words, zero behind its end. Longest name: 24 bytes.
+type Words = [u64; 3];
+const MAX_LEN: usize = 24;
+const BIT5: u64 = 0x2020_2020_2020_2020;
+const SLOTS: usize = 256;
 
-/// Names by length, so that a look-up compares a few candidates at most.
-const BY_LEN: [[u8; PER_LEN]; MAX_LEN + 1] = {
-    let mut t = [[0u8; PER_LEN]; MAX_LEN + 1];
+/// A known name: its words in lower case, and bit 5 where it has letters. A name is the same when its words with these
+/// bits set are these words; no byte but the letter's other case can pass for another that way.
+#[derive(Clone, Copy)]
+struct Known {
+    lower: Words,
+    letters: Words,
+    /// All ones where the name has bytes.
+    mask: Words,
+    id: FieldId,
+}
+
+const fn words(name: &[u8]) -> Words {
+    let mut w = [0u64; 3];
+    let mut i = 0;
+    while i < name.len() && i < MAX_LEN {
+        w[i / 8] |= (name[i] as u64) << (8 * (i % 8));
+        i += 1;
+    }
+    w
+}
+
+/// Where a name is looked for; case does not count.
+#[inline]
+const fn slot(w: &Words, factor: u64) -> usize {
+    let key = (w[0] | BIT5) ^ (w[1] | BIT5).rotate_left(29) ^ (w[2] | BIT5).rotate_left(13);
+    (key.wrapping_mul(factor) >> 56) as usize
+}
+
+/// More than there are names; a power of two, so that an index can be cut to fit.
+const ENTRIES: usize = 64;
+/// Known names by id; the other entries are nobody.
+static KNOWN: [Known; ENTRIES] = KNOWN_CONST;
+const KNOWN_CONST: [Known; ENTRIES] = {
+    // No name has words of zero but the empty one, which is not looked up.
+    let mut t = [Known { lower: [0; 3], letters: [0; 3], mask: [0; 3], id: FieldId::Other }; ENTRIES];
     let mut i = 0;
     while i < ALL.len() {
-        let row = &mut t[ALL[i].1.len()];
+        let name = ALL[i].1.as_bytes();
+        assert!(name.len() > 1 && name.len() <= MAX_LEN);
+        let lower = words(name);
+        let (mut letters, mut mask) = ([0u64; 3], [0u64; 3]);
         let mut j = 0;
-        while row[j] != 0 {
-            j += 1; // a row that is too short fails to compile here
+        while j < name.len() {
+            mask[j / 8] |= 0xff << (8 * (j % 8));
+            if name[j].is_ascii_lowercase() {
+                letters[j / 8] |= 0x20 << (8 * (j % 8));
+            }
+            j += 1;
         }
-        row[j] = i as u8 + 1;
+        t[ALL[i].0 as usize] = Known { lower, letters, mask, id: ALL[i].0 };
         i += 1;
     }
     t
 };
 
+/// A factor that gives each name a slot of its own, and the slots as indices of `KNOWN`.
+const HASH: (u64, [u8; SLOTS]) = {
+    let mut factor = 0x9e37_79b9_7f4a_7c15u64;
+    loop {
+        let mut slots = [0u8; SLOTS];
+        let mut i = 1;
+        while i <= ALL.len() {
+            let s = slot(&KNOWN_CONST[i].lower, factor);
+            if slots[s] != 0 {
+                break;
+            }
+            slots[s] = i as u8;
+            i += 1;
+        }
+        if i > ALL.len() {
+            break (factor, slots);
+        }
+        factor = factor.wrapping_mul(0xd134_2543_de82_ef95) | 1;
+    }
+};
+static SLOT: [u8; SLOTS] = HASH.1;
+
 impl FieldId {
     /// Recognises `name`, in any case.
     #[must_use]
-    #[inline]
     pub fn of(name: &[u8]) -> FieldId {
-        let (Some(row), Some(first)) = (BY_LEN.get(name.len()), name.first()) else { return FieldId::Other };
-        for &slot in row {
-            if slot == 0 {
-                break;
-            }
-            let (id, text) = ALL[slot as usize - 1];
-            if text.as_bytes()[0] == first | 0x20 && text.as_bytes().eq_ignore_ascii_case(name) {
-                return id;
-            }
+        if name.is_empty() || name.len() > MAX_LEN || name.contains(&0) {
+            return FieldId::Other;
         }
-        FieldId::Other
+        FieldId::of_words(&words(name))
+    }
+
+    /// Recognises a name given as words, zero behind its end.
+    #[inline]
+    pub(crate) fn of_words(w: &Words) -> FieldId {
+        let known = &KNOWN[usize::from(SLOT[slot(w, HASH.0) & (SLOTS - 1)]) & (ENTRIES - 1)];
+        let differ = ((w[0] | known.letters[0]) ^ known.lower[0])
+            | ((w[1] | known.letters[1]) ^ known.lower[1])
+            | ((w[2] | known.letters[2]) ^ known.lower[2]);
+        if differ == 0 { known.id } else { FieldId::Other }
+    }
+
+    /// Writes the name in lower case over the front of `line`, where it stands in some case. False when it is not known or
+    /// too few bytes follow.
+    #[inline]
+    pub(crate) fn write_lower(self, line: &mut [u8]) -> bool {
+        let known = &KNOWN[usize::from(self as u8) & (ENTRIES - 1)];
+        let Some(front) = line.first_chunk_mut::<MAX_LEN>() else { return false };
+        let (words, _) = front.as_chunks_mut::<8>();
+        for (i, word) in words.iter_mut().enumerate() {
+            *word = (u64::from_le_bytes(*word) & !known.mask[i] | known.lower[i]).to_le_bytes();
+        }
+        self != FieldId::Other
     }
 
     /// This name's bit in a set of names; 0 for `Other`.
@@ -114,6 +202,19 @@ mod tests {
             assert_eq!(FieldId::of(&text.as_bytes()[1..]), FieldId::Other);
             // '-' with bit 5 cleared is CR: it must not count as '-'.
             assert_eq!(FieldId::of(text.replace('-', "\r").as_bytes()) == id, !text.contains('-'));
+            for spelled in [text.to_owned(), text.to_uppercase()] {
+                let mut line = format!("{spelled}: VALUE that is long enough\r\nNext").into_bytes();
+                assert!(id.write_lower(&mut line));
+                assert_eq!(line, format!("{text}: VALUE that is long enough\r\nNext").into_bytes());
+            }
+            // Every byte counts.
+            for at in 0..text.len() {
+                for wrong in 0..=255u8 {
+                    let mut name = text.to_owned().into_bytes();
+                    name[at] = wrong;
+                    assert_eq!(FieldId::of(&name) == id, name.eq_ignore_ascii_case(text.as_bytes()), "{text} {at} {wrong}");
+                }
+            }
         }
         assert_eq!(FieldId::of(b""), FieldId::Other);
         assert_eq!(FieldId::of(&[b'a'; 300]), FieldId::Other);

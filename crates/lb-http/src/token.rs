@@ -2,6 +2,9 @@
 
 /// `tchar` of RFC 9110 §5.6.2.
 const TCHAR: u8 = 1;
+/// What may stand in a host name as RFC 3986 §3.2.2 has it, less `%` (which needs two digits behind it) and the comma
+/// (which would make a list of it).
+const HOST: u8 = 2;
 
 const CLASS: [u8; 256] = {
     let mut t = [0u8; 256];
@@ -9,7 +12,7 @@ const CLASS: [u8; 256] = {
     while i < 256 {
         let b = i as u8;
         if b.is_ascii_alphanumeric() {
-            t[i] |= TCHAR;
+            t[i] |= TCHAR | HOST;
         }
         i += 1;
     }
@@ -17,6 +20,12 @@ const CLASS: [u8; 256] = {
     let mut i = 0;
     while i < extra.len() {
         t[extra[i] as usize] |= TCHAR;
+        i += 1;
+    }
+    let extra = b"-._~!$&'()*+;=";
+    let mut i = 0;
+    while i < extra.len() {
+        t[extra[i] as usize] |= HOST;
         i += 1;
     }
     t
@@ -39,6 +48,16 @@ pub fn is_field_name(name: &[u8]) -> bool {
 #[must_use]
 pub fn is_field_value(value: &[u8]) -> bool {
     !value.iter().any(|&b| matches!(b, 0 | b'\r' | b'\n'))
+}
+
+/// Index of the first byte that may not stand in a host name (`%` included), or `bytes.len()`.
+#[inline]
+pub(crate) fn find_non_host(bytes: &[u8]) -> usize {
+    let mut i = 0;
+    while i < bytes.len() && CLASS[bytes[i] as usize] & HOST != 0 {
+        i += 1;
+    }
+    i
 }
 
 /// Optional white space of RFC 9110 §5.6.3.
@@ -142,6 +161,44 @@ pub(crate) fn find_control(bytes: &[u8], from: usize) -> usize {
     i
 }
 
+/// Marks (bit 7 of each byte) of the bytes of `w` that are zero; exact up to and including the lowest.
+#[inline]
+fn zero_bytes(w: u64) -> u64 {
+    w.wrapping_sub(LSB) & !w & MSB
+}
+
+/// Bit 7 of the first byte of `w` that is `byte`; 0 when there is none.
+#[inline]
+pub(crate) fn first_byte(w: u64, byte: u8) -> u64 {
+    let hits = zero_bytes(w ^ (LSB * byte as u64));
+    hits & hits.wrapping_neg()
+}
+
+/// Index of the first byte at or after `from` that is not plain in a request target: space, control byte, `#`, DEL,
+/// non-ASCII; or `bytes.len()`.
+#[inline]
+pub(crate) fn find_target_end(bytes: &[u8], from: usize) -> usize {
+    let mut i = from;
+    while let Some(w) = word(bytes, i) {
+        let low = w.wrapping_sub(LSB * 0x21) & !w;
+        let hash = zero_bytes(w ^ (LSB * b'#' as u64));
+        let del = zero_bytes(w ^ (LSB * 0x7f));
+        let hit = (low | w | hash | del) & MSB;
+        if hit != 0 {
+            // A borrow may mark a byte above a true hit, never below it: the lowest mark is a true hit.
+            return i + (hit.trailing_zeros() / 8) as usize;
+        }
+        i += 8;
+    }
+    while let Some(&b) = bytes.get(i) {
+        if !(0x21..0x7f).contains(&b) || b == b'#' {
+            break;
+        }
+        i += 1;
+    }
+    i
+}
+
 /// Index of the first byte that is no token byte at or after `from`, or `bytes.len()`.
 #[inline]
 pub(crate) fn find_non_token(bytes: &[u8], from: usize) -> usize {
@@ -152,37 +209,31 @@ pub(crate) fn find_non_token(bytes: &[u8], from: usize) -> usize {
     i
 }
 
-/// Lower-cases ASCII letters in place, eight bytes at a time.
+/// Lower-cases ASCII letters of a word.
 #[inline]
-pub(crate) fn lower_in_place(name: &mut [u8]) {
-    #[inline]
-    fn lower_word(w: u64) -> u64 {
-        let low = w & !MSB;
-        let ge_a = low.wrapping_add(LSB * (0x80 - b'A' as u64));
-        let gt_z = low.wrapping_add(LSB * (0x80 - b'Z' as u64 - 1));
-        let upper = ge_a & !gt_z & !w & MSB;
-        w | (upper >> 2)
-    }
-    let len = name.len();
-    if len < 8 {
-        for b in name {
-            b.make_ascii_lowercase();
-        }
-        return;
-    }
+fn lower_word(w: u64) -> u64 {
+    let low = w & !MSB;
+    let ge_a = low.wrapping_add(LSB * (0x80 - b'A' as u64));
+    let gt_z = low.wrapping_add(LSB * (0x80 - b'Z' as u64 - 1));
+    let upper = ge_a & !gt_z & !w & MSB;
+    w | (upper >> 2)
+}
+
+/// Lower-cases the first `len` bytes of `bytes`, eight at a time; bytes after them are only read.
+#[inline]
+pub(crate) fn lower_front(bytes: &mut [u8], len: usize) {
     let mut i = 0;
-    loop {
-        // The last word overlaps the one before: lower-casing twice is lower-casing once.
-        let at = if i + 8 <= len { i } else { len - 8 };
-        if let Some(slot) = name.get_mut(at..at + 8)
-            && let Ok(w) = <[u8; 8]>::try_from(&*slot)
-        {
-            slot.copy_from_slice(&lower_word(u64::from_le_bytes(w)).to_le_bytes());
-        }
-        i += 8;
-        if i >= len {
+    while i < len {
+        let Some(slot) = bytes.get_mut(i..).and_then(|rest| rest.first_chunk_mut::<8>()) else {
+            for b in bytes.iter_mut().take(len).skip(i) {
+                b.make_ascii_lowercase();
+            }
             return;
-        }
+        };
+        let w = u64::from_le_bytes(*slot);
+        let keep = if len - i >= 8 { u64::MAX } else { (1u64 << (8 * (len - i))) - 1 };
+        *slot = (lower_word(w) & keep | w & !keep).to_le_bytes();
+        i += 8;
     }
 }
 
@@ -192,13 +243,32 @@ mod tests {
 
     #[test]
     fn lower_case_agrees_with_std_for_every_byte_and_length() {
-        for len in 0..40 {
+        for (len, behind) in (0..30).flat_map(|len| (0..10).map(move |behind| (len, behind))) {
             for b in 0..=255u8 {
-                let mut a: Vec<u8> = (0..len).map(|i| b.wrapping_add(i)).collect();
-                let want = a.to_ascii_lowercase();
-                lower_in_place(&mut a);
+                let mut a: Vec<u8> = (0..len + behind).map(|i| b.wrapping_add(i)).collect();
+                let mut want = a.clone();
+                want[..usize::from(len)].make_ascii_lowercase();
+                lower_front(&mut a, usize::from(len));
                 assert_eq!(a, want);
             }
+        }
+    }
+
+    #[test]
+    fn target_ends_are_found_at_every_offset() {
+        for len in 0..28usize {
+            for at in 0..len {
+                for byte in 0..=255u8 {
+                    let mut a = vec![b'x'; len];
+                    a[at] = byte;
+                    let plain = (0x21..0x7f).contains(&byte) && byte != b'#';
+                    assert_eq!(find_target_end(&a, 0), if plain { len } else { at }, "{len} {at} {byte}");
+                }
+            }
+        }
+        assert_eq!(find_target_end(b"abc\x22\x20\x21\x24\x7f#", 0), 4);
+        for (text, want) in [(b"abcdefgh", 0), (b":bcdefgh", 1 << 7), (b"abc:e:gh", 1 << 31), (b"abcdefg:", 1 << 63)] {
+            assert_eq!(first_byte(u64::from_le_bytes(*text), b':'), want);
         }
     }
 

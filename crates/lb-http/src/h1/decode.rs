@@ -1,11 +1,13 @@
 //! Bytes to heads. Called with all bytes of the message so far; goes on where it stopped, so that a head that comes one
 //! byte at a time costs no more than one that comes at once, and a bad byte is answered when it comes.
 
+use super::fast;
 use super::framing::Seen;
 use super::{ErrorKind, H1Error, Limits, MAX_NAME, RequestFraming, ResponseFraming, ResponseTo, RestrictNames};
 use crate::head::{Field, Head, Method, Span, Version};
+use crate::hop;
 use crate::name::FieldId;
-use crate::token::{find_control, find_non_token, is_ows, trim_ows};
+use crate::token::{find_control, find_non_token, find_target_end, is_ows};
 
 /// What a call to the decoder came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,9 @@ enum State {
 }
 
 /// An incremental decoder of one head after the other.
+///
+/// Connection-level parts of a message (see [`crate::hop::strip`]) are taken out of the head here, after their meaning has
+/// gone into the framing; rules and logs do not see them, as with haproxy.
 ///
 /// The same [`Head`] must be given in every call for one message; until [`Decoded::Complete`] its content is of no use.
 /// `buf` must start with the same bytes in every call (it may move in memory). After an error, or to start over, call
@@ -186,6 +191,14 @@ impl Decoder {
         loop {
             match self.state {
                 State::Start => {
+                    if i == 0 {
+                        let line = if rules.response { fast::status_line(buf, head) } else { fast::request_line(buf, head) };
+                        if let Some(next) = line {
+                            i = next;
+                            self.state = State::LineStart;
+                            continue;
+                        }
+                    }
                     let b = need!();
                     if b == b'\n' {
                         i += 1;
@@ -326,14 +339,26 @@ impl Decoder {
                     self.state = State::LineStart;
                 }
                 State::LineStart => match need!() {
+                    b'\r' if buf.get(i + 1) == Some(&b'\n') => return Ok(Some(i + 2)),
                     b'\r' => {
                         i += 1;
                         self.state = State::EndCr;
                     }
                     b'\n' => return Ok(Some(i + 1)),
                     _ => {
-                        self.mark = i as u32;
-                        self.state = State::Name;
+                        while let Some(line) = fast::field_line(buf, i) {
+                            if let Err(kind) = self.take(buf, &line, rules, head) {
+                                fail!(kind);
+                            }
+                            i = line.next;
+                            if buf.get(i) == Some(&b'\r') {
+                                break;
+                            }
+                        }
+                        if !matches!(buf.get(i), Some(b'\r' | b'\n')) {
+                            self.mark = i as u32;
+                            self.state = State::Name;
+                        }
                     }
                 },
                 State::EndCr => {
@@ -414,41 +439,40 @@ impl Decoder {
     }
 
     /// A field line is complete; `next` is where the line after it begins.
-    #[inline]
     fn field(&mut self, buf: &[u8], next: usize, rules: Rules<'_>, head: &mut Head) -> Result<(), ErrorKind> {
         let (start, name_len) = (self.mark as usize, self.name_len as usize);
+        let name = &buf[start..start + name_len];
+        if self.bad_name {
+            return self.drop_bad_name(name);
+        }
         let (value_start, mut value_end) = (self.value_start as usize, self.value_end as usize);
         // A line end can only be there as part of a fold.
         while value_end > value_start && matches!(buf[value_end - 1], b' ' | b'\t' | b'\r' | b'\n') {
             value_end -= 1;
         }
-        let name = &buf[start..start + name_len];
+        let verbatim = value_start == start + name_len + 2 && next == value_end + 2 && buf[value_start - 1] == b' ';
+        let line = fast::Line { id: FieldId::of(name), start, name_len, value_start, value_end, next, verbatim };
+        self.take(buf, &line, rules, head)
+    }
+
+    /// Adds a field line to the head.
+    #[inline(always)]
+    fn take(&mut self, buf: &[u8], line: &fast::Line, rules: Rules<'_>, head: &mut Head) -> Result<(), ErrorKind> {
+        let &fast::Line { id, start, name_len, value_start, value_end, verbatim, .. } = line;
         // haproxy's table has the end of the head as its last entry.
         if head.fields.len() + 1 >= rules.limits.max_headers {
             return Err(ErrorKind::TooManyFields);
         }
-        if self.bad_name {
-            return self.drop_bad_name(name);
-        }
-        let id = FieldId::of(name);
-        if id == FieldId::Other && rules.limits.names != RestrictNames::Preserve && !rules.response && !is_plain_name(name) {
+        if id != FieldId::Other {
+            if Seen::wants(id) && !self.note(id, &buf[value_start..value_end], rules)? {
+                return Ok(());
+            }
+            head.present |= id.bit();
+        } else if rules.limits.names != RestrictNames::Preserve && !rules.response && !is_plain_name(&buf[start..start + name_len]) {
             if rules.limits.names == RestrictNames::Delete {
                 return Ok(());
             }
             self.seen.restricted_name = true;
-        }
-        let verbatim = value_start == start + name_len + 2 && next == value_end + 2 && buf[value_start - 1] == b' ';
-        if id != FieldId::Other {
-            head.present |= id.bit();
-            let value = &buf[value_start..value_end];
-            let keep = if self.folded {
-                self.seen.note(id, &unfolded(value), rules.response)?
-            } else {
-                self.seen.note(id, value, rules.response)?
-            };
-            if !keep {
-                return Ok(());
-            }
         }
         head.fields.push(Field {
             name_start: start as u32,
@@ -460,13 +484,18 @@ impl Decoder {
         Ok(())
     }
 
+    #[inline(never)]
+    fn note(&mut self, id: FieldId, value: &[u8], rules: Rules<'_>) -> Result<bool, ErrorKind> {
+        if self.folded { self.seen.note(id, &unfolded(value), rules.response) } else { self.seen.note(id, value, rules.response) }
+    }
+
     /// A name that is no token never goes further, whatever the options say; one that a lenient reader could take for a
     /// field that frames or routes is refused even so.
     #[cold]
     fn drop_bad_name(&mut self, name: &[u8]) -> Result<(), ErrorKind> {
         self.bad_name = false;
         let plain: Vec<u8> = name.iter().copied().filter(|b| b.is_ascii_alphanumeric() || *b == b'-').collect();
-        match FieldId::of(trim_ows(&plain)) {
+        match FieldId::of(&plain) {
             FieldId::Host | FieldId::Connection | FieldId::ContentLength | FieldId::TransferEncoding => Err(ErrorKind::Name),
             _ => Ok(()),
         }
@@ -501,6 +530,7 @@ impl Decoder {
         if self.folded {
             unfold(head);
         }
+        hop::strip(head);
     }
 }
 
@@ -521,19 +551,6 @@ fn unfold(head: &mut Head) {
             }
         }
     }
-}
-
-/// Index of the first byte at or after `from` that is not plain in a target: space, control byte, `#`, DEL, non-ASCII.
-#[inline]
-fn find_target_end(buf: &[u8], from: usize) -> usize {
-    let mut i = from;
-    while let Some(&b) = buf.get(i) {
-        if !(0x21..0x7f).contains(&b) || b == b'#' {
-            break;
-        }
-        i += 1;
-    }
-    i
 }
 
 /// A name that `option http-restrict-req-hdr-names` accepts: letters, digits, `-`.

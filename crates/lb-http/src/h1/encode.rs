@@ -1,7 +1,7 @@
 //! Heads to bytes. Names go out in lower case, lines that stand in the arena as they must be sent are copied in runs.
 
 use crate::head::Head;
-use crate::token::lower_in_place;
+use crate::token::lower_front;
 
 /// Writes heads as HTTP/1. Appends to the caller's buffer and allocates nothing else.
 ///
@@ -78,7 +78,7 @@ fn encode_fields(head: &Head, from: Option<(usize, usize)>, out: &mut Vec<u8>) {
         } else {
             let at = out.len();
             out.extend_from_slice(head.slice(f.name()));
-            lower_in_place(&mut out[at..]);
+            lower_front(&mut out[at..], usize::from(f.name_len));
             out.extend_from_slice(b": ");
             out.extend_from_slice(head.slice(f.value));
             out.extend_from_slice(b"\r\n");
@@ -101,8 +101,11 @@ fn flush(head: &Head, (start, end): (usize, usize), fields: std::ops::Range<usiz
     let run = &mut out[base..];
     for f in head.fields.get(fields).unwrap_or_default() {
         let at = f.name_start as usize - start;
-        if let Some(name) = run.get_mut(at..at + usize::from(f.name_len)) {
-            lower_in_place(name);
+        if let Some(line) = run.get_mut(at..) {
+            let len = usize::from(f.name_len);
+            if !f.id.write_lower(line) {
+                lower_front(line, len);
+            }
         }
     }
 }

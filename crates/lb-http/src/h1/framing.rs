@@ -29,27 +29,45 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Gathers what a well-known field says. False: the field is redundant and not kept.
+    /// True for the names that `note` has to see.
     #[inline]
+    pub(super) fn wants(id: FieldId) -> bool {
+        const _: () = assert!(FieldId::Host as u8 == 1 && FieldId::Expect as u8 == 6);
+        id as u8 <= FieldId::Expect as u8
+    }
+
+    /// Gathers what a well-known field says. False: the field is redundant and not kept.
     pub(super) fn note(&mut self, id: FieldId, value: &[u8], response: bool) -> Result<bool, ErrorKind> {
         match id {
             FieldId::ContentLength => return self.note_length(value),
             FieldId::TransferEncoding => self.note_coding(value),
-            FieldId::Connection => self.note_connection(value),
+            FieldId::Connection => return Ok(self.note_connection(value)),
             FieldId::Upgrade => self.upgrade = true,
             FieldId::Expect => self.expect |= value.eq_ignore_ascii_case(b"100-continue"),
-            FieldId::Host if !response => {
-                // RFC 9112 §3.2: more than one is refused, equal or not.
-                if std::mem::replace(&mut self.host, true) {
-                    return Err(ErrorKind::Host);
-                }
-            }
+            // RFC 9112 §3.2: more than one is refused, equal or not.
+            FieldId::Host if !response && std::mem::replace(&mut self.host, true) => return Err(ErrorKind::Host),
             _ => {}
         }
         Ok(true)
     }
 
-    fn note_connection(&mut self, value: &[u8]) {
+    /// `close` and `keep-alive` are about this hop alone: a field that says nothing else is not kept.
+    #[inline]
+    fn note_connection(&mut self, value: &[u8]) -> bool {
+        if is_keep_alive(value) {
+            self.keep_alive = true;
+            return false;
+        }
+        if value.eq_ignore_ascii_case(b"close") {
+            self.close = true;
+            return false;
+        }
+        self.note_connection_list(value);
+        true
+    }
+
+    #[cold]
+    fn note_connection_list(&mut self, value: &[u8]) {
         for token in comma_list(value) {
             if token.eq_ignore_ascii_case(b"close") {
                 self.close = true;
@@ -97,6 +115,7 @@ impl Seen {
         let mut framing = RequestFraming {
             body: Body::None,
             keep_alive: !self.close && (http11 || self.keep_alive),
+            close: self.close,
             expect_continue: self.expect && http11,
             upgrade: self.upgrade && self.upgrade_token && http11,
             connect: head.method == Method::Connect,
@@ -140,7 +159,8 @@ impl Seen {
     pub(super) fn frame_response(&self, head: &mut Head, to: ResponseTo) -> Result<ResponseFraming, ErrorKind> {
         let http11 = head.version == Version::Http11;
         let status = head.status;
-        let mut framing = ResponseFraming { body: Body::None, keep_alive: !self.close && (http11 || self.keep_alive), interim: false };
+        let keep_alive = !self.close && (http11 || self.keep_alive);
+        let mut framing = ResponseFraming { body: Body::None, keep_alive, close: self.close, interim: false };
         if self.te && (self.bad_coding || self.other_coding || !self.chunked) {
             return Err(ErrorKind::TransferEncoding);
         }
@@ -208,6 +228,13 @@ impl Seen {
         }
         check_odd_target(head, limits.relaxed)
     }
+}
+
+/// Compares two words instead of ten letters. A value has no CR, the only byte that bit 5 makes a `-`.
+#[inline]
+fn is_keep_alive(value: &[u8]) -> bool {
+    let Some((front, &[b8, b9])) = value.split_first_chunk::<8>() else { return false };
+    u64::from_le_bytes(*front) | 0x2020_2020_2020_2020 == u64::from_le_bytes(*b"keep-ali") && b8 | 0x20 == b'v' && b9 | 0x20 == b'e'
 }
 
 /// Digits, up to 2^63 - 1.

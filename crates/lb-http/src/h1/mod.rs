@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod error;
+mod fast;
 mod framing;
 
 pub use decode::{Decoded, Decoder};
@@ -75,6 +76,8 @@ pub struct RequestFraming {
     pub body: Body,
     /// The client lets the connection live on after this exchange (version, `Connection`, sound framing).
     pub keep_alive: bool,
+    /// `Connection: close` was there.
+    pub close: bool,
     /// `Expect: 100-continue` from an HTTP/1.1 client.
     pub expect_continue: bool,
     /// `Upgrade` together with `Connection: upgrade`, from an HTTP/1.1 client.
@@ -92,6 +95,8 @@ pub struct ResponseFraming {
     pub body: Body,
     /// The server lets the connection live on after this response.
     pub keep_alive: bool,
+    /// `Connection: close` was there.
+    pub close: bool,
     /// 1xx other than 101: another response follows.
     pub interim: bool,
 }
