@@ -108,7 +108,7 @@ impl Flow {
             splice,
             streak: 0,
             chunk_end: false,
-            waits: Waits::Source,
+            waits: Waits::Sink,
             activity: Activity::default(),
             eof: false,
             sent: 0,
@@ -119,6 +119,7 @@ impl Flow {
     /// Bytes that the source has sent already.
     pub fn set_input(&mut self, input: Option<Buffer>) {
         self.input = input;
+        self.waits = Waits::Sink;
     }
 
     /// What was read and is not part of the message: the next one's beginning.
@@ -128,17 +129,20 @@ impl Flow {
 
     /// Bytes to send first.
     pub fn out(&mut self, pool: &OutPool) -> &mut Vec<u8> {
+        self.waits = Waits::Sink;
         self.out.get_or_insert_with(|| pool.take()).bytes()
     }
 
     /// Takes `out` over, sent part included.
     pub fn set_out(&mut self, out: Out) {
         self.out = Some(out);
+        self.waits = Waits::Sink;
     }
 
     /// Changes what is left to move; nothing may be under way.
     pub fn set_framing(&mut self, framing: Framing) {
         self.framing = framing;
+        self.waits = Waits::Sink;
     }
 
     /// Whom the flow waits for, as of its last poll.
@@ -160,6 +164,14 @@ impl Flow {
     /// Moves on. Ready when the message is complete and handed to the sink.
     #[inline]
     pub fn poll(&mut self, rt: &Rt, outs: &OutPool, from: &Socket, to: &Socket) -> Poll<Result<(), Broken>> {
+        // A flow that waits for its source holds nothing that could move.
+        if self.waits == Waits::Source && from.poll_readable().map_err(Broken::Source)?.is_pending() {
+            return Poll::Pending;
+        }
+        self.run(rt, outs, from, to)
+    }
+
+    fn run(&mut self, rt: &Rt, outs: &OutPool, from: &Socket, to: &Socket) -> Poll<Result<(), Broken>> {
         loop {
             self.waits = Waits::Sink;
             if self.out.is_some() {

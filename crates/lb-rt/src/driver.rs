@@ -80,6 +80,14 @@ impl Driver {
         }
     }
 
+    /// Ends the watch over a descriptor whose open file may stay open elsewhere.
+    pub fn deregister(&self, handle: &Handle) {
+        match (self, handle) {
+            // Fails only when it was not watched.
+            (Driver::Sys { poll, .. }, Handle::Sys(fd)) => drop(poll.registry().deregister(&mut SourceFd(&fd.as_raw_fd()))),
+        }
+    }
+
     pub fn open(&self, addr: &Addr, kind: Kind) -> io::Result<Handle> {
         match self {
             Driver::Sys { .. } => socket::open(addr, kind).map(Handle::Sys),
@@ -221,6 +229,13 @@ impl RawPipe {
     pub fn fill(&mut self, from: &Handle, len: usize) -> io::Result<usize> {
         match (self, from) {
             (RawPipe::Sys(p), Handle::Sys(fd)) => p.fill(fd.as_fd(), len),
+        }
+    }
+
+    /// Memory → pipe.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            RawPipe::Sys(p) => p.write(bytes),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use crate::driver::Driver;
 use crate::reactor::IoTable;
-use crate::remote::{Mail, Remote, TaskWaker};
+use crate::remote::{Mail, Remote, task_waker};
 use crate::wheel::Wheel;
 use crate::{BufferPool, PipePool, TaskKey};
 use crossbeam_channel::Receiver;
@@ -16,36 +16,41 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes that a task may move in one poll before it goes to the back of the queue.
 const POLL_BUDGET: usize = 1 << 20;
 /// Polls without a byte moved or a timer fired after which a task is taken for a spinning one and killed.
-const MAX_IDLE_POLLS: u32 = 10_000;
+const MAX_IDLE_POLLS: u16 = 10_000;
+/// Polls beyond those queued at its start that one turn makes for tasks which others have woken meanwhile.
+const EXTRA_POLLS: usize = 256;
+/// Beyond this, times are taken for "never": 2^52 ms are 140,000 years.
+const NEVER_TICK: u64 = 1 << 52;
+
+/// A deadline as far away as this is none.
+const FOR_EVER: Duration = Duration::from_secs(200 * 365 * 86_400);
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
-struct Runnable {
-    future: Task,
-    waker: Waker,
-    shared: Arc<TaskWaker>,
-}
-
 struct TaskSlot {
     generation: u32,
+    /// Polls since the task last made progress.
+    idle_polls: u16,
     queued: bool,
     live: bool,
-    /// Polls since the task last made progress.
-    idle_polls: u32,
-    /// When the task wants to be polled at the latest, as ticks; `u64::MAX`: never.
-    deadline: u64,
-    /// The wheel has an entry for the slot at this tick; `u64::MAX`: none. It outlives the task: with many short
+    /// When the task wants to be polled at the latest, or [`Inner::never`].
+    deadline: Instant,
+    /// The wheel has an entry for the slot at this time, or [`Inner::never`]. It outlives the task: with many short
     /// connections the wheel would otherwise fill with the entries of the dead.
-    armed: u64,
-    runnable: Option<Runnable>,
-    spare: Option<(Waker, Arc<TaskWaker>)>,
+    armed: Instant,
+    /// A later entry than `armed`, left there when the deadline was moved in: a task that takes turns between a short and a
+    /// long deadline would otherwise add a long one each time.
+    under: Instant,
+    /// Absent while the task is polled.
+    future: Option<Task>,
+    /// One for all tasks that live in the slot one after the other; absent while the task is polled.
+    waker: Option<Waker>,
 }
 
 #[derive(Default)]
@@ -65,11 +70,17 @@ pub struct Casualties {
 
 struct Inner {
     start: Instant,
+    /// Later than any deadline: some centuries after `start`.
+    never: Instant,
+    /// When the wheel wants to be looked at, or `never`.
+    next_timer: Cell<Instant>,
     now: Cell<Instant>,
     wall: Cell<Option<SystemTime>>,
     turn: Cell<u64>,
     tasks: RefCell<Tasks>,
     queue: RefCell<VecDeque<TaskKey>>,
+    /// Runnable, but not before I/O and the others have had their turn.
+    deferred: RefCell<Vec<TaskKey>>,
     wheel: RefCell<Wheel>,
     io: RefCell<IoTable>,
     driver: RefCell<Driver>,
@@ -97,7 +108,8 @@ thread_local! {
 
 /// Calls `f` with the executor that is running on this thread.
 pub(crate) fn with_current<R>(f: impl FnOnce(&Rt) -> R) -> Option<R> {
-    let rt = CURRENT.with(|c| c.borrow().clone());
+    // A waker may be called from another thread-local's destructor, when this one is gone.
+    let rt = CURRENT.try_with(|c| c.borrow().clone()).ok().flatten();
     rt.as_ref().map(f)
 }
 
@@ -122,13 +134,17 @@ impl Rt {
     pub(crate) fn over(driver: Driver, waker: Option<mio::Waker>) -> Rt {
         let (remote, inbox) = Remote::new(waker);
         let now = driver.now();
+        let never = now + FOR_EVER;
         Rt(Rc::new(Inner {
             start: now,
+            never,
+            next_timer: Cell::new(never),
             now: Cell::new(now),
             wall: Cell::new(None),
             turn: Cell::new(0),
             tasks: RefCell::default(),
             queue: RefCell::default(),
+            deferred: RefCell::default(),
             wheel: RefCell::new(Wheel::new()),
             io: RefCell::default(),
             buffers: BufferPool::default(),
@@ -233,36 +249,34 @@ impl Rt {
     fn spawn_boxed(&self, future: Task) -> TaskKey {
         let mut tasks = self.0.tasks.borrow_mut();
         let index = tasks.free.pop().unwrap_or_else(|| {
+            let index = tasks.slots.len() as u32;
             tasks.slots.push(TaskSlot {
                 generation: 0,
+                idle_polls: 0,
                 queued: false,
                 live: false,
-                idle_polls: 0,
-                deadline: u64::MAX,
-                armed: u64::MAX,
-                runnable: None,
-                spare: None,
+                deadline: self.0.never,
+                armed: self.0.never,
+                under: self.0.never,
+                future: None,
+                waker: Some(task_waker(index, self.0.remote.clone())),
             });
-            tasks.slots.len() as u32 - 1
+            index
         });
         let slot = &mut tasks.slots[index as usize];
         let key = TaskKey { index, generation: slot.generation };
-        let (waker, shared) = slot.spare.take().unwrap_or_else(|| {
-            let shared = TaskWaker::new(key, self.0.remote.clone());
-            (Waker::from(shared.clone()), shared)
-        });
-        shared.set_generation(key.generation);
-        slot.runnable = Some(Runnable { future, waker, shared });
+        slot.future = Some(future);
         slot.live = true;
         slot.queued = true;
         slot.idle_polls = 0;
-        slot.deadline = u64::MAX;
+        slot.deadline = self.0.never;
         drop(tasks);
         self.0.queue.borrow_mut().push_back(key);
         key
     }
 
     /// Puts a task into the run queue; nothing happens when it has ended or is queued already.
+    #[inline]
     pub fn wake(&self, key: TaskKey) {
         if let Some(slot) = self.0.tasks.borrow_mut().get(key)
             && !slot.queued
@@ -272,11 +286,31 @@ impl Rt {
         }
     }
 
+    /// Wakes whichever task lives in a slot: for std's wakers, which may outlive theirs.
+    pub(crate) fn wake_slot(&self, index: u32) {
+        let generation = self.0.tasks.borrow().slots.get(index as usize).map(|s| s.generation);
+        if let Some(generation) = generation {
+            self.wake(TaskKey { index, generation });
+        }
+    }
+
+    /// As [`Rt::wake`] for the current task, but it runs after I/O and all others.
+    #[cold]
+    fn wake_deferred(&self) {
+        let key = self.current();
+        if let Some(slot) = self.0.tasks.borrow_mut().get(key)
+            && !slot.queued
+        {
+            slot.queued = true;
+            self.0.deferred.borrow_mut().push(key);
+        }
+    }
+
     /// Drops a task's future at once; the guards in it give back what they hold. A task cannot kill itself: it returns.
     pub fn kill(&self, key: TaskKey) {
-        let runnable = self.0.tasks.borrow_mut().get(key).and_then(|s| s.runnable.take());
-        if let Some(runnable) = runnable {
-            self.retire(key, runnable);
+        let taken = self.0.tasks.borrow_mut().get(key).and_then(|s| Some((s.future.take()?, s.waker.take()?)));
+        if let Some((future, waker)) = taken {
+            self.retire(key, future, waker);
         }
     }
 
@@ -306,7 +340,7 @@ impl Rt {
         if self.0.budget.get() != 0 {
             return true;
         }
-        self.wake(self.current());
+        self.wake_deferred();
         false
     }
 
@@ -337,23 +371,25 @@ impl Rt {
 
     /// Waits for `duration` from this turn's time.
     pub async fn sleep(&self, duration: Duration) {
-        self.sleep_until(self.now() + duration).await;
+        let at = self.now().checked_add(duration);
+        std::future::poll_fn(|_| self.poll_deadline(at)).await;
     }
 
-    /// Lets the other tasks that are ready run first.
+    /// Lets I/O and the other tasks that are ready run first.
     pub async fn yield_now(&self) {
         let mut yielded = false;
         std::future::poll_fn(|_| {
             if std::mem::replace(&mut yielded, true) {
                 return Poll::Ready(());
             }
-            self.wake(self.current());
+            self.wake_deferred();
             Poll::Pending
         })
         .await;
     }
 
-    /// Runs the loop until `future` is done. Other tasks stay where they are when it returns.
+    /// Runs the loop until `future` is done. Other tasks stay where they are when it returns: [`Rt::kill_all`] ends them,
+    /// without which they and the executor keep each other alive.
     ///
     /// # Errors
     /// Those of `epoll_wait(2)`; and `Other` when the future itself panicked.
@@ -364,7 +400,9 @@ impl Rt {
             let value = future.await;
             *store.borrow_mut() = Some(value);
         });
-        let _entered = Entered(CURRENT.with(|c| c.borrow_mut().replace(self.clone())));
+        let _entered = self.enter();
+        // Time has passed since the executor was made or last ran.
+        self.0.now.set(self.0.driver.borrow().now());
         loop {
             self.run_queue();
             if let Some(value) = result.borrow_mut().take() {
@@ -377,24 +415,36 @@ impl Rt {
         }
     }
 
-    /// Drops every task: their guards run, on this thread, with this executor current.
+    /// Drops every task and every job that waits in the inbox: their guards run, on this thread, with this executor current.
+    /// Tasks that the guards start are dropped too, up to some rounds of it.
     pub fn kill_all(&self) {
-        let _entered = Entered(CURRENT.with(|c| c.borrow_mut().replace(self.clone())));
-        let mut index = 0;
-        loop {
-            let key = match self.0.tasks.borrow().slots.get(index) {
-                None => break,
-                Some(slot) => TaskKey { index: index as u32, generation: slot.generation },
-            };
-            self.kill(key);
-            index += 1;
+        const ROUNDS: usize = 16;
+        let _entered = self.enter();
+        for _ in 0..ROUNDS {
+            let slots = self.0.tasks.borrow().slots.len();
+            for index in 0..slots {
+                let generation = self.0.tasks.borrow().slots[index].generation;
+                self.kill(TaskKey { index: index as u32, generation });
+            }
+            // A job may own sockets of this executor or something that another thread waits for.
+            while let Ok(mail) = self.0.inbox.try_recv() {
+                drop(mail);
+            }
+            if self.live_tasks() == 0 {
+                break;
+            }
         }
     }
 
-    /// Polls the tasks that are queued now; those that they wake run in the next turn, after I/O.
+    fn enter(&self) -> Entered {
+        Entered(CURRENT.with(|c| c.borrow_mut().replace(self.clone())))
+    }
+
+    /// Polls the tasks that are queued, and a bounded number of those that they wake: a task just spawned or handed something
+    /// need not wait for another `epoll_wait`.
     fn run_queue(&self) {
-        let queued = self.0.queue.borrow().len();
-        for _ in 0..queued {
+        let most = self.0.queue.borrow().len() + EXTRA_POLLS;
+        for _ in 0..most {
             let key = self.0.queue.borrow_mut().pop_front();
             let Some(key) = key else { break };
             self.poll_task(key);
@@ -403,27 +453,24 @@ impl Rt {
 
     fn poll_task(&self, key: TaskKey) {
         let inner = &*self.0;
-        let runnable = inner.tasks.borrow_mut().get(key).and_then(|slot| {
+        let taken = inner.tasks.borrow_mut().get(key).and_then(|slot| {
             slot.queued = false;
-            slot.deadline = u64::MAX;
-            slot.runnable.take()
+            slot.deadline = self.0.never;
+            Some((slot.future.take()?, slot.waker.take()?))
         });
-        let Some(mut runnable) = runnable else { return };
+        let Some((mut future, waker)) = taken else { return };
         inner.current.set(key);
         inner.deadline.set(None);
         inner.budget.set(POLL_BUDGET);
         inner.progressed.set(false);
-        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            let mut context = Context::from_waker(&runnable.waker);
-            runnable.future.as_mut().poll(&mut context)
-        }));
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(&waker))));
         inner.current.set(TaskKey::NONE);
         match polled {
-            Ok(Poll::Pending) => self.keep(key, runnable),
-            Ok(Poll::Ready(())) => self.retire(key, runnable),
+            Ok(Poll::Pending) => self.keep(key, future, waker),
+            Ok(Poll::Ready(())) => self.retire(key, future, waker),
             Err(_) => {
                 self.count(|c| c.panicked += 1);
-                self.retire(key, runnable);
+                self.retire(key, future, waker);
             }
         }
     }
@@ -435,7 +482,8 @@ impl Rt {
     }
 
     /// A task that is still pending goes back to its slot, with its timer.
-    fn keep(&self, key: TaskKey, runnable: Runnable) {
+    #[inline]
+    fn keep(&self, key: TaskKey, future: Task, waker: Waker) {
         let inner = &*self.0;
         let mut tasks = inner.tasks.borrow_mut();
         let slot = &mut tasks.slots[key.index as usize];
@@ -443,28 +491,30 @@ impl Rt {
         if slot.idle_polls >= MAX_IDLE_POLLS {
             drop(tasks);
             self.count(|c| c.spinning += 1);
-            self.retire(key, runnable);
+            self.retire(key, future, waker);
             return;
         }
         if let Some(at) = inner.deadline.get() {
-            let tick = self.tick_after(at);
-            slot.deadline = tick;
-            if tick < slot.armed {
-                slot.armed = tick;
-                inner.wheel.borrow_mut().insert(tick, key.index);
+            slot.deadline = at;
+            if at < slot.armed {
+                if slot.armed != inner.never {
+                    slot.under = slot.armed;
+                }
+                slot.armed = at;
+                self.arm(at, key.index);
             }
         }
-        slot.runnable = Some(runnable);
+        slot.future = Some(future);
+        slot.waker = Some(waker);
     }
 
-    fn retire(&self, key: TaskKey, runnable: Runnable) {
-        let Runnable { future, waker, shared } = runnable;
+    fn retire(&self, key: TaskKey, future: Task, waker: Waker) {
         {
             let mut tasks = self.0.tasks.borrow_mut();
             let slot = &mut tasks.slots[key.index as usize];
             slot.generation = slot.generation.wrapping_add(1);
             slot.live = false;
-            slot.spare = Some((waker, shared));
+            slot.waker = Some(waker);
             tasks.free.push(key.index);
         }
         // Guards in the future may wake, spawn or kill other tasks; a panic of one of them ends here too.
@@ -473,10 +523,24 @@ impl Rt {
         }
     }
 
+    /// Enters a task slot in the wheel.
+    #[cold]
+    fn arm(&self, at: Instant, index: u32) {
+        let tick = self.tick_after(at);
+        self.0.wheel.borrow_mut().insert(tick, index);
+        self.look_at_wheel();
+    }
+
+    /// Notes when the wheel wants to be looked at next.
+    fn look_at_wheel(&self) {
+        let next = self.0.wheel.borrow().next();
+        self.0.next_timer.set(next.map_or(self.0.never, |tick| self.0.start + Duration::from_millis(tick)));
+    }
+
     /// The first tick that is not before `at`.
     fn tick_after(&self, at: Instant) -> u64 {
         let since = at.saturating_duration_since(self.0.start);
-        since.as_secs() * 1000 + u64::from(since.subsec_nanos().div_ceil(1_000_000))
+        (since.as_secs().saturating_mul(1000)).saturating_add(u64::from(since.subsec_nanos().div_ceil(1_000_000))).min(NEVER_TICK)
     }
 
     fn tick_now(&self) -> u64 {
@@ -487,15 +551,16 @@ impl Rt {
     /// Waits for events, the next deadline or mail, and wakes those whom they concern.
     fn wait(&self) -> io::Result<()> {
         let inner = &*self.0;
-        let busy = !inner.queue.borrow().is_empty();
-        let until = if busy { Some(self.now()) } else { inner.wheel.borrow().next().map(|tick| inner.start + Duration::from_millis(tick)) };
+        let busy = !inner.queue.borrow().is_empty() || !inner.deferred.borrow().is_empty();
+        let next = inner.next_timer.get();
+        let until = if busy { Some(self.now()) } else { (next != inner.never).then_some(next) };
         let mut mail = false;
         {
             let mut driver = inner.driver.borrow_mut();
             driver.wait(self.now(), until, |token, ready| match token {
                 Driver::INBOX => mail = true,
                 token => {
-                    let woken = inner.io.borrow_mut().event(token, ready);
+                    let woken = inner.io.borrow().event(token, ready);
                     for key in woken {
                         if key != TaskKey::NONE {
                             self.wake(key);
@@ -505,6 +570,7 @@ impl Rt {
             })?;
             inner.now.set(driver.now());
         }
+        inner.queue.borrow_mut().extend(inner.deferred.borrow_mut().drain(..));
         inner.wall.set(None);
         inner.turn.set(inner.turn.get() + 1);
         self.fire_timers();
@@ -515,29 +581,46 @@ impl Rt {
     }
 
     fn fire_timers(&self) {
-        let tick = self.tick_now();
-        let mut again: Vec<(u64, u32)> = Vec::new();
-        self.0.wheel.borrow_mut().advance(tick, |at, index| {
+        if self.now() < self.0.next_timer.get() {
+            return;
+        }
+        let (tick, now, never) = (self.tick_now(), self.now(), self.0.never);
+        let mut again: Vec<(Instant, u32)> = Vec::new();
+        self.0.wheel.borrow_mut().advance(tick, |_, index| {
             let mut tasks = self.0.tasks.borrow_mut();
             let slot = &mut tasks.slots[index as usize];
-            if slot.live && slot.deadline <= tick {
-                slot.armed = u64::MAX;
+            if slot.armed > now {
+                // A later entry, left over from before the deadline moved in, or armed anew meanwhile.
+                return;
+            }
+            // The entry below it is the next.
+            slot.armed = std::mem::replace(&mut slot.under, never);
+            if slot.armed <= now {
+                slot.armed = never;
+            }
+            if !slot.live {
+                return;
+            }
+            if slot.deadline <= now {
                 slot.idle_polls = 0;
                 if !slot.queued {
                     slot.queued = true;
                     self.0.queue.borrow_mut().push_back(TaskKey { index, generation: slot.generation });
                 }
-            } else if at == slot.armed {
+            } else if slot.deadline < slot.armed {
                 // Early: the deadline has moved out since.
-                slot.armed = if slot.live { slot.deadline } else { u64::MAX };
-                if slot.armed != u64::MAX {
-                    again.push((slot.armed, index));
+                if slot.armed != never {
+                    slot.under = slot.armed;
                 }
+                slot.armed = slot.deadline;
+                again.push((slot.armed, index));
             }
         });
         for (at, index) in again {
-            self.0.wheel.borrow_mut().insert(at, index);
+            let tick = self.tick_after(at);
+            self.0.wheel.borrow_mut().insert(tick, index);
         }
+        self.look_at_wheel();
     }
 
     fn read_mail(&self) {
@@ -546,6 +629,7 @@ impl Rt {
         for _ in 0..self.0.inbox.len() {
             match self.0.inbox.try_recv() {
                 Ok(Mail::Wake(key)) => self.wake(key),
+                Ok(Mail::WakeSlot(index)) => self.wake_slot(index),
                 Ok(Mail::Run(job)) => {
                     if std::panic::catch_unwind(AssertUnwindSafe(|| job(self))).is_err() {
                         self.count(|c| c.panicked += 1);

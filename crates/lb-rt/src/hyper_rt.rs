@@ -14,6 +14,9 @@ pub struct HyperIo(pub Socket);
 
 impl Read for HyperIo {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
         // hyper's cursor is uninitialised memory, which safe code cannot lend to the kernel: one copy.
         let mut pooled = self.0.rt().buffers().take();
         let room = buf.remaining().min(pooled.capacity());

@@ -45,11 +45,11 @@ impl Listener {
     /// Those of `fcntl(2)`.
     pub fn new(rt: &Rt, fd: OwnedFd) -> io::Result<Listener> {
         process::set_nonblocking(&fd)?;
-        Ok(Listener(Source::new(rt, Handle::Sys(fd))))
+        Ok(Listener(Source::shared(rt, Handle::Sys(fd))))
     }
 
     pub(crate) fn from_handle(rt: &Rt, handle: Handle) -> Listener {
-        Listener(Source::new(rt, handle))
+        Listener(Source::shared(rt, handle))
     }
 
     /// Opens a listening socket in this loop: of the kernel or of the simulator.

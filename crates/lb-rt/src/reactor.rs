@@ -3,6 +3,8 @@
 //! clears it.
 
 use crate::TaskKey;
+use std::cell::Cell;
+use std::rc::Rc;
 
 /// Bits of an [`IoSlot`].
 pub(crate) mod flag {
@@ -24,12 +26,13 @@ pub(crate) enum Dir {
     Write,
 }
 
-#[derive(Clone, Copy)]
+/// One descriptor's readiness, shared by its owner and the table.
 pub(crate) struct IoSlot {
-    generation: u32,
-    pub flags: u8,
-    reader: TaskKey,
-    writer: TaskKey,
+    flags: Cell<u8>,
+    reader: Cell<TaskKey>,
+    writer: Cell<TaskKey>,
+    /// Where it stands in the table, with the generation of that place: what epoll hands back.
+    pub token: u64,
 }
 
 /// What an event says, as flags; and which sides it wakes.
@@ -41,98 +44,123 @@ pub(crate) struct Readiness {
 /// All descriptors of one thread.
 #[derive(Default)]
 pub(crate) struct IoTable {
-    slots: Vec<IoSlot>,
+    places: Vec<Place>,
     free: Vec<u32>,
+}
+
+struct Place {
+    generation: u32,
+    slot: Option<Rc<IoSlot>>,
 }
 
 impl IoTable {
     /// A slot for a new descriptor: believed ready until a call says otherwise.
-    pub fn insert(&mut self) -> u32 {
-        let fresh = |generation| IoSlot { generation, flags: flag::READ | flag::WRITE, reader: TaskKey::NONE, writer: TaskKey::NONE };
-        match self.free.pop() {
-            Some(index) => {
-                let slot = &mut self.slots[index as usize];
-                *slot = fresh(slot.generation);
-                index
-            }
-            None => {
-                self.slots.push(fresh(0));
-                self.slots.len() as u32 - 1
-            }
-        }
+    pub fn insert(&mut self) -> Rc<IoSlot> {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place { generation: 0, slot: None });
+            self.places.len() as u32 - 1
+        });
+        let place = &mut self.places[index as usize];
+        let slot = Rc::new(IoSlot {
+            flags: Cell::new(flag::READ | flag::WRITE),
+            reader: Cell::new(TaskKey::NONE),
+            writer: Cell::new(TaskKey::NONE),
+            token: u64::from(index) | u64::from(place.generation) << 32,
+        });
+        place.slot = Some(slot.clone());
+        slot
     }
 
-    pub fn remove(&mut self, index: u32) {
-        // An event that is still under way for the closed descriptor finds another generation.
-        self.slots[index as usize].generation = self.slots[index as usize].generation.wrapping_add(1);
+    pub fn remove(&mut self, token: u64) {
+        let index = token as u32;
+        let place = &mut self.places[index as usize];
+        // An event that is still under way for the closed descriptor finds another generation. One bit is left to the
+        // inbox's own token.
+        place.generation = place.generation.wrapping_add(1) & (u32::MAX >> 1);
+        place.slot = None;
         self.free.push(index);
     }
 
-    #[inline]
-    pub fn slot(&mut self, index: u32) -> &mut IoSlot {
-        &mut self.slots[index as usize]
-    }
-
-    pub fn token(&self, index: u32) -> u64 {
-        u64::from(index) | u64::from(self.slots[index as usize].generation) << 32
-    }
-
     /// Takes note of an event; gives the tasks to wake.
-    pub fn event(&mut self, token: u64, ready: Readiness) -> [TaskKey; 2] {
-        let none = [TaskKey::NONE; 2];
-        let Some(slot) = self.slots.get_mut(token as u32 as usize) else { return none };
-        if u64::from(slot.generation) != token >> 32 {
-            return none;
+    pub fn event(&self, token: u64, ready: Readiness) -> [TaskKey; 2] {
+        match self.places.get(token as u32 as usize).and_then(|p| p.slot.as_deref()) {
+            Some(slot) if slot.token == token => slot.event(ready),
+            _ => [TaskKey::NONE; 2],
         }
-        slot.flags = (slot.flags & !flag::STICKY) | ready.flags;
-        let mut wake = none;
-        if ready.flags & (flag::READ | flag::STICKY) != 0 {
-            wake[0] = std::mem::replace(&mut slot.reader, TaskKey::NONE);
-        }
-        if ready.flags & (flag::WRITE | flag::ERROR) != 0 {
-            wake[1] = std::mem::replace(&mut slot.writer, TaskKey::NONE);
-        }
-        wake
     }
 
     /// Descriptors that are open.
     pub fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.places.len() - self.free.len()
     }
 }
 
 impl IoSlot {
+    pub fn flags(&self) -> u8 {
+        self.flags.get()
+    }
+
+    fn event(&self, ready: Readiness) -> [TaskKey; 2] {
+        self.flags.set((self.flags.get() & !flag::STICKY) | ready.flags);
+        let mut wake = [TaskKey::NONE; 2];
+        if ready.flags & (flag::READ | flag::STICKY) != 0 {
+            wake[0] = self.reader.replace(TaskKey::NONE);
+        }
+        if ready.flags & (flag::WRITE | flag::ERROR) != 0 {
+            wake[1] = self.writer.replace(TaskKey::NONE);
+        }
+        wake
+    }
+
+    /// Nothing is known to be ready: for a socket whose connection is under way.
+    pub fn not_ready(&self) {
+        self.flags.set(self.flags.get() & !(flag::READ | flag::WRITE));
+    }
+
+    /// True when epoll knows the descriptor; says so from now on.
+    #[inline]
+    pub fn registered(&self) -> bool {
+        self.flags.get() & flag::REGISTERED != 0
+    }
+
+    pub fn set_registered(&self) {
+        self.flags.set(self.flags.get() | flag::REGISTERED);
+    }
+
     #[inline]
     pub fn ready(&self, dir: Dir) -> bool {
         let bits = match dir {
             Dir::Read => flag::READ | flag::STICKY,
             Dir::Write => flag::WRITE | flag::ERROR,
         };
-        self.flags & bits != 0
+        self.flags.get() & bits != 0
     }
 
-    pub fn wait(&mut self, dir: Dir, task: TaskKey) {
+    #[inline]
+    pub fn wait(&self, dir: Dir, task: TaskKey) {
         match dir {
-            Dir::Read => self.reader = task,
-            Dir::Write => self.writer = task,
+            Dir::Read => self.reader.set(task),
+            Dir::Write => self.writer.set(task),
         }
     }
 
     /// The kernel said `EAGAIN`.
     #[inline]
-    pub fn refused(&mut self, dir: Dir) {
-        match dir {
-            Dir::Read => self.flags &= !(flag::READ | flag::STICKY),
-            Dir::Write => self.flags &= !(flag::WRITE | flag::ERROR),
-        }
+    pub fn refused(&self, dir: Dir) {
+        let bits = match dir {
+            Dir::Read => flag::READ | flag::STICKY,
+            Dir::Write => flag::WRITE | flag::ERROR,
+        };
+        self.flags.set(self.flags.get() & !bits);
     }
 
     /// A call moved less than it was given room for.
     #[inline]
-    pub fn short(&mut self, dir: Dir) {
+    pub fn short(&self, dir: Dir) {
+        let flags = self.flags.get();
         match dir {
-            Dir::Read if self.flags & flag::STICKY == 0 => self.flags &= !flag::READ,
-            Dir::Write if self.flags & flag::ERROR == 0 => self.flags &= !flag::WRITE,
+            Dir::Read if flags & flag::STICKY == 0 => self.flags.set(flags & !flag::READ),
+            Dir::Write if flags & flag::ERROR == 0 => self.flags.set(flags & !flag::WRITE),
             _ => {}
         }
     }
@@ -145,33 +173,30 @@ mod tests {
     #[test]
     fn data_and_fin_in_one_edge_are_both_seen() {
         let mut table = IoTable::default();
-        let i = table.insert();
-        let token = table.token(i);
-        table.slot(i).refused(Dir::Read);
-        assert!(!table.slot(i).ready(Dir::Read));
-        table.event(token, Readiness { flags: flag::READ | flag::READ_CLOSED });
-        table.slot(i).short(Dir::Read);
-        assert!(table.slot(i).ready(Dir::Read), "a short read does not hide the FIN behind it");
-        table.event(token, Readiness { flags: flag::READ });
-        table.slot(i).short(Dir::Read);
-        assert!(!table.slot(i).ready(Dir::Read));
+        let slot = table.insert();
+        slot.refused(Dir::Read);
+        assert!(!slot.ready(Dir::Read));
+        table.event(slot.token, Readiness { flags: flag::READ | flag::READ_CLOSED });
+        slot.short(Dir::Read);
+        assert!(slot.ready(Dir::Read), "a short read does not hide the FIN behind it");
+        table.event(slot.token, Readiness { flags: flag::READ });
+        slot.short(Dir::Read);
+        assert!(!slot.ready(Dir::Read));
     }
 
     #[test]
     fn a_stale_event_finds_nothing() {
         let mut table = IoTable::default();
-        let i = table.insert();
-        let old = table.token(i);
-        table.remove(i);
-        let j = table.insert();
-        assert_eq!(i, j);
+        let old = table.insert().token;
+        table.remove(old);
+        let slot = table.insert();
+        assert_eq!(slot.token as u32, old as u32);
         let task = TaskKey { index: 7, generation: 1 };
-        table.slot(j).refused(Dir::Read);
-        table.slot(j).wait(Dir::Read, task);
+        slot.refused(Dir::Read);
+        slot.wait(Dir::Read, task);
         assert_eq!(table.event(old, Readiness { flags: flag::READ }), [TaskKey::NONE; 2]);
-        assert!(!table.slot(j).ready(Dir::Read));
-        let new = table.token(j);
-        assert_eq!(table.event(new, Readiness { flags: flag::READ })[0], task);
+        assert!(!slot.ready(Dir::Read));
+        assert_eq!(table.event(slot.token, Readiness { flags: flag::READ })[0], task);
         assert_eq!(table.len(), 1);
     }
 }

@@ -3,13 +3,15 @@
 use crate::TaskKey;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::task::Wake;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
 
 type Job = Box<dyn FnOnce(&crate::Rt) + Send>;
 
 pub(crate) enum Mail {
     Wake(TaskKey),
+    /// Whichever task lives there.
+    WakeSlot(u32),
     Run(Job),
 }
 
@@ -60,25 +62,20 @@ impl Remote {
 
     /// To be called before the inbox is emptied: later mail notifies again.
     pub(crate) fn rearm(&self) {
-        self.shared.notified.store(false, Ordering::Release);
+        // A swap, not a store: a store could become visible after the look into the queue that follows it, and mail sent in
+        // between would find the flag still set and tell nobody. Of two swaps one sees the other's.
+        self.shared.notified.swap(false, Ordering::AcqRel);
     }
 }
 
-/// The waker of a task slot, one `Arc` for all tasks that live in the slot one after the other.
-pub(crate) struct TaskWaker {
+/// The waker of a task slot: one `Arc` for all tasks that live there one after the other.
+pub(crate) fn task_waker(index: u32, owner: Remote) -> Waker {
+    Waker::from(Arc::new(TaskWaker { index, owner }))
+}
+
+struct TaskWaker {
     index: u32,
-    generation: AtomicU32,
     owner: Remote,
-}
-
-impl TaskWaker {
-    pub fn new(key: TaskKey, owner: Remote) -> Arc<TaskWaker> {
-        Arc::new(TaskWaker { index: key.index, generation: AtomicU32::new(key.generation), owner })
-    }
-
-    pub fn set_generation(&self, generation: u32) {
-        self.generation.store(generation, Ordering::Release);
-    }
 }
 
 impl Wake for TaskWaker {
@@ -87,17 +84,16 @@ impl Wake for TaskWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let key = TaskKey { index: self.index, generation: self.generation.load(Ordering::Acquire) };
         // A wake on the own thread is a flag and the local queue.
         let local = crate::executor::with_current(|rt| {
             let own = Arc::ptr_eq(&rt.remote().shared, &self.owner.shared);
             if own {
-                rt.wake(key);
+                rt.wake_slot(self.index);
             }
             own
         });
         if local != Some(true) {
-            self.owner.send(Mail::Wake(key));
+            self.owner.send(Mail::WakeSlot(self.index));
         }
     }
 }

@@ -22,7 +22,7 @@ impl Signals {
     /// `EMFILE`.
     pub fn new(rt: &Rt, fd: SignalFd) -> io::Result<Signals> {
         let copy = fd.as_fd().try_clone_to_owned()?;
-        Ok(Signals { fd, source: Source::new(rt, Handle::Sys(copy)) })
+        Ok(Signals { fd, source: Source::shared(rt, Handle::Sys(copy)) })
     }
 
     /// The next signal.

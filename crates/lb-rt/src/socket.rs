@@ -3,54 +3,51 @@
 //!
 //! All methods are for the task that is being polled: it is woken when the answer may have changed.
 
-use crate::Rt;
 use crate::driver::Handle;
 use crate::pipes::PooledPipe;
-use crate::reactor::{Dir, flag};
+use crate::reactor::{Dir, IoSlot, flag};
+use crate::{Rt, TaskKey};
 use lb_sys::Addr;
 use lb_sys::socket::{Kind, SockOpt};
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
+use std::rc::Rc;
 use std::task::Poll;
 
 /// A descriptor with its place in the reactor.
 pub(crate) struct Source {
     pub rt: Rt,
     pub handle: Handle,
-    slot: u32,
-    registered: Cell<bool>,
+    io: Rc<IoSlot>,
+    /// The open file may live on in another descriptor: epoll has to be told when this one goes.
+    shared: bool,
 }
 
 impl Source {
     pub fn new(rt: &Rt, handle: Handle) -> Source {
-        let slot = rt.io().borrow_mut().insert();
-        Source { rt: rt.clone(), handle, slot, registered: Cell::new(false) }
+        let io = rt.io().borrow_mut().insert();
+        Source { rt: rt.clone(), handle, io, shared: false }
     }
 
-    /// Nothing is known to be ready: for a socket whose connection is under way.
-    fn not_ready(&self) {
-        self.rt.io().borrow_mut().slot(self.slot).flags &= !(flag::READ | flag::WRITE);
+    /// As [`Source::new`], for a descriptor of which others may hold a duplicate (listeners, signals): epoll watches the open
+    /// file and not the number, so closing ours alone would leave it watched.
+    pub fn shared(rt: &Rt, handle: Handle) -> Source {
+        Source { rt: rt.clone(), handle, io: rt.io().borrow_mut().insert(), shared: true }
     }
 
     #[cold]
     fn register(&self) -> io::Result<()> {
-        let token = {
-            let mut io = self.rt.io().borrow_mut();
-            io.slot(self.slot).flags |= flag::REGISTERED;
-            io.token(self.slot)
-        };
-        self.rt.driver().borrow().register(&self.handle, token)?;
-        self.registered.set(true);
+        self.rt.driver().borrow().register(&self.handle, self.io.token)?;
+        self.io.set_registered();
         Ok(())
     }
 
     /// Waits for an edge. The first wait of a descriptor registers it: epoll then reports what is already there.
     #[inline]
-    fn wait(&self, dir: Dir) -> io::Result<()> {
-        self.rt.io().borrow_mut().slot(self.slot).wait(dir, self.rt.current());
-        if self.registered.get() { Ok(()) } else { self.register() }
+    fn wait(&self, dir: Dir, task: TaskKey) -> io::Result<()> {
+        self.io.wait(dir, task);
+        if self.io.registered() { Ok(()) } else { self.register() }
     }
 
     /// Runs `op` when the descriptor may be ready. `op` says how many bytes it moved and whether that was less than it asked
@@ -60,20 +57,20 @@ impl Source {
         if !self.rt.within_budget() {
             return Poll::Pending;
         }
-        if self.rt.io().borrow_mut().slot(self.slot).ready(dir) {
+        if self.io.ready(dir) {
             match op(&self.handle) {
                 Ok((n, short)) => {
                     self.rt.charge(n);
                     if short {
-                        self.rt.io().borrow_mut().slot(self.slot).short(dir);
+                        self.io.short(dir);
                     }
                     return Poll::Ready(Ok(n));
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.rt.io().borrow_mut().slot(self.slot).refused(dir),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.io.refused(dir),
                 Err(e) => return Poll::Ready(Err(e)),
             }
         }
-        match self.wait(dir) {
+        match self.wait(dir, self.rt.current()) {
             Ok(()) => Poll::Pending,
             Err(e) => Poll::Ready(Err(e)),
         }
@@ -82,24 +79,41 @@ impl Source {
     /// Ready when a call in this direction may get somewhere.
     #[inline]
     pub fn poll_ready(&self, dir: Dir) -> Poll<io::Result<()>> {
-        if self.rt.io().borrow_mut().slot(self.slot).ready(dir) {
+        if self.io.ready(dir) {
             return Poll::Ready(Ok(()));
         }
-        match self.wait(dir) {
+        match self.wait(dir, self.rt.current()) {
             Ok(()) => Poll::Pending,
             Err(e) => Poll::Ready(Err(e)),
         }
     }
 
     fn flags(&self) -> u8 {
-        self.rt.io().borrow_mut().slot(self.slot).flags
+        self.io.flags()
     }
 }
 
 impl Drop for Source {
     fn drop(&mut self) {
-        // Closing the descriptor, which follows, also takes it out of epoll.
-        self.rt.io().borrow_mut().remove(self.slot);
+        // Closing the descriptor, which follows, also takes it out of epoll, if it is the file's only one.
+        if self.shared && self.io.registered() {
+            self.rt.driver().borrow().deregister(&self.handle);
+        }
+        self.rt.io().borrow_mut().remove(self.io.token);
+    }
+}
+
+/// Copies a little from a socket into an empty pipe: for bytes at the urgent mark, and to tell the end from the mark.
+#[cold]
+fn copy_into(from: &Handle, pipe: &mut PooledPipe, len: usize) -> io::Result<usize> {
+    // An empty pipe takes a page in one piece (PIPE_BUF, pipe(7)).
+    let mut page = [0; 4096];
+    let len = len.min(page.len());
+    match from.recv(&mut page[..len])? {
+        0 => Ok(0),
+        n => pipe.raw().write(&page[..n]).and_then(|written| {
+            if written == n { Ok(n) } else { Err(io::Error::other("an empty pipe took less than a page")) }
+        }),
     }
 }
 
@@ -138,7 +152,7 @@ impl Socket {
         let connected = handle.connect(addr)?;
         let socket = Socket::new(rt, handle);
         if !connected {
-            socket.0.not_ready();
+            socket.0.io.not_ready();
         }
         Ok(socket)
     }
@@ -173,6 +187,7 @@ impl Socket {
     #[inline]
     pub fn poll_read(&self, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let room = buf.len();
+        debug_assert!(room != 0, "an empty read looks like the end");
         self.0.poll_io(Dir::Read, |h| h.recv(buf).map(|n| (n, n < room && n != 0)))
     }
 
@@ -231,16 +246,29 @@ impl Socket {
         Ok(())
     }
 
-    /// Moves up to `len` bytes into `pipe`, which grows when it is found full.
+    /// Moves up to `len` bytes into `pipe`, which grows when it is found half full.
+    ///
+    /// `Pending` means that the socket is empty (and `pipe` too), or that the task's share of this turn is used up.
     ///
     /// # Errors
     /// As [`Socket::poll_read`]; `EINVAL` where the kernel cannot splice.
     pub fn poll_fill(&self, pipe: &mut PooledPipe, len: usize) -> Poll<io::Result<Spliced>> {
+        if len == 0 {
+            return Poll::Ready(Ok(Spliced::Moved(0)));
+        }
         let mut full = false;
         let polled = self.0.poll_io(Dir::Read, |h| match pipe.raw().fill(h, len) {
             // EAGAIN with bytes in the pipe may mean that the pipe is full: the socket stays readable.
             Err(e) if e.kind() == io::ErrorKind::WouldBlock && pipe.held() != 0 => {
                 full = true;
+                Ok((0, false))
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.0.flags() & flag::PRIORITY == 0 => Err(e),
+            // A splice never passes the urgent mark: there it says EAGAIN, or 0 when the peer has closed behind it.
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => copy_into(h, pipe, len).map(|n| (n, false)),
+            Ok(0) if pipe.held() == 0 => copy_into(h, pipe, len).map(|n| (n, false)),
+            Ok(0) => {
+                full = h.peek(&mut [0])? != 0;
                 Ok((0, false))
             }
             other => other.map(|n| (n, false)),
@@ -260,12 +288,15 @@ impl Socket {
         }
     }
 
-    /// Moves what `pipe` holds, at most `len` bytes, to the socket.
+    /// Moves what `pipe` holds, at most `len` bytes, to the socket; 0 when it holds nothing.
     ///
     /// # Errors
     /// As [`Socket::poll_write`].
     pub fn poll_drain(&self, pipe: &mut PooledPipe, len: usize, more: bool) -> Poll<io::Result<usize>> {
         let len = len.min(pipe.held());
+        if len == 0 {
+            return Poll::Ready(Ok(0));
+        }
         let polled = self.0.poll_io(Dir::Write, |h| pipe.raw().drain(h, len, more).map(|n| (n, false)));
         if let Poll::Ready(Ok(n)) = polled {
             pipe.moved_out(n);
@@ -286,16 +317,15 @@ impl Socket {
     /// Arranges for the current task to be polled when data, the end or an error comes, without reading anything.
     pub fn wait_for_event(&self) {
         // A descriptor that epoll refuses is found broken by the next call on it.
-        let _ = self.0.wait(Dir::Read);
+        let _ = self.0.wait(Dir::Read, self.0.rt.current());
     }
 
     /// Lets `task` be woken by what comes next: for a connection that waits idle in a pool.
     ///
     /// # Errors
     /// The reactor has no room for the descriptor.
-    pub fn wake_on_event(&self, task: crate::TaskKey) -> io::Result<()> {
-        self.0.rt.io().borrow_mut().slot(self.0.slot).wait(Dir::Read, task);
-        self.watch()
+    pub fn wake_on_event(&self, task: TaskKey) -> io::Result<()> {
+        self.0.wait(Dir::Read, task)
     }
 
     /// True when a read would not have to wait for an event, as far as is known.
@@ -308,7 +338,7 @@ impl Socket {
     /// # Errors
     /// `ENOSPC`, `ENOMEM`.
     pub fn watch(&self) -> io::Result<()> {
-        if self.0.registered.get() { Ok(()) } else { self.0.register() }
+        if self.0.io.registered() { Ok(()) } else { self.0.register() }
     }
 
     /// Closes the sending side.

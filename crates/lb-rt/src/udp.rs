@@ -44,6 +44,15 @@ impl Udp {
         self.0.poll_io(Dir::Write, |h| h.send_to(buf, addr).map(|n| (n, false)))
     }
 
+    /// Sends one datagram now or not at all, whatever is believed of the socket: a UNIX socket whose receiver's queue was full is
+    /// not told when it has room again.
+    ///
+    /// # Errors
+    /// `EAGAIN`: no room; `EMSGSIZE`, `ECONNREFUSED`, `ENOENT`, …
+    pub fn try_send_to(&self, buf: &[u8], addr: &Addr) -> io::Result<usize> {
+        self.0.handle.send_to(buf, addr)
+    }
+
     /// The local address.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
 /// 64⁶ ms are two years; what lies beyond waits in the last level and is looked at again.
 const LEVELS: usize = 6;
+/// Entries for which an emptied slot keeps room.
+const KEEP: usize = 256;
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -97,6 +99,8 @@ impl Wheel {
                         self.place(entry);
                     }
                 }
+                // A burst of deadlines must not leave its room behind in every slot of the wheel.
+                entries.shrink_to(KEEP);
                 self.spare = entries;
             }
         }

@@ -11,6 +11,8 @@ mod local_time;
 mod sink;
 
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod tests;
 
 use std::cell::Cell;
