@@ -111,9 +111,10 @@ fn copy_into(from: &Handle, pipe: &mut PooledPipe, len: usize) -> io::Result<usi
     let len = len.min(page.len());
     match from.recv(&mut page[..len])? {
         0 => Ok(0),
-        n => pipe.raw().write(&page[..n]).and_then(|written| {
-            if written == n { Ok(n) } else { Err(io::Error::other("an empty pipe took less than a page")) }
-        }),
+        n => pipe
+            .raw()
+            .write(&page[..n])
+            .and_then(|written| if written == n { Ok(n) } else { Err(io::Error::other("an empty pipe took less than a page")) }),
     }
 }
 
