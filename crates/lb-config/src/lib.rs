@@ -1,12 +1,30 @@
 //! haproxy.cfg to a resolved configuration, with all errors at once.
 //!
-//! A file becomes a list of [`Directive`]-like lines with their places kept, the lines become a [`Config`] of plain
-//! typed values, and whatever is wrong becomes a list of diagnostics: each with file, line and column, what is wrong
-//! and what to write instead. Later code never looks at strings.
+//! The lines of the files become [`tree`] directives with their places kept, the directives become a [`Config`] of
+//! plain typed values, and whatever is wrong becomes a list of [`Diagnostic`]s: each with file, line and column, what is
+//! wrong and what to write instead. Later code never looks at strings. [`parse`] does all of it, [`render`] shows the
+//! diagnostics, and [`Config::builder`] makes a configuration without any text.
 //!
-//! Absent on purpose: no socket, no clock, no environment, no file access, no name resolution of its own. All of
-//! these come in through traits that the caller gives.
+//! Absent on purpose: no socket, no clock, no environment, no file access, no name resolution of its own. What a
+//! configuration needs of the world comes in through the traits of [`Source`].
 
-pub mod model;
+pub mod tree;
 
+mod address;
+mod builder;
+mod condition;
+mod diag;
+mod keywords;
+mod lexer;
+mod model;
+mod parse;
+mod source;
+mod units;
+
+pub use builder::{BuildError, ConfigBuilder, ProxyBuilder};
+pub use diag::{Diagnostic, MAX_DIAGNOSTICS, MAX_EXCERPT, Severity, render};
+pub use keywords::{Context, Keyword, Sections, State, keywords, keywords_markdown};
+pub use lexer::{MAX_LINE, MAX_WORDS, Word};
 pub use model::*;
+pub use parse::parse;
+pub use source::{Environment, LoadError, Loader, Nothing, Resolver, Source};

@@ -11,10 +11,6 @@ pub struct Global {
     pub maxconn: Option<u32>,
     /// Where `maxconn` was set, for the warning when the fd limit does not allow it.
     pub maxconn_span: Span,
-    /// `maxconnrate`: new connections per second of the process; `None`: no limit.
-    pub maxconnrate: Option<u32>,
-    /// `maxsessrate`: new sessions per second of the process; `None`: no limit.
-    pub maxsessrate: Option<u32>,
     /// `nbthread`; `None`: the cores that the process may use.
     pub nbthread: Option<u16>,
     /// `ulimit-n`: file descriptors to ask for; `None`: what maxconn needs.
@@ -51,8 +47,8 @@ pub struct Global {
     pub log_tag: Option<String>,
     /// `log-send-hostname`: `None`: no host name is sent; `Some(None)`: the system's; `Some(Some)`: this one.
     pub log_send_hostname: Option<Option<String>>,
-    /// `spread-checks`: percent by which check intervals vary, -50 to 50.
-    pub spread_checks: i8,
+    /// `spread-checks`: percent by which check intervals vary, 0 to 50.
+    pub spread_checks: u8,
     /// `max-spread-checks`: upper end of the time over which the first checks are spread; `None`: no limit.
     pub max_spread_checks: Option<Duration>,
     /// `maxpipes`: pipes for splicing; `None`: a quarter of maxconn.

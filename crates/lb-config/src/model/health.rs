@@ -1,8 +1,6 @@
 //! Health checks as far as the model knows them: how a server is asked, and how often. Source: manual 5.2 `check`,
 //! 4.2 `option httpchk`.
 
-use super::{ProxyIndex, ServerIndex};
-
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -71,13 +69,4 @@ impl Default for ServerCheck {
             send_proxy: false,
         }
     }
-}
-
-/// `track [<backend>/]<server>`: the server follows the state of another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Track {
-    /// Backend of the followed server.
-    pub proxy: ProxyIndex,
-    /// The followed server.
-    pub server: ServerIndex,
 }

@@ -182,15 +182,12 @@ pub enum LogFormatKind {
 }
 
 impl LogFormatText {
-    /// The short line: manual 8.2.1.
-    pub const DEFAULT: &'static str = "Connect from %ci:%cp to %fi:%fp (%f/%mode)";
     /// `option tcplog`: manual 8.2.2.
-    pub const TCP: &'static str = "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq";
+    pub const TCP: &'static str = lb_expr::formats::TCP;
     /// `option httplog`: manual 8.2.3.
-    pub const HTTP: &'static str =
-        "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
+    pub const HTTP: &'static str = lb_expr::formats::HTTP;
     /// `option httplog clf`: manual 4.2.
-    pub const HTTP_CLF: &'static str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
+    pub const HTTP_CLF: &'static str = lb_expr::formats::CLF;
 
     /// The built-in text of a kind; `None` for [`LogFormatKind::Custom`] and for the short line, which has no text in
     /// the language (its mode word has no variable).

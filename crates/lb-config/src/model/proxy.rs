@@ -31,8 +31,6 @@ pub struct Proxy {
     pub backlog: Option<u32>,
     /// `monitor-uri`: requests for it get 200 without any backend.
     pub monitor_uri: Option<String>,
-    /// `rate-limit sessions`: new connections per second at most; `None`: no limit.
-    pub rate_limit_sessions: Option<u32>,
 
     /// Servers in the order of the file.
     pub servers: Vec<Server>,
@@ -92,7 +90,6 @@ impl Proxy {
             maxconn: None,
             backlog: None,
             monitor_uri: None,
-            rate_limit_sessions: None,
             servers: Vec::new(),
             balance: Balance::RoundRobin,
             hash_type: HashType::default(),
@@ -260,8 +257,6 @@ pub struct Options {
     pub http_pretend_keepalive: bool,
     /// `option http-restrict-req-hdr-names`; `None`: not said, which is [`RestrictNames::Preserve`]
     pub http_restrict_req_hdr_names: Option<RestrictNames>,
-    /// `option http-use-proxy-header`
-    pub http_use_proxy_header: bool,
     /// `option independent-streams`
     pub independent_streams: bool,
     /// `option idle-close-on-response`

@@ -1,6 +1,6 @@
 //! Servers. Source: manual 5.2.
 
-use super::{ServerCheck, Source, Span, Track, UnixAddress};
+use super::{ServerCheck, Source, Span, UnixAddress};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -29,24 +29,16 @@ pub struct Server {
     pub disabled: bool,
     /// `check` and its settings; `None`: not checked.
     pub check: Option<ServerCheck>,
-    /// `track`: state follows another server; excludes `check`.
-    pub track: Option<Track>,
     /// `send-proxy`, `send-proxy-v2`: what goes out before the first byte.
     pub send_proxy: Option<SendProxy>,
     /// Pool of idle connections.
     pub pool: ServerPool,
     /// `max-reuse`: requests on one connection after its first; `None`: no limit.
     pub max_reuse: Option<u32>,
-    /// `slowstart`: time to full weight after coming up.
-    pub slowstart: Option<Duration>,
     /// `source`, else the backend's.
     pub source: Option<Source>,
-    /// `tfo`: TCP fast open.
-    pub tfo: bool,
     /// `tcp-ut`: TCP_USER_TIMEOUT.
     pub tcp_user_timeout: Option<Duration>,
-    /// `redir`: GET and HEAD requests are answered with a redirect to this prefix and the URI.
-    pub redir: Option<String>,
     /// Where the line stands.
     pub span: Span,
 }
@@ -66,15 +58,11 @@ impl Server {
             backup: false,
             disabled: false,
             check: None,
-            track: None,
             send_proxy: None,
             pool: ServerPool::default(),
             max_reuse: None,
-            slowstart: None,
             source: None,
-            tfo: false,
             tcp_user_timeout: None,
-            redir: None,
             span: Span::default(),
         }
     }

@@ -1,0 +1,323 @@
+//! What is wrong with a configuration, and how it is shown. Filled by every step of the parser, rendered in one place.
+//!
+//! Holds: at most [`MAX_DIAGNOSTICS`] are kept, so that a hostile file cannot fill the memory with messages; an excerpt
+//! is at most [`MAX_EXCERPT`] characters long.
+
+use crate::model::Span;
+use std::fmt::Write as _;
+
+/// So many diagnostics are kept; the rest is counted in a last one.
+pub const MAX_DIAGNOSTICS: usize = 1000;
+
+/// Longest excerpt of a line, in characters.
+pub const MAX_EXCERPT: usize = 160;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing.
+    Notice,
+    /// The configuration can run, but probably not as meant.
+    Warning,
+    /// The configuration cannot run.
+    Error,
+}
+
+impl Severity {
+    /// The word in brackets, as haproxy writes it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Notice => "NOTICE",
+            Self::Warning => "WARNING",
+            Self::Error => "ALERT",
+        }
+    }
+}
+
+/// One thing to tell the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where; a column of 0 points at the whole line.
+    pub span: Span,
+    /// Name of the file, as given.
+    pub file: String,
+    /// The line as it stands in the file, without its end; shortened around the place when it is long.
+    pub excerpt: String,
+    /// Where in `excerpt` the place is, in characters from 0; `None`: the whole line.
+    pub marker: Option<(usize, usize)>,
+    /// What is wrong, one sentence without a final stop.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+/// Everything found, in the order of the file.
+#[derive(Debug, Default)]
+pub(crate) struct Diagnostics {
+    list: Vec<Raw>,
+    dropped: usize,
+    errors: bool,
+}
+
+/// A finding before its line was looked up: most files have none, so lines are not kept for it.
+#[derive(Debug)]
+struct Raw {
+    severity: Severity,
+    span: Span,
+    length: u32,
+    message: String,
+    help: Option<String>,
+}
+
+/// Why a word cannot be taken; becomes an error at that word.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    /// Word of the line, counted from 0; `None`: the whole line.
+    pub word: Option<usize>,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn at(word: usize, message: impl Into<String>) -> Self {
+        Self { word: Some(word), message: message.into(), help: None }
+    }
+
+    pub(crate) fn line(message: impl Into<String>) -> Self {
+        Self { word: None, message: message.into(), help: None }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl Diagnostics {
+    pub(crate) fn push(&mut self, severity: Severity, span: Span, length: usize, message: impl Into<String>, help: Option<String>) {
+        self.errors |= severity == Severity::Error;
+        if self.list.len() >= MAX_DIAGNOSTICS {
+            self.dropped += 1;
+            return;
+        }
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        self.list.push(Raw { severity, span, length, message: message.into(), help });
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.errors
+    }
+
+    /// Sorts by place, looks the lines up, and turns everything into what the caller sees.
+    pub(crate) fn finish(mut self, files: &[(String, &[u8])]) -> Vec<Diagnostic> {
+        // What concerns the whole configuration goes last, as haproxy tells it last.
+        self.list.sort_by_key(|raw| (raw.span.is_none(), raw.span.file, raw.span.line));
+        let mut cursor = LineCursor::default();
+        let mut list: Vec<Diagnostic> = self
+            .list
+            .into_iter()
+            .map(|raw| {
+                let file = files.get(raw.span.file as usize).filter(|_| !raw.span.is_none());
+                let line = file.map_or(&b""[..], |(_, bytes)| cursor.line(raw.span, bytes));
+                let (excerpt, marker) = excerpt(line, raw.span.column, raw.length);
+                Diagnostic {
+                    severity: raw.severity,
+                    span: raw.span,
+                    file: file.map_or_else(String::new, |(name, _)| name.clone()),
+                    excerpt,
+                    marker,
+                    message: raw.message,
+                    help: raw.help,
+                }
+            })
+            .collect();
+        if self.dropped > 0 {
+            list.push(Diagnostic {
+                severity: if self.errors { Severity::Error } else { Severity::Warning },
+                span: Span::default(),
+                file: String::new(),
+                excerpt: String::new(),
+                marker: None,
+                message: format!("{} more messages are not shown", self.dropped),
+                help: Some("the first ones usually explain the rest".into()),
+            });
+        }
+        list
+    }
+}
+
+/// Finds lines by number, forwards, so that many findings in a long file stay linear.
+#[derive(Default)]
+struct LineCursor {
+    file: u32,
+    line: u32,
+    offset: usize,
+}
+
+impl LineCursor {
+    fn line<'a>(&mut self, span: Span, bytes: &'a [u8]) -> &'a [u8] {
+        if self.line == 0 || self.file != span.file || self.line > span.line {
+            *self = Self { file: span.file, line: 1, offset: 0 };
+        }
+        while self.line < span.line {
+            match bytes[self.offset..].iter().position(|byte| *byte == b'\n') {
+                Some(end) => self.offset += end + 1,
+                None => return b"",
+            }
+            self.line += 1;
+        }
+        let rest = &bytes[self.offset..];
+        rest.split(|byte| *byte == b'\n').next().unwrap_or(b"")
+    }
+}
+
+/// A part of the line around the column, printable, with the marked characters' positions in it.
+fn excerpt(line: &[u8], column: u32, length: u32) -> (String, Option<(usize, usize)>) {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let column = column as usize;
+    // Bytes, not characters, are cut: a window that splits a character shows a replacement mark there.
+    let before = column.saturating_sub(MAX_EXCERPT / 2);
+    let start = before.min(line.len());
+    let window = &line[start..line.len().min(start + MAX_EXCERPT)];
+    let printable =
+        |bytes: &[u8]| -> String { String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
+    let text = printable(window);
+    if column == 0 {
+        return (text, None);
+    }
+    let at = (column - 1).saturating_sub(start).min(window.len());
+    let end = (at + length as usize).min(window.len());
+    let from = printable(&window[..at]).chars().count();
+    let width = printable(&window[at..end]).chars().count();
+    (text, Some((from, width.max(1))))
+}
+
+/// Diagnostics as text: for each a line with severity and place, the line of the file with the place marked, and what
+/// to write instead.
+///
+/// ```text
+/// [ALERT]   haproxy.cfg:12:5: unknown keyword 'balanc' in section 'backend'
+///    |  balanc roundrobin
+///    |  ^^^^^^
+///    = did you mean 'balance'?
+/// ```
+pub fn render(diagnostics: &[Diagnostic]) -> String {
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        let label = format!("[{}]", diagnostic.severity.label());
+        let _ = write!(out, "{label:<9} ");
+        if diagnostic.span.is_none() {
+            let _ = writeln!(out, "config: {}", diagnostic.message);
+        } else {
+            let _ = write!(out, "{}:{}", diagnostic.file, diagnostic.span.line);
+            if diagnostic.span.column > 0 {
+                let _ = write!(out, ":{}", diagnostic.span.column);
+            }
+            let _ = writeln!(out, ": {}", diagnostic.message);
+            let indent = diagnostic.excerpt.chars().take_while(|c| *c == ' ').count();
+            let trimmed = diagnostic.excerpt.trim_end();
+            if trimmed.len() > indent {
+                let _ = writeln!(out, "   |  {}", &trimmed[indent..]);
+                if let Some((from, width)) = diagnostic.marker {
+                    let _ = writeln!(out, "   |  {}{}", " ".repeat(from.saturating_sub(indent)), "^".repeat(width));
+                }
+            }
+        }
+        if let Some(help) = &diagnostic.help {
+            for line in help.lines() {
+                let _ = writeln!(out, "   = {line}");
+            }
+        }
+    }
+    out
+}
+
+/// The known word that is nearest to what was written, if one is near enough to be meant.
+pub(crate) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // Longer words than any keyword are not typing errors; this also bounds the cost.
+    if written.is_empty() || written.len() > 48 {
+        return None;
+    }
+    let allowed = (written.chars().count() / 3).clamp(1, 3);
+    known
+        .filter(|word| word.len().abs_diff(written.len()) <= allowed)
+        .map(|word| (distance(written, word), word))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}
+
+/// Insertions, deletions, substitutions and swaps of neighbours between two short words.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = Vec::with_capacity(b.len() + 1);
+        row.push(i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let mut best = (last[j] + usize::from(x != y)).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                best = best.min(before[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        assert_eq!(distance("balance", "balance"), 0);
+        assert_eq!(distance("balanc", "balance"), 1);
+        assert_eq!(distance("chekc", "check"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(nearest("servr", ["server", "backend"].into_iter()), Some("server"));
+        assert_eq!(nearest("frobnicate", ["server", "backend"].into_iter()), None);
+    }
+
+    #[test]
+    fn excerpt_of_a_long_line_stays_short_and_marks_the_place() {
+        let mut line = vec![b'x'; 1_000_000];
+        line[500_000] = b'!';
+        let (text, marker) = excerpt(&line, 500_001, 1);
+        assert!(text.len() <= MAX_EXCERPT);
+        let (from, width) = marker.expect("column given");
+        assert_eq!((text.as_bytes()[from], width), (b'!', 1));
+    }
+
+    #[test]
+    fn rendering() {
+        let mut list = Diagnostics::default();
+        list.push(
+            Severity::Error,
+            Span { file: 0, line: 2, column: 5 },
+            6,
+            "unknown keyword 'balanc'",
+            Some("did you mean 'balance'?".into()),
+        );
+        let text = render(&list.finish(&[("x.cfg".into(), b"backend b\n    balanc roundrobin\r\n")]));
+        assert_eq!(
+            text,
+            "[ALERT]   x.cfg:2:5: unknown keyword 'balanc'\n   |  balanc roundrobin\n   |  ^^^^^^\n   = did you mean 'balance'?\n"
+        );
+    }
+
+    #[test]
+    fn the_number_of_messages_is_bounded() {
+        let mut list = Diagnostics::default();
+        for _ in 0..MAX_DIAGNOSTICS + 7 {
+            list.push(Severity::Warning, Span::default(), 0, "x", None);
+        }
+        let list = list.finish(&[]);
+        assert_eq!(list.len(), MAX_DIAGNOSTICS + 1);
+        assert!(list.last().is_some_and(|last| last.message.starts_with("7 more")));
+    }
+}

@@ -1,0 +1,324 @@
+//! `bind` lines and their parameters. Source: manual 4.2 `bind`, 5.1.
+
+use super::{Context, Keyword, Parser, State};
+use crate::address::{Address, Host, Port};
+use crate::diag::{Problem, nearest};
+use crate::model::{Account, Bind, BindAddress, Shards, UnixAddress, V6Mode};
+use crate::parse::{BindCx, Line, Params, ProxyCx, World, address, resolve_host, tell};
+use crate::tree::{Directive, shown};
+use std::net::SocketAddr;
+
+type Outcome = Result<(), Problem>;
+type Function = fn(&mut BindCx<'_>, &mut Params<'_, '_>) -> Outcome;
+
+const fn works(name: &'static str, args: &'static str, doc: &'static str, parser: Function) -> Keyword {
+    Keyword::new(Context::Bind, name, args, doc, State::Works, Parser::Bind(parser))
+}
+
+/// Takes no value and has no effect.
+const fn idle(name: &'static str, doc: &'static str, why: &'static str) -> Keyword {
+    Keyword::new(Context::Bind, name, "", doc, State::Accepted(why), Parser::Bind(|_, _| Ok(())))
+}
+
+/// Takes a value and has no effect.
+const fn skipped(name: &'static str, args: &'static str, doc: &'static str, why: &'static str) -> Keyword {
+    Keyword::new(Context::Bind, name, args, doc, State::Accepted(why), Parser::Bind(|_, params| params.value().map(drop)))
+}
+
+const fn refused(name: &'static str, args: &'static str, doc: &'static str, what: &'static str) -> Keyword {
+    Keyword::new(Context::Bind, name, args, doc, State::Refused(what), Parser::None)
+}
+
+const CLI: &str = "has a meaning for the run-time socket only";
+const WITHOUT_TLS: &str = "says what is so without TLS";
+const TLS: &str = "TLS";
+const QUIC: &str = "QUIC";
+
+pub(super) const KEYWORDS: &[Keyword] = &[
+    works("accept-proxy", "", "connections start with a PROXY header", |cx, _| set(&mut cx.bind.accept_proxy)),
+    works("backlog", "<number>", "connections that the system queues", |cx, params| {
+        cx.bind.backlog = Some(params.count(0)?).filter(|value| *value > 0);
+        Ok(())
+    }),
+    works("defer-accept", "", "accepts when data has come (TCP_DEFER_ACCEPT)", |cx, _| set(&mut cx.bind.defer_accept)),
+    works("gid", "<number>", "group of a UNIX socket's path", |cx, params| {
+        cx.bind.unix.group = Some(Account::Id(params.count(0)?));
+        Ok(())
+    }),
+    works("group", "<name>", "group of a UNIX socket's path", |cx, params| {
+        cx.bind.unix.group = Some(Account::Name(params.value()?.to_owned()));
+        Ok(())
+    }),
+    works("id", "<number>", "number of the listener in statistics", |cx, params| {
+        cx.bind.id = params.count(1)?;
+        Ok(())
+    }),
+    works("interface", "<name>", "takes connections of this interface only", interface),
+    works("maxconn", "<number>", "connections at once of this line", |cx, params| {
+        cx.bind.maxconn = Some(params.count(0)?).filter(|value| *value > 0);
+        Ok(())
+    }),
+    works("mode", "<octal>", "permission of a UNIX socket's path", mode),
+    works("mss", "<bytes>", "TCP_MAXSEG; negative: so much below the path's", mss),
+    works("name", "<name>", "name in logs and statistics", |cx, params| {
+        cx.bind.name = Some(params.value()?.to_owned());
+        Ok(())
+    }),
+    works("nice", "<-1024..1024>", "priority among the listeners", |cx, params| {
+        cx.bind.nice = params.number(-1024..=1024)? as i16;
+        Ok(())
+    }),
+    works("proto", "h1", "protocol of the connections", proto),
+    works("shards", "<1..64>|by-thread", "listening sockets for each address", shards),
+    works("tcp-ut", "<time>", "time after which unacknowledged data ends a connection", |cx, params| {
+        cx.bind.tcp_user_timeout = Some(params.time()?).filter(|value| !value.is_zero());
+        Ok(())
+    }),
+    works("tfo", "", "TCP fast open", |cx, _| set(&mut cx.bind.tfo)),
+    works("uid", "<number>", "owner of a UNIX socket's path", |cx, params| {
+        cx.bind.unix.user = Some(Account::Id(params.count(0)?));
+        Ok(())
+    }),
+    works("user", "<name>", "owner of a UNIX socket's path", |cx, params| {
+        cx.bind.unix.user = Some(Account::Name(params.value()?.to_owned()));
+        Ok(())
+    }),
+    works("v4v6", "", "an IPv6 wildcard takes IPv4 as well", |cx, _| {
+        cx.bind.family = V6Mode::Both;
+        Ok(())
+    }),
+    works("v6only", "", "an IPv6 wildcard takes IPv6 only", |cx, _| {
+        cx.bind.family = V6Mode::V6Only;
+        Ok(())
+    }),
+    // Read, without effect.
+    skipped("level", "user|operator|admin", "rights of the run-time socket", CLI),
+    skipped("severity-output", "none|number|string", "severity before the answers of the run-time socket", CLI),
+    skipped("expose-fd", "listeners", "hands the listeners over", CLI),
+    skipped("process", "<set>", "processes of the listener", "there is one process"),
+    skipped("thread", "<set>", "threads of the listener", "which thread serves a connection changes none of its bytes"),
+    skipped("label", "<name>", "label of the listener", "concerns statistics only"),
+    skipped("guid-prefix", "<prefix>", "start of the listener's identifier", "concerns statistics only"),
+    skipped("nbconn", "<number>", "connections of a reverse listener", "has a meaning for reverse listeners only"),
+    idle("no-sslv3", "no SSLv3", WITHOUT_TLS),
+    idle("no-tlsv10", "no TLS 1.0", WITHOUT_TLS),
+    idle("no-tlsv11", "no TLS 1.1", WITHOUT_TLS),
+    idle("no-tlsv12", "no TLS 1.2", WITHOUT_TLS),
+    idle("no-tlsv13", "no TLS 1.3", WITHOUT_TLS),
+    idle("no-tls-tickets", "no session tickets", WITHOUT_TLS),
+    idle("no-ca-names", "sends no names of authorities", WITHOUT_TLS),
+    idle("no-alpn", "no protocol negotiation", WITHOUT_TLS),
+    idle("no-strict-sni", "any name will do", WITHOUT_TLS),
+    // Known, not there yet.
+    refused("accept-netscaler-cip", "<magic>", "connections start with a NetScaler header", "NetScaler CIP"),
+    refused("cc", "<algorithm>", "congestion control", "choice of congestion control"),
+    refused("idle-ping", "<time>", "probes of idle HTTP/2 connections", "HTTP/2"),
+    refused("namespace", "<name>", "network namespace", "network namespaces"),
+    refused("tcp-md5sig", "<password>", "TCP MD5 signatures", "TCP MD5 signatures"),
+    refused("tcp-ss", "<mode>", "keeps the client's SYN", "saved SYN packets"),
+    refused("transparent", "", "takes connections to foreign addresses", "transparent proxying"),
+    refused("quic-cc-algo", "<algorithm>", "congestion control of QUIC", QUIC),
+    refused("quic-force-retry", "", "address validation of QUIC", QUIC),
+    refused("quic-socket", "<mode>", "sockets of QUIC", QUIC),
+    refused("allow-0rtt", "", "early data", TLS),
+    refused("alpn", "<protocols>", "protocols to negotiate", TLS),
+    refused("ca-file", "<file>", "authorities of client certificates", TLS),
+    refused("ca-ignore-err", "<errors>", "certificate errors to ignore", TLS),
+    refused("ca-sign-file", "<file>", "authority that signs generated certificates", TLS),
+    refused("ca-sign-pass", "<text>", "its passphrase", TLS),
+    refused("ca-verify-file", "<file>", "authorities that are not announced", TLS),
+    refused("ciphers", "<list>", "ciphers up to TLS 1.2", TLS),
+    refused("ciphersuites", "<list>", "ciphers of TLS 1.3", TLS),
+    refused("client-sigalgs", "<list>", "signature algorithms of clients", TLS),
+    refused("crl-file", "<file>", "revoked certificates", TLS),
+    refused("crt", "<file>", "certificate", TLS),
+    refused("crt-ignore-err", "<errors>", "certificate errors to ignore", TLS),
+    refused("crt-list", "<file>", "list of certificates", TLS),
+    refused("curves", "<list>", "elliptic curves", TLS),
+    refused("default-crt", "<file>", "certificate for names that match none", TLS),
+    refused("ecdhe", "<curve>", "elliptic curve", TLS),
+    refused("ech", "<directory>", "encrypted client hello", TLS),
+    refused("force-sslv3", "", "SSLv3 alone", TLS),
+    refused("force-tlsv10", "", "TLS 1.0 alone", TLS),
+    refused("force-tlsv11", "", "TLS 1.1 alone", TLS),
+    refused("force-tlsv12", "", "TLS 1.2 alone", TLS),
+    refused("force-tlsv13", "", "TLS 1.3 alone", TLS),
+    refused("generate-certificates", "", "certificates made on the fly", TLS),
+    refused("ktls", "<on|off>", "TLS in the kernel", TLS),
+    refused("npn", "<protocols>", "protocols to negotiate", TLS),
+    refused("prefer-client-ciphers", "", "the client's order of ciphers", TLS),
+    refused("sigalgs", "<list>", "signature algorithms", TLS),
+    refused("ssl", "", "TLS on the listener", TLS),
+    refused("ssl-max-ver", "<version>", "newest version", TLS),
+    refused("ssl-min-ver", "<version>", "oldest version", TLS),
+    refused("strict-sni", "", "refuses names that match none", TLS),
+    refused("tls-ticket-keys", "<file>", "keys of session tickets", TLS),
+    refused("tls-tickets", "", "session tickets", TLS),
+    refused("verify", "<mode>", "client certificates", TLS),
+];
+
+fn set(flag: &mut bool) -> Outcome {
+    *flag = true;
+    Ok(())
+}
+
+/// Linux: IFNAMSIZ less the final zero.
+fn interface(cx: &mut BindCx<'_>, params: &mut Params<'_, '_>) -> Outcome {
+    let name = params.value()?;
+    if name.len() > 15 || name.contains('/') {
+        return Err(params.problem(format!("'{}' is not an interface name", shown(name))).help("interface names have at most 15 bytes"));
+    }
+    cx.bind.interface = Some(name.to_owned());
+    Ok(())
+}
+
+fn mode(cx: &mut BindCx<'_>, params: &mut Params<'_, '_>) -> Outcome {
+    let text = params.value()?;
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
+    cx.bind.unix.mode =
+        Some(mode.ok_or_else(|| params.problem(format!("'{}' is not an octal mode", shown(text))).help("for example 660"))?);
+    Ok(())
+}
+
+fn mss(cx: &mut BindCx<'_>, params: &mut Params<'_, '_>) -> Outcome {
+    let value = params.number(-65535..=65535)?;
+    if value == 0 {
+        return Err(params.problem("0 is not a segment size").help("'mss' takes 1 to 65535, or a negative number"));
+    }
+    cx.bind.mss = i32::try_from(value).ok();
+    Ok(())
+}
+
+fn proto(_cx: &mut BindCx<'_>, params: &mut Params<'_, '_>) -> Outcome {
+    match params.value()? {
+        "h1" => Ok(()),
+        "h2" => Err(params.problem("'proto h2' is known but not there yet in this version (HTTP/2)")),
+        "none" | "quic" | "fcgi" => {
+            Err(params.problem("this protocol is known but not there yet in this version").help("'proto' takes 'h1'"))
+        }
+        other => Err(params.problem(format!("unknown protocol '{}'", shown(other))).help("'proto' takes 'h1'")),
+    }
+}
+
+fn shards(cx: &mut BindCx<'_>, params: &mut Params<'_, '_>) -> Outcome {
+    cx.bind.shards = match params.peek() {
+        Some("by-thread" | "by-group") => {
+            params.at += 1;
+            Shards::ByThread
+        }
+        _ => Shards::Count(params.number(1..=64)? as u32),
+    };
+    Ok(())
+}
+
+/// `bind` of a frontend or listen.
+pub(super) fn bind(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    line.need(0)?;
+    bind_line(cx, line.directive, line.first, line.first + 1);
+    Ok(())
+}
+
+/// Reads addresses at word `at` and parameters from word `params`; also for an address on the section's own line.
+pub(crate) fn bind_line(cx: &mut ProxyCx<'_, '_>, directive: &Directive<'_>, at: usize, params: usize) {
+    let mut bind = Bind { span: directive.span(Some(0)), unix: cx.world.unix_bind.clone(), ..Bind::default() };
+    match addresses(&directive.words[at].text, at, cx.world) {
+        Ok(addresses) => bind.addresses = addresses,
+        Err(problem) => tell(cx.world, directive, problem),
+    }
+    let mut next = params;
+    // An address on the section's line has no parameters behind it.
+    let line_is_bind = at > 0 && directive.words[0].text == "bind";
+    while let Some(word) = directive.words.get(next).filter(|_| line_is_bind) {
+        let Some(keyword) = cx.world.lookup.get(Context::Bind, &word.text) else {
+            tell(cx.world, directive, unknown(&word.text, next, Context::Bind, "bind"));
+            next += 1;
+            continue;
+        };
+        if let State::Refused(what) = keyword.state {
+            let message = format!("'{}' is known but not there yet in this version ({what})", keyword.name);
+            tell(
+                cx.world,
+                directive,
+                Problem::at(next, message).help("remove it if its effect is not needed; nothing is left out in silence"),
+            );
+            next += 1 + usize::from(!keyword.args.is_empty());
+            continue;
+        }
+        let mut cursor = Params { directive, keyword, name: next, at: next + 1 };
+        if let Parser::Bind(parser) = keyword.parser
+            && let Err(problem) = parser(&mut BindCx { bind: &mut bind }, &mut cursor)
+        {
+            tell(cx.world, directive, problem);
+        }
+        next = cursor.at;
+    }
+    if bind.id > 0 && bind.addresses.len() > 1 {
+        tell(cx.world, directive, Problem::at(at, "'id' stands on a line with one address").help("give each address its own 'bind' line"));
+    }
+    cx.draft.proxy.binds.push(bind);
+}
+
+/// A parameter that nobody knows.
+pub(super) fn unknown(text: &str, word: usize, context: Context, line: &str) -> Problem {
+    let problem = Problem::at(word, format!("unknown parameter '{}' on a '{line}' line", shown(text)));
+    match nearest(text, super::keywords().filter(|keyword| keyword.context == context).map(|keyword| keyword.name)) {
+        Some(near) => problem.help(format!("did you mean '{near}'?")),
+        None => problem.help("see docs/keywords.md for all of them"),
+    }
+}
+
+/// Listening sockets of one line at most; a range over all ports is surely a mistake.
+const MAX_ADDRESSES: usize = 65_535;
+
+/// `<address>,<address>` with ranges expanded.
+fn addresses(text: &str, word: usize, world: &World<'_>) -> Result<Vec<BindAddress>, Problem> {
+    let mut list = Vec::new();
+    // A comma at the end is let pass, as in haproxy.
+    for one in text.split(',').filter(|one| !one.is_empty()) {
+        match address(one, word, world.variables)? {
+            Address::Fd(fd) => list.push(BindAddress::Fd(fd)),
+            Address::Unix(unix) => list.push(BindAddress::Unix(prefixed(unix, word, world)?)),
+            Address::Standard(_) => return Err(Problem::at(word, format!("'{}' is not an address to listen on", shown(one)))),
+            Address::Inet { host, port } => {
+                let (low, high) = match port {
+                    Port::One(0) => return Err(Problem::at(word, "0 is not a port to listen on").help("write a port from 1 to 65535")),
+                    Port::One(port) => (port, port),
+                    Port::Range(0, _) => return Err(Problem::at(word, "0 is not a port to listen on").help("write ports from 1 to 65535")),
+                    Port::Range(low, high) => (low, high),
+                    Port::Offset(_) => {
+                        return Err(Problem::at(word, "a port offset belongs to servers").help("write a port from 1 to 65535"));
+                    }
+                    Port::None => {
+                        let what = if one.bytes().all(|byte| byte.is_ascii_digit()) {
+                            format!("write ':{one}'")
+                        } else {
+                            format!("write '{}:<port>'", shown(one))
+                        };
+                        return Err(Problem::at(word, format!("'{}' has no port", shown(one))).help(what));
+                    }
+                };
+                let ip = match &host {
+                    Host::Any => std::net::Ipv4Addr::UNSPECIFIED.into(),
+                    host => resolve_host(host, word, world.source)?,
+                };
+                list.extend((low..=high).map(|port| BindAddress::Tcp(SocketAddr::new(ip, port))));
+            }
+        }
+        if list.len() > MAX_ADDRESSES {
+            return Err(Problem::at(word, "too many addresses on one line").help("at most 65535"));
+        }
+    }
+    if list.is_empty() {
+        return Err(Problem::at(word, "an address is missing").help("for example 'bind :80'"));
+    }
+    Ok(list)
+}
+
+fn prefixed(unix: UnixAddress, word: usize, world: &World<'_>) -> Result<UnixAddress, Problem> {
+    let (Some(prefix), UnixAddress::Path(path)) = (&world.unix_prefix, &unix) else { return Ok(unix) };
+    let full = format!("{prefix}{}", path.display());
+    if full.len() > 107 {
+        return Err(Problem::at(word, "the path is too long with the prefix of 'unix-bind'").help("a path has at most 107 bytes"));
+    }
+    Ok(UnixAddress::Path(full.into()))
+}

@@ -1,0 +1,322 @@
+//! Keywords of `global` that are read: process, limits, logs. Source: manual 3.1, 3.2.
+
+use super::{Context, Keyword, Parser, State};
+use crate::diag::{Problem, Severity};
+use crate::model::{Account, Switch, UnixBindOptions};
+use crate::parse::{GlobalCx, Line, Negation};
+use crate::tree::shown;
+use std::time::Duration;
+
+type Outcome = Result<(), Problem>;
+type Function = fn(&mut GlobalCx<'_, '_>, &Line<'_>) -> Outcome;
+
+const fn works(name: &'static str, args: &'static str, doc: &'static str, parser: Function) -> Keyword {
+    Keyword::new(Context::Global, name, args, doc, State::Works, Parser::Global(parser))
+}
+
+const fn accepted(name: &'static str, args: &'static str, doc: &'static str, why: &'static str, parser: Function) -> Keyword {
+    Keyword::new(Context::Global, name, args, doc, State::Accepted(why), Parser::Global(parser))
+}
+
+const PROCESS: &str = "how the process runs, not what traffic gets; read for the process";
+
+pub(super) const KEYWORDS: &[Keyword] = &[
+    works("maxconn", "<number>", "connections of the process at once; derived from the fd limit when absent", maxconn),
+    works("nbthread", "<number>", "threads, 1 to 64; the usable cores when absent", nbthread),
+    works("ulimit-n", "<number>", "file descriptors to ask the system for", ulimit_n),
+    works("fd-hard-limit", "<number>", "upper end of a derived number of file descriptors", fd_hard_limit),
+    works("strict-limits", "", "a limit that cannot be set prevents the start (the default)", strict_limits).negatable(),
+    works("zero-warning", "", "warnings prevent the start", zero_warning),
+    works("quiet", "", "no messages at the start", quiet),
+    works("hard-stop-after", "<time>", "end of a soft stop, whatever still runs", hard_stop_after),
+    works("node", "<name>", "name of this node", node),
+    works("description", "<text>", "text that describes this node", description),
+    works("log", "<target> [len <n>] [format <f>] [sample <s>] <facility> [<level> [<minlevel>]]", "where 'log global' sends lines", log),
+    works("log-tag", "<text>", "name of the program in log lines", log_tag),
+    works("log-send-hostname", "[<name>]", "puts the host name into log lines", log_send_hostname),
+    works("spread-checks", "<0..50>", "percent by which check intervals vary", spread_checks),
+    works("max-spread-checks", "<time>", "time over which the first checks are spread at most", max_spread_checks),
+    works("maxpipes", "<number>", "pipes for splicing; a quarter of maxconn when absent", maxpipes),
+    works("nosplice", "", "never uses splice(2)", nosplice),
+    works("noreuseport", "", "never sets SO_REUSEPORT", noreuseport),
+    works("pp2-never-send-local", "", "checks send PROXY v2 with addresses in place of LOCAL", pp2_never_send_local),
+    works("h1-accept-payload-with-any-method", "", "takes HTTP/1.0 GET, HEAD and DELETE with a body", h1_accept_payload),
+    works(
+        "unix-bind",
+        "[prefix <p>] [mode <m>] [user <u>] [uid <n>] [group <g>] [gid <n>]",
+        "ownership and prefix of UNIX sockets of 'bind'",
+        unix_bind,
+    ),
+    works("setenv", "<name> <value>", "sets a variable for the lines after it", environment),
+    works("presetenv", "<name> <value>", "sets a variable that is not set yet", environment),
+    works("unsetenv", "[<name> ...]", "removes variables", environment),
+    works("resetenv", "[<name> ...]", "removes all variables but these", environment),
+    accepted("daemon", "", "goes into the background", PROCESS, daemon),
+    accepted("user", "<name>", "user of the process", PROCESS, user),
+    accepted("group", "<name>", "group of the process", PROCESS, group),
+    accepted("uid", "<number>", "user of the process by number", PROCESS, uid),
+    accepted("gid", "<number>", "group of the process by number", PROCESS, gid),
+    accepted("chroot", "<directory>", "root directory of the process", PROCESS, chroot),
+    accepted("pidfile", "<file>", "file that gets the process's number", PROCESS, pidfile),
+    accepted("grace", "<time>", "time between a soft stop and the end of listening", PROCESS, grace),
+    accepted("busy-polling", "", "never sleeps while waiting for events", "costs CPU and changes no byte", busy_polling).negatable(),
+    Keyword::new(
+        Context::Global,
+        "nbproc",
+        "<number>",
+        "processes; there is one, with threads",
+        State::Old("nbthread <value>"),
+        Parser::Global(nbproc),
+    ),
+];
+
+/// Says that a keyword that may be given once was given before; haproxy keeps the first value.
+fn once(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    if let Some(first) = cx.seen.insert(line.keyword.name, line.span()) {
+        return Err(Problem::at(0, format!("'{}' is given twice", line.keyword.name))
+            .help(format!("the first one is on line {}; remove one of them", first.line)));
+    }
+    Ok(())
+}
+
+fn maxconn(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    once(cx, line)?;
+    let value = line.count(0, 0)?;
+    line.end(1)?;
+    // 0 asks for the derived value, as in haproxy.
+    cx.global.maxconn = Some(value).filter(|value| *value > 0);
+    cx.global.maxconn_span = line.span();
+    Ok(())
+}
+
+fn nbthread(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.nbthread = Some(line.number(0, 1..=64)? as u16);
+    line.end(1)
+}
+
+/// There is one process; the number asked for is a hint at the threads that are wanted, unless it is 1.
+fn nbproc(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let value = line.number(0, 1..=i64::from(i32::MAX))?;
+    line.end(1)?;
+    if cx.global.nbthread.is_none() && value > 1 {
+        cx.global.nbthread = Some(value.min(64) as u16);
+    }
+    Ok(())
+}
+
+fn ulimit_n(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.ulimit_n = Some(u64::from(line.count(0, 1)?));
+    line.end(1)
+}
+
+fn fd_hard_limit(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.fd_hard_limit = Some(u64::from(line.count(0, 0)?)).filter(|value| *value > 0);
+    line.end(1)
+}
+
+fn strict_limits(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.strict_limits = if line.negation == Negation::No { Switch::Off } else { Switch::On };
+    line.end(0)
+}
+
+fn zero_warning(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.zero_warning = true;
+    line.end(0)
+}
+
+fn quiet(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.quiet = true;
+    line.end(0)
+}
+
+fn daemon(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.daemon = true;
+    line.end(0)
+}
+
+fn busy_polling(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.busy_polling = line.negation.value();
+    line.end(0)
+}
+
+fn nosplice(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.nosplice = true;
+    line.end(0)
+}
+
+fn noreuseport(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.noreuseport = true;
+    line.end(0)
+}
+
+fn pp2_never_send_local(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.pp2_never_send_local = true;
+    line.end(0)
+}
+
+fn h1_accept_payload(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.h1_accept_payload_with_any_method = true;
+    line.end(0)
+}
+
+fn hard_stop_after(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.hard_stop_after = Some(line.time(0, Duration::from_millis(1))?);
+    line.end(1)
+}
+
+fn grace(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.grace = Some(line.time(0, Duration::from_millis(1))?);
+    line.end(1)
+}
+
+fn node(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let name = line.need(0)?;
+    if let Some(c) = name.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))) {
+        return Err(line.problem(0, format!("a node's name cannot hold {c:?}")).help("it is made of letters, digits, '-', '_' and '.'"));
+    }
+    cx.global.node = Some(name.to_owned());
+    line.end(1)
+}
+
+fn description(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    line.need(0)?;
+    cx.global.description = Some(super::proxy::rest_of_line(line));
+    Ok(())
+}
+
+fn log(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    if line.arg(0) == Some("global") {
+        return Err(line
+            .problem(0, "'log global' has no meaning in 'global'")
+            .help("write a target, for example 'log 127.0.0.1:514 local0'"));
+    }
+    let target = super::proxy::log_target(cx.world, line)?;
+    cx.global.logs.push(target);
+    cx.world.logs.clone_from(&cx.global.logs);
+    Ok(())
+}
+
+fn log_tag(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.log_tag = Some(line.need(0)?.to_owned());
+    Ok(())
+}
+
+fn log_send_hostname(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.log_send_hostname = Some(line.arg(0).map(str::to_owned));
+    line.end(1)
+}
+
+fn spread_checks(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    once(cx, line)?;
+    cx.global.spread_checks = line.number(0, 0..=50)? as u8;
+    line.end(1)
+}
+
+fn max_spread_checks(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.max_spread_checks = Some(line.time(0, Duration::from_millis(1))?);
+    line.end(1)
+}
+
+fn maxpipes(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.maxpipes = Some(line.count(0, 0)?);
+    line.end(1)
+}
+
+fn id(line: &Line<'_>) -> Result<Account, Problem> {
+    let value = line.number(0, 0..=i64::from(u32::MAX) - 1)?;
+    line.end(1)?;
+    Ok(Account::Id(u32::try_from(value).unwrap_or(u32::MAX)))
+}
+
+fn uid(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let account = id(line)?;
+    one_account(cx, line, "user");
+    cx.global.user = Some(account);
+    Ok(())
+}
+
+fn gid(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let account = id(line)?;
+    one_account(cx, line, "group");
+    cx.global.group = Some(account);
+    Ok(())
+}
+
+fn user(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let name = line.need(0)?.to_owned();
+    one_account(cx, line, "user");
+    cx.global.user = Some(Account::Name(name));
+    line.end(1)
+}
+
+fn group(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let name = line.need(0)?.to_owned();
+    one_account(cx, line, "group");
+    cx.global.group = Some(Account::Name(name));
+    line.end(1)
+}
+
+/// `user` and `uid` (`group` and `gid`) set the same thing: the last one counts, which is worth a word.
+fn one_account(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>, what: &'static str) {
+    if let Some(first) = cx.seen.insert(what, line.span()) {
+        let message = format!("the {what} of the process is given twice; this one counts");
+        cx.world.diagnostics.push(Severity::Warning, line.span(), 1, message, Some(format!("remove line {} or this one", first.line)));
+    }
+}
+
+fn chroot(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    once(cx, line)?;
+    cx.global.chroot = Some(line.need(0)?.into());
+    line.end(1)
+}
+
+fn pidfile(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    once(cx, line)?;
+    cx.global.pidfile = Some(line.need(0)?.into());
+    line.end(1)
+}
+
+fn unix_bind(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    line.need(0)?;
+    let mut options = UnixBindOptions::default();
+    let mut at = 0;
+    while let Some(name) = line.arg(at) {
+        let value = line.need(at + 1)?;
+        match name {
+            "prefix" => cx.global.unix_bind_prefix = Some(value.to_owned()),
+            "mode" => {
+                let mode = u32::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o7777);
+                options.mode = Some(
+                    mode.ok_or_else(|| line.problem(at + 1, format!("'{}' is not an octal mode", shown(value))).help("for example 660"))?,
+                );
+            }
+            "user" => options.user = Some(Account::Name(value.to_owned())),
+            "group" => options.group = Some(Account::Name(value.to_owned())),
+            "uid" => options.user = Some(Account::Id(line.count(at + 1, 0)?)),
+            "gid" => options.group = Some(Account::Id(line.count(at + 1, 0)?)),
+            other => {
+                return Err(line
+                    .problem(at, format!("'unix-bind' does not take '{}'", shown(other)))
+                    .help("it takes prefix, mode, user, uid, group, gid"));
+            }
+        }
+        at += 2;
+    }
+    cx.world.unix_prefix.clone_from(&cx.global.unix_bind_prefix);
+    cx.world.unix_bind = options.clone();
+    cx.global.unix_bind = options;
+    Ok(())
+}
+
+/// The reader has applied these lines already, since they matter to the words after them.
+fn environment(_cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    if line.keyword.args.starts_with('[') {
+        return Ok(());
+    }
+    line.need(0)?;
+    if line.arg(1).is_none() {
+        // An empty value is one; a missing one is not.
+        line.need(1)?;
+    }
+    line.end(2)
+}

@@ -1,0 +1,320 @@
+//! The one list of words of haproxy.cfg. A keyword's name, sections, arguments, documentation, state and parser stand
+//! together; what the parser knows, `docs/keywords.md`, help and "did you mean" all come from it.
+//!
+//! Holds: every word of the manual's matrices (global 3, proxies 4.1, bind 5.1, server 5.2, haproxy 2.6) and of the
+//! newer versions up to 3.5 is in it. A word is never skipped in silence: it works, or it is accepted with the reason
+//! why leaving it out changes nothing for traffic, or it is refused by name.
+
+mod bind;
+mod global;
+mod global_rest;
+mod global_tune;
+mod options;
+mod proxy;
+mod proxy_rest;
+mod server;
+mod server_rest;
+mod timeouts;
+
+use crate::diag::Problem;
+use crate::parse::{BindCx, GlobalCx, Line, Params, ProxyCx, ServerCx};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+pub(crate) use bind::bind_line;
+pub(crate) use options::finish_keepalive;
+
+/// Where a keyword stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Context {
+    /// Starts a section.
+    Section,
+    /// A line of `global`.
+    Global,
+    /// A line of `defaults`, `frontend`, `listen`, `backend`.
+    Proxy,
+    /// A parameter of `bind`.
+    Bind,
+    /// A parameter of `server` and `default-server`.
+    Server,
+}
+
+/// Sections of proxies in which a keyword has a meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sections(u8);
+
+impl Sections {
+    /// None (words outside proxies).
+    pub const NONE: Self = Self(0);
+    /// `defaults`
+    pub const DEFAULTS: Self = Self(1);
+    /// `frontend`
+    pub const FRONTEND: Self = Self(2);
+    /// `listen`
+    pub const LISTEN: Self = Self(4);
+    /// `backend`
+    pub const BACKEND: Self = Self(8);
+
+    const D_F_L_B: Self = Self(1 | 2 | 4 | 8);
+    const D_F_L: Self = Self(1 | 2 | 4);
+    const D_L_B: Self = Self(1 | 4 | 8);
+    const F_L_B: Self = Self(2 | 4 | 8);
+    const F_L: Self = Self(2 | 4);
+    const L_B: Self = Self(4 | 8);
+
+    /// True when every section of `other` is in this set.
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// Whether a keyword does anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It works.
+    Works,
+    /// It is read and has no effect on traffic; the text says why that is sound.
+    Accepted(&'static str),
+    /// An old spelling that works and gives a warning; the text is today's.
+    Old(&'static str),
+    /// Known, not there yet: an error by name. The text says what it belongs to.
+    Refused(&'static str),
+}
+
+/// One word of the configuration language.
+#[derive(Debug)]
+pub struct Keyword {
+    /// One or more words, as written; a final `*` stands for anything.
+    pub name: &'static str,
+    /// Where it stands.
+    pub context: Context,
+    /// Sections of proxies in which it has a meaning.
+    pub sections: Sections,
+    /// Its arguments; empty when it has none.
+    pub args: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+    /// Whether it does it.
+    pub state: State,
+    /// `no` and `default` may stand in front.
+    pub negatable: bool,
+    /// In a section where it has no meaning it is an error, not a warning.
+    pub(crate) strict: bool,
+    pub(crate) parser: Parser,
+}
+
+/// The function that reads a keyword's arguments.
+#[derive(Clone, Copy)]
+pub(crate) enum Parser {
+    None,
+    Global(fn(&mut GlobalCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
+    Proxy(fn(&mut ProxyCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
+    Bind(fn(&mut BindCx<'_>, &mut Params<'_, '_>) -> Result<(), Problem>),
+    Server(fn(&mut ServerCx<'_, '_>, &mut Params<'_, '_>) -> Result<(), Problem>),
+}
+
+impl std::fmt::Debug for Parser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if matches!(self, Self::None) { "None" } else { "Some" })
+    }
+}
+
+/// What the tables are written with.
+impl Keyword {
+    const fn new(context: Context, name: &'static str, args: &'static str, doc: &'static str, state: State, parser: Parser) -> Self {
+        Self { name, context, sections: Sections::NONE, args, doc, state, negatable: false, strict: false, parser }
+    }
+
+    const fn sections(mut self, sections: Sections) -> Self {
+        self.sections = sections;
+        self
+    }
+
+    const fn negatable(mut self) -> Self {
+        self.negatable = true;
+        self
+    }
+
+    const fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+}
+
+/// Words that start a section.
+const SECTIONS: &[Keyword] = &[
+    section("global", "", "process-wide settings", State::Works),
+    section("defaults", "[<name>] [from <name>]", "settings that the following proxies start from", State::Works),
+    section("frontend", "<name> [from <defaults>]", "accepts connections", State::Works),
+    section("backend", "<name> [from <defaults>]", "has servers", State::Works),
+    section("listen", "<name> [from <defaults>]", "frontend and backend in one", State::Works),
+    section("userlist", "<name>", "users and passwords", State::Refused("authentication")),
+    section("peers", "<name>", "processes that share stick tables", State::Refused("stick tables")),
+    section("mailers", "<name>", "mail servers for alerts", State::Refused("mail alerts")),
+    section("program", "<name>", "a process to start beside", State::Refused("the master process")),
+    section("http-errors", "<name>", "a named set of error files", State::Refused("named error sets; use 'errorfile'")),
+    section("ring", "<name>", "a buffer for log lines", State::Refused("log rings")),
+    section("log-forward", "<name>", "receives and forwards log lines", State::Refused("log forwarding")),
+    section("resolvers", "<name>", "name servers", State::Refused("name resolution at run time")),
+    section("cache", "<name>", "a cache of responses", State::Refused("the cache")),
+    section("fcgi-app", "<name>", "a FastCGI application", State::Refused("FastCGI")),
+    section("crt-store", "<name>", "a named store of certificates", State::Refused("TLS")),
+    section("log-profile", "<name>", "log formats by step", State::Refused("log profiles")),
+    section("traces", "", "debugging traces", State::Refused("traces")),
+    section("acme", "<name>", "automatic certificates", State::Refused("TLS")),
+    section("healthcheck", "<name>", "a named health check", State::Refused("named health checks")),
+];
+
+const fn section(name: &'static str, args: &'static str, doc: &'static str, state: State) -> Keyword {
+    Keyword::new(Context::Section, name, args, doc, state, Parser::None)
+}
+
+/// All tables.
+const TABLES: &[&[Keyword]] = &[
+    SECTIONS,
+    global::KEYWORDS,
+    global_tune::KEYWORDS,
+    global_rest::KEYWORDS,
+    proxy::KEYWORDS,
+    timeouts::KEYWORDS,
+    options::KEYWORDS,
+    proxy_rest::KEYWORDS,
+    bind::KEYWORDS,
+    server::KEYWORDS,
+    server_rest::KEYWORDS,
+];
+
+/// Every keyword.
+pub fn keywords() -> impl Iterator<Item = &'static Keyword> {
+    TABLES.iter().flat_map(|table| table.iter())
+}
+
+/// The tables by context and name, built once per run of the parser.
+pub(crate) struct Lookup {
+    words: HashMap<(Context, &'static str), &'static Keyword>,
+}
+
+impl Lookup {
+    pub(crate) fn new() -> Self {
+        Self { words: keywords().map(|keyword| ((keyword.context, keyword.name), keyword)).collect() }
+    }
+
+    /// The keyword of exactly this name.
+    pub(crate) fn get(&self, context: Context, name: &str) -> Option<&'static Keyword> {
+        if let Some(keyword) = self.words.get(&(context, name)) {
+            return Some(keyword);
+        }
+        // `tune.quic.*` is the only family of its kind.
+        let family = name.starts_with("tune.quic.") && context == Context::Global;
+        family.then(|| self.words.get(&(context, "tune.quic.*")).copied()).flatten()
+    }
+
+    /// The keyword that a line starts with, and how many words it takes: `timeout client` before `timeout`.
+    pub(crate) fn line(&self, context: Context, first: &str, second: Option<&str>) -> Option<(&'static Keyword, usize)> {
+        if let Some(second) = second {
+            // Two short words at most make a keyword; this keeps a long word from being copied.
+            if first.len() + second.len() < 64 {
+                let mut both = String::with_capacity(64);
+                both.push_str(first);
+                both.push(' ');
+                both.push_str(second);
+                if let Some(keyword) = self.words.get(&(context, both.as_str())) {
+                    return Some((keyword, 2));
+                }
+            }
+        }
+        self.get(context, first).map(|keyword| (keyword, 1))
+    }
+
+    /// First words of the lines that may stand in a context.
+    pub(crate) fn first_words(context: Context) -> impl Iterator<Item = &'static str> {
+        keywords().filter(move |keyword| keyword.context == context).filter_map(|keyword| keyword.name.split(' ').next())
+    }
+
+    /// Second words of the lines that start with `first`.
+    pub(crate) fn second_words(context: Context, first: &str) -> impl Iterator<Item = &'static str> {
+        keywords()
+            .filter(move |keyword| keyword.context == context)
+            .filter_map(|keyword| keyword.name.split_once(' '))
+            .filter(move |(word, _)| *word == first)
+            .map(|(_, second)| second)
+    }
+}
+
+/// `docs/keywords.md`: every word with its sections, arguments, meaning and state.
+pub fn keywords_markdown() -> String {
+    let mut out = String::from(
+        "# Keywords of haproxy.cfg\n\n\
+         Generated from the keyword table of `lb-config` by `cargo xtask keywords`; do not edit.\n\n\
+         **works**: does what the manual says. **accepted**: read, without effect on what traffic gets, for the reason given. \
+         **old**: an older spelling that works and gives a warning. **not yet**: known and refused by name.\n\n\
+         Sections: D `defaults`, F `frontend`, L `listen`, B `backend`; (no) may be negated with `no`.\n",
+    );
+    let contexts = [
+        (Context::Section, "Sections"),
+        (Context::Global, "`global`"),
+        (Context::Proxy, "Proxies"),
+        (Context::Bind, "`bind` parameters"),
+        (Context::Server, "`server` and `default-server` parameters"),
+    ];
+    for (context, title) in contexts {
+        let mut list: Vec<&Keyword> = keywords().filter(|keyword| keyword.context == context).collect();
+        list.sort_by_key(|keyword| keyword.name);
+        let works = list.iter().filter(|keyword| !matches!(keyword.state, State::Refused(_))).count();
+        let _ = write!(out, "\n## {title}\n\n{} words, {works} of them read, {} refused.\n\n", list.len(), list.len() - works);
+        let proxy = context == Context::Proxy;
+        out.push_str(if proxy {
+            "| keyword | in | state | meaning |\n|---|---|---|---|\n"
+        } else {
+            "| keyword | state | meaning |\n|---|---|---|\n"
+        });
+        for keyword in list {
+            let space = if keyword.args.is_empty() { "" } else { " " };
+            let _ = write!(out, "| `{}{space}{}` |", keyword.name, keyword.args.replace('|', "\\|"));
+            if proxy {
+                let letters = [(Sections::DEFAULTS, 'D'), (Sections::FRONTEND, 'F'), (Sections::LISTEN, 'L'), (Sections::BACKEND, 'B')];
+                let text: String =
+                    letters.iter().filter(|(section, _)| keyword.sections.contains(*section)).map(|(_, letter)| *letter).collect();
+                let _ = write!(out, " {text}{} |", if keyword.negatable { " (no)" } else { "" });
+            }
+            let _ = match keyword.state {
+                State::Works => writeln!(out, " works | {} |", keyword.doc),
+                State::Accepted(why) => writeln!(out, " accepted: {why} | {} |", keyword.doc),
+                State::Old(today) => writeln!(out, " old: today `{today}` | {} |", keyword.doc),
+                State::Refused(what) => writeln!(out, " not yet ({what}) | {} |", keyword.doc),
+            };
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn each_word_once_and_documented() {
+        let mut seen = HashSet::new();
+        for keyword in keywords() {
+            assert!(seen.insert((keyword.context, keyword.name)), "{} twice", keyword.name);
+            assert!(!keyword.doc.is_empty(), "{}", keyword.name);
+            if keyword.context == Context::Proxy {
+                assert_ne!(keyword.sections, Sections::NONE, "{}", keyword.name);
+            }
+            if keyword.state == State::Works && keyword.context != Context::Section {
+                assert!(!matches!(keyword.parser, Parser::None), "{} has no parser", keyword.name);
+            }
+        }
+    }
+
+    #[test]
+    fn lookup_prefers_two_words() {
+        let lookup = Lookup::new();
+        let name = |first, second| lookup.line(Context::Proxy, first, second).map(|(keyword, words)| (keyword.name, words));
+        assert_eq!(name("timeout", Some("client")), Some(("timeout client", 2)));
+        assert_eq!(name("maxconn", Some("10")), Some(("maxconn", 1)));
+        assert_eq!(name("balanc", Some("10")), None);
+        assert!(lookup.get(Context::Global, "tune.quic.frontend.max-idle-timeout").is_some());
+    }
+}

@@ -1,0 +1,397 @@
+//! `option` lines of proxies that are read, and the keep-alive settings that belong to them. Source: manual 4.2.
+
+use super::{Context, Keyword, Parser, Sections, State};
+use crate::diag::Problem;
+use crate::model::{CheckKind, ForwardFor, HttpCheck, HttpConnectionMode, IpNet, LogFormatKind, Redispatch, RestrictNames, TcpKeepAlive};
+use crate::parse::{Draft, Line, ProxyCx};
+use crate::tree::shown;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+type Outcome = Result<(), Problem>;
+type Function = fn(&mut ProxyCx<'_, '_>, &Line<'_>) -> Outcome;
+
+/// A switch that `no` may turn off.
+const fn switch(name: &'static str, sections: Sections, doc: &'static str, parser: Function) -> Keyword {
+    Keyword::new(Context::Proxy, name, "", doc, State::Works, Parser::Proxy(parser)).sections(sections).negatable()
+}
+
+const fn works(name: &'static str, sections: Sections, args: &'static str, doc: &'static str, parser: Function) -> Keyword {
+    Keyword::new(Context::Proxy, name, args, doc, State::Works, Parser::Proxy(parser)).sections(sections)
+}
+
+const fn accepted(name: &'static str, sections: Sections, doc: &'static str, why: &'static str, parser: Function) -> Keyword {
+    Keyword::new(Context::Proxy, name, "", doc, State::Accepted(why), Parser::Proxy(parser)).sections(sections).negatable()
+}
+
+const D_F_L_B: Sections = Sections::D_F_L_B;
+const D_F_L: Sections = Sections::D_F_L;
+const D_L_B: Sections = Sections::D_L_B;
+
+pub(super) const KEYWORDS: &[Keyword] = &[
+    switch("option http-keep-alive", D_F_L_B, "both connections stay open after a response (the default)", http_keep_alive),
+    switch("option http-server-close", D_F_L_B, "the server's connection is closed after a response", http_server_close),
+    switch("option httpclose", D_F_L_B, "both connections are closed after a response", httpclose),
+    works(
+        "option forwardfor",
+        D_F_L_B,
+        "[except <net>] [header <name>] [if-none]",
+        "tells the server the client's address in X-Forwarded-For",
+        forwardfor,
+    ),
+    switch("option splice-auto", D_F_L_B, "splices where it pays", |cx, line| flag(cx, line, |o| &mut o.splice_auto)),
+    switch("option splice-request", D_F_L_B, "splices what clients send", |cx, line| flag(cx, line, |o| &mut o.splice_request)),
+    switch("option splice-response", D_F_L_B, "splices what servers send", |cx, line| flag(cx, line, |o| &mut o.splice_response)),
+    works("option tcpka", D_F_L_B, "", "TCP keep-alive on both sides", tcpka),
+    switch("option clitcpka", D_F_L, "TCP keep-alive towards clients", clitcpka),
+    switch("option srvtcpka", D_L_B, "TCP keep-alive towards servers", srvtcpka),
+    works("clitcpka-cnt", D_F_L, "<number>", "unanswered probes until a client counts as gone", clitcpka_cnt),
+    works("clitcpka-idle", D_F_L, "<time>", "idle time before the first probe to a client", clitcpka_idle),
+    works("clitcpka-intvl", D_F_L, "<time>", "time between probes to a client", clitcpka_intvl),
+    works("srvtcpka-cnt", D_L_B, "<number>", "unanswered probes until a server's connection counts as gone", srvtcpka_cnt),
+    works("srvtcpka-idle", D_L_B, "<time>", "idle time before the first probe to a server", srvtcpka_idle),
+    works("srvtcpka-intvl", D_L_B, "<time>", "time between probes to a server", srvtcpka_intvl),
+    switch("option nolinger", D_F_L_B, "connections end with a reset", |cx, line| flag(cx, line, |o| &mut o.nolinger)),
+    switch("option abortonclose", D_L_B, "a request whose client has gone leaves the queue", |cx, line| {
+        flag(cx, line, |o| &mut o.abortonclose)
+    }),
+    switch("option http-buffer-request", D_F_L_B, "waits for the request's body before choosing a server", |cx, line| {
+        flag(cx, line, |o| &mut o.http_buffer_request)
+    }),
+    switch("option http-ignore-probes", D_F_L, "connections without a request are neither answered nor logged", |cx, line| {
+        flag(cx, line, |o| &mut o.http_ignore_probes)
+    }),
+    switch("option accept-invalid-http-request", D_F_L, "takes requests with forbidden characters", |cx, line| {
+        flag(cx, line, |o| &mut o.accept_invalid_http_request)
+    }),
+    switch("option accept-invalid-http-response", D_L_B, "takes responses with forbidden characters", |cx, line| {
+        flag(cx, line, |o| &mut o.accept_invalid_http_response)
+    }),
+    switch("option accept-unsafe-violations-in-http-request", D_F_L, "today's word for accept-invalid-http-request", |cx, line| {
+        flag(cx, line, |o| &mut o.accept_invalid_http_request)
+    }),
+    switch("option accept-unsafe-violations-in-http-response", D_L_B, "today's word for accept-invalid-http-response", |cx, line| {
+        flag(cx, line, |o| &mut o.accept_invalid_http_response)
+    }),
+    switch("option http-no-delay", D_F_L_B, "each piece goes out at once", |cx, line| flag(cx, line, |o| &mut o.http_no_delay)),
+    switch("option http-pretend-keepalive", D_L_B, "servers are not told that their connection will be closed", |cx, line| {
+        flag(cx, line, |o| &mut o.http_pretend_keepalive)
+    }),
+    works(
+        "option http-restrict-req-hdr-names",
+        D_F_L_B,
+        "preserve|delete|reject",
+        "fields whose names hold other than letters, digits and '-'",
+        restrict_names,
+    ),
+    switch("option independent-streams", D_F_L_B, "writing does not refresh the timeout of reading", |cx, line| {
+        flag(cx, line, |o| &mut o.independent_streams)
+    }),
+    switch("option idle-close-on-response", D_F_L, "a soft stop closes idle connections with their next response", |cx, line| {
+        flag(cx, line, |o| &mut o.idle_close_on_response)
+    }),
+    switch("option prefer-last-server", D_L_B, "a client's next request goes to the same server where it can", |cx, line| {
+        flag(cx, line, |o| &mut o.prefer_last_server)
+    }),
+    switch("option allbackups", D_L_B, "all backup servers share the load, not the first alone", |cx, line| {
+        flag(cx, line, |o| &mut o.allbackups)
+    }),
+    Keyword::new(
+        Context::Proxy,
+        "option redispatch",
+        "[<interval>]",
+        "a retry may go to another server",
+        State::Works,
+        Parser::Proxy(redispatch),
+    )
+    .sections(D_L_B)
+    .negatable(),
+    Keyword::new(
+        Context::Proxy,
+        "redispatch",
+        "",
+        "a retry may go to another server",
+        State::Old("option redispatch"),
+        Parser::Proxy(redispatch),
+    )
+    .sections(D_L_B),
+    switch("option dontlognull", D_F_L, "connections without data are not logged", |cx, line| flag(cx, line, |o| &mut o.dontlognull)),
+    switch("option dontlog-normal", D_F_L, "what went well is not logged", |cx, line| flag(cx, line, |o| &mut o.dontlog_normal)),
+    switch("option logasap", D_F_L, "lines are written before the transfer ends", |cx, line| flag(cx, line, |o| &mut o.logasap)),
+    switch("option log-separate-errors", D_F_L, "errors are logged at a higher level", |cx, line| {
+        flag(cx, line, |o| &mut o.log_separate_errors)
+    }),
+    switch("option log-health-checks", D_L_B, "each change of a check's result is logged", |cx, line| {
+        flag(cx, line, |o| &mut o.log_health_checks)
+    }),
+    works("option tcplog", D_F_L_B, "", "log format with sessions, timers and counters", tcplog),
+    works("option httplog", D_F_L_B, "[clf]", "log format with requests, timers and counters", httplog),
+    works("option httpchk", D_L_B, "[[<method>] <uri> [<version>]]", "checks with an HTTP request", httpchk),
+    accepted("option contstats", D_F_L, "counters move while a stream runs", "concerns statistics only", |cx, line| {
+        flag(cx, line, |o| &mut o.contstats)
+    }),
+    accepted("option socket-stats", D_F_L, "statistics for each listening address", "concerns statistics only", |cx, line| {
+        flag(cx, line, |o| &mut o.socket_stats)
+    }),
+    accepted(
+        "option tcp-smart-accept",
+        D_F_L,
+        "saves an acknowledgement at the start",
+        "packets, not bytes; the proxy decides itself",
+        smart_accept,
+    ),
+    accepted(
+        "option tcp-smart-connect",
+        D_L_B,
+        "saves an acknowledgement at the start",
+        "packets, not bytes; the proxy decides itself",
+        smart_connect,
+    ),
+];
+
+fn flag(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, slot: fn(&mut crate::model::Options) -> &mut bool) -> Outcome {
+    line.end(0)?;
+    *slot(&mut cx.draft.proxy.options) = line.negation.value();
+    Ok(())
+}
+
+fn http_mode(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, mode: HttpConnectionMode) -> Outcome {
+    line.end(0)?;
+    let slot = &mut cx.draft.proxy.options.http_mode;
+    if line.negation.value() {
+        *slot = mode;
+    } else if *slot == mode {
+        // Only the mode that is set can be taken back.
+        *slot = HttpConnectionMode::KeepAlive;
+    }
+    Ok(())
+}
+
+fn http_keep_alive(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    http_mode(cx, line, HttpConnectionMode::KeepAlive)
+}
+
+fn http_server_close(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    http_mode(cx, line, HttpConnectionMode::ServerClose)
+}
+
+fn httpclose(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    http_mode(cx, line, HttpConnectionMode::Close)
+}
+
+fn forwardfor(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let mut value = ForwardFor::default();
+    let mut at = 0;
+    while let Some(word) = line.arg(at) {
+        match word {
+            "except" => {
+                let text = line.need(at + 1)?;
+                let net = network(text).ok_or_else(|| {
+                    line.problem(at + 1, format!("'{}' is not a network", shown(text)))
+                        .help("write an address or <address>/<mask>, for example 127.0.0.0/8")
+                })?;
+                value.except = Some(net);
+                at += 2;
+            }
+            "header" => {
+                let name = line.need(at + 1)?;
+                value.header = header_name(line, at + 1, name)?;
+                at += 2;
+            }
+            "if-none" => {
+                value.if_none = true;
+                at += 1;
+            }
+            other => {
+                return Err(line
+                    .problem(at, format!("'option forwardfor' does not take '{}'", shown(other)))
+                    .help("it takes 'except <net>', 'header <name>' and 'if-none'"));
+            }
+        }
+    }
+    cx.draft.proxy.options.forwardfor = Some(value);
+    Ok(())
+}
+
+/// A name that may stand in a message's head.
+pub(super) fn header_name(line: &Line<'_>, at: usize, name: &str) -> Result<String, Problem> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !name.bytes().all(token) || name.len() > 255 {
+        return Err(line
+            .problem(at, format!("'{}' is not a header name", shown(name)))
+            .help("header names are made of letters, digits and '-'"));
+    }
+    Ok(name.to_owned())
+}
+
+/// `10.0.0.0/8`, `10.0.0.0/255.0.0.0`, `::1/128`, or one address.
+fn network(text: &str) -> Option<IpNet> {
+    let (address, mask) = match text.split_once('/') {
+        Some((address, mask)) => (address, Some(mask)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().ok()?;
+    match (address, mask) {
+        (IpAddr::V4(_), None) => IpNet::new(address, 32),
+        (IpAddr::V6(_), None) => IpNet::new(address, 128),
+        (IpAddr::V4(v4), Some(mask)) if mask.contains('.') => Some(IpNet::with_v4_mask(v4, mask.parse::<Ipv4Addr>().ok()?)),
+        (_, Some(mask)) => IpNet::new(address, mask.parse().ok()?),
+    }
+}
+
+fn tcpka(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    line.end(0)?;
+    cx.draft.client_keepalive.0 = true;
+    cx.draft.server_keepalive.0 = true;
+    Ok(())
+}
+
+fn clitcpka(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    line.end(0)?;
+    cx.draft.client_keepalive.0 = line.negation.value();
+    Ok(())
+}
+
+fn srvtcpka(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    line.end(0)?;
+    cx.draft.server_keepalive.0 = line.negation.value();
+    Ok(())
+}
+
+fn probes(line: &Line<'_>) -> Result<Option<u32>, Problem> {
+    let value = line.count(0, 0)?;
+    line.end(1)?;
+    Ok(Some(value).filter(|value| *value > 0))
+}
+
+/// A plain number is in seconds here; 0 leaves the system's value.
+fn seconds(line: &Line<'_>) -> Result<Option<Duration>, Problem> {
+    let value = line.time(0, Duration::from_secs(1))?;
+    line.end(1)?;
+    // The kernel takes whole seconds; haproxy rounds up.
+    Ok(Some(Duration::from_secs(value.as_millis().div_ceil(1000) as u64)).filter(|value| !value.is_zero()))
+}
+
+fn clitcpka_cnt(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.client_keepalive.1.count = probes(line)?;
+    Ok(())
+}
+
+fn clitcpka_idle(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.client_keepalive.1.idle = seconds(line)?;
+    Ok(())
+}
+
+fn clitcpka_intvl(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.client_keepalive.1.interval = seconds(line)?;
+    Ok(())
+}
+
+fn srvtcpka_cnt(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.server_keepalive.1.count = probes(line)?;
+    Ok(())
+}
+
+fn srvtcpka_idle(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.server_keepalive.1.idle = seconds(line)?;
+    Ok(())
+}
+
+fn srvtcpka_intvl(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.server_keepalive.1.interval = seconds(line)?;
+    Ok(())
+}
+
+/// Puts switches and settings of TCP keep-alive together, once the section is complete.
+pub(crate) fn finish_keepalive(draft: &mut Draft) {
+    let value = |(on, settings): (bool, TcpKeepAlive)| on.then_some(settings);
+    draft.proxy.options.client_keepalive = value(draft.client_keepalive);
+    draft.proxy.options.server_keepalive = value(draft.server_keepalive);
+}
+
+fn restrict_names(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let choices = [("preserve", RestrictNames::Preserve), ("delete", RestrictNames::Delete), ("reject", RestrictNames::Reject)];
+    cx.draft.proxy.options.http_restrict_req_hdr_names = Some(line.choice(0, &choices)?);
+    line.end(1)
+}
+
+fn redispatch(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    if !line.negation.value() {
+        cx.draft.proxy.redispatch = None;
+        return Ok(());
+    }
+    let interval = if line.arg(0).is_some() { line.number(0, -1000..=1000)? } else { -1 };
+    line.end(1)?;
+    let count = u32::try_from(interval.unsigned_abs()).unwrap_or(u32::MAX);
+    cx.draft.proxy.redispatch = match interval {
+        0 => None,
+        1.. => Some(Redispatch::Every(count)),
+        _ => Some(Redispatch::BeforeLast(count)),
+    };
+    Ok(())
+}
+
+fn smart_accept(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    line.end(0)?;
+    cx.draft.proxy.options.tcp_smart_accept = Some(line.negation.value());
+    Ok(())
+}
+
+fn smart_connect(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    line.end(0)?;
+    cx.draft.proxy.options.tcp_smart_connect = Some(line.negation.value());
+    Ok(())
+}
+
+fn tcplog(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    line.end(0)?;
+    super::proxy::set_log_format(cx, line, LogFormatKind::Tcp, None)
+}
+
+fn httplog(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let kind = if line.arg(0).is_some() { line.choice(0, &[("clf", LogFormatKind::HttpClf)])? } else { LogFormatKind::Http };
+    line.end(1)?;
+    super::proxy::set_log_format(cx, line, kind, None)
+}
+
+/// `option httpchk`, `option httpchk <uri>`, `option httpchk <method> <uri> [<version>]`; the version may hide header
+/// fields and a body behind `\r\n`, as old files do it.
+fn httpchk(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let mut check = HttpCheck::default();
+    match (line.arg(0), line.arg(1)) {
+        (None, _) => {}
+        (Some(uri), None) => check.uri = uri.to_owned(),
+        (Some(method), Some(uri)) => {
+            check.method = method.to_owned();
+            check.uri = uri.to_owned();
+        }
+    }
+    if let Some(version) = line.arg(2) {
+        // A body may follow a blank line; header fields are separated by CRLF.
+        let (head, body) = version.split_once("\r\n\r\n").unwrap_or((version, ""));
+        let mut lines = head.split("\r\n");
+        check.version = lines.next().unwrap_or("").to_owned();
+        for field in lines.filter(|field| !field.is_empty()) {
+            let Some((name, value)) = field.split_once(':') else {
+                return Err(line.problem(2, format!("'{}' is not a header field", shown(field))).help("write 'Name: value'"));
+            };
+            check.headers.push((header_name(line, 2, name)?, value.trim().to_owned()));
+        }
+        check.body = body.as_bytes().to_vec();
+        if !check.headers.is_empty() || !check.body.is_empty() {
+            let help = "it still works; the newer 'http-check send' says it in clear".to_owned();
+            cx.world.warn(line.span(), "header fields or a body hidden behind the version are an old trick", Some(help));
+        }
+    }
+    line.end(3)?;
+    let token = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    for (at, text) in [(0, &check.method), (1, &check.uri), (2, &check.version)] {
+        if !token(text) {
+            return Err(line
+                .problem(at, format!("'{}' cannot stand in a request line", shown(text)))
+                .help("write 'option httpchk <method> <uri> <version>'"));
+        }
+    }
+    cx.draft.proxy.check = CheckKind::Http(check);
+    Ok(())
+}

@@ -1,0 +1,478 @@
+//! Keywords of proxies that are read: addresses, servers, choice, limits, logs, replies. Source: manual 4.2.
+
+use super::{Context, Keyword, Parser, Sections, State};
+use crate::address::{Address, Host, Port, StandardStream};
+use crate::diag::Problem;
+use crate::model::{
+    Balance, ErrorReply, ErrorReplyKind, Facility, HashFunction, HashMethod, HashType, HttpReuse, Level, LogAddress, LogFormatKind,
+    LogFormatText, LogSample, LogTarget, LogTransportFormat, Mode, RetryOn, Source,
+};
+use crate::parse::{Line, Negation, ProxyCx, World, address, check_name, resolve_host};
+use crate::tree::shown;
+use std::net::{Ipv4Addr, SocketAddr};
+
+type Outcome = Result<(), Problem>;
+type Function = fn(&mut ProxyCx<'_, '_>, &Line<'_>) -> Outcome;
+
+const fn works(name: &'static str, sections: Sections, args: &'static str, doc: &'static str, parser: Function) -> Keyword {
+    Keyword::new(Context::Proxy, name, args, doc, State::Works, Parser::Proxy(parser)).sections(sections)
+}
+
+const D_F_L_B: Sections = Sections::D_F_L_B;
+const D_F_L: Sections = Sections::D_F_L;
+const D_L_B: Sections = Sections::D_L_B;
+const F_L_B: Sections = Sections::F_L_B;
+
+pub(super) const KEYWORDS: &[Keyword] = &[
+    works("mode", D_F_L_B, "tcp|http", "bytes or requests", mode),
+    works("bind", Sections::F_L, "<address>[,...] [<parameter> ...]", "listening addresses", super::bind::bind),
+    works("server", Sections::L_B, "<name> <address>[:<port>] [<parameter> ...]", "a server", super::server::server).strict(),
+    works("default-server", D_L_B, "<parameter> ...", "parameters that the following servers start from", super::server::default_server)
+        .strict(),
+    works("default_backend", D_F_L, "<backend>", "where traffic goes", default_backend),
+    works("id", F_L_B, "<number>", "number of the proxy in statistics", id),
+    works("description", F_L_B, "<text>", "text that describes the proxy", description),
+    works("disabled", D_F_L_B, "", "neither listens nor serves", |cx, line| enabled(cx, line, false)),
+    works("enabled", D_F_L_B, "", "takes 'disabled' of the defaults back", |cx, line| enabled(cx, line, true)),
+    works("maxconn", D_F_L, "<number>", "connections at once", maxconn),
+    works("fullconn", D_L_B, "<number>", "load at which servers reach their full maxconn", fullconn),
+    works("backlog", D_F_L, "<number>", "connections that the system queues", backlog),
+    works("balance", D_L_B, "roundrobin|leastconn|source", "how a server is chosen", balance),
+    works("hash-type", D_L_B, "map-based|consistent [sdbm|djb2|wt6|crc32 [avalanche]]", "how a hash becomes a server", hash_type),
+    works("retries", D_L_B, "<number>", "further attempts after a failed one", retries),
+    works("retry-on", D_L_B, "none | <reason> ...", "what is tried again", retry_on).strict(),
+    works("http-reuse", D_L_B, "never|safe|aggressive|always", "who may take an idle server connection", http_reuse),
+    works(
+        "max-keep-alive-queue",
+        D_L_B,
+        "<number>",
+        "queue above which a client's server is given up for another one",
+        max_keep_alive_queue,
+    ),
+    works("http-send-name-header", D_L_B, "<name>", "field that tells the server its name", http_send_name_header),
+    works("source", D_L_B, "<address>[:<port>] [interface <name>]", "local address of connections to servers", source),
+    works("monitor-uri", D_F_L, "<uri>", "a request for it is answered with 200 at once", monitor_uri),
+    works("errorfile", D_F_L_B, "<status> <file>", "a file in place of a built-in reply", errorfile),
+    works("errorloc", D_F_L_B, "<status> <url>", "a redirect (302) in place of a built-in reply", |cx, line| errorloc(cx, line, 302)),
+    works("errorloc302", D_F_L_B, "<status> <url>", "a redirect (302) in place of a built-in reply", |cx, line| errorloc(cx, line, 302)),
+    works("errorloc303", D_F_L_B, "<status> <url>", "a redirect (303) in place of a built-in reply", |cx, line| errorloc(cx, line, 303)),
+    works("log", D_F_L_B, "global | <target> [len <n>] [format <f>] [sample <s>] <facility> [<level> [<minlevel>]]", "where lines go", log)
+        .negatable(),
+    works("log-tag", D_F_L_B, "<text>", "name of the program in log lines", log_tag),
+    works("log-format", D_F_L, "<format>", "format of log lines", log_format),
+];
+
+fn mode(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let text = line.need(0)?;
+    cx.draft.proxy.mode = match text {
+        "tcp" => Mode::Tcp,
+        "http" => Mode::Http,
+        "health" => return Err(line.problem(0, "'mode health' does not exist any more").help("write 'mode http' and 'monitor-uri /'")),
+        "log" | "spop" | "haterm" | "syslog" | "peers" | "cli" => {
+            return Err(line
+                .problem(0, format!("'mode {text}' is known but not there yet in this version"))
+                .help("'mode' takes 'tcp' and 'http'"));
+        }
+        _ => line.choice(0, &[("tcp", Mode::Tcp), ("http", Mode::Http)])?,
+    };
+    line.end(1)
+}
+
+fn default_backend(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let name = line.need(0)?;
+    check_name(name, line.first, "a backend's name")?;
+    cx.draft.default_backend = Some((name.to_owned(), line.directive.span(Some(line.first))));
+    line.end(1)
+}
+
+fn id(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.proxy.id = line.count(0, 1)?;
+    cx.draft.id = Some(line.span());
+    line.end(1)
+}
+
+/// All words of a line, as `description` takes them.
+pub(super) fn rest_of_line(line: &Line<'_>) -> String {
+    line.directive.words[line.first..].iter().map(|word| word.text.as_ref()).collect::<Vec<_>>().join(" ")
+}
+
+fn description(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    line.need(0)?;
+    cx.draft.proxy.description = Some(rest_of_line(line));
+    Ok(())
+}
+
+fn enabled(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, on: bool) -> Outcome {
+    cx.draft.proxy.disabled = !on;
+    line.end(0)
+}
+
+fn maxconn(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    // 0 takes the process's.
+    cx.draft.proxy.maxconn = Some(line.count(0, 0)?).filter(|value| *value > 0);
+    line.end(1)
+}
+
+fn fullconn(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.proxy.fullconn = Some(line.count(0, 0)?).filter(|value| *value > 0);
+    line.end(1)
+}
+
+fn backlog(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.proxy.backlog = Some(line.count(0, 0)?).filter(|value| *value > 0);
+    line.end(1)
+}
+
+/// Algorithms of haproxy that have their own issue.
+const BALANCE_LATER: &[&str] = &["static-rr", "first", "random", "uri", "url_param", "hdr", "rdp-cookie", "hash", "log-hash", "sticky"];
+
+fn balance(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    // Without a word it is the default, as in haproxy.
+    let Some(text) = line.arg(0) else {
+        cx.draft.proxy.balance = Balance::RoundRobin;
+        return Ok(());
+    };
+    let name = text.split('(').next().unwrap_or(text);
+    if BALANCE_LATER.contains(&name) {
+        return Err(line
+            .problem(0, format!("'balance {}' is known but not there yet in this version", shown(text)))
+            .help("'balance' takes 'roundrobin', 'leastconn' and 'source'"));
+    }
+    let choices = [("roundrobin", Balance::RoundRobin), ("leastconn", Balance::LeastConn), ("source", Balance::Source)];
+    cx.draft.proxy.balance = line.choice(0, &choices)?;
+    if let Some(extra) = line.arg(1) {
+        // haproxy takes and drops it; so it has no effect, but is no reason not to start.
+        cx.world.warn(
+            line.directive.span(Some(line.first + 1)),
+            format!("'{}' behind '{name}' has no effect", shown(extra)),
+            Some("remove it".into()),
+        );
+    }
+    Ok(())
+}
+
+fn hash_type(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let method = line.choice(0, &[("map-based", HashMethod::MapBased), ("consistent", HashMethod::Consistent)])?;
+    let mut value = HashType { method, ..HashType::default() };
+    if line.arg(1).is_some() {
+        let functions = [
+            ("sdbm", HashFunction::Sdbm),
+            ("djb2", HashFunction::Djb2),
+            ("wt6", HashFunction::Wt6),
+            ("crc32", HashFunction::Crc32),
+            ("none", HashFunction::None),
+        ];
+        value.function = line.choice(1, &functions)?;
+    }
+    if line.arg(2).is_some() {
+        value.avalanche = line.choice(2, &[("avalanche", true)])?;
+    }
+    cx.draft.proxy.hash_type = value;
+    line.end(3)
+}
+
+fn retries(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.proxy.retries = line.count(0, 0)?;
+    line.end(1)
+}
+
+fn retry_on(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    line.need(0)?;
+    let mut set = RetryOn::NONE;
+    let words = [
+        ("conn-failure", RetryOn::CONN_FAILURE),
+        ("empty-response", RetryOn::EMPTY_RESPONSE),
+        ("junk-response", RetryOn::JUNK_RESPONSE),
+        ("response-timeout", RetryOn::RESPONSE_TIMEOUT),
+        ("0rtt-rejected", RetryOn::EARLY_DATA_REJECTED),
+        ("all-retryable-errors", RetryOn::all_retryable()),
+    ];
+    for (at, word) in (0..).map_while(|at| line.arg(at).map(|word| (at, word))) {
+        if word == "none" {
+            if at > 0 || line.arg(1).is_some() {
+                return Err(line.problem(at, "'none' stands alone").help("remove it, or everything else"));
+            }
+            continue;
+        }
+        let status = word.parse().ok().and_then(RetryOn::status);
+        set = set
+            | match status {
+                Some(one) => one,
+                None if word.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    return Err(line
+                        .problem(at, format!("'{}' cannot be retried", shown(word)))
+                        .help("possible are 401 403 404 408 425 500 501 502 503 504"));
+                }
+                None => line.choice(at, &words)?,
+            };
+    }
+    cx.draft.proxy.retry_on = set;
+    Ok(())
+}
+
+fn http_reuse(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let choices =
+        [("never", HttpReuse::Never), ("safe", HttpReuse::Safe), ("aggressive", HttpReuse::Aggressive), ("always", HttpReuse::Always)];
+    cx.draft.proxy.http_reuse = line.choice(0, &choices)?;
+    line.end(1)
+}
+
+fn max_keep_alive_queue(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    // -1 is the default: no limit.
+    let value = line.number(0, -1..=i64::from(i32::MAX))?;
+    cx.draft.proxy.max_keep_alive_queue = u32::try_from(value).ok();
+    line.end(1)
+}
+
+fn http_send_name_header(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let name = super::options::header_name(line, 0, line.need(0)?)?;
+    // haproxy takes these and sends requests that cannot be framed.
+    if ["content-length", "transfer-encoding", "connection"].iter().any(|bad| name.eq_ignore_ascii_case(bad)) {
+        return Err(line.problem(0, format!("'{name}' would break the request")).help("take a name of your own, for example X-Server"));
+    }
+    cx.draft.proxy.http_send_name_header = Some(name);
+    line.end(1)
+}
+
+fn monitor_uri(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.proxy.monitor_uri = Some(line.need(0)?.to_owned());
+    line.end(1)
+}
+
+fn source(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let text = line.need(0)?;
+    let mut value = Source { address: source_address(text, line.first, cx.world)?, interface: None };
+    let mut at = 1;
+    while let Some(word) = line.arg(at) {
+        match word {
+            "interface" => value.interface = Some(line.need(at + 1)?.to_owned()),
+            "usesrc" => {
+                return Err(line.problem(at, "'usesrc' is known but not there yet in this version (transparent proxying)"));
+            }
+            other => {
+                return Err(line
+                    .problem(at, format!("'source' does not take '{}'", shown(other)))
+                    .help("write 'source <address> [interface <name>]'"));
+            }
+        }
+        at += 2;
+    }
+    cx.draft.proxy.source = Some(value);
+    Ok(())
+}
+
+/// A local address; one port at most.
+pub(super) fn source_address(text: &str, word: usize, world: &World<'_>) -> Result<SocketAddr, Problem> {
+    match address(text, word, world.variables)? {
+        Address::Inet { host, port: Port::None } => Ok(SocketAddr::new(resolve_host(&host, word, world.source)?, 0)),
+        Address::Inet { host, port: Port::One(port) } => Ok(SocketAddr::new(resolve_host(&host, word, world.source)?, port)),
+        Address::Inet { port: Port::Range(..), .. } => {
+            Err(Problem::at(word, "a range of source ports is known but not there yet in this version").help("write the address alone"))
+        }
+        _ => Err(Problem::at(word, "a source is an IP address, perhaps with a port").help("for example 'source 192.0.2.1'")),
+    }
+}
+
+/// Statuses that haproxy generates, and so those that may be replaced.
+const STATUSES: [i64; 19] = [200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504];
+
+fn status(line: &Line<'_>) -> Result<u16, Problem> {
+    let value = line.number(0, 0..=999)?;
+    if !STATUSES.contains(&value) {
+        return Err(line
+            .problem(0, format!("there is no built-in reply for status {value}"))
+            .help("possible are 200 400 401 403 404 405 407 408 410 413 421 422 425 429 500 501 502 503 504"));
+    }
+    Ok(value as u16)
+}
+
+fn set_reply(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, status: u16, kind: ErrorReplyKind) {
+    let reply = ErrorReply { status, kind, span: line.span() };
+    let replies = &mut cx.draft.proxy.error_replies;
+    match replies.iter_mut().find(|known| known.status == status) {
+        Some(known) => *known = reply,
+        None => replies.push(reply),
+    }
+}
+
+fn errorfile(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let path = line.need(1)?;
+    let status = status(line)?;
+    line.end(2)?;
+    // The device stands for "nothing" in every such file; a loader need not know it.
+    let bytes = if path == "/dev/null" {
+        Vec::new()
+    } else {
+        cx.world.source.loader.load(path).map_err(|error| {
+            line.problem(1, format!("'{}' cannot be used: {error}", shown(path))).help("name a file that holds a whole HTTP response")
+        })?
+    };
+    if let Err(error) = lb_http::errors::ErrorFile::parse(&bytes) {
+        return Err(line
+            .problem(1, format!("'{}' cannot be used: {error}", shown(path)))
+            .help("the file holds a whole HTTP response: status line, fields, blank line, body"));
+    }
+    set_reply(cx, line, status, ErrorReplyKind::File(bytes.into()));
+    Ok(())
+}
+
+fn errorloc(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, redirect: u16) -> Outcome {
+    let url = line.need(1)?;
+    let status = status(line)?;
+    line.end(2)?;
+    if url.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
+        return Err(line.problem(1, "a URL cannot hold spaces or control characters").help("write %20 for a space"));
+    }
+    set_reply(cx, line, status, ErrorReplyKind::Location { status: redirect, url: url.to_owned() });
+    Ok(())
+}
+
+fn log(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let logs = &mut cx.draft.proxy.logs;
+    if line.negation != Negation::None {
+        line.end(0)?;
+        logs.clear();
+        cx.draft.logs_global = false;
+        return Ok(());
+    }
+    if line.arg(0) == Some("global") && line.arg(1).is_none() {
+        // Once: a `log global` of the defaults is not doubled by one of the section.
+        if !std::mem::replace(&mut cx.draft.logs_global, true) {
+            logs.extend_from_slice(&cx.world.logs);
+        }
+        return Ok(());
+    }
+    let target = log_target(cx.world, line)?;
+    cx.draft.proxy.logs.push(target);
+    Ok(())
+}
+
+fn log_tag(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.proxy.log_tag = Some(line.need(0)?.to_owned());
+    Ok(())
+}
+
+const LOG_PORT: u16 = 514;
+
+/// `<target> [len <n>] [format <f>] [sample <s>] <facility> [<level> [<minlevel>]]`
+pub(super) fn log_target(world: &World<'_>, line: &Line<'_>) -> Result<LogTarget, Problem> {
+    let text = line.need(0)?;
+    if line.arg(1).is_none() {
+        line.need(1)?;
+    }
+    // Syslog is UDP by nature, so the prefix that says so is taken off.
+    let (plain, family) = match text.split_once('@') {
+        Some(("udp", rest)) => (rest.to_owned(), ""),
+        Some(("udp4", rest)) => (rest.to_owned(), "ipv4@"),
+        Some(("udp6", rest)) => (rest.to_owned(), "ipv6@"),
+        Some(("uxdg", rest)) => (rest.to_owned(), "unix@"),
+        _ => (text.to_owned(), ""),
+    };
+    let at = line.first;
+    let address = match address(&format!("{family}{plain}"), at, world.variables)? {
+        Address::Standard(StandardStream::Out) => LogAddress::Stdout,
+        Address::Standard(StandardStream::Err) => LogAddress::Stderr,
+        Address::Fd(fd) => LogAddress::Fd(fd),
+        Address::Unix(address) => LogAddress::Unix(address),
+        Address::Inet { host, port } => {
+            let port = match port {
+                Port::None | Port::One(0) => LOG_PORT,
+                Port::One(port) => port,
+                Port::Range(..) | Port::Offset(_) => {
+                    return Err(line.problem(0, "a log target has one port").help("for example 127.0.0.1:514"));
+                }
+            };
+            let ip = match host {
+                // `:514` is this host.
+                Host::Any => Ipv4Addr::LOCALHOST.into(),
+                host => resolve_host(&host, at, world.source)?,
+            };
+            LogAddress::Udp(SocketAddr::new(ip, port))
+        }
+    };
+    let mut target = LogTarget { span: line.span(), ..LogTarget::new(address, Facility::LOCAL0) };
+    let mut at = 1;
+    loop {
+        match line.arg(at) {
+            Some("len") => target.max_len = line.number(at + 1, 80..=65535)? as usize,
+            Some("format") => {
+                let formats = [
+                    ("local", LogTransportFormat::Local),
+                    ("rfc3164", LogTransportFormat::Rfc3164),
+                    ("rfc5424", LogTransportFormat::Rfc5424),
+                    ("priority", LogTransportFormat::Priority),
+                    ("short", LogTransportFormat::Short),
+                    ("timed", LogTransportFormat::Timed),
+                    ("iso", LogTransportFormat::Iso),
+                    ("raw", LogTransportFormat::Raw),
+                ];
+                target.format = line.choice(at + 1, &formats)?;
+            }
+            Some("sample") => target.sample = Some(sample(line, at + 1)?),
+            Some("profile") => return Err(line.problem(at, "'profile' is known but not there yet in this version (log profiles)")),
+            _ => break,
+        }
+        at += 2;
+    }
+    let name = line.need(at)?;
+    target.facility = Facility::from_name(name).ok_or_else(|| {
+        let near = crate::diag::nearest(name, Facility::NAMES.into_iter());
+        let help = near.map_or_else(|| "for example local0, daemon or user".to_owned(), |near| format!("did you mean '{near}'?"));
+        line.problem(at, format!("unknown log facility '{}'", shown(name))).help(help)
+    })?;
+    if line.arg(at + 1).is_some() {
+        target.level = line.choice(at + 1, &Level::ALL)?;
+    }
+    if line.arg(at + 2).is_some() {
+        target.min_level = line.choice(at + 2, &Level::ALL)?;
+    }
+    line.end(at + 3)?;
+    Ok(target)
+}
+
+/// `1,3-5:10`
+fn sample(line: &Line<'_>, at: usize) -> Result<LogSample, Problem> {
+    let text = line.need(at)?;
+    let bad =
+        |message: &str| line.problem(at, message.to_owned()).help("write <ranges>:<size>, for example 1,3-5:10 for four lines out of ten");
+    let (ranges, size) = text.rsplit_once(':').ok_or_else(|| bad("a sample wants its size"))?;
+    let number = |text: &str| text.parse::<u32>().ok().filter(|value| *value > 0);
+    let size = number(size).ok_or_else(|| bad("the size of a sample is a number from 1"))?;
+    let mut list = Vec::new();
+    for range in ranges.split(',') {
+        let (low, high) = range.split_once('-').unwrap_or((range, range));
+        let (Some(low), Some(high)) = (number(low), number(high)) else {
+            return Err(bad("a range of a sample is a number or two with '-'"));
+        };
+        if low > high || high > size {
+            return Err(bad("a range of a sample lies within 1 and its size"));
+        }
+        list.push(low..=high);
+    }
+    list.sort_by_key(|range| *range.start());
+    if list.windows(2).any(|pair| pair[0].end() >= pair[1].start()) {
+        return Err(bad("the ranges of a sample overlap"));
+    }
+    Ok(LogSample { ranges: list, size })
+}
+
+fn log_format(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let text = line.need(0)?;
+    if line.arg(1).is_some() {
+        return Err(line.problem(1, "a log format is one word").help("put it in double quotes, or write '\\ ' for each space"));
+    }
+    set_log_format(cx, line, LogFormatKind::Custom, Some(text))
+}
+
+/// The last one of `log-format`, `option tcplog` and `option httplog` counts.
+pub(super) fn set_log_format(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, kind: LogFormatKind, text: Option<&str>) -> Outcome {
+    let text = text.or_else(|| LogFormatText::built_in(kind)).unwrap_or_default();
+    if kind == LogFormatKind::Custom
+        && let Err(error) = lb_expr::LogFormat::compile(text)
+    {
+        let message = format!("{} (at byte {} of the format)", error.message, error.offset + 1);
+        return Err(line.problem(0, message).help("the words of log formats are listed in section 8.2.6 of haproxy's manual"));
+    }
+    cx.draft.proxy.log_format = LogFormatText { kind, text: text.to_owned(), span: line.span() };
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! Keywords of proxies that are read without effect, or known and not there yet. Source: manual 4.1, and the words of
+//! newer versions.
+
+use super::{Context, Keyword, Parser, Sections, State};
+
+const fn accepted(name: &'static str, sections: Sections, args: &'static str, doc: &'static str, why: &'static str) -> Keyword {
+    Keyword::new(Context::Proxy, name, args, doc, State::Accepted(why), Parser::Proxy(|_, _| Ok(()))).sections(sections).negatable()
+}
+
+const fn refused(name: &'static str, sections: Sections, args: &'static str, doc: &'static str, what: &'static str) -> Keyword {
+    Keyword::new(Context::Proxy, name, args, doc, State::Refused(what), Parser::None).sections(sections)
+}
+
+const D_F_L_B: Sections = Sections::D_F_L_B;
+const D_F_L: Sections = Sections::D_F_L;
+const D_L_B: Sections = Sections::D_L_B;
+const F_L_B: Sections = Sections::F_L_B;
+const F_L: Sections = Sections::F_L;
+const L_B: Sections = Sections::L_B;
+
+const RULES: &str = "ACLs and rules";
+const STICK: &str = "stick tables";
+const STATS: &str = "the statistics page";
+const COOKIE: &str = "cookie persistence";
+const CAPTURE: &str = "captures";
+const CHECKS: &str = "more of health checks";
+const MAIL: &str = "mail alerts";
+const LOGS: &str = "more of log formats";
+const STATE_FILE: &str = "server state files";
+const PROXYING: &str = "transparent proxying";
+const FILTERS: &str = "filters";
+
+pub(super) const KEYWORDS: &[Keyword] = &[
+    accepted("bind-process", D_F_L_B, "<set>", "processes of the proxy", "there is one process"),
+    accepted("option disable-h2-upgrade", D_F_L, "", "no HTTP/2 on a plain connection", "HTTP/2 is not spoken"),
+    accepted("option persist", D_L_B, "", "a cookie's server is used even when it is down", "there is no cookie persistence"),
+    accepted("option use-small-buffers", D_F_L_B, "[<what> ...]", "small buffers where they do", "concerns memory only"),
+    accepted("guid", F_L_B, "<text>", "identifier in statistics files", "concerns statistics only"),
+    // Known, not there yet.
+    refused("acl", D_F_L_B, "<name> <criterion> ...", "names a condition", RULES),
+    refused("appsession", D_L_B, "<cookie> len <n> timeout <time>", "persistence by an application's cookie (until 1.5)", COOKIE),
+    refused("be-unpublished", D_L_B, "", "the backend is not chosen", "publishing of backends"),
+    refused("block", F_L_B, "{if|unless} <condition>", "refuses requests (until 2.0)", RULES),
+    refused("capture cookie", F_L, "<name> len <n>", "logs a cookie", CAPTURE),
+    refused("capture request header", F_L, "<name> len <n>", "logs a request's field", CAPTURE),
+    refused("capture response header", F_L, "<name> len <n>", "logs a response's field", CAPTURE),
+    refused("compression", D_F_L_B, "...", "compresses responses", "compression"),
+    refused("cookie", D_L_B, "<name> ...", "persistence by cookie", COOKIE),
+    refused("crt", F_L, "<file>", "certificate", "TLS"),
+    refused("declare capture", F_L, "...", "room for a capture", CAPTURE),
+    refused("dispatch", L_B, "<address>", "one address in place of servers", "dispatch").strict(),
+    refused("email-alert from", D_F_L_B, "<address>", "sender of alerts", MAIL),
+    refused("email-alert level", D_F_L_B, "<level>", "lowest level of alerts", MAIL),
+    refused("email-alert mailers", D_F_L_B, "<name>", "mail servers of alerts", MAIL),
+    refused("email-alert myhostname", D_F_L_B, "<name>", "host name in alerts", MAIL),
+    refused("email-alert to", D_F_L_B, "<address>", "receiver of alerts", MAIL),
+    refused("error-log-format", D_F_L, "<format>", "format of error lines", LOGS),
+    refused("errorfiles", D_F_L_B, "<name> [<status> ...]", "replies of an 'http-errors' section", "named error sets; use 'errorfile'"),
+    refused("external-check command", D_L_B, "<file>", "program that checks", CHECKS),
+    refused("external-check path", D_L_B, "<path>", "PATH of the program that checks", CHECKS),
+    refused("filter", F_L_B, "<name> ...", "a filter", FILTERS),
+    refused("filter-sequence", F_L_B, "...", "order of filters", FILTERS),
+    refused("force-be-switch", F_L, "{if|unless} <condition>", "goes to a backend that is not published", RULES),
+    refused("force-persist", L_B, "{if|unless} <condition>", "persistence to a server that is down", RULES),
+    refused("hash-balance-factor", D_L_B, "<percent>", "bounded load of consistent hashing", "bounded-load hashing"),
+    refused("hash-preserve-affinity", D_L_B, "<when>", "keeps the hashed server", "hash affinity"),
+    refused("http-after-response", D_F_L_B, "<action> ...", "rules for all responses", RULES),
+    refused("http-check comment", D_L_B, "<text>", "comment in a check", CHECKS),
+    refused("http-check connect", D_L_B, "...", "connects in a check", CHECKS),
+    refused("http-check disable-on-404", D_L_B, "", "404 takes a server out softly", CHECKS),
+    refused("http-check expect", D_L_B, "...", "what a check's answer must be", CHECKS),
+    refused("http-check send", D_L_B, "...", "what a check sends", CHECKS),
+    refused("http-check send-state", D_L_B, "", "checks tell the state of the server", CHECKS),
+    refused("http-check set-var", D_L_B, "...", "variable in a check", CHECKS),
+    refused("http-check set-var-fmt", D_L_B, "...", "variable in a check", CHECKS),
+    refused("http-check unset-var", D_L_B, "...", "variable in a check", CHECKS),
+    refused("http-error", D_F_L_B, "status <n> ...", "a reply in place of a built-in one", "replies with formats; use 'errorfile'"),
+    refused("http-request", D_F_L_B, "<action> ...", "rules for requests", RULES),
+    refused("http-response", D_F_L_B, "<action> ...", "rules for responses", RULES),
+    refused("ignore-persist", L_B, "{if|unless} <condition>", "no persistence", RULES),
+    refused("load-server-state-from-file", D_L_B, "global|local|none", "states of servers from a file", STATE_FILE),
+    refused("log-format-sd", D_F_L, "<format>", "structured data of RFC 5424", LOGS),
+    refused("log-steps", D_F_L, "<steps>", "when lines are written", LOGS),
+    refused("monitor fail", F_L, "{if|unless} <condition>", "when 'monitor-uri' reports a failure", RULES),
+    refused("monitor-net", D_F_L, "<net>", "clients whose connections are probes (until 2.0)", RULES),
+    refused("option checkcache", D_L_B, "", "refuses responses that caches could leak", "checks of cacheability"),
+    refused("option external-check", D_L_B, "", "checks with a program", CHECKS),
+    refused("option forwarded", D_L_B, "...", "the Forwarded field", "the Forwarded field"),
+    refused("option h1-case-adjust-bogus-client", D_F_L, "", "case of names towards clients", "case of header names"),
+    refused("option h1-case-adjust-bogus-server", D_L_B, "", "case of names towards servers", "case of header names"),
+    refused("option http-drop-request-trailers", D_L_B, "", "drops trailers of requests", "dropping of trailers"),
+    refused("option http-drop-response-trailers", D_F_L, "", "drops trailers of responses", "dropping of trailers"),
+    refused("option http-tunnel", D_F_L_B, "", "no look after the first request (until 2.1)", "tunnel mode"),
+    refused("option http-use-htx", D_F_L_B, "", "inner form of messages (until 2.1)", "nothing; remove it"),
+    refused("option http-use-proxy-header", D_F_L, "", "the Proxy-Connection field", "the Proxy-Connection field"),
+    refused("option http_proxy", D_F_L_B, "", "plain forward proxy (until 2.4)", "forward proxying"),
+    refused("option httpslog", D_F_L_B, "", "log format with TLS", "TLS"),
+    refused("option ldap-check", D_L_B, "", "checks with LDAP", CHECKS),
+    refused("option mysql-check", D_L_B, "[user <name>]", "checks with MySQL", CHECKS),
+    refused(
+        "option originalto",
+        D_F_L_B,
+        "[except <net>] [header <name>]",
+        "tells the server where the client connected to",
+        "X-Original-To",
+    ),
+    refused("option pgsql-check", D_L_B, "user <name>", "checks with PostgreSQL", CHECKS),
+    refused("option redis-check", D_L_B, "", "checks with Redis", CHECKS),
+    refused("option smtpchk", D_L_B, "[<hello> <domain>]", "checks with SMTP", CHECKS),
+    refused("option spop-check", D_L_B, "", "checks with SPOP", CHECKS),
+    refused("option ssl-hello-chk", D_L_B, "", "checks with a TLS hello", CHECKS),
+    refused("option tcp-check", D_L_B, "", "checks by script", CHECKS),
+    refused("option transparent", D_L_B, "", "connects where the client wanted to go", PROXYING),
+    refused("persist rdp-cookie", D_L_B, "[(<name>)]", "persistence by RDP cookie", COOKIE),
+    refused("quic-initial", D_F_L, "<action> ...", "rules for QUIC", "QUIC"),
+    refused("rate-limit sessions", D_F_L, "<number>", "new sessions per second", "rate limits"),
+    refused("redirect", F_L_B, "<kind> <to> ...", "redirects requests", RULES),
+    refused("reqadd", F_L_B, "<text>", "adds a field (until 2.0)", RULES),
+    refused("reqdel", F_L_B, "<regex>", "removes fields (until 2.0)", RULES),
+    refused("reqirep", F_L_B, "<regex> <text>", "rewrites fields (until 2.0)", RULES),
+    refused("reqrep", F_L_B, "<regex> <text>", "rewrites fields (until 2.0)", RULES),
+    refused("rspadd", F_L_B, "<text>", "adds a field (until 2.0)", RULES),
+    refused("rspdel", F_L_B, "<regex>", "removes fields (until 2.0)", RULES),
+    refused("rspirep", F_L_B, "<regex> <text>", "rewrites fields (until 2.0)", RULES),
+    refused("rsprep", F_L_B, "<regex> <text>", "rewrites fields (until 2.0)", RULES),
+    refused("server-state-file-name", D_L_B, "[<file>]", "file with states of servers", STATE_FILE),
+    refused("server-template", L_B, "<prefix> <count> <address> ...", "many servers of one kind", "server templates").strict(),
+    refused("stats admin", F_L_B, "{if|unless} <condition>", "actions on the page", STATS),
+    refused("stats auth", D_F_L_B, "<user>:<password>", "users of the page", STATS),
+    refused("stats enable", D_F_L_B, "", "the page", STATS),
+    refused("stats hide-version", D_F_L_B, "", "no version on the page", STATS),
+    refused("stats http-request", F_L_B, "<action> ...", "who may see the page", STATS),
+    refused("stats realm", D_F_L_B, "<text>", "realm of the page", STATS),
+    refused("stats refresh", D_F_L_B, "<time>", "the page refreshes", STATS),
+    refused("stats scope", D_F_L_B, "<proxy>", "proxies on the page", STATS),
+    refused("stats show-desc", D_F_L_B, "[<text>]", "description on the page", STATS),
+    refused("stats show-legends", D_F_L_B, "", "legends on the page", STATS),
+    refused("stats show-modules", D_F_L_B, "", "modules on the page", STATS),
+    refused("stats show-node", D_F_L_B, "[<name>]", "node on the page", STATS),
+    refused("stats show-version", D_F_L_B, "", "version on the page", STATS),
+    refused("stats uri", D_F_L_B, "<prefix>", "URI of the page", STATS),
+    refused("stick match", L_B, "<key> ...", "looks a server up", STICK),
+    refused("stick on", L_B, "<key> ...", "looks a server up and stores it", STICK),
+    refused("stick store-request", L_B, "<key> ...", "stores a server", STICK),
+    refused("stick store-response", L_B, "<key> ...", "stores a server", STICK),
+    refused("stick-table", F_L_B, "type <type> size <n> ...", "a table of keys", STICK),
+    refused("tcp-check comment", D_L_B, "<text>", "comment in a check", CHECKS),
+    refused("tcp-check connect", D_L_B, "...", "connects in a check", CHECKS),
+    refused("tcp-check expect", D_L_B, "...", "what a check's answer must be", CHECKS),
+    refused("tcp-check send", D_L_B, "<text>", "what a check sends", CHECKS),
+    refused("tcp-check send-lf", D_L_B, "<format>", "what a check sends", CHECKS),
+    refused("tcp-check send-binary", D_L_B, "<hex>", "what a check sends", CHECKS),
+    refused("tcp-check send-binary-lf", D_L_B, "<format>", "what a check sends", CHECKS),
+    refused("tcp-check set-var", D_L_B, "...", "variable in a check", CHECKS),
+    refused("tcp-check set-var-fmt", D_L_B, "...", "variable in a check", CHECKS),
+    refused("tcp-check unset-var", D_L_B, "...", "variable in a check", CHECKS),
+    refused("tcp-request connection", D_F_L, "<action> ...", "rules for connections", RULES),
+    refused("tcp-request content", D_F_L_B, "<action> ...", "rules for contents", RULES),
+    refused("tcp-request inspect-delay", D_F_L_B, "<time>", "time for contents to come", RULES),
+    refused("tcp-request session", D_F_L, "<action> ...", "rules for sessions", RULES),
+    refused("tcp-response content", D_L_B, "<action> ...", "rules for contents of servers", RULES),
+    refused("tcp-response inspect-delay", D_L_B, "<time>", "time for contents of servers to come", RULES),
+    refused("timeout client-hs", D_F_L, "<time>", "time for handshakes of clients", "timeouts of handshakes"),
+    refused("transparent", D_L_B, "", "connects where the client wanted to go", PROXYING),
+    refused("unique-id-format", D_F_L, "<format>", "format of unique ids", LOGS),
+    refused("unique-id-header", D_F_L, "<name>", "field with the unique id", LOGS),
+    refused("use-fcgi-app", L_B, "<name>", "FastCGI application", "FastCGI"),
+    refused("use-server", L_B, "<server> {if|unless} <condition>", "chooses a server", RULES),
+    refused("use_backend", F_L, "<backend> [{if|unless} <condition>]", "chooses a backend", RULES),
+];

@@ -1,0 +1,174 @@
+//! Proxies while they are read: what a section has said so far, with the places that later checks point at.
+
+use super::line::Negation;
+use crate::diag::{Diagnostics, Severity};
+use crate::keywords::Sections;
+use crate::model::{Proxy, ProxyKind, Server, ServerAddress, ServerCheck, Span, TcpKeepAlive};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// A proxy or a `defaults` section. A section starts as a copy of the defaults that it takes.
+#[derive(Clone)]
+pub(crate) struct Draft {
+    /// Exactly one section.
+    pub section: Sections,
+    pub proxy: Proxy,
+    pub default_server: ServerDraft,
+    pub servers: Vec<ServerDraft>,
+    pub default_backend: Option<(String, Span)>,
+    pub id: Option<Span>,
+    /// Where each keyword was last said, here or in the defaults.
+    pub said: BTreeMap<&'static str, Span>,
+    pub client_keepalive: (bool, TcpKeepAlive),
+    pub server_keepalive: (bool, TcpKeepAlive),
+    /// The targets of `global` are among the logs.
+    pub logs_global: bool,
+}
+
+impl Draft {
+    pub(crate) fn new(section: Sections, name: &str, span: Span) -> Self {
+        let kind = match section {
+            Sections::FRONTEND => ProxyKind::Frontend,
+            Sections::BACKEND => ProxyKind::Backend,
+            // A defaults section is no proxy; its values are those of both sides.
+            _ => ProxyKind::Listen,
+        };
+        Self {
+            section,
+            proxy: Proxy { span, ..Proxy::new(name, kind) },
+            default_server: ServerDraft::new("", span),
+            servers: Vec::new(),
+            default_backend: None,
+            id: None,
+            said: BTreeMap::new(),
+            client_keepalive: (false, TcpKeepAlive::default()),
+            server_keepalive: (false, TcpKeepAlive::default()),
+            logs_global: false,
+        }
+    }
+
+    /// A section that starts from these defaults.
+    pub(crate) fn derive(&self, section: Sections, name: &str, span: Span) -> Self {
+        let fresh = Self::new(section, name, span);
+        let mut draft = self.clone();
+        draft.section = section;
+        draft.proxy.name = fresh.proxy.name;
+        draft.proxy.kind = fresh.proxy.kind;
+        draft.proxy.span = span;
+        draft.id = None;
+        draft
+    }
+
+    /// Where the keyword was said in this section itself.
+    pub(crate) fn said_here(&self, name: &str) -> Option<Span> {
+        let here = self.proxy.span;
+        self.said.get(name).copied().filter(|span| span.file == here.file && span.line > here.line)
+    }
+
+    pub(crate) fn is_defaults(&self) -> bool {
+        self.section == Sections::DEFAULTS
+    }
+}
+
+/// A server, or the `default-server` that the next ones start from.
+#[derive(Clone)]
+pub(crate) struct ServerDraft {
+    pub server: Server,
+    /// `check` without `no-check` behind it.
+    pub check: bool,
+    pub settings: ServerCheck,
+    pub check_send_proxy: bool,
+    pub send_proxy: bool,
+    pub send_proxy_v2: bool,
+    pub v2_options: crate::model::ProxyV2Options,
+    /// `None`: the built-in `last,libc`.
+    pub init_addr: Option<Vec<InitAddr>>,
+    pub id: Option<Span>,
+}
+
+/// A step of `init-addr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InitAddr {
+    /// From a state file; there is none.
+    Last,
+    /// From the resolver.
+    Libc,
+    /// Start without one.
+    None,
+    /// This one.
+    Ip(IpAddr),
+}
+
+impl ServerDraft {
+    pub(crate) fn new(name: &str, span: Span) -> Self {
+        let nowhere = ServerAddress::Ip { ip: Ipv4Addr::UNSPECIFIED.into(), port: crate::model::ServerPort::Offset(0) };
+        Self {
+            server: Server { span, ..Server::new(name, nowhere) },
+            check: false,
+            settings: ServerCheck::default(),
+            check_send_proxy: false,
+            send_proxy: false,
+            send_proxy_v2: false,
+            v2_options: Default::default(),
+            init_addr: None,
+            id: None,
+        }
+    }
+}
+
+/// What the functions of proxy keywords work on.
+pub(crate) struct ProxyCx<'p, 's> {
+    pub draft: &'p mut Draft,
+    pub world: &'p mut World<'s>,
+}
+
+/// What the functions of `global` keywords work on.
+pub(crate) struct GlobalCx<'p, 's> {
+    pub global: &'p mut crate::model::Global,
+    /// Keywords that may be given once, and where they were.
+    pub seen: &'p mut BTreeMap<&'static str, Span>,
+    pub world: &'p mut World<'s>,
+}
+
+/// What the functions of `bind` parameters work on.
+pub(crate) struct BindCx<'p> {
+    pub bind: &'p mut crate::model::Bind,
+}
+
+/// What the functions of `server` parameters work on.
+pub(crate) struct ServerCx<'p, 's> {
+    pub server: &'p mut ServerDraft,
+    /// The line is `default-server`.
+    pub is_default: bool,
+    pub world: &'p mut World<'s>,
+}
+
+/// What every step of the parser shares.
+pub(crate) struct World<'s> {
+    pub source: &'s crate::source::Source<'s>,
+    pub variables: &'s crate::tree::Variables<'s>,
+    pub lookup: &'s crate::keywords::Lookup,
+    pub diagnostics: Diagnostics,
+    /// Targets of `global` as far as it has been read: `log global` takes those.
+    pub logs: Vec<crate::model::LogTarget>,
+    /// `unix-bind` as far as it has been read.
+    pub unix_prefix: Option<String>,
+    pub unix_bind: crate::model::UnixBindOptions,
+}
+
+impl World<'_> {
+    pub(crate) fn warn(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
+        self.diagnostics.push(Severity::Warning, span, 1, message, help);
+    }
+
+    pub(crate) fn error(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
+        self.diagnostics.push(Severity::Error, span, 1, message, help);
+    }
+}
+
+impl Negation {
+    /// The value of a switch behind `option`, `no option` or `default option`, where the built-in value is off.
+    pub(crate) fn value(self) -> bool {
+        self == Self::None
+    }
+}

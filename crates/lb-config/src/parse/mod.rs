@@ -1,0 +1,390 @@
+//! From directives to a [`Config`]: each line goes to the function of its keyword, then the whole is checked.
+//!
+//! Holds: every line either has an effect, or gives a diagnostic, or is `Accepted` by the keyword table; the walk never
+//! stops at an error, so that all of them are told at once.
+
+mod draft;
+mod line;
+mod resolve;
+
+pub(crate) use draft::{BindCx, Draft, GlobalCx, InitAddr, ProxyCx, ServerCx, ServerDraft, World};
+pub(crate) use line::{Line, Negation, Params, address, resolve as resolve_host};
+
+use crate::diag::{Diagnostic, Diagnostics, Problem, Severity, nearest};
+use crate::keywords::{Context, Keyword, Lookup, Parser, Sections, State};
+use crate::model::{Config, Global, Span};
+use crate::source::Source;
+use crate::tree::{self, Directive, Section, shown};
+use std::collections::{BTreeMap, HashMap};
+
+/// Reads a configuration: the resolved values, and everything there is to say about it, in the order of the files.
+///
+/// The configuration is to be run only when no diagnostic is an error.
+///
+/// ```
+/// use lb_config::{Severity, Source, parse, render};
+/// let text = b"listen www\n  bind 127.0.0.1:8080\n  balanc leastconn\n";
+/// let (config, diagnostics) = parse(&Source::new().file("haproxy.cfg", text));
+/// assert_eq!(config.proxies[0].binds.len(), 1);
+/// assert!(diagnostics.iter().any(|d| d.severity == Severity::Error));
+/// assert!(render(&diagnostics).contains("did you mean 'balance'?"));
+/// ```
+pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
+    let lookup = Lookup::new();
+    let mut diagnostics = Diagnostics::default();
+    let (sections, variables) = tree::read(source, &lookup, &mut diagnostics);
+    let world = World {
+        source,
+        variables: &variables,
+        lookup: &lookup,
+        diagnostics,
+        logs: Vec::new(),
+        unix_prefix: None,
+        unix_bind: Default::default(),
+    };
+    let mut walk = Walk {
+        world,
+        global: Global::default(),
+        seen: BTreeMap::new(),
+        defaults: Vec::new(),
+        current: None,
+        by_name: HashMap::new(),
+        drafts: Vec::new(),
+    };
+    for section in &sections {
+        walk.section(section);
+    }
+    let Walk { mut world, global, drafts, .. } = walk;
+    let config = resolve::resolve(global, drafts, &mut world);
+    (config, world.diagnostics.finish(&source.files))
+}
+
+struct Walk<'s> {
+    world: World<'s>,
+    global: Global,
+    seen: BTreeMap<&'static str, Span>,
+    /// All defaults sections, for `from`.
+    defaults: Vec<Draft>,
+    /// The one that sections without `from` take.
+    current: Option<usize>,
+    /// Defaults by name; `None`: the name is ambiguous.
+    by_name: HashMap<String, Option<usize>>,
+    drafts: Vec<Draft>,
+}
+
+/// Longest name of a proxy or server that is kept; haproxy has no limit, log lines do.
+const MAX_NAME: usize = 1024;
+
+impl Walk<'_> {
+    fn section(&mut self, section: &Section<'_>) {
+        let header = &section.header;
+        let word = header.words[0].text.as_ref();
+        let keyword = self.world.lookup.get(Context::Section, word).expect("the reader cuts at known sections");
+        if let State::Refused(what) = keyword.state {
+            self.refused(header, 0, keyword, what);
+            return;
+        }
+        let kind = match word {
+            "global" => return self.global(section),
+            "defaults" => Sections::DEFAULTS,
+            "frontend" => Sections::FRONTEND,
+            "backend" => Sections::BACKEND,
+            _ => Sections::LISTEN,
+        };
+        let mut draft = self.open(header, kind);
+        for directive in &section.lines {
+            self.proxy_line(&mut draft, directive);
+        }
+        if kind == Sections::DEFAULTS {
+            let index = self.defaults.len();
+            if !draft.proxy.name.is_empty() {
+                self.by_name.entry(draft.proxy.name.clone()).and_modify(|known| *known = None).or_insert(Some(index));
+            }
+            self.defaults.push(draft);
+            self.current = Some(index);
+        } else {
+            self.drafts.push(draft);
+        }
+    }
+
+    fn global(&mut self, section: &Section<'_>) {
+        if let Some(extra) = section.header.words.get(1) {
+            let message = format!("unexpected '{}' behind 'global'", shown(&extra.text));
+            self.problem(&section.header, Problem::at(1, message).help("'global' has no name"));
+        }
+        for directive in &section.lines {
+            let Some(line) = self.keyword(directive, Context::Global, "global") else { continue };
+            let Parser::Global(parser) = line.keyword.parser else { continue };
+            let mut cx = GlobalCx { global: &mut self.global, seen: &mut self.seen, world: &mut self.world };
+            if let Err(problem) = parser(&mut cx, &line) {
+                self.problem(directive, problem);
+            }
+        }
+    }
+
+    /// The header of a proxy: its name, `from`, and an address in the manner of 1.4.
+    fn open(&mut self, header: &Directive<'_>, kind: Sections) -> Draft {
+        let word = header.words[0].text.as_ref();
+        let span = header.span(Some(0));
+        let mut rest = 1;
+        let mut name = header.words.get(1).map_or("", |word| &word.text);
+        if kind == Sections::DEFAULTS && name == "from" {
+            // `defaults from x` names no section.
+            name = "";
+        } else if !name.is_empty() {
+            rest = 2;
+        }
+        if kind != Sections::DEFAULTS {
+            if name.is_empty() {
+                self.problem(header, Problem::line(format!("'{word}' wants a name")).help(format!("write '{word} <name>'")));
+            }
+            if let Err(problem) = check_name(name, 1, "a proxy's name") {
+                self.problem(header, problem);
+            }
+        }
+
+        let mut base = self.current;
+        let mut address = None;
+        if let Some(text) = header.words.get(rest).filter(|text| text.text != "from") {
+            if kind == Sections::FRONTEND || kind == Sections::LISTEN {
+                address = Some(rest);
+            } else {
+                let message = format!("unexpected '{}' behind the name", shown(&text.text));
+                self.problem(header, Problem::at(rest, message).help(format!("write '{word} <name> [from <defaults>]'")));
+            }
+            rest += 1;
+        }
+        if header.words.get(rest).is_some_and(|text| text.text == "from") {
+            match header.words.get(rest + 1) {
+                None => self.problem(header, Problem::at(rest, "'from' wants the name of a defaults section")),
+                Some(from) => match self.by_name.get(from.text.as_ref()) {
+                    Some(Some(index)) => base = Some(*index),
+                    Some(None) => {
+                        let message = format!("there are several defaults sections named '{}'", shown(&from.text));
+                        self.problem(header, Problem::at(rest + 1, message).help("give each its own name"));
+                    }
+                    None => {
+                        let near =
+                            nearest(&from.text, self.by_name.keys().map(String::as_str)).map(|near| format!("did you mean '{near}'?"));
+                        let message = format!("there is no defaults section named '{}' before this line", shown(&from.text));
+                        self.problem(header, Problem { help: near, ..Problem::at(rest + 1, message) });
+                    }
+                },
+            }
+            if let Some(extra) = header.words.get(rest + 2) {
+                let message = format!("unexpected '{}'", shown(&extra.text));
+                self.problem(header, Problem::at(rest + 2, message));
+            }
+        } else if kind == Sections::DEFAULTS {
+            // A defaults section without `from` starts from nothing.
+            base = None;
+        }
+
+        let mut draft = match base {
+            Some(index) => self.defaults[index].derive(kind, name, span),
+            None => Draft::new(kind, name, span),
+        };
+        if let Some(at) = address {
+            let text = header.words[at].text.as_ref();
+            let message = format!("the address of '{word}' stands on a line of its own today");
+            self.world.diagnostics.push(
+                Severity::Warning,
+                header.span(Some(at)),
+                text.len(),
+                message,
+                Some(format!("write 'bind {}'", shown(text))),
+            );
+            let bind = Directive { words: header.words[..].to_vec(), ..*header };
+            crate::keywords::bind_line(&mut ProxyCx { draft: &mut draft, world: &mut self.world }, &bind, at, at + 1);
+        }
+        draft
+    }
+
+    fn proxy_line(&mut self, draft: &mut Draft, directive: &Directive<'_>) {
+        let section = section_name(draft.section);
+        let Some(line) = self.keyword(directive, Context::Proxy, section) else { return };
+        let Parser::Proxy(parser) = line.keyword.parser else { return };
+        // What has no meaning here is told and left out; what is refused has already been told.
+        if !line.keyword.sections.contains(draft.section) {
+            self.misplaced(draft, &line, section);
+            return;
+        }
+        let place = line.span();
+        let outcome = parser(&mut ProxyCx { draft, world: &mut self.world }, &line);
+        match outcome {
+            Ok(()) => {
+                draft.said.insert(line.keyword.name, place);
+            }
+            Err(problem) => self.problem(directive, problem),
+        }
+    }
+
+    fn misplaced(&mut self, draft: &Draft, line: &Line<'_>, section: &str) {
+        let name = line.keyword.name;
+        let strict = line.keyword.strict || draft.is_defaults();
+        let (why, help) = match draft.section {
+            Sections::FRONTEND => ("a frontend has no servers", "move it to the backend, or make this a 'listen' section"),
+            Sections::BACKEND => ("a backend accepts no connections", "move it to the frontend, or make this a 'listen' section"),
+            _ => ("it belongs to one proxy", "move it to a frontend, backend or listen section"),
+        };
+        let help = match (name, draft.section) {
+            ("maxconn", Sections::BACKEND) => "maybe 'fullconn' is meant, or 'maxconn' of the servers",
+            ("fullconn", Sections::FRONTEND) => "maybe 'maxconn' is meant",
+            _ => help,
+        };
+        let (severity, message) = if strict {
+            (Severity::Error, format!("'{name}' is not allowed in '{section}': {why}"))
+        } else {
+            (Severity::Warning, format!("'{name}' is ignored in '{section}': {why}"))
+        };
+        self.world.diagnostics.push(severity, line.span(), line.directive.words[0].length as usize, message, Some(help.into()));
+    }
+
+    /// Finds the keyword of a line and takes `no` and `default` off; tells when there is none, or when it is not there yet.
+    fn keyword<'d>(&mut self, directive: &'d Directive<'d>, context: Context, section: &str) -> Option<Line<'d>> {
+        let words = &directive.words;
+        let negation = match words[0].text.as_ref() {
+            "no" => Negation::No,
+            "default" => Negation::Default,
+            _ => Negation::None,
+        };
+        let at = usize::from(negation != Negation::None);
+        let Some(first) = words.get(at).filter(|word| !word.text.is_empty()) else {
+            let message = format!("'{}' wants a keyword behind it", words[0].text);
+            self.problem(directive, Problem::at(0, message).help("for example 'no option httpclose' or 'no log'"));
+            return None;
+        };
+        let second = words.get(at + 1).map(|word| word.text.as_ref());
+        let Some((keyword, count)) = self.world.lookup.line(context, &first.text, second) else {
+            self.unknown(directive, context, at, section);
+            return None;
+        };
+        if let Some(word) = words.iter().position(|word| word.lossy)
+            && keyword.name != "description"
+        {
+            let problem = Problem::at(word, "this word is not valid UTF-8")
+                .help("save the file as UTF-8, or write the bytes as \\xNN where the keyword takes them");
+            self.problem(directive, problem);
+            return None;
+        }
+        // A word that has no meaning in this section is left out whatever its state; the caller tells it.
+        let meaningful = context != Context::Proxy || keyword.sections.contains(section_bit(section)) || keyword.strict;
+        if let State::Refused(what) = keyword.state
+            && meaningful
+        {
+            self.refused(directive, at, keyword, what);
+            return None;
+        }
+        if let State::Refused(_) = keyword.state {
+            let message = format!("'{}' is ignored in '{section}': it has no meaning there", keyword.name);
+            self.world.diagnostics.push(Severity::Warning, directive.span(Some(at)), first.length as usize, message, None);
+            return None;
+        }
+        if negation != Negation::None && !keyword.negatable {
+            let word = &words[0].text;
+            let message = format!("'{word}' cannot stand in front of '{}'", keyword.name);
+            self.problem(directive, Problem::at(0, message).help("remove the line, or set the value that is meant"));
+            return None;
+        }
+        if let State::Old(today) = keyword.state {
+            let old: String = words[at..].iter().take(3).map(|word| word.text.as_ref()).collect::<Vec<_>>().join(" ");
+            let value = words.get(at + count).map_or("", |word| &word.text);
+            let message = format!("'{}' is an old spelling", shown(&old));
+            let help = format!("today this is written '{}'", today.replace("<value>", &shown(value)));
+            self.world.diagnostics.push(Severity::Warning, directive.span(Some(at)), first.length as usize, message, Some(help));
+        }
+        Some(Line { directive, keyword, first: at + count, negation })
+    }
+
+    fn refused(&mut self, directive: &Directive<'_>, at: usize, keyword: &Keyword, what: &str) {
+        let message = format!("'{}' is known but not there yet in this version ({what})", keyword.name);
+        self.world.diagnostics.push(
+            Severity::Error,
+            directive.span(Some(at)),
+            directive.words[at].length as usize,
+            message,
+            Some("remove the line if its effect is not needed; nothing is left out in silence".into()),
+        );
+    }
+
+    fn unknown(&mut self, directive: &Directive<'_>, context: Context, at: usize, section: &str) {
+        let first = directive.words[at].text.as_ref();
+        let mut seconds = Lookup::second_words(context, first).peekable();
+        if seconds.peek().is_some() {
+            // `option`, `timeout`, `stats`: the second word is the one that is wrong.
+            let list: Vec<&str> = seconds.collect();
+            let Some(second) = directive.words.get(at + 1) else {
+                let problem = Problem::at(at, format!("'{first}' wants a word behind it")).help(format!("known are: {}", list.join(", ")));
+                self.problem(directive, problem);
+                return;
+            };
+            let near = nearest(&second.text, list.iter().copied());
+            let help = match near {
+                Some(near) => format!("did you mean '{first} {near}'?"),
+                None if list.len() <= 24 => format!("known are: {}", list.join(", ")),
+                None => "see docs/keywords.md for all of them".to_owned(),
+            };
+            let message = format!("unknown '{first} {}' in section '{section}'", shown(&second.text));
+            self.problem(directive, Problem::at(at + 1, message).help(help));
+            return;
+        }
+        let other = match context {
+            Context::Global => (Context::Proxy, "belongs to a proxy: defaults, frontend, listen or backend"),
+            _ => (Context::Global, "belongs to the 'global' section"),
+        };
+        let elsewhere = self.world.lookup.line(other.0, first, directive.words.get(at + 1).map(|word| word.text.as_ref())).is_some();
+        let parameter = [(Context::Bind, "bind"), (Context::Server, "server")]
+            .into_iter()
+            .find(|(context, _)| self.world.lookup.get(*context, first).is_some());
+        let near = nearest(first, Lookup::first_words(context).chain(Lookup::first_words(Context::Section)));
+        let help = match (elsewhere, near, parameter) {
+            (true, ..) => Some(format!("'{first}' {}", other.1)),
+            (_, Some(near), _) => Some(format!("did you mean '{near}'?")),
+            (.., Some((_, line))) => Some(format!("'{first}' stands on a '{line}' line")),
+            _ => None,
+        };
+        let message = format!("unknown keyword '{}' in section '{section}'", shown(first));
+        self.problem(directive, Problem { help, ..Problem::at(at, message) });
+    }
+
+    fn problem(&mut self, directive: &Directive<'_>, problem: Problem) {
+        tell(&mut self.world, directive, problem);
+    }
+}
+
+/// Turns a problem into an error at its word.
+pub(crate) fn tell(world: &mut World<'_>, directive: &Directive<'_>, problem: Problem) {
+    let length = problem.word.and_then(|word| directive.words.get(word)).map_or(0, |word| word.length as usize);
+    world.diagnostics.push(Severity::Error, directive.span(problem.word), length, problem.message, problem.help);
+}
+
+/// Letters, digits, `-`, `_`, `.`, `:`.
+pub(crate) fn check_name(name: &str, word: usize, what: &str) -> Result<(), Problem> {
+    if name.len() > MAX_NAME {
+        return Err(Problem::at(word, format!("{what} has at most {MAX_NAME} bytes")));
+    }
+    match name.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'))) {
+        None => Ok(()),
+        Some(c) => {
+            Err(Problem::at(word, format!("{what} cannot hold {c:?}")).help("names are made of letters, digits, '-', '_', '.' and ':'"))
+        }
+    }
+}
+
+pub(crate) fn section_name(section: Sections) -> &'static str {
+    match section {
+        Sections::DEFAULTS => "defaults",
+        Sections::FRONTEND => "frontend",
+        Sections::BACKEND => "backend",
+        _ => "listen",
+    }
+}
+
+fn section_bit(name: &str) -> Sections {
+    match name {
+        "defaults" => Sections::DEFAULTS,
+        "frontend" => Sections::FRONTEND,
+        "backend" => Sections::BACKEND,
+        _ => Sections::LISTEN,
+    }
+}

@@ -1,0 +1,324 @@
+//! The whole configuration once all sections are read: names to indices, ids, what one side has no use for, and what
+//! haproxy checks at its end.
+
+use super::draft::{Draft, ServerDraft, World};
+use super::section_name;
+use crate::diag::Severity;
+use crate::keywords::{Sections, finish_keepalive};
+use crate::model::{
+    Config, Global, LogFormatKind, LogFormatText, Mode, Proxy, ProxyIndex, ProxyKind, SendProxy, Server, ServerAddress, ServerCheck,
+    ServerPort, Span,
+};
+use crate::tree::shown;
+use std::collections::{HashMap, HashSet};
+
+pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut World<'_>) -> Config {
+    // Room for added fields is never more than half of a buffer.
+    global.tune.maxrewrite = global.tune.maxrewrite.min(global.tune.bufsize / 2);
+
+    let names = unique_names(&drafts, world);
+    unique_ids(&mut drafts, world);
+    let modes: Vec<(Mode, String)> = drafts.iter().map(|draft| (draft.proxy.mode, draft.proxy.name.clone())).collect();
+    let mut proxies = Vec::with_capacity(drafts.len());
+    for (index, mut draft) in drafts.into_iter().enumerate() {
+        default_backend(&mut draft, index, &names, &modes, world);
+        servers(&mut draft, world);
+        listeners(&mut draft, world);
+        timeouts(&draft, world);
+        http_only(&mut draft, world);
+        finish_keepalive(&mut draft);
+        proxies.push(prune(draft));
+    }
+    if !world.diagnostics.has_errors() && !proxies.iter().any(|proxy| !proxy.disabled && !proxy.binds.is_empty()) {
+        let help = "add a 'frontend' or 'listen' section with a 'bind' line".to_owned();
+        world.diagnostics.push(Severity::Warning, Span::default(), 0, "nothing listens: there is no 'bind' line in use", Some(help));
+    }
+    Config { global, proxies, files: world.source.files.iter().map(|(name, _)| name.clone()).collect() }
+}
+
+/// Backends and listens by name.
+type Backends = HashMap<String, ProxyIndex>;
+
+/// Two proxies that share a side have different names; a frontend and a backend may share one.
+fn unique_names(drafts: &[Draft], world: &mut World<'_>) -> Backends {
+    let mut frontends: HashMap<&str, &Draft> = HashMap::new();
+    let mut backends: HashMap<&str, (&Draft, ProxyIndex)> = HashMap::new();
+    for (index, draft) in (0u32..).zip(drafts) {
+        let name = draft.proxy.name.as_str();
+        if name.is_empty() {
+            continue;
+        }
+        let kind = draft.proxy.kind;
+        let mut other = None;
+        if kind.is_frontend() {
+            other = frontends.insert(name, draft);
+        }
+        if kind.is_backend() {
+            other = backends.insert(name, (draft, ProxyIndex(index))).map(|(known, _)| known).or(other);
+        }
+        // A listen also clashes with the other side of what came before.
+        if kind == ProxyKind::Backend {
+            other = other.or_else(|| frontends.get(name).copied().filter(|known| known.proxy.kind == ProxyKind::Listen));
+        }
+        if let Some(known) = other {
+            let message = format!(
+                "the {} '{name}' has the same name as the {} on line {}",
+                kind.name(),
+                known.proxy.kind.name(),
+                known.proxy.span.line
+            );
+            world.error(draft.proxy.span, message, Some("give one of them another name".into()));
+        }
+    }
+    backends.into_iter().map(|(name, (_, index))| (name.to_owned(), index)).collect()
+}
+
+/// Proxies without `id` get the next free number, in order.
+fn unique_ids(drafts: &mut [Draft], world: &mut World<'_>) {
+    let mut taken: HashMap<u32, Span> = HashMap::new();
+    for draft in drafts.iter() {
+        let Some(span) = draft.id else { continue };
+        if let Some(first) = taken.insert(draft.proxy.id, span) {
+            let message = format!("the id {} is already taken on line {}", draft.proxy.id, first.line);
+            world.error(span, message, Some("each proxy has its own id".into()));
+        }
+    }
+    let mut next = 1;
+    for draft in drafts.iter_mut().filter(|draft| draft.id.is_none()) {
+        draft.proxy.id = free(&mut next, |id| taken.contains_key(&id));
+    }
+}
+
+/// The next number that nobody has.
+fn free(next: &mut u32, taken: impl Fn(u32) -> bool) -> u32 {
+    while taken(*next) {
+        *next = next.saturating_add(1);
+    }
+    let id = *next;
+    *next = next.saturating_add(1);
+    id
+}
+
+fn default_backend(draft: &mut Draft, index: usize, names: &Backends, modes: &[(Mode, String)], world: &mut World<'_>) {
+    let own = ProxyIndex(u32::try_from(index).unwrap_or(u32::MAX));
+    let is_listen = draft.proxy.kind == ProxyKind::Listen;
+    draft.proxy.default_backend = is_listen.then_some(own);
+    let Some((name, span)) = draft.default_backend.take() else { return };
+    if !draft.proxy.kind.is_frontend() || draft.proxy.disabled {
+        return;
+    }
+    let kind = section_name(draft.section);
+    let Some(target) = names.get(&name).copied() else {
+        let near = crate::diag::nearest(&name, names.keys().map(String::as_str));
+        let help = match near {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => format!("add 'backend {}', or name one that exists", shown(&name)),
+        };
+        world.error(span, format!("there is no backend named '{}'", shown(&name)), Some(help));
+        return;
+    };
+    if target == own {
+        world.error(span, format!("'{name}' leads to itself"), Some("remove the line, or name another backend".into()));
+        return;
+    }
+    // A TCP frontend may lead to an HTTP backend, not the other way round.
+    if draft.proxy.mode == Mode::Http && modes.get(target.0 as usize).is_some_and(|(mode, _)| *mode == Mode::Tcp) {
+        let message = format!("the {kind} '{}' is in mode http, the backend '{name}' in mode tcp", draft.proxy.name);
+        world.error(span, message, Some("add 'mode http' to the backend, or 'mode tcp' to the frontend".into()));
+        return;
+    }
+    draft.proxy.default_backend = Some(target);
+}
+
+fn servers(draft: &mut Draft, world: &mut World<'_>) {
+    let drafts = std::mem::take(&mut draft.servers);
+    let mut names: HashMap<String, Span> = HashMap::with_capacity(drafts.len());
+    let mut ids: HashMap<u32, Span> = HashMap::new();
+    for server in &drafts {
+        if let Some(first) = names.insert(server.server.name.clone(), server.server.span) {
+            let message = format!("the server '{}' is already there on line {}", shown(&server.server.name), first.line);
+            world.error(server.server.span, message, Some("each server of a backend has its own name".into()));
+        }
+        if let Some(span) = server.id
+            && let Some(first) = ids.insert(server.server.id, span)
+        {
+            let message = format!("the id {} is already taken on line {}", server.server.id, first.line);
+            world.error(span, message, Some("each server of a backend has its own id".into()));
+        }
+    }
+    let mut next = 1;
+    draft.proxy.servers.reserve_exact(drafts.len());
+    for mut server in drafts {
+        if server.id.is_none() {
+            server.server.id = free(&mut next, |id| ids.contains_key(&id));
+        }
+        draft.proxy.servers.push(finish_server(server, world));
+    }
+}
+
+fn finish_server(draft: ServerDraft, world: &mut World<'_>) -> Server {
+    let mut server = draft.server;
+    server.send_proxy = match (draft.send_proxy_v2, draft.send_proxy) {
+        (true, _) => Some(SendProxy::V2(draft.v2_options)),
+        (false, true) => Some(SendProxy::V1),
+        (false, false) => None,
+    };
+    if server.send_proxy.is_none() && draft.v2_options != Default::default() {
+        world.warn(
+            server.span,
+            "'proxy-v2-options' has no effect without 'send-proxy-v2'",
+            Some("add 'send-proxy-v2', or remove the options".into()),
+        );
+    }
+    // A maxconn below minconn means the latter, and a minconn alone is a fixed limit: so haproxy reads them.
+    match (server.minconn, server.maxconn) {
+        (Some(low), None) => server.maxconn = Some(low),
+        (Some(low), Some(high)) if high < low => server.maxconn = Some(low),
+        _ => {}
+    }
+    if server.minconn == server.maxconn {
+        server.minconn = None;
+    }
+    if draft.check {
+        let settings = draft.settings;
+        let own_target = settings.address.is_none() && settings.port.is_none();
+        server.check = Some(ServerCheck { send_proxy: draft.check_send_proxy || (own_target && server.send_proxy.is_some()), ..settings });
+        let no_port = matches!(server.address, ServerAddress::Ip { port: ServerPort::Offset(_), .. });
+        if no_port && settings.port.is_none() {
+            let message = format!("the server '{}' cannot be checked: it has no port of its own", shown(&server.name));
+            world.error(server.span, message, Some("add 'port <port>' behind 'check', or a port to the address".into()));
+        }
+    }
+    server
+}
+
+fn listeners(draft: &mut Draft, world: &mut World<'_>) {
+    if !draft.proxy.kind.is_frontend() || draft.proxy.disabled {
+        return;
+    }
+    if draft.proxy.binds.is_empty() {
+        let (message, help) = match draft.proxy.kind {
+            ProxyKind::Frontend => {
+                ("this frontend has no 'bind' line: nothing reaches it", "add 'bind <address>:<port>', or make it a backend")
+            }
+            _ => (
+                "this section has no 'bind' line: nothing reaches it but by 'default_backend'",
+                "add 'bind <address>:<port>', or make it a backend",
+            ),
+        };
+        world.warn(draft.proxy.span, message, Some(help.into()));
+    }
+    let mut taken: HashMap<u32, Span> = HashMap::new();
+    for bind in draft.proxy.binds.iter().filter(|bind| bind.id > 0) {
+        if let Some(first) = taken.insert(bind.id, bind.span) {
+            let message = format!("the id {} is already taken on line {}", bind.id, first.line);
+            world.error(bind.span, message, Some("each listener of a proxy has its own id".into()));
+        }
+    }
+    let mut next = 1;
+    let mut used: HashSet<u32> = taken.into_keys().collect();
+    for bind in &mut draft.proxy.binds {
+        if bind.id == 0 {
+            bind.id = free(&mut next, |id| used.contains(&id));
+            // A line with several addresses takes as many numbers.
+            let more = u32::try_from(bind.addresses.len()).unwrap_or(u32::MAX).saturating_sub(1);
+            used.extend(next..next.saturating_add(more));
+        }
+    }
+}
+
+fn timeouts(draft: &Draft, world: &mut World<'_>) {
+    let proxy = &draft.proxy;
+    if proxy.disabled {
+        return;
+    }
+    let mut missing = Vec::new();
+    if proxy.kind.is_frontend() && !proxy.binds.is_empty() && proxy.timeouts.client.is_none() {
+        missing.push("'timeout client'");
+    }
+    if proxy.kind.is_backend() && !proxy.servers.is_empty() {
+        if proxy.timeouts.connect.is_none() {
+            missing.push("'timeout connect'");
+        }
+        if proxy.timeouts.server.is_none() {
+            missing.push("'timeout server'");
+        }
+    }
+    if !missing.is_empty() {
+        let message = format!(
+            "the {} '{}' lacks {}: a silent peer holds its connection for ever",
+            proxy.kind.name(),
+            proxy.name,
+            missing.join(" and ")
+        );
+        world.warn(proxy.span, message, Some("set them here or in 'defaults', for example 30s".into()));
+    }
+}
+
+/// What needs mode http, in a proxy of mode tcp: told when it was written for this proxy, dropped in any case.
+fn http_only(draft: &mut Draft, world: &mut World<'_>) {
+    let mode = draft.proxy.mode;
+    let name = draft.proxy.name.clone();
+    if mode == Mode::Http {
+        return;
+    }
+    let ignored = |world: &mut World<'_>, draft: &Draft, keyword: &'static str| {
+        // Also when it comes from the defaults: haproxy warns as well.
+        let span = draft.said.get(keyword).copied().unwrap_or(draft.proxy.span);
+        let message = format!("'{keyword}' is ignored for '{name}': it needs 'mode http'");
+        world.warn(span, message, Some("add 'mode http', or remove the line".into()));
+    };
+    if draft.proxy.options.forwardfor.take().is_some() {
+        ignored(world, draft, "option forwardfor");
+    }
+    if draft.proxy.kind.is_frontend() && draft.proxy.monitor_uri.take().is_some() {
+        ignored(world, draft, "monitor-uri");
+    }
+    let format = &mut draft.proxy.log_format;
+    if draft.proxy.kind.is_frontend() && matches!(format.kind, LogFormatKind::Http | LogFormatKind::HttpClf) {
+        let span = format.span;
+        *format = LogFormatText { kind: LogFormatKind::Tcp, text: LogFormatText::TCP.into(), span };
+        let message = format!("'option httplog' needs 'mode http'; '{name}' logs with the format of 'option tcplog'");
+        world.warn(span, message, Some("write 'option tcplog' in this section, or 'mode http'".into()));
+    }
+    if format.kind == LogFormatKind::Custom
+        && draft.proxy.kind.is_frontend()
+        && let Ok(compiled) = lb_expr::LogFormat::compile(&format.text)
+        && let Err(error) = compiled.check_mode_tcp()
+    {
+        world.error(
+            format.span,
+            format!("{} ('{name}' is in mode tcp)", error.message),
+            Some("write a format without it, or 'mode http'".into()),
+        );
+    }
+}
+
+/// Takes away what a side has no use for.
+fn prune(draft: Draft) -> Proxy {
+    let mut proxy = draft.proxy;
+    debug_assert!(draft.section != Sections::DEFAULTS);
+    if !proxy.kind.is_frontend() {
+        proxy.binds.clear();
+        proxy.maxconn = None;
+        proxy.backlog = None;
+        proxy.monitor_uri = None;
+        proxy.timeouts.client = None;
+        proxy.timeouts.client_fin = None;
+        proxy.options.client_keepalive = None;
+    }
+    if !proxy.kind.is_backend() {
+        proxy.servers.clear();
+        proxy.fullconn = None;
+        proxy.timeouts.connect = None;
+        proxy.timeouts.server = None;
+        proxy.timeouts.server_fin = None;
+        proxy.timeouts.queue = None;
+        proxy.timeouts.check = None;
+        proxy.timeouts.tunnel = None;
+        proxy.options.server_keepalive = None;
+        proxy.source = None;
+        proxy.http_send_name_header = None;
+    }
+    proxy
+}
