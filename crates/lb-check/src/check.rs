@@ -12,6 +12,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// So many bytes of an answer are looked at even before a line is complete.
+const FIRST_LOOK: usize = 64;
+
 /// What happened.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -208,6 +211,12 @@ impl Run {
                 // Nothing behind the largest head is ever looked at.
                 let room = MAX_HEAD - self.received.len();
                 self.received.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                // A server that sends its head byte by byte must not have it read anew for each: inside a line nothing is decided,
+                // but a first line can show early that this is no HTTP.
+                let inside = !bytes.iter().any(|b| matches!(b, b'\n' | b'\r'));
+                if inside && self.received.len() > FIRST_LOOK && self.received.len() < MAX_HEAD {
+                    return None;
+                }
                 self.advance(spec, false, out)
             }
             Event::Eof => self.advance(spec, true, out),
@@ -248,7 +257,10 @@ impl Run {
     /// Status and reason of the answer, as soon as its head is complete.
     fn http_answer(&mut self, eof: bool, to_head: bool) -> Option<Result<Answered, Status>> {
         // Empty lines before the status line say nothing. Dropping them keeps the work on a server that sends one at a time small.
-        let blank = self.received.iter().take_while(|&&b| b == b'\n').count();
+        let mut blank = 0;
+        while let [b'\n', ..] | [b'\r', b'\n', ..] = self.received[blank..] {
+            blank += if self.received[blank] == b'\n' { 1 } else { 2 };
+        }
         self.received.drain(..blank);
         match response::read(&self.received, to_head) {
             Answer::Head { status, reason } => Some(Ok((status, reason.into()))),

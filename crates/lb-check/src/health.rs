@@ -44,7 +44,7 @@ pub enum Transition {
         /// It was up before.
         was_up: bool,
     },
-    /// It comes out of maintenance, up with one failure to go.
+    /// It comes out of maintenance, up with one failure to go, and perhaps drained.
     MaintEnds,
     /// It is drained.
     DrainBegins,
@@ -154,23 +154,19 @@ impl Health {
             Admin::Maint if self.maint => None,
             Admin::Maint => {
                 self.maint = true;
-                // Maintenance takes the place of drain.
-                self.drain = false;
                 Some(Transition::MaintBegins { was_up: self.is_up() })
             }
             Admin::Ready if self.maint => {
-                self.maint = false;
-                self.stopping = false;
-                self.health = self.spec.rise;
-                Some(Transition::MaintEnds)
+                self.drain = false;
+                Some(self.end_maintenance())
             }
             Admin::Ready => std::mem::take(&mut self.drain).then_some(Transition::DrainEnds),
+            Admin::Drain if self.maint => {
+                self.drain = true;
+                Some(self.end_maintenance())
+            }
             Admin::Drain if self.drain => None,
             Admin::Drain => {
-                if std::mem::take(&mut self.maint) {
-                    self.health = self.spec.rise;
-                    self.stopping = false;
-                }
                 self.drain = true;
                 Some(Transition::DrainBegins)
             }
@@ -261,6 +257,13 @@ impl Health {
     /// `2/3` of a log line: how far from down, or how far on the way up.
     pub fn progress(&self) -> (u32, u32) {
         if self.is_up() { (self.health - self.spec.rise + 1, self.spec.fall) } else { (self.health, self.spec.rise) }
+    }
+
+    fn end_maintenance(&mut self) -> Transition {
+        self.maint = false;
+        self.stopping = false;
+        self.health = self.spec.rise;
+        Transition::MaintEnds
     }
 
     fn full(&self) -> u32 {

@@ -46,3 +46,8 @@ pub use http::{HttpRequest, RequestError};
 pub use response::{MAX_HEAD, MAX_HEADERS};
 pub use schedule::{spread_interval, start_offsets};
 pub use status::{Outcome, Status, SystemError, Verdict};
+
+/// The README's example, compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -94,7 +94,8 @@ pub fn server_lines(server: Server<'_>, health: &Health, transition: Transition,
             Level::Notice
         }
         Transition::MaintEnds => {
-            text.push_str("is UP/READY (leaving forced maintenance).");
+            let state = if health.in_drain() { "DRAIN" } else { "READY" };
+            let _ = write!(text, "is UP/{state} (leaving forced maintenance).");
             Level::Notice
         }
         Transition::DrainBegins => {
@@ -112,7 +113,7 @@ pub fn server_lines(server: Server<'_>, health: &Health, transition: Transition,
         }
     };
     let mut lines = vec![Line { level, text }];
-    if health.in_drain() && matches!(transition, Transition::Up | Transition::Down) {
+    if health.in_drain() && matches!(transition, Transition::Up | Transition::Down | Transition::MaintEnds) {
         let text = format!(
             "{}erver {}/{} remains in forced drain mode.",
             if server.backup { "Backup S" } else { "S" },
