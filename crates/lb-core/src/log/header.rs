@@ -1,8 +1,9 @@
-//! What stands before the message of a line. Called by `Logger` only. Holds: header and message are at most `max_len`
-//! bytes, then comes one newline.
+//! What stands before the message of a line. Called by `Logger` only. Holds: a datagram is at most `max_len` bytes and a
+//! newline, a line to a descriptor at most `max_len` with its newline.
 //!
-//! Observed on haproxy 2.6.12: the header is built of pieces, each of which goes in only while at least one byte stays
-//! free after it; at the first that does not, the line ends. The message is cut to what is left.
+//! Observed on haproxy 2.6.12: in a datagram the header is built of pieces, each of which goes in only while at least one
+//! byte stays free after it; at the first that does not, the line ends; the message is cut to what is left. A line to a
+//! descriptor is cut wherever it ends.
 
 use lb_config::{Facility, Level, LogTransportFormat};
 use lb_expr::Timestamp;
@@ -14,8 +15,18 @@ use super::LogIdentity;
 pub(super) struct Prefix {
     format: LogTransportFormat,
     facility: u8,
+    cut: Cut,
     /// Pieces between the date and the message.
     pieces: Box<[Box<[u8]>]>,
+}
+
+/// Where a line that is too long ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Between two pieces of the header, or within the message.
+    Datagram,
+    /// Anywhere.
+    Stream,
 }
 
 /// The dates of the second that a thread logged last.
@@ -59,7 +70,7 @@ impl Dates {
 }
 
 impl Prefix {
-    pub(super) fn new(format: LogTransportFormat, facility: Facility, identity: &LogIdentity) -> Self {
+    pub(super) fn new(format: LogTransportFormat, facility: Facility, cut: Cut, identity: &LogIdentity) -> Self {
         let tag = identity.tag.as_bytes();
         let pid = identity.pid.to_string();
         let pid = pid.as_bytes();
@@ -75,7 +86,7 @@ impl Prefix {
             | LogTransportFormat::Iso
             | LogTransportFormat::Raw => Box::default(),
         };
-        Self { format, facility: facility.code(), pieces }
+        Self { format, facility: facility.code(), cut, pieces }
     }
 
     /// Appends header, message and newline to `line`, which must be empty.
@@ -105,9 +116,15 @@ impl Prefix {
             }
             LogTransportFormat::Raw => {}
         }
+        let max_len = match self.cut {
+            Cut::Datagram => max_len,
+            Cut::Stream => max_len.saturating_sub(1),
+        };
         let mut whole = line.len() <= max_len;
         for piece in &self.pieces {
-            whole = whole && piece.len() < max_len.saturating_sub(line.len());
+            if self.cut == Cut::Datagram {
+                whole = whole && piece.len() < max_len.saturating_sub(line.len());
+            }
             if !whole {
                 break;
             }

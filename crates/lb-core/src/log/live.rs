@@ -12,7 +12,7 @@ use lb_config::{Facility, Level, LogTransportFormat};
 use lb_expr::Timestamp;
 
 use super::LogIdentity;
-use super::header::{Dates, Prefix};
+use super::header::{Cut, Dates, Prefix};
 
 const FORMATS: [(&str, LogTransportFormat); 8] = [
     ("local", LogTransportFormat::Local),
@@ -95,9 +95,9 @@ fn run(zone: &str, offset: i32, message: &str, max_len: usize) {
     let last = moment(&lines["iso"], offset);
     // Observed: the message is one byte shorter than the line may be.
     let sent = &message[..message.len().min(max_len - 1)];
-    let ours = |format, when: Timestamp| {
+    let ours = |cut, format, when: Timestamp| {
         let mut line = Vec::new();
-        let prefix = Prefix::new(format, Facility::from_name("local3").expect("known"), &identity);
+        let prefix = Prefix::new(format, Facility::from_name("local3").expect("known"), cut, &identity);
         prefix.frame(Level::Info, when, &mut Dates::default(), sent.as_bytes(), max_len, &mut line);
         String::from_utf8(line).expect("ASCII")
     };
@@ -111,14 +111,18 @@ fn run(zone: &str, offset: i32, message: &str, max_len: usize) {
             }
             _ => [first, last],
         };
-        assert!(moments.iter().any(|when| ours(format, *when) == *line), "{name} in {zone}: {line:?}, ours {:?}", ours(format, moments[0]));
+        assert!(
+            moments.iter().any(|when| ours(Cut::Datagram, format, *when) == *line),
+            "{name} in {zone}: {line:?}, ours {:?}",
+            ours(Cut::Datagram, format, moments[0])
+        );
     }
     // With `log-send-hostname` the default is rfc3164.
     let devlog = devlog.expect("a line on the UNIX socket");
     let after = Timestamp { unix_secs: last.unix_secs + 1, ..last };
-    assert!([last, after].iter().any(|when| ours(LogTransportFormat::Rfc3164, *when) == devlog), "{devlog:?}");
+    assert!([last, after].iter().any(|when| ours(Cut::Datagram, LogTransportFormat::Rfc3164, *when) == devlog), "{devlog:?}");
     assert!(
-        stdout.lines().any(|l| l.len() > 40 && format!("{l}\n") == ours(LogTransportFormat::Rfc5424, moment(&l[7..], offset))),
+        stdout.lines().any(|l| l.len() > 40 && format!("{l}\n") == ours(Cut::Stream, LogTransportFormat::Rfc5424, moment(&l[7..], offset))),
         "{stdout:?}"
     );
 }

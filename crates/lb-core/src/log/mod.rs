@@ -19,10 +19,10 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lb_config::{Level, LogSample, LogTarget};
+use lb_config::{Level, LogAddress, LogSample, LogTarget};
 use lb_expr::{LogFormat, LogSource, Timestamp};
 
-use header::{Dates, Prefix};
+use header::{Cut, Dates, Prefix};
 pub use local_time::LocalTime;
 use sink::Sink;
 pub use sink::{LogSinks, SinkError};
@@ -92,9 +92,13 @@ impl Logger {
         let targets = targets
             .iter()
             .map(|target| {
+                let cut = match target.address {
+                    LogAddress::Udp(_) | LogAddress::Unix(_) => Cut::Datagram,
+                    LogAddress::Stdout | LogAddress::Stderr | LogAddress::Fd(_) => Cut::Stream,
+                };
                 Ok(Target {
                     sink: sinks.get(&target.address)?,
-                    prefix: Prefix::new(target.format, target.facility, identity),
+                    prefix: Prefix::new(target.format, target.facility, cut, identity),
                     level: target.level,
                     min_level: target.min_level,
                     max_len: target.max_len,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use lb_config::{Facility, Level, LogAddress, LogSample, LogTarget, LogTransportFormat, UnixAddress};
 use lb_expr::Timestamp;
 
-use super::header::{Dates, Prefix};
+use super::header::{Cut, Dates, Prefix};
 use super::{LogIdentity, LogSinks, Logger};
 
 fn at(unix_secs: i64, micros: u32) -> Timestamp {
@@ -29,8 +29,12 @@ fn facility(name: &str) -> Facility {
 }
 
 fn framed(format: LogTransportFormat, identity: &LogIdentity, when: Timestamp, message: &str, max_len: usize) -> String {
+    framed_for(Cut::Datagram, format, identity, when, message, max_len)
+}
+
+fn framed_for(cut: Cut, format: LogTransportFormat, identity: &LogIdentity, when: Timestamp, message: &str, max_len: usize) -> String {
     let mut line = Vec::new();
-    let prefix = Prefix::new(format, facility("local0"), identity);
+    let prefix = Prefix::new(format, facility("local0"), cut, identity);
     prefix.frame(Level::Info, when, &mut Dates::default(), message.as_bytes(), max_len, &mut line);
     String::from_utf8(line).expect("ASCII")
 }
@@ -65,7 +69,7 @@ fn every_header_as_recorded() {
 fn priorities() {
     let line = |name: &str, level| {
         let mut line = Vec::new();
-        let prefix = Prefix::new(LogTransportFormat::Priority, facility(name), &identity(1));
+        let prefix = Prefix::new(LogTransportFormat::Priority, facility(name), Cut::Datagram, &identity(1));
         prefix.frame(level, at(SECS, 0), &mut Dates::default(), b"", 80, &mut line);
         String::from_utf8(line).expect("ASCII")
     };
@@ -122,6 +126,21 @@ fn long_lines_are_cut_as_recorded() {
     }
     // A header alone may fill the line; a message never gets a byte more than the limit.
     assert_eq!(framed(Raw, &identity(1), at(SECS, 0), &"p".repeat(200), 80), format!("{}\n", "p".repeat(80)));
+    // A line to a descriptor: `len 80` with its newline, cut anywhere.
+    for (tag, pid, rest) in [
+        (30, 11_663, "[11663]: ppppppppppppppppppp"),
+        (49, 11_683, "[11683]: "),
+        (50, 11_688, "[11688]:"),
+        (52, 11_698, "[11698"),
+        (53, 11_703, "[1170"),
+        (57, 11_703, "["),
+        (58, 11_703, ""),
+    ] {
+        let identity = LogIdentity { tag: "t".repeat(tag), pid, hostname: None };
+        let expected = format!("<134>Nov 21 03:55:41 {}{rest}\n", identity.tag);
+        assert_eq!(framed_for(Cut::Stream, Local, &identity, at(SECS, 0), &message, 80), expected, "tag of {tag}");
+    }
+    assert_eq!(framed_for(Cut::Stream, Raw, &identity(1), at(SECS, 0), &message, 80), format!("{}\n", "p".repeat(79)));
     for max_len in 0..120 {
         for format in [Local, Rfc3164, Rfc5424, Raw, LogTransportFormat::Timed, LogTransportFormat::Priority] {
             let line = framed(format, &identity(4_194_304), at(SECS, 1), &message, max_len);
@@ -133,7 +152,7 @@ fn long_lines_are_cut_as_recorded() {
 #[test]
 fn dates_are_remembered_for_their_second_only() {
     let mut dates = Dates::default();
-    let prefix = Prefix::new(LogTransportFormat::Iso, Facility::LOCAL0, &identity(1));
+    let prefix = Prefix::new(LogTransportFormat::Iso, Facility::LOCAL0, Cut::Datagram, &identity(1));
     for (when, text) in [
         (at(SECS, 5), "2026-11-21T03:55:41.000005+00:00 m\n"),
         (at(SECS, 999_999), "2026-11-21T03:55:41.999999+00:00 m\n"),
