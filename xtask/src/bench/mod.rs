@@ -6,6 +6,7 @@
 mod callgrind;
 mod config;
 mod cpu;
+mod document;
 mod memory;
 mod process;
 mod rows;
@@ -22,13 +23,16 @@ use table::{Figure, Limit};
 use traffic::Sample;
 
 const USAGE: &str = "\
-cargo xtask bench [ROW…] [--rounds N] [--quick] [--self PATH] [--peer PATH|none] [--keep]
+cargo xtask bench [ROW…] [--rounds N] [--quick] [--self PATH] [--peer PATH|none] [--keep] [--write]
 
   --rounds N   rounds per row (default 5)
   --quick      shorter windows
   --self PATH  a binary to measure in place of lb (started as PATH -f FILE -db)
   --peer PATH  a binary to compare with in place of haproxy; `none` measures lb alone
   --keep       leave configuration files and callgrind profiles where they are, and say where
+  --write      put the table of all rows into docs/performance.md
+
+Ends in failure when a figure misses its limit.
 
 rows:";
 
@@ -47,6 +51,7 @@ struct Options {
     own: Option<PathBuf>,
     peer: Option<PathBuf>,
     keep: bool,
+    write: bool,
 }
 
 /// The two proxies of a run.
@@ -96,11 +101,19 @@ pub fn task(args: &[String]) -> Result<()> {
     } else {
         std::fs::remove_dir_all(&places.dir)?;
     }
-    if failed.is_empty() { Ok(()) } else { failure(format!("rows without figures: {}", failed.join(" "))) }
+    if !failed.is_empty() {
+        return failure(format!("rows without figures: {}", failed.join(" ")));
+    }
+    if options.write {
+        document::write(&figures, &document::Conditions { rounds: options.rounds, scale: options.scale })?;
+    }
+    let missed = figures.iter().filter(|f| f.passes() == Some(false)).count();
+    if missed == 0 { Ok(()) } else { failure(format!("{missed} figure(s) miss their limit")) }
 }
 
 fn parse(args: &[String]) -> Result<Options> {
-    let mut options = Options { rows: Vec::new(), rounds: 5, scale: 1.0, own: None, peer: Some("/usr/sbin/haproxy".into()), keep: false };
+    let mut options =
+        Options { rows: Vec::new(), rounds: 5, scale: 1.0, own: None, peer: Some("/usr/sbin/haproxy".into()), keep: false, write: false };
     let mut words = args.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| Failure(format!("{word} needs a value")));
@@ -110,6 +123,7 @@ fn parse(args: &[String]) -> Result<Options> {
             "--self" => options.own = Some(std::path::absolute(value()?)?),
             "--peer" => options.peer = Some(value()?).filter(|v| *v != "none").map(std::path::absolute).transpose()?,
             "--keep" => options.keep = true,
+            "--write" => options.write = true,
             name => match ROWS.iter().find(|row| row.name == name) {
                 Some(row) => options.rows.push(row),
                 None => {
@@ -118,6 +132,9 @@ fn parse(args: &[String]) -> Result<Options> {
                 }
             },
         }
+    }
+    if options.write && !options.rows.is_empty() {
+        return failure("--write needs all rows: figures of different runs do not stand in one table");
     }
     if options.rows.is_empty() {
         options.rows = ROWS.iter().collect();
