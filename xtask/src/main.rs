@@ -2,6 +2,7 @@
 
 mod apt;
 mod bench;
+mod keywords;
 mod parity;
 mod sh;
 mod test;
@@ -14,6 +15,7 @@ cargo xtask TASK
 
   bench [rows…]   side by side with haproxy: CPU, memory, system calls, instructions (bench --help)
   ci              the same as test
+  keywords        writes docs/keywords.md from the keyword table
   parity [args…]  the same traffic through lb and haproxy, compared (parity --help)
   test            sets up what the tests need, then runs all of them
   tidy            the rules of the house: floors, banned calls, file sizes";
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let (task, rest) = args.split_first().map_or(("", &args[..]), |(task, rest)| (task.as_str(), rest));
     let result = match task {
         "bench" => bench::task(rest),
+        "keywords" => keywords::task(rest),
         "parity" => parity::task(rest),
         "test" | "ci" => test::task(rest),
         "tidy" => tidy::task(rest),
