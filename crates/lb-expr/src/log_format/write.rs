@@ -125,7 +125,31 @@ impl Writer {
         for op in &format.ops {
             match *op {
                 Op::Word { show, flags, then } => {
-                    self.word(show, flags, source)?;
+                    // The two commonest kinds, with what stands after them, in one go while there is room.
+                    match show {
+                        Show::Int(field) => {
+                            let value = source.value(field);
+                            if let LogValue::Int(n @ 0..=9_999) = value
+                                && let Some(place) = self.ample()
+                            {
+                                let (digits, len) = four_digits(n as u32);
+                                place[..4].copy_from_slice(&digits);
+                                place[len] = then;
+                                self.at += len + usize::from(then != 0);
+                                self.spaced = then == b' ';
+                                continue;
+                            }
+                            self.int(value)?;
+                            self.spaced = false;
+                        }
+                        Show::Text(field) if flags == Flags::default() => {
+                            let text = text_of(source.value(field));
+                            let text = if text.is_empty() { b"-" } else { text };
+                            self.cut(text)?;
+                            self.spaced = false;
+                        }
+                        _ => self.word(show, flags, source)?,
+                    }
                     match then {
                         0 => {}
                         b' ' => self.space()?,
@@ -266,11 +290,8 @@ impl Writer {
     #[inline(never)]
     fn number(&mut self, n: i64) -> Fit {
         let (10..=9_999, Some(place)) = (n, self.ample()) else { return self.long_number(n) };
-        let n = n as u32;
-        let (high, low) = (pair(n / 100), pair(n % 100));
-        let four = u32::from_le_bytes([high[0], high[1], low[0], low[1]]);
-        let len = 2 + usize::from(n >= 100) + usize::from(n >= 1_000);
-        place[..4].copy_from_slice(&(four >> (32 - 8 * len)).to_le_bytes());
+        let (digits, len) = four_digits(n as u32);
+        place[..4].copy_from_slice(&digits);
         self.at += len;
         Ok(())
     }
@@ -475,22 +496,51 @@ pub(crate) fn time_of(value: LogValue<'_>) -> Timestamp {
     if let LogValue::Time(time) = value { time } else { Timestamp::default() }
 }
 
+/// Decimal digits of `n` (at most 9,999), left-aligned, and how many there are.
+#[inline]
+fn four_digits(n: u32) -> ([u8; 4], usize) {
+    // Most numbers of a line: counts and timers of a quick request.
+    if n < 10 {
+        return ([b'0' + n as u8, 0, 0, 0], 1);
+    }
+    let (high, low) = (pair(n / 100), pair(n));
+    let four = u32::from_le_bytes([high[0], high[1], low[0], low[1]]);
+    let len = 2 + usize::from(n >= 100) + usize::from(n >= 1_000);
+    ((four >> (32 - 8 * len)).to_le_bytes(), len)
+}
+
+/// The digits of every octet, left-aligned, with a dot after them.
+const OCTETS: [[u8; 4]; 256] = {
+    let mut all = [[b'.'; 4]; 256];
+    let mut n = 0;
+    while n < 256 {
+        let digits = [b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
+        let (mut from, mut to) = (
+            if n >= 100 {
+                0
+            } else if n >= 10 {
+                1
+            } else {
+                2
+            },
+            0,
+        );
+        while from < 3 {
+            all[n][to] = digits[from];
+            from += 1;
+            to += 1;
+        }
+        n += 1;
+    }
+    all
+};
+
 /// Dotted decimal; returns its length (at most 15).
 fn ipv4(octets: [u8; 4], out: &mut [u8; AMPLE]) -> usize {
     let mut len = 0;
     for octet in octets {
-        let two = pair(u32::from(octet));
-        if octet >= 100 {
-            out[len] = b'0' + octet / 100;
-            out[len + 1] = two[0];
-            len += 2;
-        } else if octet >= 10 {
-            out[len] = two[0];
-            len += 1;
-        }
-        out[len] = two[1];
-        out[len + 1] = b'.';
-        len += 2;
+        out[len..len + 4].copy_from_slice(&OCTETS[usize::from(octet)]);
+        len += 2 + usize::from(octet >= 10) + usize::from(octet >= 100);
     }
     len - 1
 }
@@ -529,4 +579,22 @@ fn path_only(target: &[u8]) -> &[u8] {
     let after_scheme = target.windows(3).position(|w| w == b"://").map(|at| &target[at + 3..]);
     let Some(rest) = after_scheme else { return b"" };
     rest.iter().position(|b| *b == b'/').map_or(b"", |at| &rest[at..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_numbers_and_addresses() {
+        for n in 0..10_000 {
+            let (digits, len) = four_digits(n);
+            assert_eq!(digits[..len], *n.to_string().as_bytes());
+        }
+        for n in 0..=255 {
+            let mut out = [0; AMPLE];
+            let len = ipv4([n, 255 - n, 0, n], &mut out);
+            assert_eq!(out[..len], *std::net::Ipv4Addr::new(n, 255 - n, 0, n).to_string().as_bytes());
+        }
+    }
 }
