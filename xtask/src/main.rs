@@ -2,6 +2,7 @@
 
 mod apt;
 mod bench;
+mod dist;
 mod keywords;
 mod parity;
 mod sh;
@@ -15,6 +16,7 @@ cargo xtask TASK
 
   bench [rows…]   side by side with haproxy: CPU, memory, system calls, instructions (bench --help)
   ci              the same as test
+  dist            lb with licences and documents in one archive
   keywords        writes docs/keywords.md from the keyword table
   parity [args…]  the same traffic through lb and haproxy, compared (parity --help)
   test            sets up what the tests need, then runs all of them
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     let (task, rest) = args.split_first().map_or(("", &args[..]), |(task, rest)| (task.as_str(), rest));
     let result = match task {
         "bench" => bench::task(rest),
+        "dist" => dist::task(rest),
         "keywords" => keywords::task(rest),
         "parity" => parity::task(rest),
         "test" | "ci" => test::task(rest),
