@@ -10,20 +10,20 @@ const ARITY: usize = 4;
 const ABSENT: u32 = u32::MAX;
 
 #[derive(Debug)]
-pub(crate) struct Heap<K> {
-    entries: Vec<(K, u32)>,
+pub(crate) struct Heap {
+    entries: Vec<(u128, u32)>,
     /// Where each server stands in `entries`, or [`ABSENT`].
     slot: Box<[u32]>,
 }
 
-impl<K: Ord + Copy> Heap<K> {
+impl Heap {
     /// An empty heap for servers `0..n`.
     pub(crate) fn new(n: usize) -> Self {
         Heap { entries: Vec::with_capacity(n), slot: vec![ABSENT; n].into_boxed_slice() }
     }
 
     #[inline]
-    pub(crate) fn peek(&self) -> Option<(K, u32)> {
+    pub(crate) fn peek(&self) -> Option<(u128, u32)> {
         self.entries.first().copied()
     }
 
@@ -33,7 +33,7 @@ impl<K: Ord + Copy> Heap<K> {
 
     /// Adds `id`, or moves it to `key` when it is already here.
     #[inline]
-    pub(crate) fn set(&mut self, id: u32, key: K) {
+    pub(crate) fn set(&mut self, id: u32, key: u128) {
         let at = self.slot[id as usize];
         if at == ABSENT {
             self.entries.push((key, id));
@@ -51,7 +51,7 @@ impl<K: Ord + Copy> Heap<K> {
     }
 
     /// Takes `id` out and says under which key it stood.
-    pub(crate) fn remove(&mut self, id: u32) -> Option<K> {
+    pub(crate) fn remove(&mut self, id: u32) -> Option<u128> {
         let at = self.slot[id as usize];
         if at == ABSENT {
             return None;
@@ -115,7 +115,7 @@ impl<K: Ord + Copy> Heap<K> {
     }
 
     #[inline]
-    fn put(&mut self, at: usize, entry: (K, u32)) {
+    fn put(&mut self, at: usize, entry: (u128, u32)) {
         self.entries[at] = entry;
         self.slot[entry.1 as usize] = at as u32;
     }
@@ -148,7 +148,7 @@ mod tests {
                     continue;
                 }
             }
-            let key = (next() % 20, step);
+            let key = u128::from(next() % 20) << 64 | u128::from(step);
             heap.set(id, key);
             keys[id as usize] = Some(key);
             model.insert((key, id));

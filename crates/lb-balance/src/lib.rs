@@ -201,3 +201,8 @@ impl Pick {
         }
     }
 }
+
+/// The README's example, compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -25,21 +25,20 @@ pub(crate) fn build(servers: &[(u32, u32)]) -> Box<[u32]> {
     // Per server: `level` whole multiples of `total` (plus a constant that keeps it positive), and turns already taken.
     let mut level = vec![1u64; servers.len()];
     let mut taken = vec![0u64; servers.len()];
-    // The highest level first, then the first in the configuration.
     let mut standing = Heap::new(servers.len());
     // The turn at which a server's level rises next.
     let mut rises = Heap::new(servers.len());
     // After turn t (from 1) a server that took k turns has t*w - k*total points. Its level is level + taken = floor(t*w / total) + 1.
-    let rise_at = |i: usize, level: u64, taken: u64| ((level + taken) * total).div_ceil(weight(i));
+    let rise_at = |i: usize, level: u64, taken: u64| u128::from(((level + taken) * total).div_ceil(weight(i)));
     for (i, level) in level.iter().enumerate() {
-        standing.set(i as u32, (u64::MAX - level, i));
+        standing.set(i as u32, level_key(*level, i));
         rises.set(i as u32, rise_at(i, *level, 0));
     }
     for turn in 1..=total {
-        while let Some((_, i)) = rises.peek().filter(|&(at, _)| at <= turn) {
+        while let Some((_, i)) = rises.peek().filter(|&(at, _)| at <= u128::from(turn)) {
             let n = i as usize;
             level[n] += 1;
-            standing.set(i, (u64::MAX - level[n], n));
+            standing.set(i, level_key(level[n], n));
             rises.set(i, rise_at(n, level[n], taken[n]));
         }
         let Some((_, i)) = standing.peek() else { break };
@@ -47,10 +46,15 @@ pub(crate) fn build(servers: &[(u32, u32)]) -> Box<[u32]> {
         table.push(servers[n].0);
         taken[n] += 1;
         level[n] -= 1;
-        standing.set(i, (u64::MAX - level[n], n));
+        standing.set(i, level_key(level[n], n));
         // level + taken is unchanged, so is the turn of the next rise.
     }
     table.into_boxed_slice()
+}
+
+/// The highest level first, then the first in the configuration.
+fn level_key(level: u64, place: usize) -> u128 {
+    u128::from(u64::MAX - level) << 64 | place as u128
 }
 
 fn gcd(a: u32, b: u32) -> u32 {

@@ -29,7 +29,7 @@ struct Entry {
 pub(crate) struct Ranked {
     rank: Rank,
     entries: Box<[Entry]>,
-    heap: Heap<(u64, u64)>,
+    heap: Heap,
     parked: usize,
     /// Counts insertions, so that equals take turns.
     arrivals: u64,
@@ -108,11 +108,11 @@ impl Ranked {
     fn queue(&mut self, id: u32) {
         let entry = self.entries[id as usize];
         let key = match self.rank {
-            Rank::Order => (entry.order, u64::from(id)),
+            Rank::Order => u128::from(entry.order) << 64 | u128::from(id),
             Rank::Load => {
                 let arrival = self.arrivals;
                 self.arrivals = arrival + 1;
-                (weighted_load(entry.load, entry.weight), arrival)
+                u128::from(weighted_load(entry.load, entry.weight)) << 64 | u128::from(arrival)
             }
         };
         self.heap.set(id, key);

@@ -15,10 +15,21 @@ use crate::heap::Heap;
 use crate::policy::Parking;
 use crate::{LoadView, Pick, ServerId, Tried, Weight};
 
-/// Order among the due: the step, then heavier servers (by what is left of their last step), then who came first.
-type DueKey = (u64, u64);
+/// Order among the due: the step, then heavier servers (by what is left of their last step), then who came first. One number, since two
+/// words are compared in a fraction of the time that a pair takes.
+fn due_key(step: u64, unit: u64, arrival: u64) -> u128 {
+    u128::from(step) << 64 | u128::from(unit << ARRIVAL_BITS | arrival & ((1 << ARRIVAL_BITS) - 1))
+}
+
+/// The step in a key.
+fn step_of(key: u128) -> u64 {
+    (key >> 64) as u64
+}
+
 /// Order among newcomers: the heaviest, then who came first.
-type NewKey = (u32, u64);
+fn newcomer_key(weight: u32, arrival: u64) -> u128 {
+    u128::from(u32::from(Weight::MAX.as_sixteenths()) - weight) << 64 | u128::from(arrival)
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Turn {
@@ -36,8 +47,8 @@ struct Turn {
 #[derive(Debug)]
 pub(crate) struct Turns {
     turns: Box<[Turn]>,
-    due: Heap<DueKey>,
-    newcomers: Heap<NewKey>,
+    due: Heap,
+    newcomers: Heap,
     /// How many servers were found full when their turn came.
     parked: usize,
     /// The present step.
@@ -111,7 +122,7 @@ impl Turns {
     #[inline]
     fn next(&self) -> Option<u32> {
         match (self.due.peek(), self.newcomers.peek()) {
-            (Some(((step, _), id)), newcomer) if step <= self.now || newcomer.is_none() => Some(id),
+            (Some((key, id)), newcomer) if step_of(key) <= self.now || newcomer.is_none() => Some(id),
             (_, newcomer) => newcomer.map(|(_, id)| id),
         }
     }
@@ -145,9 +156,9 @@ impl Turns {
             let (step, rest) = (turn.due / weight, turn.due % weight);
             // HAProxy's order among those due at one step, in whole units of weight as there.
             let unit = (u64::from(Weight::MAX.as_sixteenths()) + rest - weight) / u64::from(Weight::SCALE);
-            self.due.set(id, (step, unit << ARRIVAL_BITS | arrival & ((1 << ARRIVAL_BITS) - 1)));
+            self.due.set(id, due_key(step, unit, arrival));
         } else {
-            self.newcomers.set(id, (u32::from(Weight::MAX.as_sixteenths()) - turn.weight, arrival));
+            self.newcomers.set(id, newcomer_key(turn.weight, arrival));
         }
     }
 
@@ -205,7 +216,8 @@ impl Turns {
     /// After a change of the total the time line is crowded or has holes. Newcomers would wait for ever behind a crowd, and
     /// would fill a large hole all alone: so the present moves to where the next server is due, with one step for a newcomer.
     fn close_gap(&mut self) {
-        if let Some(((step, _), _)) = self.due.peek() {
+        if let Some((key, _)) = self.due.peek() {
+            let step = step_of(key);
             self.now = self.now.clamp(step.saturating_sub(1), step);
         }
     }
