@@ -172,6 +172,19 @@ impl Attempts {
         Ok(true)
     }
 
+    /// Keeps the slot for another attempt at the same server that does not count: an idle connection was closed already.
+    pub fn keep(&mut self, slot: Slot) {
+        self.slot = Some(slot);
+    }
+
+    /// Counts another attempt after the server's answer (or its lack) called for one: the scheduler chooses anew.
+    pub fn after_response(&mut self, record: &mut Record, slot: Slot) {
+        record.retries += 1;
+        record.timers.unmark(Step::Connect);
+        record.timers.unmark(Step::Response);
+        drop(slot);
+    }
+
     async fn pause(&self, rt: &Rt, until: Instant, watch: ClientWatch<'_>) -> Result<(), Refused> {
         poll_fn(|_| {
             if watch.poll_gone().is_ready() {

@@ -1,16 +1,191 @@
-//! Idle server connections of one thread.
+//! Idle server connections of one thread. A connection that the server closes, or says something on unasked, leaves the pool
+//! by itself; of those not needed for a while half are closed every `pool-purge-delay`.
+//!
+//! Holds: what is taken from the pool was silent a moment ago; `Server::idle` counts what all threads keep.
 
-use lb_rt::Rt;
+use crate::proxy::{Server, Topology};
+use lb_rt::{Rt, Socket, TaskKey};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
-/// Idle connections, by [`crate::proxy::Server::pool_index`].
-pub struct Pools {}
+/// A connection to a server that has carried requests and may carry more.
+pub struct Kept {
+    /// The connection.
+    pub socket: Socket,
+    /// Requests that it has carried.
+    pub uses: u32,
+    /// The server's place in the pools.
+    pub pool_index: usize,
+}
+
+impl Kept {
+    /// True when the server has neither closed the connection nor sent anything that nobody asked for.
+    pub fn is_silent(&self) -> bool {
+        !self.socket.hung_up() && (!self.socket.maybe_readable() || self.socket.poll_peek(&mut [0]).is_pending())
+    }
+}
+
+/// What one server's idle connections need to know of it.
+struct Shelf {
+    server: Option<Arc<Server>>,
+    idle: Vec<Kept>,
+    /// Fewest idle connections since the last purge: so many were not needed.
+    spare: usize,
+    purge_at: Option<Instant>,
+}
+
+struct Shared {
+    shelves: RefCell<Vec<Shelf>>,
+    reaper: Cell<Option<TaskKey>>,
+}
+
+/// Idle connections, by [`Server::pool_index`].
+#[derive(Clone)]
+pub struct Pools(Rc<Shared>);
 
 impl Pools {
     /// None yet.
-    pub fn new(_rt: &Rt, _servers: usize) -> Pools {
-        Pools {}
+    pub fn new(topology: &Topology) -> Pools {
+        let count = topology.server_count();
+        let shelves = (0..count).map(|_| Shelf { server: None, idle: Vec::new(), spare: 0, purge_at: None }).collect();
+        Pools(Rc::new(Shared { shelves: RefCell::new(shelves), reaper: Cell::new(None) }))
+    }
+
+    /// The connection that was used last, of those that have carried at least `uses` requests.
+    pub fn take(&self, server: &Server, uses: u32) -> Option<Kept> {
+        let mut shelves = self.0.shelves.borrow_mut();
+        let shelf = &mut shelves[server.pool_index];
+        while let Some(at) = shelf.idle.iter().rposition(|k| k.uses >= uses) {
+            let kept = shelf.idle.remove(at);
+            server.idle.fetch_sub(1, Ordering::Relaxed);
+            shelf.spare = shelf.spare.min(shelf.idle.len());
+            if kept.is_silent() {
+                return Some(kept);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection, unless the server has as many as it may have.
+    pub fn put(&self, rt: &Rt, server: &Arc<Server>, kept: Kept) {
+        let max = server.settings.pool.max_conn.unwrap_or(u32::MAX);
+        if server.idle.load(Ordering::Relaxed) >= max {
+            return;
+        }
+        let reaper = self.reaper(rt);
+        if kept.socket.wake_on_event(reaper).is_err() {
+            return;
+        }
+        server.idle.fetch_add(1, Ordering::Relaxed);
+        let mut shelves = self.0.shelves.borrow_mut();
+        let shelf = &mut shelves[server.pool_index];
+        if shelf.server.is_none() {
+            shelf.server = Some(server.clone());
+        }
+        shelf.idle.push(kept);
+        if shelf.purge_at.is_none() {
+            shelf.purge_at = Some(rt.now() + purge_delay(server));
+            shelf.spare = 0;
+            rt.wake(reaper);
+        }
     }
 
     /// Closes all.
-    pub fn clear(&self) {}
+    pub fn clear(&self) {
+        let mut shelves = self.0.shelves.borrow_mut();
+        for shelf in shelves.iter_mut() {
+            let n = shelf.idle.len();
+            shelf.drop_first(n);
+        }
+    }
+
+    /// Connections that are kept.
+    pub fn len(&self) -> usize {
+        self.0.shelves.borrow().iter().map(|s| s.idle.len()).sum()
+    }
+
+    /// True when none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn reaper(&self, rt: &Rt) -> TaskKey {
+        if let Some(key) = self.0.reaper.get() {
+            return key;
+        }
+        let (pools, own) = (Rc::downgrade(&self.0), rt.clone());
+        let key = rt.spawn(poll_fn(move |_| {
+            let Some(shared) = pools.upgrade() else { return Poll::Ready(()) };
+            own.progress();
+            if let Some(at) = shared.reap(own.now()) {
+                own.poll_at_latest(at);
+            }
+            Poll::Pending
+        }));
+        self.0.reaper.set(Some(key));
+        key
+    }
+}
+
+fn purge_delay(server: &Server) -> Duration {
+    server.settings.pool.purge_delay.max(Duration::from_millis(1))
+}
+
+impl Shared {
+    /// Closes what has ended or was not needed; says when to look again.
+    fn reap(&self, now: Instant) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        for shelf in self.shelves.borrow_mut().iter_mut() {
+            let before = shelf.idle.len();
+            shelf.idle.retain(|kept| !kept.socket.hung_up() && !kept.has_spoken());
+            let gone = before - shelf.idle.len();
+            shelf.count_gone(gone);
+            if shelf.purge_at.is_some_and(|at| at <= now) {
+                let n = shelf.spare.min(shelf.idle.len()).div_ceil(2);
+                shelf.drop_first(n);
+                shelf.spare = shelf.idle.len();
+                shelf.purge_at = match &shelf.server {
+                    Some(server) if !shelf.idle.is_empty() => Some(now + purge_delay(server)),
+                    _ => None,
+                };
+            }
+            next = [next, shelf.purge_at].into_iter().flatten().min();
+        }
+        next
+    }
+}
+
+impl Kept {
+    /// Something came since the connection was put away: an event woke the reaper.
+    fn has_spoken(&self) -> bool {
+        self.socket.maybe_readable() && !self.is_silent()
+    }
+}
+
+impl Shelf {
+    /// Closes the connections that were used longest ago.
+    fn drop_first(&mut self, n: usize) {
+        self.idle.drain(..n);
+        self.count_gone(n);
+    }
+
+    fn count_gone(&self, n: usize) {
+        if let Some(server) = &self.server {
+            server.idle.fetch_sub(n as u32, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for shelf in self.shelves.borrow_mut().iter_mut() {
+            let n = shelf.idle.len();
+            shelf.drop_first(n);
+        }
+    }
 }

@@ -231,7 +231,7 @@ pub fn run_thread(
     rt.buffers().set_size(process.tune.bufsize);
     rt.pipes().set_limits(process.pipe_limits.clone());
     let worker = Rc::new(Worker {
-        pools: Pools::new(&rt, process.topology.server_count()),
+        pools: Pools::new(&process.topology),
         rt: rt.clone(),
         index,
         process: process.clone(),

@@ -1,12 +1,158 @@
-//! Mode http.
+//! Mode http: a client's connection and the requests on it, one after the other.
+//!
+//! Called by session.rs. A connection between two requests is a plain value ([`Conn`]) in its task: the future that serves a
+//! request, some kilobytes, exists only while there is one.
+
+mod answer;
+mod attempt;
+mod exchange;
+mod receive;
 
 use crate::client::Client;
-use lb_rt::{Buffer, Socket};
+use crate::timers::Timers;
+use lb_http::Head;
+use lb_rt::{Buffer, Rt, Socket};
+use std::cell::RefCell;
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+/// Heads kept for reuse per thread.
+const KEEP_HEADS: usize = 32;
+/// Heads that a hostile message made larger than this are freed.
+const KEEP_BYTES: usize = 16 << 10;
 
 /// Heads for reuse.
-#[derive(Default)]
-pub struct HeadPool;
+#[derive(Clone, Default)]
+pub struct HeadPool(Rc<RefCell<Vec<Head>>>);
+
+/// A head that goes back to its pool.
+pub struct PooledHead {
+    head: Head,
+    pool: HeadPool,
+}
+
+impl HeadPool {
+    /// An empty head.
+    pub fn take(&self) -> PooledHead {
+        PooledHead { head: self.0.borrow_mut().pop().unwrap_or_default(), pool: self.clone() }
+    }
+}
+
+impl Deref for PooledHead {
+    type Target = Head;
+    fn deref(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl DerefMut for PooledHead {
+    fn deref_mut(&mut self) -> &mut Head {
+        &mut self.head
+    }
+}
+
+impl Drop for PooledHead {
+    fn drop(&mut self) {
+        let mut pool = self.pool.0.borrow_mut();
+        if pool.len() < KEEP_HEADS && self.head.capacity() <= KEEP_BYTES {
+            let mut head = std::mem::take(&mut self.head);
+            head.clear();
+            pool.push(head);
+        }
+    }
+}
+
+/// A client's connection between two requests.
+pub struct Conn {
+    client: Rc<Client>,
+    socket: Socket,
+    /// Bytes of the next request that are there already.
+    input: Option<Buffer>,
+    /// When the wait for the next request began.
+    since: Instant,
+    /// Requests that came before.
+    served: u32,
+    /// The server connection that only this client may use (`http-reuse never`, NTLM and the like).
+    own: Option<crate::pool::Kept>,
+}
+
+impl Conn {
+    /// When waiting for the next request's first byte ends.
+    fn patience(&self) -> Option<Instant> {
+        let timeouts = &self.client.frontend().settings.timeouts;
+        let limit = if self.served == 0 { timeouts.effective_http_request() } else { timeouts.effective_http_keep_alive() };
+        limit.map(|d| self.since + d)
+    }
+
+    fn timers(&self) -> Timers {
+        // On a kept-alive connection each request counts from the end of the one before.
+        Timers::new(if self.served == 0 { self.client.accepted } else { self.since })
+    }
+}
+
+/// A connection's task: waits without a future, serves with one.
+enum Task<F> {
+    Waiting(Option<Conn>, Rt, fn(Conn) -> F),
+    Serving(Pin<Box<F>>, Rt, fn(Conn) -> F),
+}
+
+impl<F: Future<Output = Option<Conn>>> Future for Task<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut *self {
+                Task::Waiting(conn, rt, serve) => {
+                    let Some(c) = conn else { return Poll::Ready(()) };
+                    let begun = c.input.is_some() || c.socket.poll_readable().is_ready();
+                    if !begun && rt.poll_deadline(c.patience()).is_pending() {
+                        return Poll::Pending;
+                    }
+                    let (Some(conn), rt, serve) = (conn.take(), rt.clone(), *serve) else { return Poll::Ready(()) };
+                    self.set(Task::Serving(Box::pin(serve(conn)), rt, serve));
+                }
+                Task::Serving(future, rt, serve) => match future.as_mut().poll(context) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Ready(Some(conn)) => {
+                        let (rt, serve) = (rt.clone(), *serve);
+                        self.set(Task::Waiting(Some(conn), rt, serve));
+                    }
+                },
+            }
+        }
+    }
+}
+
+impl<F> Unpin for Task<F> {}
+
+fn task<F: Future<Output = Option<Conn>>>(conn: Conn, rt: Rt, serve: fn(Conn) -> F) -> Task<F> {
+    Task::Waiting(Some(conn), rt, serve)
+}
 
 /// Starts a session in mode http.
-pub fn spawn(_client: Rc<Client>, _socket: Socket, _input: Option<Buffer>) {}
+pub fn spawn(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
+    let rt = client.worker().rt.clone();
+    let since = client.ready;
+    let conn = Conn { client, socket, input, since, served: 0, own: None };
+    rt.spawn(task(conn, rt.clone(), serve));
+}
+
+/// Serves requests until none is there; gives the connection back to wait for the next one.
+async fn serve(mut conn: Conn) -> Option<Conn> {
+    loop {
+        let reuse = exchange::one(&mut conn).await;
+        conn.served = conn.served.saturating_add(1);
+        conn.since = conn.client.worker().rt.now();
+        if !reuse {
+            return None;
+        }
+        if conn.input.is_none() {
+            return Some(conn);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Answers of the proxy's own to a client in mode http.
+
+use super::Conn;
+use crate::record::Record;
+use crate::reply::{self, ReplyTo};
+use lb_expr::Termination;
+use lb_rt::{Rt, Socket};
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+/// How long a client may take to stop sending after an answer that it had not waited for.
+const LINGER: Duration = Duration::from_secs(1);
+/// Bytes that are read and thrown away meanwhile, at most.
+const LINGER_BYTES: usize = 256 << 10;
+
+/// Sends the answer for `status`; false when the connection is to be closed.
+pub async fn send(conn: &Conn, record: &mut Record, status: u16, to: ReplyTo, end: Termination) -> bool {
+    let worker = conn.client.worker().clone();
+    let mut out = worker.outs.take();
+    let backend = record.backend.clone();
+    let pages = backend.iter().map(|b| &b.errors).chain([&conn.client.frontend().errors]);
+    let written = reply::write(pages, status, to, out.bytes());
+    record.status = written.status;
+    let sent = write_all(conn, out.rest()).await;
+    record.downloaded += out.rest().len() as u64;
+    record.finish(end);
+    sent && !written.close
+}
+
+/// Writes within `timeout client`; false when the client does not take it.
+pub async fn write_all(conn: &Conn, mut bytes: &[u8]) -> bool {
+    let rt = &conn.client.worker().rt;
+    let limit = conn.client.frontend().settings.timeouts.client;
+    let mut deadline = limit.map(|d| rt.now() + d);
+    while !bytes.is_empty() {
+        let wrote = poll_fn(|_| match conn.socket.poll_write(bytes, false) {
+            Poll::Ready(wrote) => Poll::Ready(wrote.ok()),
+            Poll::Pending => rt.poll_deadline(deadline).map(|()| None),
+        });
+        match wrote.await {
+            Some(n) => bytes = &bytes[n..],
+            None => return false,
+        }
+        deadline = limit.map(|d| rt.now() + d);
+    }
+    true
+}
+
+/// Closes so that the client can read what it was sent last: unread data at a close would reset the connection and take the
+/// answer with it.
+pub async fn close_gently(rt: &Rt, socket: &Socket) {
+    if socket.shutdown_write().is_err() {
+        return;
+    }
+    let until = rt.now() + LINGER;
+    let mut left = LINGER_BYTES;
+    let mut buffer = rt.buffers().take();
+    while left != 0 {
+        let read = poll_fn(|_| match socket.poll_read(buffer.spare()) {
+            Poll::Ready(read) => Poll::Ready(read.unwrap_or(0)),
+            Poll::Pending => rt.poll_deadline(Some(until)).map(|()| 0),
+        });
+        match read.await {
+            0 => return,
+            n => left = left.saturating_sub(n),
+        }
+    }
+}
+

@@ -1,0 +1,453 @@
+//! One attempt of a request at a server: get a connection, send the request, read the response, forward it. Both directions
+//! move at once from the first byte of the request's body, since a server may answer early.
+
+use super::exchange::{Request, binds_connection};
+use super::{Conn, PooledHead, answer};
+use crate::admit::{self, ClientWatch, Refused};
+use crate::outgoing::write_proxy_header;
+use crate::pool::Kept;
+use crate::proxy::Backend;
+use crate::pump::{Broken, Flow, Framing, SpliceMode, Waits};
+use crate::queue::Slot;
+use crate::record::Record;
+use crate::relay::{Relay, TunnelTimeouts};
+use crate::timers::Step;
+use lb_config::{HttpConnectionMode, HttpReuse, RetryOn};
+use lb_expr::{Cause, Phase, Termination};
+use lb_http::h1::{Decoded, Decoder, Encoder, ResponseTo};
+use lb_http::{Body, ResponseFraming, Version, chunk, hop};
+use lb_rt::{Buffer, Socket};
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// How an attempt ended.
+pub enum Outcome {
+    /// The response went to the client, or as much of it as there was; the line is written.
+    Done {
+        /// The client's connection may serve another request.
+        reuse: bool,
+    },
+    /// Nothing has gone to the client.
+    Failed {
+        /// Which word of `retry-on` this is.
+        reason: RetryOn,
+        /// What to answer; 0: nothing.
+        status: u16,
+        /// How the stream ends unless it is tried again.
+        end: Termination,
+        /// The server has said something.
+        heard: bool,
+    },
+}
+
+/// A connection for one attempt.
+pub struct ServerConn {
+    socket: Socket,
+    uses: u32,
+}
+
+impl ServerConn {
+    /// It has carried a request before.
+    pub fn reused(&self) -> bool {
+        self.uses != 0
+    }
+}
+
+/// The request's body, for the case that it has to be sent once more.
+pub struct KeptBody {
+    none: bool,
+    bytes: Option<Vec<u8>>,
+}
+
+impl KeptBody {
+    /// Copies the body if all of it is here and another attempt may need it.
+    pub fn new(conn: &Conn, request: &Request, backend: &Backend) -> KeptBody {
+        let none = request.framing.body == Body::None;
+        let wanted = !none && (backend.settings.retry_on.needs_request() || request.mode == HttpConnectionMode::KeepAlive);
+        let input = conn.input.as_ref().filter(|_| wanted).map(|b| b.filled());
+        let whole = input.filter(|b| match request.framing.body {
+            Body::Length(n) => b.len() as u64 >= n,
+            _ => chunks_complete(b),
+        });
+        KeptBody { none, bytes: whole.map(<[u8]>::to_vec) }
+    }
+
+    /// True when the request may (`allowed`) and can be sent once more; its body is in place again then.
+    pub fn can_replay(&self, conn: &mut Conn, allowed: bool) -> bool {
+        if !allowed {
+            return false;
+        }
+        if let Some(bytes) = &self.bytes {
+            let mut buffer = conn.client.worker().rt.buffers().take();
+            let all = buffer.append(bytes) == bytes.len();
+            conn.input = Some(buffer);
+            return all;
+        }
+        self.none
+    }
+}
+
+/// True when a chunked body is complete in `bytes`, or can be seen to be wrong.
+pub fn chunks_complete(mut bytes: &[u8]) -> bool {
+    let mut decoder = chunk::Decoder::new(bytes.len(), usize::from(u16::MAX));
+    loop {
+        let Ok(step) = decoder.decode(bytes) else { return true };
+        bytes = &bytes[step.consumed..];
+        match step.event {
+            chunk::Event::End => return true,
+            chunk::Event::NeedMore => return false,
+            chunk::Event::Data(n) => {
+                bytes = &bytes[n..];
+                if decoder.advance_data(n as u64).is_err() {
+                    return true;
+                }
+            }
+        }
+    }
+}
+
+/// A connection to the slot's server: an idle one where `http-reuse` allows that, else a new one.
+pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &Request, slot: &Slot) -> Result<ServerConn, Refused> {
+    let worker = conn.client.worker().clone();
+    let server = slot.server();
+    if let Some(kept) = take_kept(conn, record, request, slot) {
+        record.mark(Step::Connect);
+        return Ok(ServerConn { socket: kept.socket, uses: kept.uses });
+    }
+    let abort_on_close = record.backend.as_ref().is_some_and(|b| b.settings.options.abortonclose);
+    let watch = ClientWatch { socket: &conn.socket, abort_on_close };
+    let _ = server;
+    let socket = admit::connect(&worker.rt, record, slot, watch).await?;
+    Ok(ServerConn { socket, uses: 0 })
+}
+
+fn take_kept(conn: &mut Conn, record: &Record, request: &Request, slot: &Slot) -> Option<Kept> {
+    let server = slot.server();
+    if let Some(own) = conn.own.take()
+        && own.pool_index == server.pool_index
+        && own.is_silent()
+    {
+        return Some(own);
+    }
+    if request.mode != HttpConnectionMode::KeepAlive || server.settings.send_proxy.is_some() {
+        return None;
+    }
+    let reuse = record.backend.as_ref().map_or(HttpReuse::Never, |b| b.reuse());
+    let first = conn.served == 0;
+    let uses = match reuse {
+        HttpReuse::Never => return None,
+        HttpReuse::Safe if first => return None,
+        // A first request may have a connection that has proved to carry more than one.
+        HttpReuse::Aggressive if first => 2,
+        _ => 1,
+    };
+    conn.client.worker().pools.take(server, uses)
+}
+
+/// What waiting for a response's head led to.
+enum Waited {
+    Head { framing: ResponseFraming },
+    Closed { heard: bool },
+    Junk,
+    ServerTimeout,
+    ClientTimeout,
+    ClientGone,
+    BadChunk,
+}
+
+/// The state of one attempt that is on its way.
+struct Attempt<'a> {
+    conn: &'a Conn,
+    server: &'a Socket,
+    up: Flow,
+    up_done: bool,
+    /// The server takes no more of the request; it may still answer.
+    up_refused: bool,
+    input: Option<Buffer>,
+    decoder: Decoder,
+    client_seen: Instant,
+    server_seen: Instant,
+    client_timeout: Option<Duration>,
+    server_timeout: Option<Duration>,
+    abort_on_close: bool,
+}
+
+impl Attempt<'_> {
+    /// Moves the request on; an answer when that ends the attempt.
+    fn poll_up(&mut self) -> Option<Waited> {
+        if self.up_done {
+            let watch = ClientWatch { socket: &self.conn.socket, abort_on_close: self.abort_on_close };
+            return watch.poll_gone().is_ready().then_some(Waited::ClientGone);
+        }
+        let worker = self.conn.client.worker();
+        let polled = self.up.poll(&worker.rt, &worker.outs, &self.conn.socket, self.server);
+        let activity = self.up.take_activity();
+        if activity.read {
+            self.client_seen = worker.rt.now();
+        }
+        if activity.wrote {
+            self.server_seen = worker.rt.now();
+        }
+        match polled {
+            Poll::Pending => None,
+            Poll::Ready(Ok(())) => {
+                self.up_done = true;
+                None
+            }
+            Poll::Ready(Err(Broken::Sink(_))) => {
+                (self.up_done, self.up_refused) = (true, true);
+                None
+            }
+            Poll::Ready(Err(Broken::Chunk(_))) => Some(Waited::BadChunk),
+            Poll::Ready(Err(Broken::Source(_) | Broken::Truncated)) => Some(Waited::ClientGone),
+        }
+    }
+
+    fn poll_silence(&self) -> Option<Waited> {
+        let rt = &self.conn.client.worker().rt;
+        if !self.up_done && self.up.waits() == Waits::Source {
+            let until = self.client_timeout.map(|d| self.client_seen + d);
+            return rt.poll_deadline(until).is_ready().then_some(Waited::ClientTimeout);
+        }
+        let until = self.server_timeout.map(|d| self.server_seen + d);
+        rt.poll_deadline(until).is_ready().then_some(Waited::ServerTimeout)
+    }
+
+    fn poll_head(&mut self, backend: &Backend, to: ResponseTo, head: &mut PooledHead) -> Poll<Waited> {
+        if let Some(end) = self.poll_up() {
+            return Poll::Ready(end);
+        }
+        let rt = &self.conn.client.worker().rt;
+        loop {
+            if let Some(input) = self.input.as_mut().filter(|b| !b.is_empty()) {
+                match self.decoder.decode_response(input.filled(), &backend.limits, to, head) {
+                    Ok(Decoded::Complete { consumed, framing }) => {
+                        input.consume(consumed);
+                        return Poll::Ready(Waited::Head { framing });
+                    }
+                    Ok(Decoded::Partial) => {}
+                    Err(_) => return Poll::Ready(Waited::Junk),
+                }
+            }
+            match self.server.poll_readable() {
+                Poll::Pending => break,
+                Poll::Ready(Err(_)) => return Poll::Ready(Waited::Closed { heard: false }),
+                Poll::Ready(Ok(())) => {}
+            }
+            let input = self.input.get_or_insert_with(|| rt.buffers().take());
+            if input.spare().is_empty() {
+                input.compact();
+            }
+            match self.server.poll_read(input.spare()) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(n)) if n != 0 => {
+                    input.commit(n);
+                    self.server_seen = rt.now();
+                }
+                Poll::Ready(_) => return Poll::Ready(Waited::Closed { heard: !input.is_empty() }),
+            }
+        }
+        self.input = self.input.take().filter(|b| !b.is_empty());
+        self.poll_silence().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Forwards the response's body, and what is left of the request's.
+    fn poll_body(&mut self, down: &mut Flow) -> Poll<Termination> {
+        let gone = match self.poll_up() {
+            Some(Waited::ClientGone | Waited::BadChunk) if !self.up_done => true,
+            // A client that has only closed its side may still read.
+            _ => false,
+        };
+        if gone {
+            return Poll::Ready(Termination::new(Cause::ClientAbort, Phase::Data));
+        }
+        let worker = self.conn.client.worker();
+        let polled = down.poll(&worker.rt, &worker.outs, self.server, &self.conn.socket);
+        let activity = down.take_activity();
+        if activity.read {
+            self.server_seen = worker.rt.now();
+        }
+        if activity.wrote {
+            self.client_seen = worker.rt.now();
+        }
+        match polled {
+            Poll::Ready(Ok(())) => return Poll::Ready(Termination::NORMAL),
+            Poll::Ready(Err(Broken::Sink(_))) => return Poll::Ready(Termination::new(Cause::ClientAbort, Phase::Data)),
+            Poll::Ready(Err(Broken::Chunk(_))) => return Poll::Ready(Termination::new(Cause::Proxy, Phase::Data)),
+            Poll::Ready(Err(_)) => return Poll::Ready(Termination::new(Cause::ServerAbort, Phase::Data)),
+            Poll::Pending => {}
+        }
+        let (seen, limit, cause) = match down.waits() {
+            Waits::Sink => (self.client_seen, self.client_timeout, Cause::ClientTimeout),
+            _ => (self.server_seen, self.server_timeout, Cause::ServerTimeout),
+        };
+        worker.rt.poll_deadline(limit.map(|d| seen + d)).map(|()| Termination::new(cause, Phase::Data))
+    }
+}
+
+fn framing_of(body: Body, max_trailers: usize, dechunk: bool) -> Framing {
+    match body {
+        Body::None => Framing::None,
+        Body::Length(n) => Framing::Length(n),
+        Body::Chunked if dechunk => Framing::Dechunked(Box::new(chunk::Decoder::new(max_trailers, 101))),
+        Body::Chunked => Framing::Chunked(Box::new(chunk::Decoder::new(max_trailers, 101))),
+        Body::UntilClose | Body::Tunnel => Framing::UntilClose,
+    }
+}
+
+const fn failed(reason: RetryOn, status: u16, cause: Cause, phase: Phase, heard: bool) -> Outcome {
+    Outcome::Failed { reason, status, end: Termination::new(cause, phase), heard }
+}
+
+/// Sends the request, forwards the response.
+pub async fn run(conn: &mut Conn, record: &mut Record, head: &PooledHead, request: &Request, slot: &Slot, server: ServerConn) -> Outcome {
+    let client = conn.client.clone();
+    let worker = client.worker().clone();
+    let frontend = client.frontend();
+    let Some(backend) = record.backend.clone() else { return failed(RetryOn::NONE, 500, Cause::Internal, Phase::Headers, false) };
+    let (front, back) = (&frontend.settings.options, &backend.settings.options);
+    let splice = if worker.process.splice { SpliceMode::Auto } else { SpliceMode::Off };
+    let mut up = Flow::new(framing_of(request.framing.body, frontend.limits.max_head, false), splice);
+    let out = up.out(&worker.outs);
+    if let Some(kind) = slot.server().settings.send_proxy.as_ref().filter(|_| !server.reused()) {
+        write_proxy_header(kind, &client, out);
+    }
+    Encoder::new().encode_request(head, out);
+    let has_body = request.framing.body != Body::None;
+    if has_body {
+        up.set_input(conn.input.take());
+    }
+    let ServerConn { socket, uses } = server;
+    let mut attempt = Attempt {
+        conn,
+        server: &socket,
+        up,
+        up_done: false,
+        up_refused: false,
+        input: None,
+        decoder: Decoder::new(),
+        client_seen: worker.rt.now(),
+        server_seen: worker.rt.now(),
+        client_timeout: frontend.settings.timeouts.client,
+        server_timeout: backend.settings.timeouts.server,
+        abort_on_close: back.abortonclose,
+    };
+    let mut response = worker.heads.take();
+    let to = ResponseTo::request(request.method, &request.framing);
+    let framing = loop {
+        match poll_fn(|_| attempt.poll_head(&backend, to, &mut response)).await {
+            Waited::Head { framing } if framing.interim => {
+                if request.version == Version::Http11 {
+                    let mut out = worker.outs.take();
+                    hop::strip(&mut response);
+                    Encoder::new().encode_response(&response, out.bytes());
+                    record.downloaded += out.rest().len() as u64;
+                    if !answer::write_all(attempt.conn, out.rest()).await {
+                        return gave_up(record, attempt, Termination::new(Cause::ClientAbort, Phase::Headers));
+                    }
+                }
+                response.clear();
+            }
+            Waited::Head { framing } => break framing,
+            Waited::Closed { heard: false } => return failed(RetryOn::EMPTY_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, false),
+            Waited::Closed { heard: true } => return failed(RetryOn::JUNK_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, true),
+            Waited::Junk => return failed(RetryOn::JUNK_RESPONSE, 502, Cause::Proxy, Phase::Headers, true),
+            Waited::ServerTimeout => return failed(RetryOn::RESPONSE_TIMEOUT, 504, Cause::ServerTimeout, Phase::Headers, false),
+            Waited::ClientTimeout => return failed(RetryOn::NONE, 408, Cause::ClientTimeout, Phase::Data, false),
+            Waited::BadChunk => return failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Data, false),
+            Waited::ClientGone => {
+                let phase = if attempt.up_done { Phase::Headers } else { Phase::Data };
+                return gave_up(record, attempt, Termination::new(Cause::ClientAbort, phase));
+            }
+        }
+    };
+    record.mark(Step::Response);
+    record.status = response.status();
+    if let Some(reason) = RetryOn::status(response.status()).filter(|r| backend.settings.retry_on.contains(*r)) {
+        // Forwarded after all when no attempt is left.
+        if u32::from(record.retries) < backend.settings.retries && (!has_body || attempt.up_done) {
+            return failed(reason, response.status(), Cause::ServerAbort, Phase::Headers, true);
+        }
+    }
+    let private = binds_connection(&response);
+    hop::strip(&mut response);
+    let dechunk = hop::fit_version(&mut response, &framing, request.version);
+    let keep_client = request.reply.keep_alive && !dechunk && framing.body != Body::UntilClose && attempt.up_done && !worker.process.stopping();
+    if framing.body != Body::Tunnel {
+        hop::set_response_connection(
+            &mut response,
+            if keep_client { hop::Wanted::KeepAlive } else { hop::Wanted::Close },
+            request.version,
+        );
+    }
+    let mut down = Flow::new(framing_of(framing.body, backend.limits.max_head, dechunk), splice);
+    Encoder::new().encode_response(&response, down.out(&worker.outs));
+    drop(response);
+    down.set_input(attempt.input.take());
+    if framing.body == Body::Tunnel {
+        record.response_began();
+        let Attempt { up, .. } = attempt;
+        let end = tunnel(conn, record, up, down, &socket, &backend).await;
+        record.finish(end);
+        return Outcome::Done { reuse: false };
+    }
+    record.response_began();
+    let end = poll_fn(|_| attempt.poll_body(&mut down)).await;
+    let Attempt { mut up, up_done, up_refused, .. } = attempt;
+    record.downloaded += down.sent;
+    record.uploaded += up.sent;
+    worker.count_bytes(&up, &down);
+    if has_body {
+        conn.input = up.take_input();
+    }
+    let whole = end.is_normal() && up_done && !up_refused;
+    if whole && framing.keep_alive && request.mode == HttpConnectionMode::KeepAlive && down.take_input().is_none() {
+        let kept = Kept { socket, uses: uses.saturating_add(1), pool_index: slot.server().pool_index };
+        keep(conn, slot, &backend, kept, private);
+    }
+    if !end.is_normal() && framing.body == Body::UntilClose {
+        // Only a reset tells the client that this was not all.
+        conn.socket.reset_on_close();
+    }
+    let _ = front;
+    record.finish(end);
+    Outcome::Done { reuse: whole && keep_client }
+}
+
+/// Puts a server connection where the next request finds it.
+fn keep(conn: &mut Conn, slot: &Slot, backend: &Backend, kept: Kept, private: bool) {
+    let worker = conn.client.worker().clone();
+    let server = slot.server();
+    if worker.process.stopping() || server.settings.max_reuse.is_some_and(|max| kept.uses > max) {
+        return;
+    }
+    if private || backend.reuse() == HttpReuse::Never || server.settings.send_proxy.is_some() {
+        conn.own = Some(kept);
+    } else {
+        worker.pools.put(&worker.rt, server, kept);
+    }
+}
+
+/// The client left before there was anything to send to it.
+fn gave_up(record: &mut Record, attempt: Attempt<'_>, end: Termination) -> Outcome {
+    record.uploaded += attempt.up.sent;
+    record.finish(end);
+    Outcome::Done { reuse: false }
+}
+
+/// What an Upgrade or a CONNECT leads to: bytes both ways until both sides are done.
+async fn tunnel(conn: &mut Conn, record: &mut Record, mut up: Flow, down: Flow, server: &Socket, backend: &Backend) -> Termination {
+    let worker = conn.client.worker().clone();
+    up.set_framing(Framing::UntilClose);
+    if conn.input.is_some() {
+        up.set_input(conn.input.take());
+    }
+    let timeouts = TunnelTimeouts::new(&conn.client.frontend().settings, &backend.settings);
+    let mut relay = Relay::new(up, down, timeouts, worker.rt.now());
+    let end = poll_fn(|_| relay.poll(&worker.rt, &worker.outs, &conn.socket, server)).await;
+    record.uploaded += relay.up.sent;
+    record.downloaded += relay.down.sent;
+    worker.count_bytes(&relay.up, &relay.down);
+    end
+}
