@@ -251,20 +251,22 @@ impl<'a> Reader<'a, '_, '_> {
                 block.done |= taken;
                 block.last = *word == *".else";
             }
-            ".endif"
-                if self.blocks.pop().is_none() => {
+            ".endif" => {
+                let closed = self.blocks.pop();
+                if closed.is_none() {
                     complain(self.diagnostics, "there is no open '.if' here", "remove the line, or add the missing '.if'");
                 }
-            ".alert" | ".warning" | ".notice" | ".diag"
-                if active && *word != *".diag" => {
-                    let severity = match &*word {
-                        ".alert" => Severity::Error,
-                        ".warning" => Severity::Warning,
-                        _ => Severity::Notice,
-                    };
-                    let text = directive.words.get(1).map_or("", |word| &word.text);
-                    self.diagnostics.push(severity, directive.span(None), 0, format!("'{}'", shown(text)), None);
-                }
+            }
+            ".diag" => {}
+            ".alert" | ".warning" | ".notice" if active => {
+                let severity = match &*word {
+                    ".alert" => Severity::Error,
+                    ".warning" => Severity::Warning,
+                    _ => Severity::Notice,
+                };
+                let text = directive.words.get(1).map_or("", |word| &word.text);
+                self.diagnostics.push(severity, directive.span(None), 0, format!("'{}'", shown(text)), None);
+            }
             _ if active => {
                 let known = [".if", ".elif", ".else", ".endif", ".alert", ".warning", ".notice", ".diag"];
                 let help = match crate::diag::nearest(&word, known.into_iter()) {

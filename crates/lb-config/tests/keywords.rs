@@ -8,7 +8,10 @@ fn the_generated_page_is_current() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/keywords.md");
     let generated = keywords_markdown();
     let known = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(known == generated, "docs/keywords.md is old: run `cargo xtask keywords` (or `cargo run -p lb-config --example keywords > docs/keywords.md`)");
+    assert!(
+        known == generated,
+        "docs/keywords.md is old: run `cargo xtask keywords` (or `cargo run -p lb-config --example keywords > docs/keywords.md`)"
+    );
 }
 
 /// Every word of the manual of haproxy 2.6 (sections 3, 4.1, 5.1, 5.2) and of the versions up to 3.5, one per line as

@@ -289,19 +289,23 @@ fn server_address(draft: &mut ServerDraft, parsed: Address, word: usize, world: 
     };
     draft.server.hostname = Some(name.clone());
     let methods = draft.init_addr.clone().unwrap_or_else(|| vec![InitAddr::Last, InitAddr::Libc]);
+    let mut asked = false;
     for method in methods {
         match method {
             InitAddr::Last => {}
             InitAddr::Ip(ip) => return Ok(ServerAddress::Ip { ip, port }),
             InitAddr::Libc => {
+                asked = true;
                 if let Some(ip) = host.resolve(world.source.resolver) {
                     return Ok(ServerAddress::Ip { ip, port });
                 }
             }
             InitAddr::None => {
                 // Without resolvers it will never get one: it stays out of service, as in haproxy.
-                let message = format!("the name '{}' has no address; the server is disabled", shown(name));
-                world.warn(draft.server.span, message, Some("write an IP address, or see that the name can be resolved".into()));
+                if asked {
+                    let message = format!("the name '{}' has no address; the server is disabled", shown(name));
+                    world.warn(draft.server.span, message, Some("write an IP address, or see that the name can be resolved".into()));
+                }
                 draft.server.disabled = true;
                 let ip = match family {
                     crate::address::Family::V6 => std::net::Ipv6Addr::UNSPECIFIED.into(),

@@ -73,6 +73,12 @@ impl Config {
         self.indexed().filter(|(_, proxy)| proxy.kind.is_backend())
     }
 
+    /// True when something accepts connections: a bind of a proxy that is not disabled. haproxy ends with code 2 when
+    /// nothing does.
+    pub fn listens(&self) -> bool {
+        self.proxies.iter().any(|proxy| !proxy.disabled && !proxy.binds.is_empty())
+    }
+
     /// The backend (or listen) of that name.
     pub fn backend(&self, name: &str) -> Option<ProxyIndex> {
         self.backends().find(|(_, proxy)| proxy.name == name).map(|(index, _)| index)

@@ -150,7 +150,13 @@ impl Walk<'_> {
                 address = Some(rest);
             } else {
                 let message = format!("unexpected '{}' behind the name", shown(&text.text));
-                self.problem(header, Problem::at(rest, message).help(format!("write '{word} <name> [from <defaults>]'")));
+                let help = format!("write '{word} <name> [from <defaults>]'");
+                if kind == Sections::DEFAULTS {
+                    // haproxy drops it.
+                    self.world.warn(header.span(Some(rest)), message, Some(help));
+                } else {
+                    self.problem(header, Problem::at(rest, message).help(help));
+                }
             }
             rest += 1;
         }

@@ -29,11 +29,12 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         finish_keepalive(&mut draft);
         proxies.push(prune(draft));
     }
-    if !world.diagnostics.has_errors() && !proxies.iter().any(|proxy| !proxy.disabled && !proxy.binds.is_empty()) {
+    let config = Config { global, proxies, files: world.source.files.iter().map(|(name, _)| name.clone()).collect() };
+    if !world.diagnostics.has_errors() && !config.listens() {
         let help = "add a 'frontend' or 'listen' section with a 'bind' line".to_owned();
-        world.diagnostics.push(Severity::Warning, Span::default(), 0, "nothing listens: there is no 'bind' line in use", Some(help));
+        world.diagnostics.push(Severity::Notice, Span::default(), 0, "nothing listens: there is no 'bind' line in use", Some(help));
     }
-    Config { global, proxies, files: world.source.files.iter().map(|(name, _)| name.clone()).collect() }
+    config
 }
 
 /// Backends and listens by name.
@@ -158,15 +159,17 @@ fn servers(draft: &mut Draft, world: &mut World<'_>) {
 
 fn finish_server(draft: ServerDraft, world: &mut World<'_>) -> Server {
     let mut server = draft.server;
-    server.send_proxy = match (draft.send_proxy_v2, draft.send_proxy) {
+    let options = draft.v2_options != Default::default();
+    server.send_proxy = match (draft.send_proxy_v2, draft.send_proxy || options) {
         (true, _) => Some(SendProxy::V2(draft.v2_options)),
+        // haproxy sends a version 1 header as soon as there are options; it is kept, and told.
         (false, true) => Some(SendProxy::V1),
         (false, false) => None,
     };
-    if server.send_proxy.is_none() && draft.v2_options != Default::default() {
+    if options && !draft.send_proxy_v2 {
         world.warn(
             server.span,
-            "'proxy-v2-options' has no effect without 'send-proxy-v2'",
+            "'proxy-v2-options' without 'send-proxy-v2' sends a header of version 1",
             Some("add 'send-proxy-v2', or remove the options".into()),
         );
     }
@@ -259,6 +262,7 @@ fn timeouts(draft: &Draft, world: &mut World<'_>) {
 fn http_only(draft: &mut Draft, world: &mut World<'_>) {
     let mode = draft.proxy.mode;
     let name = draft.proxy.name.clone();
+    log_format(draft, world);
     if mode == Mode::Http {
         return;
     }
@@ -273,6 +277,9 @@ fn http_only(draft: &mut Draft, world: &mut World<'_>) {
     }
     if draft.proxy.kind.is_frontend() && draft.proxy.monitor_uri.take().is_some() {
         ignored(world, draft, "monitor-uri");
+    }
+    if std::mem::take(&mut draft.proxy.options.http_buffer_request) {
+        ignored(world, draft, "option http-buffer-request");
     }
     let format = &mut draft.proxy.log_format;
     if draft.proxy.kind.is_frontend() && matches!(format.kind, LogFormatKind::Http | LogFormatKind::HttpClf) {
@@ -291,6 +298,28 @@ fn http_only(draft: &mut Draft, world: &mut World<'_>) {
             format!("{} ('{name}' is in mode tcp)", error.message),
             Some("write a format without it, or 'mode http'".into()),
         );
+    }
+}
+
+/// A format that no line will have.
+fn log_format(draft: &Draft, world: &mut World<'_>) {
+    let proxy = &draft.proxy;
+    let format = &proxy.log_format;
+    if format.kind == LogFormatKind::Default || proxy.disabled {
+        return;
+    }
+    if !proxy.kind.is_frontend() {
+        // From the defaults it was meant for others.
+        if ["option httplog", "option tcplog"].iter().any(|keyword| draft.said_here(keyword).is_some()) {
+            world.warn(
+                format.span,
+                "a log format has no effect in a backend: frontends write the lines",
+                Some("move it to the frontend".into()),
+            );
+        }
+    } else if proxy.logs.is_empty() {
+        let message = format!("the log format of '{}' has no effect: there is no 'log' line", proxy.name);
+        world.warn(format.span, message, Some("add 'log global', or a 'log' line of its own".into()));
     }
 }
 
