@@ -275,6 +275,11 @@ fn addresses(text: &str, word: usize, world: &World<'_>) -> Result<Vec<BindAddre
     let mut list = Vec::new();
     // A comma at the end is let pass, as in haproxy.
     for one in text.split(',').filter(|one| !one.is_empty()) {
+        if one.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(
+                Problem::at(word, format!("'{}' is a port without an address", shown(one))).help(format!("write ':{}'", shown(one)))
+            );
+        }
         match address(one, word, world.variables)? {
             Address::Fd(fd) => list.push(BindAddress::Fd(fd)),
             Address::Unix(unix) => list.push(BindAddress::Unix(prefixed(unix, word, world)?)),
@@ -289,12 +294,9 @@ fn addresses(text: &str, word: usize, world: &World<'_>) -> Result<Vec<BindAddre
                         return Err(Problem::at(word, "a port offset belongs to servers").help("write a port from 1 to 65535"));
                     }
                     Port::None => {
-                        let what = if one.bytes().all(|byte| byte.is_ascii_digit()) {
-                            format!("write ':{one}'")
-                        } else {
-                            format!("write '{}:<port>'", shown(one))
-                        };
-                        return Err(Problem::at(word, format!("'{}' has no port", shown(one))).help(what));
+                        return Err(
+                            Problem::at(word, format!("'{}' has no port", shown(one))).help(format!("write '{}:<port>'", shown(one)))
+                        );
                     }
                 };
                 let ip = match &host {
