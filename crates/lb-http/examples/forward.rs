@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p lb-http --example forward` shows one exchange; with a number it repeats it so many times silently, for
 //! `valgrind --tool=callgrind`: the instructions of N runs less those of 0 runs, divided by N, are the cost of one exchange.
+//! A second argument `small` takes the heads of a load generator and a bare origin instead of those of curl and nginx.
 
 use lb_http::Head;
 use lb_http::h1::{Decoded, Decoder, Encoder, Limits, ResponseTo};
@@ -12,6 +13,9 @@ const REQUEST: &[u8] = b"GET /index.html HTTP/1.1\r\nHost: www.example.org\r\nUs
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sat, 15 Nov 2025 10:00:00 GMT\r\nContent-Type: text/html\r\n\
 Content-Length: 100\r\nLast-Modified: Sat, 15 Nov 2025 09:00:00 GMT\r\nConnection: keep-alive\r\nETag: \"6918457e-64\"\r\n\
 Accept-Ranges: bytes\r\n\r\n";
+
+const SMALL_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
+const SMALL_RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nContent-Type: text/plain\r\n\r\n";
 
 struct Relay {
     limits: Limits,
@@ -45,6 +49,8 @@ impl Relay {
 
 fn main() -> Result<(), lb_http::h1::H1Error> {
     let rounds = std::env::args().nth(1).and_then(|n| n.parse::<u32>().ok());
+    let small = std::env::args().nth(2).is_some_and(|word| word == "small");
+    let (request, response) = if small { (SMALL_REQUEST, SMALL_RESPONSE) } else { (REQUEST, RESPONSE) };
     let mut relay = Relay {
         limits: Limits::default(),
         decoder: Decoder::new(),
@@ -54,7 +60,7 @@ fn main() -> Result<(), lb_http::h1::H1Error> {
         to_client: Vec::new(),
     };
     for _ in 0..rounds.unwrap_or(1) {
-        relay.exchange(black_box(REQUEST), black_box(RESPONSE))?;
+        relay.exchange(black_box(request), black_box(response))?;
         black_box((&relay.to_server, &relay.to_client));
     }
     if rounds.is_none() {

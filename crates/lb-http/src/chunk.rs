@@ -2,8 +2,10 @@
 //!
 //! Holds: framing bytes are consumed as they come, so a caller's buffer never has to hold a whole chunk header; chunk
 //! data is never touched, so it can be copied or spliced; extensions are dropped, trailers are kept and validated.
-//! Strict: CRLF only, no space or sign before the size, sizes up to 2^63 - 1, bounded extensions and trailers.
+//! Strict: CRLF only, no sign or space around the size (a server may pad it, see [`Decoder::allow_padding`]), sizes up to
+//! 2^63 - 1, bounded extensions and trailers. Trailer fields that would frame, route or steer a message are dropped.
 
+use crate::name::FieldId;
 use crate::token::{find_control, is_token_byte, trim_ows};
 
 /// Most bytes of one chunk's size line: `;` extensions and leading zeros included.
@@ -112,6 +114,7 @@ pub struct Decoder {
     fields: u16,
     max_fields: u16,
     max_trailers: u32,
+    padding: bool,
     trailers: Vec<u8>,
 }
 
@@ -128,8 +131,16 @@ impl Decoder {
             fields: 0,
             max_fields: u16::try_from(max_trailer_fields).unwrap_or(u16::MAX),
             max_trailers: u32::try_from(max_trailer_bytes).unwrap_or(u32::MAX),
+            padding: false,
             trailers: Vec::new(),
         }
+    }
+
+    /// Lets spaces and tabs pass between size and CRLF, as some servers write them; meant for responses.
+    #[must_use]
+    pub fn allow_padding(mut self) -> Decoder {
+        self.padding = true;
+        self
     }
 
     /// Bytes of data that the current chunk still has; 0 outside a chunk's data.
@@ -256,13 +267,15 @@ impl Decoder {
 
     fn extension_byte(&mut self, b: u8) -> Result<(), ChunkError> {
         self.count_line()?;
-        match b {
-            b'\r' => self.state = State::SizeCr,
-            b'\n' => return Err(ChunkError::LineEnd),
-            b' ' | b'\t' => {}
-            b';' if self.state == State::SizeSpace => self.state = State::Extension,
-            _ if self.state == State::SizeSpace => return Err(ChunkError::Size),
-            0..0x20 | 0x7f => return Err(ChunkError::Extension),
+        match (b, self.state) {
+            // RFC 9112 §7.1.1 knows white space before `;` only.
+            (b'\r', State::SizeSpace) if !self.padding => return Err(ChunkError::Size),
+            (b'\r', _) => self.state = State::SizeCr,
+            (b'\n', _) => return Err(ChunkError::LineEnd),
+            (b' ' | b'\t', _) => {}
+            (b';', _) => self.state = State::Extension,
+            (_, State::SizeSpace) => return Err(ChunkError::Size),
+            (0..0x20 | 0x7f, _) => return Err(ChunkError::Extension),
             _ => {}
         }
         Ok(())
@@ -325,16 +338,21 @@ impl Decoder {
         Ok(end - i)
     }
 
-    /// A trailer line is complete: its value is trimmed.
+    /// A trailer line is complete: it goes if it must not be there, otherwise its value is trimmed.
     fn end_trailer(&mut self) {
-        let colon = self.colon as usize;
+        self.state = State::TrailerStart;
+        let (mark, colon) = (self.mark as usize, self.colon as usize);
+        let name = self.trailers.get(mark..colon.saturating_sub(2)).unwrap_or_default();
+        if is_forbidden_trailer(FieldId::of(name)) {
+            self.trailers.truncate(mark);
+            return;
+        }
         let value = self.trailers.get(colon..).unwrap_or_default();
         let lead = value.len() - trim_start(value).len();
         let end = colon + lead + trim_ows(value).len();
         self.trailers.truncate(end);
         self.trailers.drain(colon..colon + lead);
         self.trailers.extend_from_slice(b"\r\n");
-        self.state = State::TrailerStart;
     }
 
     /// Trailer fields so far: name in lower case, trimmed value.
@@ -351,6 +369,27 @@ impl Decoder {
     pub fn trailer_lines(&self) -> &[u8] {
         &self.trailers
     }
+}
+
+/// Fields that a trailer must not have: framing, routing, connection, controls (RFC 9110 §6.5.1).
+fn is_forbidden_trailer(id: FieldId) -> bool {
+    matches!(
+        id,
+        FieldId::Host
+            | FieldId::Connection
+            | FieldId::ContentLength
+            | FieldId::TransferEncoding
+            | FieldId::Upgrade
+            | FieldId::Expect
+            | FieldId::KeepAlive
+            | FieldId::ProxyConnection
+            | FieldId::Te
+            | FieldId::Trailer
+            | FieldId::Authorization
+            | FieldId::Cookie
+            | FieldId::SetCookie
+            | FieldId::XForwardedFor
+    )
 }
 
 fn trim_start(mut value: &[u8]) -> &[u8] {

@@ -7,8 +7,13 @@ use crate::token::find_non_host;
 #[must_use]
 #[inline]
 pub fn is_sound_host(value: &[u8]) -> bool {
-    let end = find_non_host(value);
-    end == value.len() || split_port(value).is_some()
+    // The common shapes first: a name or IPv4 address, with or without a port.
+    let (_, rest) = value.split_at(find_non_host(value));
+    match rest {
+        [] => true,
+        [b':', port @ ..] if port.iter().all(u8::is_ascii_digit) => true,
+        _ => split_port(value).is_some(),
+    }
 }
 
 /// Host and port of an authority; the port is empty when there is none. `None` when it is malformed.
@@ -53,4 +58,70 @@ pub fn same_authority(a: &[u8], b: &[u8], default_port: Option<&[u8]>) -> bool {
         if port.is_empty() { default } else { Some(port) }
     }
     host_a.eq_ignore_ascii_case(host_b) && or(port_a, default_port) == or(port_b, default_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        let sound = ["", "a", "a.b-c_d~", "a:80", "a:", "127.0.0.1:8080", "[::1]", "[::1]:80", "[::ffff:1.2.3.4]", "a%20b", "a;b=c", ":80"];
+        for host in sound {
+            assert!(is_sound_host(host.as_bytes()), "{host}");
+        }
+        let odd = [
+            "a,b",
+            "a b",
+            "u@a",
+            "a/b",
+            "a?b",
+            "a#b",
+            "a\\b",
+            "a:x",
+            "a:1:2",
+            "[::1",
+            "::1",
+            "[]",
+            "[v1.a]",
+            "[::1]x",
+            "[fe80::1%25eth0]",
+            "a%",
+            "a%2",
+            "a%zz",
+            "a\"b",
+            "a<b",
+            "a^b",
+            "a{b}",
+            "a|b",
+            "a`b",
+            "\u{e9}",
+            "a\u{1}b",
+            "a\tb",
+            "a\u{7f}",
+        ];
+        for host in odd {
+            assert!(!is_sound_host(host.as_bytes()), "{host}");
+            assert_eq!(split_port(host.as_bytes()), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn authorities() {
+        let http: Option<&[u8]> = Some(b"80");
+        for (a, b, default, same) in [
+            ("a", "A", http, true),
+            ("a:80", "a", http, true),
+            ("a", "a:80", http, true),
+            ("a:", "a:80", http, true),
+            ("a:81", "a", http, false),
+            ("a:80", "a", None, false),
+            ("a:80", "a:80", None, true),
+            ("a", "b", http, false),
+            ("a", "u@a", http, false),
+            ("[::1]:80", "[::1]", http, true),
+        ] {
+            assert_eq!(same_authority(a.as_bytes(), b.as_bytes(), default), same, "{a} {b}");
+        }
+    }
 }

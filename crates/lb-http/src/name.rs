@@ -77,9 +77,14 @@ const SLOTS: usize = 256;
 struct Known {
     lower: Words,
     letters: Words,
-    /// All ones where the name has bytes.
-    mask: Words,
     id: FieldId,
+}
+
+/// What makes the front of a line a name in lower case: `front & keep | lower`.
+#[derive(Clone, Copy)]
+struct Lower {
+    lower: Words,
+    keep: Words,
 }
 
 const fn words(name: &[u8]) -> Words {
@@ -105,22 +110,37 @@ const ENTRIES: usize = 64;
 static KNOWN: [Known; ENTRIES] = KNOWN_CONST;
 const KNOWN_CONST: [Known; ENTRIES] = {
     // No name has words of zero but the empty one, which is not looked up.
-    let mut t = [Known { lower: [0; 3], letters: [0; 3], mask: [0; 3], id: FieldId::Other }; ENTRIES];
+    let mut t = [Known { lower: [0; 3], letters: [0; 3], id: FieldId::Other }; ENTRIES];
     let mut i = 0;
     while i < ALL.len() {
         let name = ALL[i].1.as_bytes();
         assert!(name.len() > 1 && name.len() <= MAX_LEN);
         let lower = words(name);
-        let (mut letters, mut mask) = ([0u64; 3], [0u64; 3]);
+        let mut letters = [0u64; 3];
         let mut j = 0;
         while j < name.len() {
-            mask[j / 8] |= 0xff << (8 * (j % 8));
             if name[j].is_ascii_lowercase() {
                 letters[j / 8] |= 0x20 << (8 * (j % 8));
             }
             j += 1;
         }
-        t[ALL[i].0 as usize] = Known { lower, letters, mask, id: ALL[i].0 };
+        t[ALL[i].0 as usize] = Known { lower, letters, id: ALL[i].0 };
+        i += 1;
+    }
+    t
+};
+
+static LOWER: [Lower; ENTRIES] = {
+    let mut t = [Lower { lower: [0; 3], keep: [u64::MAX; 3] }; ENTRIES];
+    let mut i = 0;
+    while i < ALL.len() {
+        let entry = &mut t[ALL[i].0 as usize];
+        entry.lower = words(ALL[i].1.as_bytes());
+        let mut j = 0;
+        while j < ALL[i].1.len() {
+            entry.keep[j / 8] &= !(0xff << (8 * (j % 8)));
+            j += 1;
+        }
         i += 1;
     }
     t
@@ -159,7 +179,7 @@ impl FieldId {
     }
 
     /// Recognises a name given as words, zero behind its end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of_words(w: &Words) -> FieldId {
         let known = &KNOWN[usize::from(SLOT[slot(w, HASH.0) & (SLOTS - 1)]) & (ENTRIES - 1)];
         let differ = ((w[0] | known.letters[0]) ^ known.lower[0])
@@ -172,13 +192,26 @@ impl FieldId {
     /// too few bytes follow.
     #[inline]
     pub(crate) fn write_lower(self, line: &mut [u8]) -> bool {
-        let known = &KNOWN[usize::from(self as u8) & (ENTRIES - 1)];
-        let Some(front) = line.first_chunk_mut::<MAX_LEN>() else { return false };
-        let (words, _) = front.as_chunks_mut::<8>();
-        for (i, word) in words.iter_mut().enumerate() {
-            *word = (u64::from_le_bytes(*word) & !known.mask[i] | known.lower[i]).to_le_bytes();
+        if self == FieldId::Other {
+            return false;
         }
-        self != FieldId::Other
+        let Lower { lower, keep } = &LOWER[usize::from(self as u8) & (ENTRIES - 1)];
+        let set = |word: &mut [u8; 8], i: usize| *word = (u64::from_le_bytes(*word) & keep[i] | lower[i]).to_le_bytes();
+        let (words, _) = line.as_chunks_mut::<8>();
+        match words {
+            [a, ..] if keep[1] == u64::MAX => set(a, 0),
+            [a, b, ..] if keep[2] == u64::MAX => {
+                set(a, 0);
+                set(b, 1);
+            }
+            [a, b, c, ..] => {
+                set(a, 0);
+                set(b, 1);
+                set(c, 2);
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// This name's bit in a set of names; 0 for `Other`.

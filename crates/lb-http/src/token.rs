@@ -137,17 +137,13 @@ fn element_end(list: &[u8]) -> usize {
 const LSB: u64 = 0x0101_0101_0101_0101;
 const MSB: u64 = 0x8080_8080_8080_8080;
 
-/// Reads eight bytes at `at`; the caller has checked that they are there.
-#[inline]
-fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..at + 8).and_then(|w| w.try_into().ok()).map(u64::from_le_bytes)
-}
-
 /// Index of the first byte below 0x20 at or after `from`, or `bytes.len()`.
-#[inline]
+#[inline(always)]
 pub(crate) fn find_control(bytes: &[u8], from: usize) -> usize {
     let mut i = from;
-    while let Some(w) = word(bytes, i) {
+    let (words, _) = bytes.get(from..).unwrap_or_default().as_chunks::<8>();
+    for w in words {
+        let w = u64::from_le_bytes(*w);
         // Bytes >= 0x80 are masked out; a borrow can only spoil bytes above a true hit, and the lowest hit is taken.
         let hit = w.wrapping_sub(LSB * 0x20) & !w & MSB;
         if hit != 0 {
@@ -155,10 +151,15 @@ pub(crate) fn find_control(bytes: &[u8], from: usize) -> usize {
         }
         i += 8;
     }
-    while i < bytes.len() && bytes[i] >= 0x20 {
+    find_control_bytewise(bytes, i)
+}
+
+#[inline(never)]
+fn find_control_bytewise(bytes: &[u8], mut i: usize) -> usize {
+    while bytes.get(i).is_some_and(|&b| b >= 0x20) {
         i += 1;
     }
-    i
+    i.min(bytes.len())
 }
 
 /// Marks (bit 7 of each byte) of the bytes of `w` that are zero; exact up to and including the lowest.
@@ -167,10 +168,11 @@ fn zero_bytes(w: u64) -> u64 {
     w.wrapping_sub(LSB) & !w & MSB
 }
 
-/// Bit 7 of the first byte of `w` that is `byte`; 0 when there is none.
+/// Bit 7 of the first byte of `w` that is a colon or not ASCII; 0 when there is none.
 #[inline]
-pub(crate) fn first_byte(w: u64, byte: u8) -> u64 {
-    let hits = zero_bytes(w ^ (LSB * byte as u64));
+pub(crate) fn first_colon(w: u64) -> u64 {
+    let hits = (w ^ (LSB * b':' as u64)).wrapping_sub(LSB) & MSB;
+    // A byte of 0x80 to 0xba may hide behind its own bit 7 without harm: no name has it.
     hits & hits.wrapping_neg()
 }
 
@@ -179,7 +181,9 @@ pub(crate) fn first_byte(w: u64, byte: u8) -> u64 {
 #[inline]
 pub(crate) fn find_target_end(bytes: &[u8], from: usize) -> usize {
     let mut i = from;
-    while let Some(w) = word(bytes, i) {
+    let (words, _) = bytes.get(from..).unwrap_or_default().as_chunks::<8>();
+    for w in words {
+        let w = u64::from_le_bytes(*w);
         let low = w.wrapping_sub(LSB * 0x21) & !w;
         let hash = zero_bytes(w ^ (LSB * b'#' as u64));
         let del = zero_bytes(w ^ (LSB * 0x7f));
@@ -268,7 +272,7 @@ mod tests {
         }
         assert_eq!(find_target_end(b"abc\x22\x20\x21\x24\x7f#", 0), 4);
         for (text, want) in [(b"abcdefgh", 0), (b":bcdefgh", 1 << 7), (b"abc:e:gh", 1 << 31), (b"abcdefg:", 1 << 63)] {
-            assert_eq!(first_byte(u64::from_le_bytes(*text), b':'), want);
+            assert_eq!(first_colon(u64::from_le_bytes(*text)), want);
         }
     }
 
@@ -281,6 +285,7 @@ mod tests {
                     a[at] = byte;
                     assert_eq!(find_control(&a, 0), if hit { at } else { len }, "{len} {at} {byte}");
                     assert_eq!(find_control(&a, at + 1), len);
+                    assert_eq!(find_control(&a, len + 1), len);
                 }
             }
         }

@@ -71,7 +71,7 @@ fn encode_fields(head: &Head, from: Option<(usize, usize)>, out: &mut Vec<u8>) {
             run_end = f.line_end();
             continue;
         }
-        flush(head, (run_start, run_end), first_of_run..i, out);
+        flush(head, (run_start, run_end), first_of_run..i, b"", out);
         first_of_run = i;
         if f.verbatim {
             (run_start, run_end) = (start, f.line_end());
@@ -86,26 +86,21 @@ fn encode_fields(head: &Head, from: Option<(usize, usize)>, out: &mut Vec<u8>) {
             first_of_run = i + 1;
         }
     }
-    flush(head, (run_start, run_end), first_of_run..head.fields.len(), out);
-    out.extend_from_slice(b"\r\n");
+    flush(head, (run_start, run_end), first_of_run..head.fields.len(), b"\r\n", out);
 }
 
-/// Copies a run of the arena and lower-cases the names of its fields.
-#[inline]
-fn flush(head: &Head, (start, end): (usize, usize), fields: std::ops::Range<usize>, out: &mut Vec<u8>) {
-    if start == end {
-        return;
-    }
+/// Copies a run of the arena and `tail`, and lower-cases the names of the run's fields.
+fn flush(head: &Head, (start, end): (usize, usize), fields: std::ops::Range<usize>, tail: &[u8], out: &mut Vec<u8>) {
     let base = out.len();
-    out.extend_from_slice(head.arena.get(start..end).unwrap_or_default());
+    let Some(lines) = head.arena.get(start..end) else { return };
+    out.extend_from_slice(lines);
+    out.extend_from_slice(tail);
     let run = &mut out[base..];
     for f in head.fields.get(fields).unwrap_or_default() {
-        let at = f.name_start as usize - start;
-        if let Some(line) = run.get_mut(at..) {
-            let len = usize::from(f.name_len);
-            if !f.id.write_lower(line) {
-                lower_front(line, len);
-            }
+        if let Some(line) = run.get_mut(f.name_start as usize - start..)
+            && !f.id.write_lower(line)
+        {
+            lower_front(line, usize::from(f.name_len));
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::head::{Head, Method, Span, Version};
 use crate::name::FieldId;
-use crate::token::{find_control, find_non_token, find_target_end, first_byte, is_ows, trim_ows};
+use crate::token::{find_control, find_non_token, find_target_end, first_colon, is_ows, trim_ows};
 
 /// A request line at the front of `buf`; says where the next line begins.
 #[inline]
@@ -91,14 +91,15 @@ pub(super) struct Line {
 pub(super) fn field_line(buf: &[u8], start: usize) -> Option<Line> {
     let line = buf.get(start..)?;
     let (id, name_len) = name(line)?;
-    let &[_, space, first] = line.get(name_len..)?.first_chunk::<3>()?;
+    let [_, space, first] = line.get(name_len..)?.first_chunk::<3>()?;
     let value = name_len + 2;
-    if space != b' ' || first <= b' ' {
+    if *space != b' ' || *first <= b' ' {
         return odd_value(line, id, start, name_len);
     }
     let end = find_control(line, value);
-    let &[last, cr, lf, next] = line.get(end - 1..)?.first_chunk::<4>()?;
-    if cr != b'\r' || lf != b'\n' || is_ows(next) || last == b' ' {
+    let around = u32::from_le_bytes(*line.get(end - 1..)?.first_chunk::<4>()?);
+    let (last, crlf, next) = (around as u8, (around >> 8) as u16, (around >> 24) as u8);
+    if crlf != u16::from_le_bytes(*b"\r\n") || is_ows(next) || last == b' ' {
         return odd_value(line, id, start, name_len);
     }
     let (value_start, value_end) = (start + value, start + end);
@@ -129,22 +130,27 @@ fn name(line: &[u8]) -> Option<(FieldId, usize)> {
     // The bits below the byte whose bit 7 is `hit`.
     let below = |hit: u64| (hit >> 7).wrapping_sub(1);
     let at = |hit: u64| (hit.trailing_zeros() / 8) as usize;
-    let (chunks, _) = line.as_chunks::<8>();
-    let [front, chunks @ ..] = chunks else { return other_name(line) };
-    let w0 = u64::from_le_bytes(*front);
-    let hit = first_byte(w0, b':');
+    let mut padded = [0u8; 24];
+    let front = match line.first_chunk::<24>() {
+        Some(front) => front,
+        None => {
+            padded[..line.len()].copy_from_slice(line);
+            &padded
+        }
+    };
+    let ([a, b, c], _) = front.as_chunks::<8>() else { return None };
+    let w0 = u64::from_le_bytes(*a);
+    let hit = first_colon(w0);
     let (id, len) = if hit != 0 {
         (FieldId::of_words(&[w0 & below(hit), 0, 0]), at(hit))
     } else {
-        let [middle, chunks @ ..] = chunks else { return other_name(line) };
-        let w1 = u64::from_le_bytes(*middle);
-        let hit = first_byte(w1, b':');
+        let w1 = u64::from_le_bytes(*b);
+        let hit = first_colon(w1);
         if hit != 0 {
             (FieldId::of_words(&[w0, w1 & below(hit), 0]), 8 + at(hit))
         } else {
-            let [back, ..] = chunks else { return other_name(line) };
-            let w2 = u64::from_le_bytes(*back);
-            let hit = first_byte(w2, b':');
+            let w2 = u64::from_le_bytes(*c);
+            let hit = first_colon(w2);
             if hit == 0 {
                 return other_name(line);
             }

@@ -82,6 +82,11 @@ impl Seen {
     /// RFC 9110 §8.6: digits, or a list of equal numbers.
     fn note_length(&mut self, value: &[u8]) -> Result<bool, ErrorKind> {
         let first = self.length.is_none();
+        if first && let Some(n) = parse_length(value) {
+            self.length = Some(n);
+            self.odd_length = value.len() > 1 && value[0] == b'0';
+            return Ok(true);
+        }
         for part in value.split(|&b| b == b',') {
             let n = parse_length(trim_ows(part)).ok_or(ErrorKind::ContentLength)?;
             if self.length.is_some_and(|seen| seen != n) {
