@@ -1,7 +1,7 @@
 //! The scripted client: connects and plays steps.
 
 use crate::script::{Player, Socket, Step, Transcript, World};
-use crate::wait::patience;
+use crate::wait::{Deadline, patience};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -18,8 +18,16 @@ pub fn connect_unix(path: &Path) -> io::Result<Player> {
     Player::new(Socket::Unix(UnixStream::connect(path)?))
 }
 
-/// Connects, plays `steps`, then watches for at most `settle` whether the other side closes, and closes.
+/// Connects, plays `steps`, then watches for at most `settle` whether the other side closes, and closes. Signals that the first
+/// steps wait for are awaited before it connects.
 pub fn run(addr: SocketAddr, steps: &[Step], world: &dyn World, settle: Duration) -> io::Result<Transcript> {
+    let mut steps = steps;
+    while let [Step::Wait(name), rest @ ..] = steps {
+        if !world.signals().wait(name, Deadline::patient()) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("the signal {name} never came")));
+        }
+        steps = rest;
+    }
     let mut player = connect(addr)?;
     player.play(steps, world, &|| {});
     Ok(player.finish(settle))

@@ -5,21 +5,40 @@ use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 /// Ports that [`free_tcp`] has given out in this process, so that two tests never get the same one.
 static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
 
-/// A TCP port of 127.0.0.1 that was free a moment ago (the kernel chose it). Another program may take it before the caller
-/// does: whoever starts a process on it repeats with a new port when the bind fails ([`crate::process`] reports that).
+/// A TCP port of 127.0.0.1 that was free a moment ago. It lies below the range from which the kernel takes ports for
+/// `bind(0)` and outgoing connections, so nothing takes it by chance until the caller does. Another test program still may:
+/// whoever starts a process on it repeats with a new port when the bind fails ([`crate::process`] reports that).
 pub fn free_tcp() -> u16 {
     loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-        let port = listener.local_addr().expect("bound").port();
-        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().insert(port) {
+        let port = candidate();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+            && GIVEN.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().insert(port)
+        {
             return port;
         }
     }
+}
+
+/// The next port to try: a walk through 10000..32000 from a start that differs per process and moment.
+fn candidate() -> u16 {
+    const FIRST: u32 = 10_000;
+    const SPAN: u32 = 22_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    static START: OnceLock<u32> = OnceLock::new();
+    let start = *START.get_or_init(|| {
+        let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.subsec_nanos());
+        (nanos / 1000).wrapping_add(std::process::id().wrapping_mul(977))
+    });
+    // 7 and the span have no common divisor: all ports come up before one comes again.
+    let step = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(7);
+    u16::try_from(FIRST + start.wrapping_add(step) % SPAN).expect("below 65536")
 }
 
 /// A UDP port of 127.0.0.1 that was free a moment ago.

@@ -60,7 +60,7 @@ pub fn describe_v2(bytes: &[u8]) -> Option<(String, &[u8])> {
     let rest = bytes.strip_prefix(V2_SIGNATURE)?;
     let (&[vc, family, hi, lo], rest) = rest.split_first_chunk::<4>()?;
     let len = usize::from(u16::from_be_bytes([hi, lo]));
-    let body = rest.get(..len)?;
+    let (body, tail) = rest.split_at_checked(len)?;
     let mut text = format!("<PROXYv2 {vc:02x} {family:02x}");
     let addr_len = match family >> 4 {
         1 => 12,
@@ -91,18 +91,38 @@ pub fn describe_v2(bytes: &[u8]) -> Option<(String, &[u8])> {
         let len = usize::from(u16::from_be_bytes([hi, lo])).min(rest.len());
         let (value, rest) = rest.split_at(len);
         let _ = write!(text, " {kind:02x}=");
-        for byte in value {
-            let _ = write!(text, "{byte:02x}");
+        if kind == 3 && value.len() == 4 {
+            // The sum covers ports, which differ in every run: say whether it is right.
+            let at = 16 + body.len() - rest.len() - value.len();
+            let header = &bytes[..16 + body.len()];
+            let zeroed = [&header[..at], &[0; 4], &header[at + 4..]].concat();
+            text.push_str(if crc32c(&zeroed).to_be_bytes() == value { "right" } else { "wrong" });
+        } else {
+            for byte in value {
+                let _ = write!(text, "{byte:02x}");
+            }
         }
         tlvs = rest;
     }
     text.push('>');
-    Some((text, &rest[len..]))
+    Some((text, tail))
+}
+
+/// CRC-32C (Castagnoli), bit by bit: headers are short.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes
+        .iter()
+        .fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn crc_of_the_check_string() {
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+    }
 
     #[test]
     fn v1_line() {

@@ -68,6 +68,8 @@ pub enum End {
     Fin,
     /// The other side sent RST.
     Rst,
+    /// The script itself closed or reset it.
+    Own,
 }
 
 /// What one connection saw.
@@ -357,12 +359,14 @@ impl Player {
                 // What has come in unread would turn the close into a reset.
                 while matches!(self.fill(Duration::ZERO), Fill::Data) {}
                 self.socket = None;
+                self.live.change(|t| t.end = End::Own);
                 Ok(())
             }
             Step::Reset => {
                 if let Some(socket) = self.socket.take() {
                     socket.linger_zero();
                 }
+                self.live.change(|t| t.end = End::Own);
                 Ok(())
             }
             Step::Signal(name) => {

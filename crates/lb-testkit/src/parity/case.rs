@@ -60,8 +60,8 @@ global
 defaults
     log global
     timeout connect 3s
-    timeout client 5s
-    timeout server 5s
+    timeout client 3s
+    timeout server 3s
     retries 1
 ";
 
@@ -118,7 +118,7 @@ impl Builder {
 
     /// Adds a line to `global`.
     pub fn global(mut self, line: &str) -> Self {
-        push_line(&mut self.global, line);
+        push_line(&mut self.global, line.trim());
         self
     }
 

@@ -90,6 +90,8 @@ struct Verdict {
     stale: Vec<(&'static str, &'static str)>,
     /// How many runs it took until the two agreed.
     tries: usize,
+    /// What differed in the run before the last.
+    before: Vec<Difference>,
     seconds: f32,
     log_lines: usize,
     shown: String,
@@ -143,9 +145,11 @@ fn run_all(cases: &[Case], options: &Options) -> Vec<Verdict> {
     let mut verdicts = done.into_inner().expect("no panic under the lock");
     // What differs is tried again, alone: a loaded machine must not make a difference out of a delay.
     for tries in 2..=3 {
-        for verdict in verdicts.iter_mut().filter(|v| !v.bad.is_empty()) {
+        for verdict in verdicts.iter_mut().filter(|v| v.bad.iter().any(|d| d.facet != "case")) {
             if let Some(case) = cases.iter().find(|c| c.name == verdict.name) {
+                let before = std::mem::take(&mut verdict.bad);
                 *verdict = judge(case, options, tries);
+                verdict.before = before;
             }
         }
     }
@@ -165,6 +169,7 @@ fn judge(case: &Case, options: &Options, tries: usize) -> Verdict {
         known: Vec::new(),
         stale: Vec::new(),
         tries,
+        before: Vec::new(),
         seconds: 0.0,
         log_lines: 0,
         shown: String::new(),
@@ -220,7 +225,10 @@ fn report(verdicts: &[Verdict], options: &Options) -> bool {
             println!("stale  {} {facet}: no difference was seen ({why})", verdict.name);
         }
         if verdict.bad.is_empty() && verdict.tries > 1 {
-            println!("shaky  {}: equal at try {}", verdict.name, verdict.tries);
+            println!("shaky  {}: equal at try {}, before that:", verdict.name, verdict.tries);
+            for d in &verdict.before {
+                println!("         {}: {} | {}", d.facet, d.reference, d.ours);
+            }
         }
     }
     let bad: Vec<_> = verdicts.iter().filter(|v| !v.bad.is_empty()).collect();

@@ -67,6 +67,7 @@ pub fn run(case: &Case, program: &Path) -> Result<Outcome, String> {
             Ok(outcome) => return Ok(outcome),
             Err(Failure::Start(e)) if e.is_port_clash() => last = e.to_string(),
             Err(Failure::Start(e)) => return Err(e.to_string()),
+            Err(Failure::PortTaken(text)) => last = text,
             Err(Failure::Io(e)) => return Err(e.to_string()),
         }
     }
@@ -76,6 +77,8 @@ pub fn run(case: &Case, program: &Path) -> Result<Outcome, String> {
 enum Failure {
     Start(StartError),
     Io(io::Error),
+    /// It seemed to listen, but that was another program.
+    PortTaken(String),
 }
 
 impl From<io::Error> for Failure {
@@ -137,6 +140,11 @@ fn attempt(case: &Case, program: &Path) -> Result<Outcome, Failure> {
     }
     world.syslog.wait_count(case.logs + 1, Deadline::after(LOG_SETTLE));
     let died = process.try_status().map(|status| format!("{status}: {}", process.output()));
+    if let Some(text) = &died
+        && text.contains("in use")
+    {
+        return Err(Failure::PortTaken(text.clone()));
+    }
     drop(process);
 
     for (i, t) in transcripts.iter().enumerate() {

@@ -60,14 +60,20 @@ fn versions() -> Vec<Case> {
         ("version/missing-digit", "GET / HTTP/1\r\n\r\n"),
         ("version/two-digits", "GET / HTTP/1.10\r\n\r\n"),
         ("version/lower-case", "GET / http/1.1\r\nHost: a\r\n\r\n"),
-        ("version/2.0", "GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
+        ("version/2.0", "GET / HTTP/2.0\r\nHost: a\r\nConnection: close\r\n\r\n"),
         ("version/junk", "GET / FTP/1.1\r\nHost: a\r\n\r\n"),
         ("version/letters", "GET / HTTP/a.b\r\nHost: a\r\n\r\n"),
         ("version/trailing-space", "GET / HTTP/1.1 \r\nHost: a\r\nConnection: close\r\n\r\n"),
-        ("version/h2-preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     ] {
         out.push(to_close(name, request).build());
     }
+    out.push(
+        to_close("version/h2-preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            .logs(0)
+            .differs("client0", "haproxy speaks HTTP/2 on a plain port; lb answers 400 until it does")
+            .differs("log", "haproxy speaks HTTP/2 on a plain port; lb logs its 400")
+            .build(),
+    );
     out.push(to_close("version/1.2", "GET / HTTP/1.2\r\nHost: a\r\nConnection: close\r\n\r\n").build());
     out.push(exchange("version/1.0-keep-alive", "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", OK).build());
     out.push(

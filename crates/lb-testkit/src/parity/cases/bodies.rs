@@ -105,7 +105,7 @@ fn response_bodies() -> Vec<Case> {
         out.push(
             http(name)
                 .origin(answer_close(response))
-                .client(vec![send(request), if name.contains("length-and") { RESP } else { EOF }])
+                .client(vec![send(request), if name.contains("keep") || name.contains("length-and") { RESP } else { EOF }])
                 .build(),
         );
     }
@@ -182,7 +182,7 @@ fn expect_continue() -> Vec<Case> {
             .origin(answer(format!("HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n{OK}")))
             .client(vec![send(GET), RESP, RESP])
             .build(),
-        http("interim/then-closed").origin(answer_close("HTTP/1.1 103 Early Hints\r\n\r\n")).client(vec![send(GET), RESP, EOF]).build(),
+        http("interim/then-closed").origin(answer_close("HTTP/1.1 103 Early Hints\r\n\r\n")).client(vec![send(GET), RESP, RESP]).build(),
     ]
 }
 

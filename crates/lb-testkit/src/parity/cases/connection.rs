@@ -122,7 +122,7 @@ fn modes() -> Vec<Case> {
     }
     out.push(http("mode/httpclose").defaults("option httpclose").origin(serve(OK)).client(vec![send(GET), RESP, EOF]).build());
     out.push(http("mode/httpclose-frontend-only").fe("option httpclose").origin(serve(OK)).client(vec![send(GET), RESP, EOF]).build());
-    out.push(http("mode/httpclose-backend-only").be("option httpclose").origin(serve(OK)).client(vec![send(GET), RESP, EOF]).build());
+    out.push(http("mode/httpclose-backend-only").be("option httpclose").origin(serve(OK)).client(vec![send(GET), RESP]).build());
     out.push(
         http("mode/server-close-pretend-keep-alive")
             .be("option http-server-close")
@@ -228,6 +228,7 @@ fn client_ends() -> Vec<Case> {
             .logs(2)
             .build(),
         http("client/reset-while-waiting")
+            .be("timeout server 400ms")
             .origin(vec![REQ, Step::Signal("got"), EOF])
             .client(vec![send(GET), Step::Wait("got"), RST])
             .build(),
@@ -236,16 +237,45 @@ fn client_ends() -> Vec<Case> {
             .client(vec![send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc"), Step::Wait("got"), RST])
             .build(),
         http("client/reset-in-response")
+            .be("timeout server 400ms")
             .origin(vec![REQ, send("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nabc"), EOF])
             .client(vec![send(GET), until("abc"), RST])
             .build(),
         http("client/close-in-response")
+            .be("timeout server 400ms")
             .origin(vec![REQ, send("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nabc"), EOF])
             .client(vec![send(GET), until("abc"), CLOSE])
-            .loose("server1.0.end", "how the idle server connection ends depends on what is still buffered")
+            .build(),
+        http("client/reset-in-response-that-goes-on")
+            .origin(vec![
+                REQ,
+                send("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nabc"),
+                Step::Wait("reset"),
+                pause(20),
+                send("defghijk"),
+                pause(20),
+                send("lmnop"),
+                EOF,
+            ])
+            .client(vec![send(GET), until("abc"), RST])
+            .client(vec![Step::Signal("reset")])
+            .logs(2)
+            .build(),
+        http("client/abortonclose-backend-only")
+            .be("option abortonclose")
+            .be("timeout server 400ms")
+            .origin(vec![REQ, Step::Signal("got"), EOF])
+            .client(vec![send(GET), Step::Wait("got"), FIN, EOF])
+            .build(),
+        http("client/abortonclose-reset")
+            .defaults("option abortonclose")
+            .be("timeout server 400ms")
+            .origin(vec![REQ, Step::Signal("got"), EOF])
+            .client(vec![send(GET), Step::Wait("got"), RST])
             .build(),
         http("client/abortonclose")
-            .be("option abortonclose")
+            .defaults("option abortonclose")
+            .be("timeout server 400ms")
             .origin(vec![REQ, Step::Signal("got"), EOF])
             .client(vec![send(GET), Step::Wait("got"), FIN, EOF])
             .build(),
@@ -271,6 +301,8 @@ fn upgrade() -> Vec<Case> {
             .client(vec![send(request), RESP, send("ping"), until("pong"), send("bye"), EOF])
             .build(),
         http("upgrade/client-closes")
+            .be("timeout server 400ms")
+            .be("timeout tunnel 600ms")
             .origin(vec![REQ, send(switching), until("ping"), send("pong"), EOF])
             .client(vec![send(request), RESP, send("ping"), until("pong"), FIN, EOF])
             .build(),
@@ -298,12 +330,12 @@ fn upgrade() -> Vec<Case> {
             .logs(2)
             .build(),
         http("upgrade/101-not-asked-for")
-            .origin(vec![REQ, send(other_ok), send("tunnel?"), pause(50), CLOSE])
-            .client(vec![send(GET), EOF])
+            .origin(vec![REQ, send(format!("{other_ok}tunnel?")), pause(50), CLOSE])
+            .client(vec![send(GET), RESP])
             .build(),
         http("upgrade/101-without-upgrade-header")
-            .origin(vec![REQ, send("HTTP/1.1 101 Switching Protocols\r\n\r\n"), send("data"), pause(30), CLOSE])
-            .client(vec![send(other), EOF])
+            .origin(vec![REQ, send("HTTP/1.1 101 Switching Protocols\r\n\r\ndata"), pause(30), CLOSE])
+            .client(vec![send(other), RESP])
             .build(),
         http("upgrade/websocket-without-key")
             .origin(serve(OK))
@@ -311,7 +343,7 @@ fn upgrade() -> Vec<Case> {
             .build(),
         http("upgrade/websocket-without-accept")
             .origin(vec![REQ, send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"), EOF])
-            .client(vec![send(request), EOF])
+            .client(vec![send(request), RESP])
             .build(),
         http("upgrade/h2c")
             .origin(serve(OK))
@@ -326,13 +358,8 @@ fn upgrade() -> Vec<Case> {
             .logs(2)
             .build(),
         http("upgrade/post-with-body")
-            .origin(vec![REQ, send(other_ok), until("ping"), send("pong"), CLOSE])
-            .client(vec![
-                send("POST / HTTP/1.1\r\nHost: a\r\nUpgrade: echo\r\nConnection: Upgrade\r\nContent-Length: 3\r\n\r\nabc"),
-                RESP,
-                send("ping"),
-                EOF,
-            ])
+            .origin(vec![REQ, send(other_ok), EOF])
+            .client(vec![send("POST / HTTP/1.1\r\nHost: a\r\nUpgrade: echo\r\nConnection: Upgrade\r\nContent-Length: 3\r\n\r\nabc"), RESP])
             .build(),
         http("upgrade/101-before-body-ended")
             .origin(vec![until("abc"), send(other_ok), pause(100), send("x"), EOF])
@@ -369,6 +396,8 @@ fn connect() -> Vec<Case> {
             .client(vec![send(request), until("\r\n\r\n"), send("ping"), EOF])
             .build(),
         http("connect/client-closes")
+            .be("timeout server 400ms")
+            .be("timeout tunnel 600ms")
             .origin(vec![REQ, send("HTTP/1.1 200 OK\r\n\r\n"), until("ping"), send("pong"), EOF])
             .client(vec![send(request), until("\r\n\r\n"), send("ping"), until("pong"), FIN, EOF])
             .build(),

@@ -1,11 +1,18 @@
 //! The table. One module per topic, each a plain list.
 
+mod balance;
 mod basic;
 mod bodies;
 mod connection;
 mod headers;
+mod hostile;
 mod pages;
+mod proxies;
+mod queue;
 mod responses;
+mod retries;
+mod tcp;
+mod timeouts;
 
 use super::case::{Builder, Case, EOF, REQ, RESP, http, send};
 use crate::script::Step;
@@ -19,6 +26,13 @@ pub fn all() -> Vec<Case> {
     all.extend(headers::cases());
     all.extend(pages::cases());
     all.extend(responses::cases());
+    all.extend(timeouts::cases());
+    all.extend(retries::cases());
+    all.extend(queue::cases());
+    all.extend(balance::cases());
+    all.extend(tcp::cases());
+    all.extend(proxies::cases());
+    all.extend(hostile::cases());
     all
 }
 
