@@ -77,6 +77,8 @@ const SLOTS: usize = 256;
 struct Known {
     lower: Words,
     letters: Words,
+    /// A NUL at the end of a name does not show in its words.
+    len: usize,
     id: FieldId,
 }
 
@@ -110,7 +112,7 @@ const ENTRIES: usize = 64;
 static KNOWN: [Known; ENTRIES] = KNOWN_CONST;
 const KNOWN_CONST: [Known; ENTRIES] = {
     // No name has words of zero but the empty one, which is not looked up.
-    let mut t = [Known { lower: [0; 3], letters: [0; 3], id: FieldId::Other }; ENTRIES];
+    let mut t = [Known { lower: [0; 3], letters: [0; 3], len: usize::MAX, id: FieldId::Other }; ENTRIES];
     let mut i = 0;
     while i < ALL.len() {
         let name = ALL[i].1.as_bytes();
@@ -124,7 +126,7 @@ const KNOWN_CONST: [Known; ENTRIES] = {
             }
             j += 1;
         }
-        t[ALL[i].0 as usize] = Known { lower, letters, id: ALL[i].0 };
+        t[ALL[i].0 as usize] = Known { lower, letters, len: name.len(), id: ALL[i].0 };
         i += 1;
     }
     t
@@ -172,20 +174,17 @@ impl FieldId {
     /// Recognises `name`, in any case.
     #[must_use]
     pub fn of(name: &[u8]) -> FieldId {
-        if name.is_empty() || name.len() > MAX_LEN || name.contains(&0) {
-            return FieldId::Other;
-        }
-        FieldId::of_words(&words(name))
+        FieldId::of_words(&words(name), name.len())
     }
 
-    /// Recognises a name given as words, zero behind its end.
+    /// Recognises a name of `len` bytes given as words, zero behind its end.
     #[inline(always)]
-    pub(crate) fn of_words(w: &Words) -> FieldId {
+    pub(crate) fn of_words(w: &Words, len: usize) -> FieldId {
         let known = &KNOWN[usize::from(SLOT[slot(w, HASH.0) & (SLOTS - 1)]) & (ENTRIES - 1)];
         let differ = ((w[0] | known.letters[0]) ^ known.lower[0])
             | ((w[1] | known.letters[1]) ^ known.lower[1])
             | ((w[2] | known.letters[2]) ^ known.lower[2]);
-        if differ == 0 { known.id } else { FieldId::Other }
+        if differ == 0 && known.len == len { known.id } else { FieldId::Other }
     }
 
     /// Writes the name in lower case over the front of `line`, where it stands in some case. False when it is not known or
@@ -249,6 +248,8 @@ mod tests {
                 }
             }
         }
+        assert_eq!(FieldId::of(b"host\0"), FieldId::Other);
+        assert_eq!(FieldId::of(b"if-modified-since-when-is-it"), FieldId::Other);
         assert_eq!(FieldId::of(b""), FieldId::Other);
         assert_eq!(FieldId::of(&[b'a'; 300]), FieldId::Other);
         assert_eq!(FieldId::Other.bit(), 0);

@@ -63,6 +63,8 @@ fn version_1() {
         "PROXY FOO 1 2 3 4\r\n",
         "PROXY \r\n",
         "PROXY UNKNOWN\rX\r\n",
+        "PROXY UNKNOWN \x00\r\n",
+        "PROXY UNKNOWN é\r\n",
         "PROXY TCP4\x00",
         "PROXY TCP4\tx",
     ] {

@@ -225,6 +225,15 @@ fn names() {
     ] {
         refuses(format!("GET / HTTP/1.1\r\nHost: a\r\n{line}\r\n\r\n").as_bytes(), ErrorKind::Name, 400);
     }
+    // Words compared eight bytes at a time see these, too.
+    for line in
+        [&b"Content-Length\0: 3"[..], b"Host\0: a", b"Host\xe8 a", b"Content-Length\xba: 3", b"Content-Length\xba3: 3", b"Hos\xf4: a"]
+    {
+        for behind in [&b""[..], b"Some-Other-Field: to fill the words\r\n"] {
+            let bytes = [b"GET / HTTP/1.1\r\nX: 1\r\n", line, b"\r\n", behind, b"\r\n"].concat();
+            refuses(&bytes, ErrorKind::Name, 400);
+        }
+    }
     // A line that goes on before there is one.
     refuses(b"GET / HTTP/1.1\r\n X: x\r\nHost: a\r\n\r\n", ErrorKind::Name, 400);
     let name = |n: usize| format!("GET / HTTP/1.1\r\nhost: a\r\n{}: x\r\n\r\n", "x".repeat(n));
@@ -285,6 +294,8 @@ fn values() {
         ("X: a\r\n \r\n \r\n b", "x: a         b"),
         ("X: \r\n ", "x: "),
         ("X: a: b", "x: a: b"),
+        ("X: a\t\nY: b", "x: a\r\ny: b"),
+        ("X: a \nY: b", "x: a\r\ny: b"),
     ] {
         let want = format!("GET / HTTP/1.1\r\nhost: a\r\n{want}\r\nzz: 1\r\n\r\n");
         forwards(format!("GET / HTTP/1.1\r\nHost: a\r\n{line}\r\nZz: 1\r\n\r\n").as_bytes(), &want);

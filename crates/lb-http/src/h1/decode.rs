@@ -450,7 +450,7 @@ impl Decoder {
         while value_end > value_start && matches!(buf[value_end - 1], b' ' | b'\t' | b'\r' | b'\n') {
             value_end -= 1;
         }
-        let verbatim = value_start == start + name_len + 2 && next == value_end + 2 && buf[value_start - 1] == b' ';
+        let verbatim = value_start == start + name_len + 2 && buf[value_start - 1] == b' ' && buf.get(value_end..next) == Some(b"\r\n");
         let line = fast::Line { id: FieldId::of(name), start, name_len, value_start, value_end, next, verbatim };
         self.take(buf, &line, rules, head)
     }

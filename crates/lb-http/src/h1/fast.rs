@@ -91,7 +91,10 @@ pub(super) struct Line {
 pub(super) fn field_line(buf: &[u8], start: usize) -> Option<Line> {
     let line = buf.get(start..)?;
     let (id, name_len) = name(line)?;
-    let [_, space, first] = line.get(name_len..)?.first_chunk::<3>()?;
+    let [colon, space, first] = line.get(name_len..)?.first_chunk::<3>()?;
+    if *colon != b':' {
+        return None;
+    }
     let value = name_len + 2;
     if *space != b' ' || *first <= b' ' {
         return odd_value(line, id, start, name_len);
@@ -124,7 +127,7 @@ fn odd_value(line: &[u8], id: FieldId, start: usize, name_len: usize) -> Option<
     Some(Line { id, start, name_len, value_start, value_end, next: start + end + 2, verbatim: false })
 }
 
-/// Name and length of the name at the front of `line`, up to its colon.
+/// Name and length of the name at the front of `line`, up to its colon or a byte that is not ASCII.
 #[inline(always)]
 fn name(line: &[u8]) -> Option<(FieldId, usize)> {
     // The bits below the byte whose bit 7 is `hit`.
@@ -142,19 +145,19 @@ fn name(line: &[u8]) -> Option<(FieldId, usize)> {
     let w0 = u64::from_le_bytes(*a);
     let hit = first_colon(w0);
     let (id, len) = if hit != 0 {
-        (FieldId::of_words(&[w0 & below(hit), 0, 0]), at(hit))
+        (FieldId::of_words(&[w0 & below(hit), 0, 0], at(hit)), at(hit))
     } else {
         let w1 = u64::from_le_bytes(*b);
         let hit = first_colon(w1);
         if hit != 0 {
-            (FieldId::of_words(&[w0, w1 & below(hit), 0]), 8 + at(hit))
+            (FieldId::of_words(&[w0, w1 & below(hit), 0], 8 + at(hit)), 8 + at(hit))
         } else {
             let w2 = u64::from_le_bytes(*c);
             let hit = first_colon(w2);
             if hit == 0 {
                 return other_name(line);
             }
-            (FieldId::of_words(&[w0, w1, w2 & below(hit)]), 16 + at(hit))
+            (FieldId::of_words(&[w0, w1, w2 & below(hit)], 16 + at(hit)), 16 + at(hit))
         }
     };
     if id == FieldId::Other { other_name(line) } else { Some((id, len)) }

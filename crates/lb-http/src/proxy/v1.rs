@@ -21,7 +21,7 @@ pub(super) fn decode(buf: &[u8]) -> Result<Decoded<'_>, ProxyError> {
 
 /// What stands between `PROXY ` and CRLF.
 fn parse(line: &[u8]) -> Option<Option<Endpoints>> {
-    if line.contains(&b'\r') {
+    if !line.iter().all(|b| (0x20..0x7f).contains(b)) {
         return None;
     }
     if line == b"UNKNOWN" || line.starts_with(b"UNKNOWN ") {

@@ -1,0 +1,27 @@
+//! Fuzz targets. Each is a plain function that panics when a promise is broken, so that the tests replay its corpus and a
+//! seeded mutator on stable, and libFuzzer runs it where a nightly is: `cargo +nightly fuzz run <target>`.
+//!
+//! To add one: a function here (a module per crate under test), a file in `fuzz_targets/` and a `[[bin]]` that calls it, some
+//! inputs in `corpus/<target>/`, a line in [`TARGETS`].
+
+pub mod http;
+pub mod mutate;
+
+/// A target: its name is that of its corpus directory.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: &[Target] = &[("h1_head", http::h1_head), ("h1_chunked", http::h1_chunked), ("proxy_header", http::proxy_header)];
+
+/// Runs `target` on every file named on the command line: for a crash that libFuzzer left.
+pub fn run_files(target: fn(&[u8])) {
+    for path in std::env::args_os().skip(1) {
+        match std::fs::read(&path) {
+            Ok(data) => target(&data),
+            Err(e) => {
+                eprintln!("{}: {e}", path.display());
+                std::process::exit(1);
+            }
+        }
+    }
+}
