@@ -2,7 +2,7 @@
 //! listening socket and thread.
 
 use crate::client::{Client, Place};
-use crate::gate::Gate;
+use crate::gate::{Gate, Pass};
 use crate::record;
 use crate::session;
 use lb_rt::{Listener, Socket};
@@ -12,7 +12,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 /// How long accepting rests when there is no descriptor or no memory left.
@@ -44,12 +44,14 @@ pub async fn accept_loop(accepting: Accepting) {
     let burst = worker.process.maxaccept.max(1);
     loop {
         for _ in 0..burst {
-            let passes = poll_fn(|_| poll_passes(&accepting)).await;
-            match poll_fn(|_| accepting.listener.poll_accept()).await {
-                Ok((socket, peer)) => start(&accepting, socket, peer, passes),
+            match poll_fn(|_| poll_accept(&accepting)).await {
+                Ok((socket, peer, passes)) => {
+                    rt.progress();
+                    worker.process.accepted();
+                    start(&accepting, socket, peer, passes);
+                }
                 Err(e) if is_transient(&e) => {}
                 Err(e) => {
-                    drop(passes);
                     worker.process.accept_refused(&e);
                     rt.sleep(REST).await;
                 }
@@ -59,7 +61,11 @@ pub async fn accept_loop(accepting: Accepting) {
     }
 }
 
-fn poll_passes(accepting: &Accepting) -> Poll<[Option<crate::gate::Pass>; 3]> {
+type Passes = [Option<Pass>; 3];
+
+/// Waits for a client first, then for the right to take it: what is counted is there.
+fn poll_accept(accepting: &Accepting) -> Poll<io::Result<(Socket, Addr, Passes)>> {
+    ready!(accepting.listener.poll_readable())?;
     let worker = &accepting.place.worker;
     let gates = [Some(&worker.process.gate), Some(&accepting.place.frontend.gate), accepting.gate.as_ref()];
     let mut passes = [None, None, None];
@@ -67,14 +73,16 @@ fn poll_passes(accepting: &Accepting) -> Poll<[Option<crate::gate::Pass>; 3]> {
         if let Some(gate) = gate {
             *pass = gate.enter_or_wait(worker.rt.remote(), worker.rt.current());
             if pass.is_none() {
+                worker.rt.progress();
                 return Poll::Pending;
             }
         }
     }
-    Poll::Ready(passes)
+    let (socket, peer) = ready!(accepting.listener.poll_accept())?;
+    Poll::Ready(Ok((socket, peer, passes)))
 }
 
-fn start(accepting: &Accepting, socket: Socket, peer: Addr, passes: [Option<crate::gate::Pass>; 3]) {
+fn start(accepting: &Accepting, socket: Socket, peer: Addr, passes: Passes) {
     let worker = &accepting.place.worker;
     let local = OnceCell::new();
     if let Some(known) = &accepting.local {

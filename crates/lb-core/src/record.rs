@@ -221,10 +221,10 @@ impl Record {
         {
             return;
         }
-        log.lines.fetch_add(1, Ordering::Relaxed);
         let level = if log.separate_errors && !self.is_normal() { Level::Err } else { Level::Info };
         let at = client.worker().timestamp();
         log.logger.log(level, at, format, self);
+        log.lines.fetch_add(1, Ordering::Relaxed);
     }
 
     /// True when the line will show where the client connected to.
@@ -266,7 +266,8 @@ pub fn log_connect(client: &Rc<Client>) {
 
 /// Writes the line of a connection that failed before it had a stream.
 pub fn log_connection_error(client: &Rc<Client>, message: &str) {
-    let Some(log) = &client.frontend().log else { return };
+    // As haproxy: a frontend that names no format says nothing of such connections.
+    let Some(log) = client.frontend().log.as_ref().filter(|l| l.format.is_some()) else { return };
     let mut record = Record::new(client.clone(), Timers::new(client.accepted));
     record.logged = true;
     log.lines.fetch_add(1, Ordering::Relaxed);
@@ -343,7 +344,7 @@ impl LogSource for Record {
             Field::Pid => LogValue::Int(i64::from(std::process::id())),
             Field::RequestLine if self.line.is_empty() => LogValue::Missing,
             Field::RequestLine => LogValue::Text(&self.line),
-            Field::RequestCounter => LogValue::Int(frontend.requests.load(Ordering::Relaxed) as i64),
+            Field::RequestCounter => LogValue::Int(client.worker().process.streams.load(Ordering::Relaxed) as i64),
             Field::Hostname => LogValue::Text(client.worker().process.host_name.as_bytes()),
             Field::Termination => LogValue::Termination(self.end),
             Field::ListenerName => LogValue::Text(client.place.listener_name.as_bytes()),

@@ -56,8 +56,9 @@ async fn accept_proxy(mut client: Client, socket: &Socket) -> Option<(Client, Op
                 client.ready = worker.rt.now();
                 return Some((client, Some(input).filter(|b| !b.is_empty())));
             }
-            Err(_) => break "Received something which does not look like a PROXY protocol header",
-            Ok(Decoded::NeedMore) if full => break "Received something which does not look like a PROXY protocol header",
+            Err(lb_http::proxy::ProxyError::NotProxy) => break "Received something which does not look like a PROXY protocol header",
+            Err(_) => break "Received an invalid PROXY protocol header",
+            Ok(Decoded::NeedMore) if full => break "Received an invalid PROXY protocol header",
             Ok(Decoded::NeedMore) => {}
         }
         let read = poll_fn(|_| match socket.poll_read(input.spare()) {
@@ -65,9 +66,9 @@ async fn accept_proxy(mut client: Client, socket: &Socket) -> Option<(Client, Op
             Poll::Pending => worker.rt.poll_deadline(Some(deadline)).map(|()| None),
         });
         match read.await {
-            None => break "Timeout waiting for PROXY protocol header",
+            None => break "Timeout while waiting for PROXY protocol header",
             Some(Ok(0)) | Some(Err(_)) if input.is_empty() => break "Connection closed while waiting for PROXY protocol header",
-            Some(Ok(0)) | Some(Err(_)) => break "Connection closed while waiting for PROXY protocol header",
+            Some(Ok(0)) | Some(Err(_)) => break "Truncated PROXY protocol header received",
             Some(Ok(n)) => input.commit(n),
         }
     };

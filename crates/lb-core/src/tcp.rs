@@ -46,6 +46,7 @@ pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
     let worker = client.worker().clone();
     let mut record = Record::new(client.clone(), Timers::new(client.accepted));
     client.frontend().requests.fetch_add(1, Ordering::Relaxed);
+    worker.process.streams.fetch_add(1, Ordering::Relaxed);
     // Boxed for the time that it takes, so that the relay, which lives long, is small.
     let connected = match Box::pin(connect(&mut record, &socket, input)).await {
         Ok(connected) => connected,

@@ -46,6 +46,8 @@ pub struct Process {
     stopping: AtomicBool,
     ended: AtomicBool,
     no_room: AtomicBool,
+    /// Streams so far: `%rt`.
+    pub streams: AtomicU64,
     /// Times that `accept` found no descriptor left.
     pub refused_accepts: AtomicU64,
     threads: Mutex<Vec<(Remote, TaskKey)>>,
@@ -72,6 +74,7 @@ impl Process {
             stopping: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             no_room: AtomicBool::new(false),
+            streams: AtomicU64::new(0),
             refused_accepts: AtomicU64::new(0),
             threads: Mutex::default(),
             report,
@@ -94,6 +97,14 @@ impl Process {
         self.refused_accepts.fetch_add(1, Ordering::Relaxed);
         if !self.no_room.swap(true, Ordering::Relaxed) {
             self.report(&format!("cannot accept connections: {e}. Accepting rests until there is room; raise the limit of open files (ulimit-n) or lower maxconn."));
+        }
+    }
+
+    /// `accept` has worked: there is room again.
+    #[inline]
+    pub fn accepted(&self) {
+        if self.no_room.load(Ordering::Relaxed) {
+            self.no_room.store(false, Ordering::Relaxed);
         }
     }
 

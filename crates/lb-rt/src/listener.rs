@@ -66,6 +66,14 @@ impl Listener {
         Ok(Listener::from_handle(rt, handle))
     }
 
+    /// Ready when a connection may be waiting.
+    ///
+    /// # Errors
+    /// The reactor has no room for the descriptor.
+    pub fn poll_readable(&self) -> Poll<io::Result<()>> {
+        self.0.poll_ready(Dir::Read)
+    }
+
     /// Accepts one connection.
     ///
     /// # Errors

@@ -48,6 +48,7 @@ pub async fn one(conn: &mut Conn) -> bool {
     };
     let frontend = conn.client.frontend().clone();
     frontend.requests.fetch_add(1, Ordering::Relaxed);
+    worker.process.streams.fetch_add(1, Ordering::Relaxed);
     if record.wants_line() {
         note_line(&mut record, &head);
     }
