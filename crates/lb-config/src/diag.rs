@@ -106,6 +106,11 @@ impl Diagnostics {
         self.list.push(Raw { severity, span, length, message: message.into(), help });
     }
 
+    /// Nothing more will be kept: what costs time to say need not be found out.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_DIAGNOSTICS
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.errors
     }
@@ -234,39 +239,56 @@ pub fn render(diagnostics: &[Diagnostic]) -> String {
     out
 }
 
+/// Longest word that can be a misspelt keyword; also bounds the cost of looking for it.
+const MAX_MISSPELT: usize = 48;
+
 /// The known word that is nearest to what was written, if one is near enough to be meant.
 pub(crate) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Longer words than any keyword are not typing errors; this also bounds the cost.
-    if written.is_empty() || written.len() > 48 {
+    if written.is_empty() || written.len() > MAX_MISSPELT {
         return None;
     }
-    let allowed = (written.chars().count() / 3).clamp(1, 3);
-    known
-        .filter(|word| word.len().abs_diff(written.len()) <= allowed)
-        .map(|word| (distance(written, word), word))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
+    let mut allowed = (written.len() / 3).clamp(1, 3);
+    let mut best = None;
+    for word in known.filter(|word| word.len() <= MAX_MISSPELT) {
+        if word.len().abs_diff(written.len()) > allowed {
+            continue;
+        }
+        if let Some(distance) = distance(written.as_bytes(), word.as_bytes(), allowed) {
+            if distance <= 1 {
+                return Some(word);
+            }
+            best = Some(word);
+            // Later words must be nearer.
+            allowed = distance - 1;
+        }
+    }
+    best
 }
 
-/// Insertions, deletions, substitutions and swaps of neighbours between two short words.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
+/// Insertions, deletions, substitutions and swaps of neighbours between two short words; `None` above `limit`.
+fn distance(a: &[u8], b: &[u8], limit: usize) -> Option<usize> {
+    let mut before = [0usize; MAX_MISSPELT + 1];
+    let mut last: [usize; MAX_MISSPELT + 1] = std::array::from_fn(|position| position);
     for (i, x) in a.iter().enumerate() {
-        let mut row = Vec::with_capacity(b.len() + 1);
-        row.push(i + 1);
+        let mut row = [0usize; MAX_MISSPELT + 1];
+        row[0] = i + 1;
+        let mut least = row[0];
         for (j, y) in b.iter().enumerate() {
             let mut best = (last[j] + usize::from(x != y)).min(last[j + 1] + 1).min(row[j] + 1);
             if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
                 best = best.min(before[j - 1] + 1);
             }
-            row.push(best);
+            row[j + 1] = best;
+            least = least.min(best);
         }
-        before = std::mem::replace(&mut last, row);
+        // A swap looks back two rows, so one row of slack.
+        if least > limit + 1 {
+            return None;
+        }
+        before = last;
+        last = row;
     }
-    last[b.len()]
+    Some(last[b.len()]).filter(|distance| *distance <= limit)
 }
 
 #[cfg(test)]
@@ -275,10 +297,12 @@ mod tests {
 
     #[test]
     fn distances() {
-        assert_eq!(distance("balance", "balance"), 0);
-        assert_eq!(distance("balanc", "balance"), 1);
-        assert_eq!(distance("chekc", "check"), 1);
-        assert_eq!(distance("", "abc"), 3);
+        let distance = |a: &str, b: &str| distance(a.as_bytes(), b.as_bytes(), 3);
+        assert_eq!(distance("balance", "balance"), Some(0));
+        assert_eq!(distance("balanc", "balance"), Some(1));
+        assert_eq!(distance("chekc", "check"), Some(1));
+        assert_eq!(distance("", "abc"), Some(3));
+        assert_eq!(distance("abcdef", "uvwxyz"), None);
         assert_eq!(nearest("servr", ["server", "backend"].into_iter()), Some("server"));
         assert_eq!(nearest("frobnicate", ["server", "backend"].into_iter()), None);
     }

@@ -315,6 +315,10 @@ impl Walk<'_> {
 
     fn unknown(&mut self, directive: &Directive<'_>, context: Context, at: usize, section: &str) {
         let first = directive.words[at].text.as_ref();
+        if self.world.diagnostics.is_full() {
+            self.problem(directive, Problem::at(at, "unknown keyword"));
+            return;
+        }
         let mut seconds = Lookup::second_words(context, first).peekable();
         if seconds.peek().is_some() {
             // `option`, `timeout`, `stats`: the second word is the one that is wrong.

@@ -1,0 +1,155 @@
+//! Files that nobody wrote on purpose: mutated, huge, damaged. Nothing panics, everything is bounded.
+
+// One function for these tests and for the fuzz target.
+#[path = "../../../fuzz/src/config.rs"]
+mod fuzz;
+
+use fuzz::config as any_bytes;
+use lb_config::{Severity, Source, parse, render};
+use std::fmt::Write as _;
+
+/// xorshift64*: the same files on every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit.max(1)
+    }
+}
+
+/// All texts of the comparison with haproxy, as one seed corpus.
+fn corpus() -> Vec<Vec<u8>> {
+    include_str!("cases.txt")
+        .lines()
+        .filter_map(|line| line.split('\t').nth(3))
+        .map(|text| {
+            let text = text.replace("\\n", "\n").replace("\\\\", "\\");
+            format!("global\n maxconn 10\ndefaults d\n mode http\n timeout client 5s\nlisten a\n bind :80\n {text}\nbackend b from d\n server s 127.0.0.1:1 check\n")
+                .into_bytes()
+        })
+        .collect()
+}
+
+#[test]
+fn mutated_files() {
+    let corpus = corpus();
+    let mut random = Random(0x5eed);
+    let tokens: Vec<&[u8]> = vec![
+        b"\"",
+        b"'",
+        b"\\",
+        b"${",
+        b"}",
+        b"#",
+        b"\n",
+        b"\r\n",
+        b"\0",
+        b".if ",
+        b".endif\n",
+        b"no ",
+        b" from ",
+        b"-",
+        b"99999999999",
+        b"@",
+        b":",
+        b",",
+        b"\xff",
+        b"[*]",
+    ];
+    for round in 0..6_000 {
+        let mut data = corpus[random.below(corpus.len())].clone();
+        for _ in 0..=random.below(6) {
+            if data.is_empty() {
+                data.push(b' ');
+            }
+            let at = random.below(data.len());
+            match random.below(6) {
+                0 => data[at] = random.below(256) as u8,
+                1 => {
+                    data.remove(at);
+                }
+                2 => {
+                    let token = tokens[random.below(tokens.len())];
+                    data.splice(at..at, token.iter().copied());
+                }
+                3 => {
+                    let other = &corpus[random.below(corpus.len())];
+                    let from = random.below(other.len());
+                    let to = (from + random.below(40)).min(other.len());
+                    data.splice(at..at, other[from..to].iter().copied());
+                }
+                4 => data.truncate(at.max(1)),
+                _ => {
+                    let end = (at + random.below(30)).min(data.len());
+                    let piece = data[at..end].to_vec();
+                    data.splice(at..at, piece);
+                }
+            }
+        }
+        let copy = data.clone();
+        let outcome = std::panic::catch_unwind(move || any_bytes(&copy));
+        assert!(outcome.is_ok(), "round {round}: {:?}", String::from_utf8_lossy(&data));
+    }
+}
+
+#[test]
+fn huge_and_damaged() {
+    for data in [
+        vec![b'x'; 1 << 20],
+        b"listen ".iter().copied().chain(std::iter::repeat_n(b'a', 60_000)).collect(),
+        b"\n".repeat(1 << 20),
+        b".if 1\n".repeat(100_000),
+        b".endif\n".repeat(100_000),
+        b"listen a\n frobnicate\n".repeat(50_000),
+        b"defaults\n".repeat(20_000),
+        b"listen a\n bind :1-65535,:1-65535\n".to_vec(),
+        b"listen a\n bind :1-65535\n".to_vec(),
+        vec![0; 100_000],
+        vec![0xff; 100_000],
+        b"listen a\n option \"${".to_vec(),
+        b"\xef\xbb\xbfglobal\n maxconn 1\n".to_vec(),
+    ] {
+        any_bytes(&data);
+    }
+}
+
+#[test]
+fn a_mark_at_the_start_is_no_word() {
+    let (_, diagnostics) = parse(&Source::new().file("x", b"\xef\xbb\xbfglobal\n maxconn 1\n"));
+    assert!(diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Notice), "{}", render(&diagnostics));
+}
+
+/// 100,000 lines; the limit is a hundred times what it takes, and far below what quadratic work would take.
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn large_files_are_linear() {
+    let mut text = String::from("defaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 5s\n");
+    for backend in 0..5_000 {
+        let _ = writeln!(
+            text,
+            "frontend f{backend}\n bind 127.0.0.1:{}\n default_backend b{backend}\nbackend b{backend}\n balance leastconn",
+            1 + backend
+        );
+        for server in 0..13 {
+            let _ =
+                writeln!(text, " server s{server} 10.0.{}.{server}:80 check inter 2s rise 2 fall 3 weight 10 maxconn 100", backend % 250);
+        }
+        let _ = writeln!(text, " option httpchk GET /\n # a comment");
+    }
+    let _ = writeln!(text, "backend large");
+    for server in 0..10_000 {
+        let _ = writeln!(text, " server s{server} 10.{}.{}.1:80", server / 250, server % 250);
+    }
+    let lines = text.lines().count();
+    assert!(lines > 100_000);
+    let start = std::time::Instant::now();
+    let (config, diagnostics) = parse(&Source::new().file("large.cfg", text.as_bytes()));
+    let taken = start.elapsed();
+    assert_eq!(config.proxies.len(), 10_001);
+    assert!(diagnostics.is_empty(), "{}", render(&diagnostics));
+    assert!(taken < std::time::Duration::from_secs(20), "{lines} lines took {taken:?}");
+    eprintln!("{lines} lines in {taken:?}");
+}

@@ -1,0 +1,53 @@
+//! haproxy.cfg: any bytes. Also used by the tests of `lb-config`, which run their own mutator over it.
+
+use lb_config::{Environment, LoadError, Loader, MAX_DIAGNOSTICS, MAX_EXCERPT, ProxyKind, Resolver, Severity, Source, parse, render};
+use std::net::{IpAddr, Ipv4Addr};
+
+struct World;
+
+impl Environment for World {
+    fn variable(&self, name: &str) -> Option<String> {
+        (name.len().is_multiple_of(2)).then(|| "a b  c".repeat(name.len() % 5))
+    }
+}
+
+impl Loader for World {
+    fn load(&self, path: &str) -> Result<Vec<u8>, LoadError> {
+        if path.len().is_multiple_of(2) { Ok(path.as_bytes().to_vec()) } else { Err(LoadError::Other) }
+    }
+}
+
+impl Resolver for World {
+    fn resolve(&self, host: &str) -> Vec<IpAddr> {
+        if host.len().is_multiple_of(3) { vec![Ipv4Addr::LOCALHOST.into()] } else { Vec::new() }
+    }
+}
+
+/// Parses any bytes and checks what must hold whatever they are: no panic, bounded messages, indices that point at
+/// something, no value that a run could stumble over.
+pub fn config(data: &[u8]) {
+    let (config, diagnostics) = parse(&Source::new().file("fuzz.cfg", data).environment(&World).loader(&World).resolver(&World));
+    let lines = data.split(|byte| *byte == b'\n').count();
+    assert!(diagnostics.len() <= MAX_DIAGNOSTICS + 1);
+    for diagnostic in &diagnostics {
+        assert!(diagnostic.span.line as usize <= lines);
+        assert!(diagnostic.excerpt.chars().count() <= MAX_EXCERPT);
+        assert!(diagnostic.message.len() < 2000, "{}", diagnostic.message.len());
+    }
+    assert!(diagnostics.is_empty() == render(&diagnostics).is_empty());
+    let count = u32::try_from(config.proxies.len()).expect("few");
+    for proxy in &config.proxies {
+        if let Some(index) = proxy.default_backend {
+            assert!(index.0 < count);
+            assert!(config.proxy(index).kind.is_backend());
+        }
+        assert!(proxy.id > 0);
+        assert!(proxy.kind != ProxyKind::Frontend || proxy.servers.is_empty());
+        assert!(proxy.kind != ProxyKind::Backend || proxy.binds.is_empty());
+        assert!(proxy.servers.iter().all(|server| server.id > 0 && server.weight <= 256));
+        if !diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+            assert!(proxy.binds.iter().all(|bind| !bind.addresses.is_empty()));
+            assert!(!proxy.name.is_empty());
+        }
+    }
+}
