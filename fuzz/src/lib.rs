@@ -4,6 +4,7 @@
 //! To add one: a function here (a module per crate under test), a file in `fuzz_targets/` and a `[[bin]]` that calls it, some
 //! inputs in `corpus/<target>/`, a line in [`TARGETS`].
 
+pub mod config;
 pub mod http;
 pub mod mutate;
 
@@ -11,7 +12,8 @@ pub mod mutate;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: &[Target] = &[("h1_head", http::h1_head), ("h1_chunked", http::h1_chunked), ("proxy_header", http::proxy_header)];
+pub const TARGETS: &[Target] =
+    &[("h1_head", http::h1_head), ("h1_chunked", http::h1_chunked), ("proxy_header", http::proxy_header), ("config", config::config)];
 
 /// Runs `target` on every file named on the command line: for a crash that libFuzzer left.
 pub fn run_files(target: fn(&[u8])) {
