@@ -3,6 +3,7 @@
 mod apt;
 mod bench;
 mod dist;
+mod fuzz;
 mod keywords;
 mod parity;
 mod sh;
@@ -17,6 +18,7 @@ cargo xtask TASK
   bench [rows…]   side by side with haproxy: CPU, memory, system calls, instructions (bench --help)
   ci              the same as test
   dist            lb with licences and documents in one archive
+  fuzz [targets…] libFuzzer over the targets of fuzz/ (fuzz --help)
   keywords        writes docs/keywords.md from the keyword table
   parity [args…]  the same traffic through lb and haproxy, compared (parity --help)
   test            sets up what the tests need, then runs all of them
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     let result = match task {
         "bench" => bench::task(rest),
         "dist" => dist::task(rest),
+        "fuzz" => fuzz::task(rest),
         "keywords" => keywords::task(rest),
         "parity" => parity::task(rest),
         "test" | "ci" => test::task(rest),

@@ -61,8 +61,12 @@ fn components() -> Result<()> {
     sh::run(Command::new("rustup").args(["component", "add", "rustfmt", "clippy"]))
 }
 
+/// `fuzz/` is a workspace of its own.
+const FUZZ: &str = "fuzz/Cargo.toml";
+
 fn fmt() -> Result<()> {
-    sh::run(&mut sh::cargo(&["fmt", "--all", "--check"]))
+    sh::run(&mut sh::cargo(&["fmt", "--all", "--check"]))?;
+    sh::run(&mut sh::cargo(&["fmt", "--manifest-path", FUZZ, "--check"]))
 }
 
 fn clippy() -> Result<()> {
@@ -77,5 +81,5 @@ fn tests() -> Result<()> {
 
 fn fuzz_corpus() -> Result<()> {
     let dir = sh::target_dir()?.join("fuzz");
-    sh::run(sh::cargo(&["test", "--manifest-path", "fuzz/Cargo.toml", "--no-fail-fast", "--target-dir"]).arg(dir))
+    sh::run(sh::cargo(&["test", "--manifest-path", FUZZ, "--no-fail-fast", "--target-dir"]).arg(dir))
 }
