@@ -300,3 +300,61 @@ pub(crate) fn shown(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::render;
+
+    /// Sections as `header: line, line`, and the messages.
+    fn read(text: &str) -> (Vec<String>, String) {
+        let (sections, diagnostics) = sections(&Source::new().file("t.cfg", text.as_bytes()));
+        let words = |directive: &Directive<'_>| directive.words.iter().map(|word| word.text.as_ref()).collect::<Vec<_>>().join(" ");
+        let list = sections
+            .iter()
+            .map(|section| format!("{}: {}", words(&section.header), section.lines.iter().map(words).collect::<Vec<_>>().join(", ")))
+            .collect();
+        (list, render(&diagnostics))
+    }
+
+    #[test]
+    fn sections_and_places() {
+        let text = b"# x\nglobal#y\n\tmaxconn   10 # z\r\n\nlisten a\n bind :80";
+        let source = Source::new().file("t.cfg", text);
+        let (sections, diagnostics) = sections(&source);
+        assert!(diagnostics.is_empty());
+        assert_eq!(sections.len(), 2);
+        let line = &sections[0].lines[0];
+        assert_eq!(line.span(Some(1)), Span { file: 0, line: 3, column: 12 });
+        assert_eq!(line.span(None).column, 0);
+        assert_eq!(sections[1].lines[0].span(Some(0)), Span { file: 0, line: 6, column: 2 });
+    }
+
+    #[test]
+    fn conditional_blocks() {
+        let text = "global\n.if 0\n a\n.if 1\n b\n.else\n c \"unclosed\n.endif\n.elif 1\n d\n.elif 1\n e\n.else\n f\n.endif\n g\n";
+        assert_eq!(read(text), (vec!["global: d, g".to_owned()], String::new()));
+        assert_eq!(read("global\n.if defined(X)\n a\n.endif\n setenv X 1\n.if defined(X)\n b\n.endif\n").0, ["global: setenv X 1, b"]);
+        assert_eq!(
+            read("global\n setenv X 1\n unsetenv X\n presetenv X 2\n resetenv\n.if defined(X)\n b\n.endif\n").0[0].matches(" b").count(),
+            0
+        );
+    }
+
+    #[test]
+    fn blocks_that_do_not_fit() {
+        for (text, message) in [
+            (".endif\n", "there is no open '.if' here"),
+            (".else\n", "there is no open '.if' here"),
+            (".if 1\n", "this '.if' is never closed"),
+            (".if 0\n.else\n.else\n.endif\n", "this block already had its '.else'"),
+            (".fi\n", "did you mean '.if'?"),
+            (".if foo()\n.endif\n", "unknown predicate"),
+            (".alert \"stop here\"\n", "'stop here'"),
+        ] {
+            let (_, messages) = read(text);
+            assert!(messages.contains(message), "{text}: {messages}");
+        }
+        assert_eq!(read(".if 0\n.alert x\n.warning x\n.foo\n.endif\n").1, "");
+    }
+}

@@ -2,7 +2,8 @@
 
 use lb_config::{
     Account, BindAddress, Config, Diagnostic, Environment, ErrorReplyKind, HttpConnectionMode, HttpReuse, Level, LoadError, Loader,
-    LogAddress, Mode, Proxy, RetryOn, SendProxy, ServerAddress, ServerPort, Severity, Shards, Source, UnixAddress, V6Mode, parse, render,
+    LogAddress, LogTransportFormat, Mode, Proxy, RetryOn, SendProxy, ServerAddress, ServerPort, Severity, Shards, Source, UnixAddress,
+    V6Mode, parse, render,
 };
 use std::time::Duration;
 
@@ -145,6 +146,18 @@ fn logs() {
     assert_eq!(a.logs[2].sample.as_ref().map(|sample| (sample.ranges.clone(), sample.size)), Some((vec![1..=1, 3..=4], 10)));
     assert_eq!(b.logs.iter().map(|log| log.address.clone()).collect::<Vec<_>>(), [LogAddress::Udp("[::1]:999".parse().expect("address"))]);
     assert_eq!(b.log_tag.as_deref(), Some("b"));
+}
+
+/// Observed: no format and no host name to send is `local`; with one it is `rfc3164`.
+#[test]
+fn the_format_of_a_log_follows_the_host_name() {
+    let formats = |global: &str| -> Vec<LogTransportFormat> {
+        let text =
+            format!("global\n log 127.0.0.1 local0\n log 127.0.0.1 format local local0\n{global}listen a\n bind :1\n{T} log global\n");
+        read(&text).proxies[0].logs.iter().map(|log| log.format).collect()
+    };
+    assert_eq!(formats(""), [LogTransportFormat::Local; 2]);
+    assert_eq!(formats(" log-send-hostname x\n"), [LogTransportFormat::Rfc3164, LogTransportFormat::Local]);
 }
 
 #[test]

@@ -355,7 +355,7 @@ fn log_tag(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 const LOG_PORT: u16 = 514;
 
 /// `<target> [len <n>] [format <f>] [sample <s>] <facility> [<level> [<minlevel>]]`
-pub(super) fn log_target(world: &World<'_>, line: &Line<'_>) -> Result<LogTarget, Problem> {
+pub(super) fn log_target(world: &mut World<'_>, line: &Line<'_>) -> Result<LogTarget, Problem> {
     let text = line.need(0)?;
     if line.arg(1).is_none() {
         line.need(1)?;
@@ -407,6 +407,7 @@ pub(super) fn log_target(world: &World<'_>, line: &Line<'_>) -> Result<LogTarget
                     ("raw", LogTransportFormat::Raw),
                 ];
                 target.format = line.choice(at + 1, &formats)?;
+                world.log_formats.insert(target.span);
             }
             Some("sample") => target.sample = Some(sample(line, at + 1)?),
             Some("profile") => return Err(line.problem(at, "'profile' is known but not there yet in this version (log profiles)")),

@@ -33,7 +33,7 @@ impl LogTarget {
     pub fn new(address: LogAddress, facility: Facility) -> Self {
         Self {
             address,
-            format: LogTransportFormat::Rfc3164,
+            format: LogTransportFormat::Local,
             facility,
             level: Level::Debug,
             min_level: Level::Emerg,
@@ -62,9 +62,9 @@ pub enum LogAddress {
 /// Header of a line (`format`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LogTransportFormat {
-    /// As RFC 3164 without the host name.
+    /// As RFC 3164 without the host name: where no format is given, unless `log-send-hostname` is.
     Local,
-    /// RFC 3164 (the default).
+    /// RFC 3164, with "localhost" where `log-send-hostname` is not given.
     Rfc3164,
     /// RFC 5424.
     Rfc5424,

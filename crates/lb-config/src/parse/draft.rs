@@ -151,6 +151,8 @@ pub(crate) struct World<'s> {
     pub diagnostics: Diagnostics,
     /// Targets of `global` as far as it has been read: `log global` takes those.
     pub logs: Vec<crate::model::LogTarget>,
+    /// Lines of log targets whose format was given: the others get theirs when `global` is complete.
+    pub log_formats: std::collections::HashSet<Span>,
     /// `unix-bind` as far as it has been read.
     pub unix_prefix: Option<String>,
     pub unix_bind: crate::model::UnixBindOptions,

@@ -15,7 +15,7 @@ use crate::keywords::{Context, Keyword, Lookup, Parser, Sections, State};
 use crate::model::{Config, Global, Span};
 use crate::source::Source;
 use crate::tree::{self, Directive, Section, shown};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Reads a configuration: the resolved values, and everything there is to say about it, in the order of the files.
 ///
@@ -39,6 +39,7 @@ pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
         lookup: &lookup,
         diagnostics,
         logs: Vec::new(),
+        log_formats: HashSet::new(),
         unix_prefix: None,
         unix_bind: Default::default(),
     };

@@ -6,8 +6,8 @@ use super::section_name;
 use crate::diag::Severity;
 use crate::keywords::{Sections, finish_keepalive};
 use crate::model::{
-    Config, Global, LogFormatKind, LogFormatText, Mode, Proxy, ProxyIndex, ProxyKind, SendProxy, Server, ServerAddress, ServerCheck,
-    ServerPort, Span,
+    Config, Global, LogFormatKind, LogFormatText, LogTransportFormat, Mode, Proxy, ProxyIndex, ProxyKind, SendProxy, Server, ServerAddress,
+    ServerCheck, ServerPort, Span,
 };
 use crate::tree::shown;
 use std::collections::{HashMap, HashSet};
@@ -15,6 +15,14 @@ use std::collections::{HashMap, HashSet};
 pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut World<'_>) -> Config {
     // Room for added fields is never more than half of a buffer.
     global.tune.maxrewrite = global.tune.maxrewrite.min(global.tune.bufsize / 2);
+
+    if global.log_send_hostname.is_some() {
+        // A target without a format has the host name when it is to be sent, and no place for it otherwise.
+        let targets = global.logs.iter_mut().chain(drafts.iter_mut().flat_map(|draft| &mut draft.proxy.logs));
+        for target in targets.filter(|target| !world.log_formats.contains(&target.span)) {
+            target.format = LogTransportFormat::Rfc3164;
+        }
+    }
 
     let names = unique_names(&drafts, world);
     unique_ids(&mut drafts, world);
