@@ -47,12 +47,25 @@ pub struct Relay {
     up_closed: bool,
     down_closed: bool,
     timeouts: TunnelTimeouts,
+    /// Until then no timeout can strike, as long as the flows wait for `checked`.
+    check_at: Instant,
+    checked: (Waits, Waits),
 }
 
 impl Relay {
     /// A tunnel whose sides were last heard of now.
     pub fn new(up: Flow, down: Flow, timeouts: TunnelTimeouts, now: Instant) -> Relay {
-        Relay { up, down, client_seen: now, server_seen: now, up_closed: false, down_closed: false, timeouts }
+        Relay {
+            up,
+            down,
+            client_seen: now,
+            server_seen: now,
+            up_closed: false,
+            down_closed: false,
+            timeouts,
+            check_at: now,
+            checked: (Waits::Done, Waits::Done),
+        }
     }
 
     /// Runs until the end; says how it came.
@@ -97,24 +110,41 @@ impl Relay {
         self.poll_silence(rt)
     }
 
-    fn poll_silence(&self, rt: &Rt) -> Poll<Termination> {
-        let t = &self.timeouts;
-        // A side is waited for when it has to send or to take.
-        if self.up.waits() == Waits::Source || self.down.waits() == Waits::Sink {
-            let limit = if self.down_closed { t.client_fin.or(t.client) } else { t.client };
-            if rt.poll_deadline(limit.map(|d| self.client_seen + d)).is_ready() {
-                return Poll::Ready(Termination::new(Cause::ClientTimeout, Phase::Data));
+    /// Both deadlines move with every byte; they are worked out only when the last result has come due.
+    fn poll_silence(&mut self, rt: &Rt) -> Poll<Termination> {
+        let waits = (self.up.waits(), self.down.waits());
+        if waits != self.checked || rt.now() >= self.check_at {
+            if let Some(cause) = self.silent_side(rt, waits) {
+                return Poll::Ready(Termination::new(cause, Phase::Data));
             }
+            self.checked = waits;
         }
-        if self.down.waits() == Waits::Source || self.up.waits() == Waits::Sink {
-            let limit = if self.up_closed { t.server_fin.or(t.server) } else { t.server };
-            if rt.poll_deadline(limit.map(|d| self.server_seen + d)).is_ready() {
-                return Poll::Ready(Termination::new(Cause::ServerTimeout, Phase::Data));
-            }
-        }
+        rt.poll_at_latest(self.check_at);
         Poll::Pending
     }
+
+    /// Who has been silent for too long; else sets when to look again.
+    #[cold]
+    fn silent_side(&mut self, rt: &Rt, (up, down): (Waits, Waits)) -> Option<Cause> {
+        let t = &self.timeouts;
+        self.check_at = rt.now() + FAR;
+        // A side is waited for when it has to send or to take.
+        let client = (up == Waits::Source || down == Waits::Sink).then(|| if self.down_closed { t.client_fin.or(t.client) } else { t.client });
+        let server = (down == Waits::Source || up == Waits::Sink).then(|| if self.up_closed { t.server_fin.or(t.server) } else { t.server });
+        for (limit, seen, cause) in [(client, self.client_seen, Cause::ClientTimeout), (server, self.server_seen, Cause::ServerTimeout)] {
+            if let Some(at) = limit.flatten().map(|d| seen + d) {
+                if at <= rt.now() {
+                    return Some(cause);
+                }
+                self.check_at = self.check_at.min(at);
+            }
+        }
+        None
+    }
 }
+
+/// Without any timeout a tunnel is looked at this often.
+const FAR: Duration = Duration::from_secs(86_400);
 
 fn broken_end(broken: &Broken, up: bool) -> Termination {
     let source = !matches!(broken, Broken::Sink(_));

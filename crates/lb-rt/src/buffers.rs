@@ -13,6 +13,7 @@ struct Shared {
     size: Cell<usize>,
     free: RefCell<Vec<Box<[u8]>>>,
     out: Cell<usize>,
+    scratch: RefCell<Box<[u8]>>,
 }
 
 /// Buffers of one size.
@@ -21,7 +22,7 @@ pub struct BufferPool(Rc<Shared>);
 
 impl Default for BufferPool {
     fn default() -> Self {
-        BufferPool(Rc::new(Shared { size: Cell::new(DEFAULT_SIZE), free: RefCell::default(), out: Cell::new(0) }))
+        BufferPool(Rc::new(Shared { size: Cell::new(DEFAULT_SIZE), free: RefCell::default(), out: Cell::new(0), scratch: RefCell::default() }))
     }
 }
 
@@ -35,6 +36,19 @@ impl BufferPool {
     /// Size in bytes of a buffer.
     pub fn size(&self) -> usize {
         self.0.size.get()
+    }
+
+    /// Lends the thread's scratch buffer, of the pool's size, for bytes that do not outlive the call.
+    ///
+    /// # Panics
+    /// When called from within itself.
+    #[inline]
+    pub fn with_scratch<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
+        let mut scratch = self.0.scratch.borrow_mut();
+        if scratch.len() != self.size() {
+            *scratch = vec![0; self.size()].into_boxed_slice();
+        }
+        f(&mut scratch)
     }
 
     /// Buffers that are in use.

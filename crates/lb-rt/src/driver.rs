@@ -8,7 +8,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Token};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Events taken per turn; more wait in the kernel for the next one.
 const EVENTS: usize = 1024;
@@ -45,24 +45,18 @@ impl Driver {
     pub fn wait(&mut self, now: Instant, until: Option<Instant>, mut event: impl FnMut(u64, Readiness)) -> io::Result<()> {
         match self {
             Driver::Sys { poll, events } => {
-                let timeout = until.map(|at| at.saturating_duration_since(now));
+                let timeout = until.map(|at| if at <= now { Duration::ZERO } else { at.saturating_duration_since(now) });
                 match poll.poll(events, timeout) {
                     Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
                     _ => {}
                 }
                 for e in events.iter() {
-                    let mut flags = 0;
-                    for (on, bit) in [
-                        (e.is_readable(), flag::READ),
-                        (e.is_writable(), flag::WRITE),
-                        (e.is_read_closed(), flag::READ_CLOSED),
-                        (e.is_error() || e.is_write_closed(), flag::ERROR),
-                        (e.is_priority(), flag::PRIORITY),
-                    ] {
-                        if on {
-                            flags |= bit;
-                        }
-                    }
+                    let bit = |on: bool, bit: u8| if on { bit } else { 0 };
+                    let flags = bit(e.is_readable(), flag::READ)
+                        | bit(e.is_writable(), flag::WRITE)
+                        | bit(e.is_read_closed(), flag::READ_CLOSED)
+                        | bit(e.is_error() || e.is_write_closed(), flag::ERROR)
+                        | bit(e.is_priority(), flag::PRIORITY);
                     event(e.token().0 as u64, Readiness { flags });
                 }
                 Ok(())

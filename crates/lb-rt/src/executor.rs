@@ -570,11 +570,16 @@ impl Rt {
             })?;
             inner.now.set(driver.now());
         }
-        inner.queue.borrow_mut().extend(inner.deferred.borrow_mut().drain(..));
+        let mut deferred = inner.deferred.borrow_mut();
+        if !deferred.is_empty() {
+            inner.queue.borrow_mut().extend(deferred.drain(..));
+        }
+        drop(deferred);
         inner.wall.set(None);
         inner.turn.set(inner.turn.get() + 1);
         self.fire_timers();
-        if mail || !inner.inbox.is_empty() {
+        // Mail that is not announced by an event comes from the simulator's threads.
+        if mail || (!inner.remote.announces() && !inner.inbox.is_empty()) {
             self.read_mail();
         }
         Ok(())

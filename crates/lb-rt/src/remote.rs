@@ -60,6 +60,11 @@ impl Remote {
         self.send(Mail::Wake(key));
     }
 
+    /// True when mail is followed by an event.
+    pub(crate) fn announces(&self) -> bool {
+        self.shared.waker.is_some()
+    }
+
     /// To be called before the inbox is emptied: later mail notifies again.
     pub(crate) fn rearm(&self) {
         // A swap, not a store: a store could become visible after the look into the queue that follows it, and mail sent in
