@@ -64,10 +64,17 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         cx.bind.name = Some(params.value()?.to_owned());
         Ok(())
     }),
-    works("nice", "<-1024..1024>", "priority among the listeners", |cx, params| {
-        cx.bind.nice = params.number(-1024..=1024)? as i16;
-        Ok(())
-    }),
+    Keyword::new(
+        Context::Bind,
+        "nice",
+        "<-1024..1024>",
+        "priority among the listeners",
+        State::Accepted("order of work inside, not what traffic gets"),
+        Parser::Bind(|cx, params| {
+            cx.bind.nice = params.number(-1024..=1024)? as i16;
+            Ok(())
+        }),
+    ),
     works("proto", "h1", "protocol of the connections", proto),
     works("shards", "<1..64>|by-thread", "listening sockets for each address", shards),
     works("tcp-ut", "<time>", "time after which unacknowledged data ends a connection", |cx, params| {

@@ -16,29 +16,64 @@ const fn works(
     Keyword::new(Context::Global, name, args, doc, State::Works, Parser::Global(parser))
 }
 
+const fn accepted(
+    name: &'static str,
+    args: &'static str,
+    doc: &'static str,
+    why: &'static str,
+    parser: fn(&mut GlobalCx<'_, '_>, &Line<'_>) -> Outcome,
+) -> Keyword {
+    Keyword::new(Context::Global, name, args, doc, State::Accepted(why), Parser::Global(parser))
+}
+
 pub(super) const KEYWORDS: &[Keyword] = &[
     works("tune.bufsize", "<size>", "bytes of a buffer; a message head must fit less maxrewrite", bufsize),
     works("tune.maxrewrite", "<size>", "bytes of a buffer that are kept for added fields", maxrewrite),
     works("tune.http.maxhdr", "<1..32767>", "header fields of a message", http_maxhdr),
     works("tune.http.logurilen", "<bytes>", "bytes of a request line that are logged", http_logurilen),
-    works("tune.http.cookielen", "<bytes>", "bytes of a captured cookie", http_cookielen),
+    accepted("tune.http.cookielen", "<bytes>", "bytes of a captured cookie", "captures are refused by name", http_cookielen),
     works("tune.pipesize", "<size>", "bytes of a pipe for splicing", pipesize),
     works("tune.maxaccept", "<number>", "connections taken in one go; -1 for no limit", maxaccept),
     works("tune.rcvbuf.client", "<size>", "SO_RCVBUF towards clients", rcvbuf_client),
     works("tune.rcvbuf.server", "<size>", "SO_RCVBUF towards servers", rcvbuf_server),
     works("tune.sndbuf.client", "<size>", "SO_SNDBUF towards clients", sndbuf_client),
     works("tune.sndbuf.server", "<size>", "SO_SNDBUF towards servers", sndbuf_server),
-    works("tune.idletimer", "<time>", "idle time after which a stream counts as idle, at most 65535 ms", idletimer),
+    accepted(
+        "tune.idletimer",
+        "<time>",
+        "idle time after which a stream counts as idle, at most 65535 ms",
+        "the size of reads, not what is read",
+        idletimer,
+    ),
     works("tune.idle-pool.shared", "on|off", "threads may take each other's idle connections", idle_pool_shared),
-    works("tune.pool-high-fd-ratio", "<0..100>", "percent of all fds above which no idle connection is kept", pool_high),
-    works(
+    accepted(
+        "tune.pool-high-fd-ratio",
+        "<0..100>",
+        "percent of all fds above which no idle connection is kept",
+        "how many idle connections are kept, not what traffic gets",
+        pool_high,
+    ),
+    accepted(
         "tune.pool-low-fd-ratio",
         "<0..100>",
         "percent of all fds above which other threads' idle connections are closed first",
+        "how many idle connections are kept, not what traffic gets",
         pool_low,
     ),
-    works("tune.maxpollevents", "<number>", "events taken from the kernel in one go", maxpollevents),
-    works("tune.runqueue-depth", "<number>", "tasks run between two polls", runqueue_depth),
+    accepted(
+        "tune.maxpollevents",
+        "<number>",
+        "events taken from the kernel in one go",
+        "order of work inside, not what traffic gets",
+        maxpollevents,
+    ),
+    accepted(
+        "tune.runqueue-depth",
+        "<number>",
+        "tasks run between two polls",
+        "order of work inside, not what traffic gets",
+        runqueue_depth,
+    ),
 ];
 
 /// Largest size of a buffer; more is certainly a mistake.
