@@ -133,13 +133,16 @@ fn names_upgrade(head: &Head) -> bool {
 }
 
 /// Says on a request what the server's connection shall do, the way haproxy says it: HTTP/1.1 gets `connection: close`
-/// or nothing, HTTP/1.0 gets `connection: keep-alive` or nothing. A `Connection: Upgrade` that is there stays as it is.
+/// or nothing, HTTP/1.0 gets `connection: keep-alive` or nothing. A `Connection: Upgrade` that is there stays as it is. The
+/// server connection must not be reused after an HTTP/1.0 request with chunks.
 pub fn set_request_connection(head: &mut Head, wanted: Wanted) {
     if names_upgrade(head) {
         return;
     }
     match (wanted, head.version()) {
         (Wanted::Close, Version::Http11) => head.append(b"connection", b"close"),
+        // A server that knows no chunks in HTTP/1.0 would take them for the next request: nothing may come after them.
+        (Wanted::KeepAlive, Version::Http10) if head.has(FieldId::TransferEncoding) => {}
         (Wanted::KeepAlive, Version::Http10) => head.append(b"connection", b"keep-alive"),
         _ => {}
     }

@@ -6,9 +6,12 @@ fn inet(src: &str, dst: &str) -> Endpoints {
     Endpoints::Inet { src: src.parse().unwrap(), dst: dst.parse().unwrap() }
 }
 
+/// Types and values.
+type Tlvs = Vec<(u8, Vec<u8>)>;
+
 /// Decodes `header` with other bytes behind it; every prefix of a sound header wants more.
 #[track_caller]
-fn read(header: &[u8]) -> Result<(u8, Option<Endpoints>, Vec<(u8, Vec<u8>)>), ProxyError> {
+fn read(header: &[u8]) -> Result<(u8, Option<Endpoints>, Tlvs), ProxyError> {
     let bytes = [header, b"GET / HTTP/1.1\r\n"].concat();
     match decode(&bytes)? {
         Decoded::NeedMore => panic!("{:?} wants more", String::from_utf8_lossy(header)),

@@ -40,7 +40,8 @@ fn status_lines() {
         ("HTTP/1.1 200\n", "HTTP/1.1 200 \r\n"),
         ("HTTP/1.1 200 OK\n", "HTTP/1.1 200 OK\r\n"),
         ("HTTP/1.1  200 OK\r\n", "HTTP/1.1 200 OK\r\n"),
-        ("HTTP/1.1 200  OK  x \r\n", "HTTP/1.1 200  OK  x \r\n"),
+        ("HTTP/1.1 200  OK  x \r\n", "HTTP/1.1 200 OK  x \r\n"),
+        ("HTTP/1.1 200   \r\n", "HTTP/1.1 200 \r\n"),
         ("HTTP/1.1 200 O\tK\x01é\r\n", "HTTP/1.1 200 O\tK\x01é\r\n"),
         ("HTTP/1.1 999 OK\r\n", "HTTP/1.1 999 OK\r\n"),
     ] {
@@ -116,6 +117,10 @@ fn framing_follows_the_request_and_the_fields() {
         assert_eq!(sent(&head), format!("HTTP/{status} X\r\n{want_fields}\r\n"), "{text:?}");
         assert_eq!((framing.body, framing.keep_alive, framing.interim), (body, keep_alive, false), "{text:?}");
     }
+    // Chunks are not HTTP/1.0.
+    let (head, framing) = decode_to(GET, "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n").unwrap();
+    assert_eq!(sent(&head), "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+    assert_eq!((framing.body, framing.keep_alive), (Body::Chunked, false));
     for fields in [
         "Transfer-Encoding: gzip\r\n",
         "Transfer-Encoding: gzip, chunked\r\n",
@@ -187,6 +192,7 @@ fn connection_to_the_server() {
         (Wanted::Close, "1.1", "", "connection: close\r\n"),
         (Wanted::KeepAlive, "1.0", "", "connection: keep-alive\r\n"),
         (Wanted::Close, "1.0", "", ""),
+        (Wanted::KeepAlive, "1.0", "Transfer-Encoding: chunked\r\n", "transfer-encoding: chunked\r\n"),
         (Wanted::Close, "1.1", "Connection: Upgrade\r\nUpgrade: f\r\n", "connection: Upgrade\r\nupgrade: f\r\n"),
     ] {
         let mut head = Head::new();

@@ -317,6 +317,12 @@ impl Decoder {
                     }
                 }
                 State::Reason => {
+                    if i == self.mark as usize && need!() == b' ' {
+                        i += 1;
+                        self.mark = i as u32;
+                        self.rebuild_line = true;
+                        continue;
+                    }
                     i = find_control(buf, i);
                     match need!() {
                         b @ (b'\r' | b'\n') => {

@@ -46,8 +46,8 @@ pub(super) fn request_line(buf: &[u8], head: &mut Head) -> Option<usize> {
 #[inline]
 pub(super) fn status_line(buf: &[u8], head: &mut Head) -> Option<usize> {
     let version = version(buf.get(..8)?)?;
-    let &[b' ', a, b, c, b' '] = buf.get(8..)?.first_chunk::<5>()? else { return None };
-    if !((b'1'..=b'9').contains(&a) && b.is_ascii_digit() && c.is_ascii_digit()) {
+    let &[b' ', a, b, c, b' ', first] = buf.get(8..)?.first_chunk::<6>()? else { return None };
+    if !((b'1'..=b'9').contains(&a) && b.is_ascii_digit() && c.is_ascii_digit()) || first == b' ' {
         return None;
     }
     let end = find_control(buf, 13);

@@ -191,6 +191,8 @@ impl Seen {
         if self.te && (self.length.is_some() || !http11) {
             head.remove_id(FieldId::ContentLength);
             framing.keep_alive = false;
+            // Chunks in an HTTP/1.0 response: nobody further on shall wonder whether they count.
+            head.set_version(Version::Http11);
         }
         match self.length {
             _ if to.head || status == 304 => {}
