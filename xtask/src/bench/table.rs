@@ -51,12 +51,12 @@ impl Figure {
             Limit::Most(limit) => (median(&self.own), limit),
             Limit::None => return None,
         };
-        if value.is_nan() { None } else { Some(value <= limit) }
+        if !value.is_finite() { None } else { Some(value <= limit) }
     }
 
     fn cells(&self) -> [String; 7] {
         let (ratio, low, high) = self.ratio();
-        let ratio = if ratio.is_nan() {
+        let ratio = if !ratio.is_finite() {
             "-".into()
         } else if self.own.len() > 1 {
             format!("{ratio:.2} ({low:.2}–{high:.2})")
@@ -129,6 +129,7 @@ mod tests {
         assert_eq!(figure(&[2.1], &[4.0], Limit::Times(0.5)).passes(), Some(false));
         assert_eq!(figure(&[4.0, 5.0], &[], Limit::Most(4.4)).passes(), Some(false));
         assert_eq!(figure(&[4.0], &[], Limit::Times(1.0)).passes(), None);
+        assert_eq!(figure(&[4.0], &[0.0], Limit::Times(1.0)).passes(), None);
         assert_eq!(figure(&[4.0], &[1.0], Limit::None).passes(), None);
     }
 
