@@ -182,9 +182,12 @@ impl Record {
         !self.logged
     }
 
-    /// Notes a step as reached now.
+    /// Notes a step as reached now, if a line will show it.
     #[inline]
     pub fn mark(&mut self, step: Step) {
+        if self.logged {
+            return;
+        }
         self.timers.mark(step, self.client.worker().rt.now());
     }
 

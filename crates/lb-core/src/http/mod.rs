@@ -156,3 +156,25 @@ async fn serve(mut conn: Conn) -> Option<Conn> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_size<F>(_: fn(Conn) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    fn task_size<F>(_: fn(Conn) -> F) -> usize {
+        size_of::<Task<F>>()
+    }
+
+    #[test]
+    fn memory_budgets() {
+        let (serving, waiting) = (future_size(serve), task_size(serve));
+        assert!(serving <= 4096, "the future of a request has {serving} bytes");
+        // With its client, its place in the reactor and in the executor, a parked connection stays within 640 bytes.
+        let client = size_of::<Client>() + 2 * size_of::<usize>();
+        assert!(waiting + client <= 480, "a parked connection has {waiting} + {client} bytes");
+    }
+}
