@@ -199,17 +199,32 @@ fn pipes_have_a_limit() {
     });
 }
 
+/// When the relay begins to read.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Start {
+    /// Before anything is sent.
+    AtOnce,
+    /// When all is there and the connection still open.
+    AllSent,
+    /// When all is there, with the end behind it.
+    Closed,
+}
+
 /// Urgent bytes between others, in every phase of a relay: all arrive, in their place.
-fn urgent(by_splice: bool, pause: bool, close_at_once: bool) {
+fn urgent(by_splice: bool, pause: bool, start: Start) {
     run(move |rt| async move {
         let (client, front) = pair(&rt).await;
         let (back, origin) = pair(&rt).await;
         front.apply(&SockOpt::OobInline(true)).expect("option");
-        let rt2 = rt.clone();
+        let go = Rc::new(Cell::new(start == Start::AtOnce));
+        let (rt2, go2) = (rt.clone(), go.clone());
         rt.spawn(async move {
+            until(&rt2.clone(), move || go2.get()).await;
             if by_splice { splice(&rt2, &front, &back).await } else { copy(&rt2, &front, &back).await }.expect("relay");
         });
         let rt2 = rt.clone();
+        let got = Rc::new(Cell::new(0));
+        let arrived = got.clone();
         let sender = async move {
             let fd = client.fd().expect("a descriptor");
             for i in 0..20u8 {
@@ -219,31 +234,41 @@ fn urgent(by_splice: bool, pause: bool, close_at_once: bool) {
                     rt2.sleep(Duration::from_millis(2)).await;
                 }
             }
-            if !close_at_once {
-                rt2.sleep(Duration::from_millis(5)).await;
+            // Behind the mark, too.
+            client.write_all(b"the rest").await.expect("room");
+            if start == Start::AllSent {
+                go.set(true);
             }
+            if start != Start::Closed {
+                // No further event helps what is stuck at the mark.
+                until(&rt2, move || arrived.get() == 228).await;
+            }
+            drop(client);
+            go.set(true);
         };
         let receiver = async {
-            let mut got = Vec::new();
+            let mut all = Vec::new();
             let mut buf = [0; 300];
             loop {
                 match origin.read(&mut buf).await.expect("read") {
-                    0 => break got,
-                    n => got.extend_from_slice(&buf[..n]),
+                    0 => break all,
+                    n => all.extend_from_slice(&buf[..n]),
                 }
+                got.set(all.len());
             }
         };
         let (_, got) = both(sender, receiver).await;
-        let expected: Vec<u8> = (0..20u8).flat_map(|i| [[b'a' + i; 10].as_slice(), &[b'A' + i]].concat()).collect();
-        assert_eq!(String::from_utf8(got).expect("letters"), String::from_utf8(expected).expect("letters"));
+        let mut expected: Vec<u8> = (0..20u8).flat_map(|i| [[b'a' + i; 10].as_slice(), &[b'A' + i]].concat()).collect();
+        expected.extend_from_slice(b"the rest");
+        assert_eq!(String::from_utf8(got).expect("letters"), String::from_utf8(expected).expect("letters"), "{pause} {start:?}");
     });
 }
 
 #[test]
 fn urgent_data_by_copy() {
     for pause in [false, true] {
-        for close in [false, true] {
-            urgent(false, pause, close);
+        for start in [Start::AtOnce, Start::AllSent, Start::Closed] {
+            urgent(false, pause, start);
         }
     }
 }
@@ -251,8 +276,8 @@ fn urgent_data_by_copy() {
 #[test]
 fn urgent_data_by_splice() {
     for pause in [false, true] {
-        for close in [false, true] {
-            urgent(true, pause, close);
+        for start in [Start::AtOnce, Start::AllSent, Start::Closed] {
+            urgent(true, pause, start);
         }
     }
 }

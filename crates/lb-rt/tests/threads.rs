@@ -111,7 +111,13 @@ fn wakers_work_from_other_threads_and_after_their_task() {
         // A waker that outlives its task does no harm.
         let kept: Rc<Cell<Option<Waker>>> = Rc::default();
         let kept2 = kept.clone();
-        rt.spawn(async move { poll_fn(|cx| Poll::Ready(kept2.set(Some(cx.waker().clone())))).await });
+        rt.spawn(async move {
+            poll_fn(|cx| {
+                kept2.set(Some(cx.waker().clone()));
+                Poll::Ready(())
+            })
+            .await;
+        });
         rt.yield_now().await;
         let waker = kept.take().expect("polled");
         waker.wake_by_ref();

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 /// Longer than any test takes on a slow machine: a hang becomes a failure.
-const WATCHDOG: Duration = Duration::from_secs(60);
+const WATCHDOG: Duration = Duration::from_secs(30);
 
 pub fn loopback() -> Addr {
     Addr::Ip("127.0.0.1:0".parse().expect("an address"))
