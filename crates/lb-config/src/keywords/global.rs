@@ -39,8 +39,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("maxpipes", "<number>", "pipes for splicing; a quarter of maxconn when absent", maxpipes),
     works("nosplice", "", "never uses splice(2)", nosplice),
     works("noreuseport", "", "never sets SO_REUSEPORT", noreuseport),
-    works("pp2-never-send-local", "", "checks send PROXY v2 with addresses in place of LOCAL", pp2_never_send_local),
-    works("h1-accept-payload-with-any-method", "", "takes HTTP/1.0 GET, HEAD and DELETE with a body", h1_accept_payload),
     works(
         "unix-bind",
         "[prefix <p>] [mode <m>] [user <u>] [uid <n>] [group <g>] [gid <n>]",
@@ -146,16 +144,6 @@ fn nosplice(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
 
 fn noreuseport(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
     cx.global.noreuseport = true;
-    line.end(0)
-}
-
-fn pp2_never_send_local(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    cx.global.pp2_never_send_local = true;
-    line.end(0)
-}
-
-fn h1_accept_payload(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    cx.global.h1_accept_payload_with_any_method = true;
     line.end(0)
 }
 

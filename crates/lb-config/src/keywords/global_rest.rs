@@ -233,6 +233,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("external-check", "", "allows checks with programs", "more of health checks"),
     refused("h1-case-adjust", "<from> <to>", "case of header names", "case of header names"),
     refused("h1-case-adjust-file", "<file>", "case of header names", "case of header names"),
+    refused("h1-accept-payload-with-any-method", "", "takes HTTP/1.0 GET, HEAD and DELETE with a body", "bodies with any method"),
+    refused("pp2-never-send-local", "", "checks send PROXY v2 with addresses in place of LOCAL", "more of health checks"),
     refused("h1-do-not-close-on-insecure-transfer-encoding", "", "keeps connections with both lengths open", "this risk"),
     refused("harden.reject-privileged-ports.tcp", "on|off", "refuses clients with low ports", "refusal by port"),
     refused("lua-load", "<file>", "a script", "Lua"),

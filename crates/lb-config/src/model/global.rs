@@ -59,10 +59,6 @@ pub struct Global {
     pub noreuseport: bool,
     /// `busy-polling`
     pub busy_polling: bool,
-    /// `pp2-never-send-local`: checks send PROXY v2 with addresses in place of LOCAL.
-    pub pp2_never_send_local: bool,
-    /// `h1-accept-payload-with-any-method`: GET, HEAD and DELETE may have a body in HTTP/1.0.
-    pub h1_accept_payload_with_any_method: bool,
     /// `unix-bind`: prefix of UNIX socket paths of `bind` (already applied to them).
     pub unix_bind_prefix: Option<String>,
     /// `unix-bind`: ownership of UNIX sockets of `bind` (already applied to them).

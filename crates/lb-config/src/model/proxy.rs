@@ -348,7 +348,7 @@ pub enum Balance {
     Source,
 }
 
-/// `hash-type`.
+/// `hash-type`. The parser gives [`HashMethod::MapBased`] without avalanche only, until the ring is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HashType {
     /// How a hash becomes a server.
