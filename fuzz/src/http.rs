@@ -169,8 +169,8 @@ pub fn h1_head(data: &[u8]) {
 }
 
 /// Data, trailers and used bytes of a chunked body that comes in pieces of `step` bytes; `None` when it ends too soon.
-fn unchunk(data: &[u8], step: usize) -> Result<Option<(Vec<u8>, Vec<u8>, usize)>, ChunkError> {
-    let mut decoder = chunk::Decoder::new(256, 8);
+fn unchunk(data: &[u8], step: usize, most: usize) -> Result<Option<(Vec<u8>, Vec<u8>, usize)>, ChunkError> {
+    let mut decoder = chunk::Decoder::new(most, 8);
     let (mut buf, mut fed, mut used, mut out) = (Vec::new(), 0usize, 0, Vec::new());
     loop {
         let got = decoder.decode(&buf)?;
@@ -200,9 +200,9 @@ fn unchunk(data: &[u8], step: usize) -> Result<Option<(Vec<u8>, Vec<u8>, usize)>
 
 /// Chunked bodies: any fragmentation gives the same outcome, and what is forwarded reads back as the same body.
 pub fn h1_chunked(data: &[u8]) {
-    let whole = unchunk(data, usize::MAX);
+    let whole = unchunk(data, usize::MAX, 256);
     for step in [1, 3, 16] {
-        assert_eq!(whole, unchunk(data, step), "in steps of {step}");
+        assert_eq!(whole, unchunk(data, step, 256), "in steps of {step}");
     }
     let Ok(Some((body, trailers, used))) = whole else { return };
     assert!(used <= data.len());
@@ -213,7 +213,8 @@ pub fn h1_chunked(data: &[u8]) {
         chunk::write_chunk_end(&mut sent);
     }
     chunk::write_last(&trailers, &mut sent);
-    assert_eq!(unchunk(&sent, usize::MAX), Ok(Some((body, trailers, sent.len()))));
+    // White space before a value counts until it is trimmed: room for the one that is written.
+    assert_eq!(unchunk(&sent, usize::MAX, 512), Ok(Some((body, trailers, sent.len()))));
 }
 
 /// PROXY headers: a prefix is never taken for a whole, and what was read can be written and read again.
