@@ -5,7 +5,7 @@ use lb_fuzz::{TARGETS, http};
 use std::path::Path;
 
 /// Mutations per target.
-const ROUNDS: u64 = 200_000;
+const ROUNDS: u64 = 30_000;
 
 #[test]
 fn corpus_and_mutations() {
