@@ -48,7 +48,7 @@ fn strip_slow(head: &mut Head) {
         kept.upgrade |= field_is(head, i, FieldId::Upgrade);
         i += 1;
     }
-    let mut named: Vec<Vec<u8>> = Vec::new();
+    let mut dropped_tokens = Vec::new();
     let mut upgrade_named = false;
     let mut i = 0;
     while let Some(field) = head.field(i) {
@@ -58,18 +58,17 @@ fn strip_slow(head: &mut Head) {
         }
         let (mut value, mut dropped) = (Vec::new(), false);
         for token in comma_list(field.value) {
-            if kept.token(token) {
+            let list = if kept.token(token) {
                 upgrade_named |= token.eq_ignore_ascii_case(b"upgrade");
-                if !value.is_empty() {
-                    value.push(b',');
-                }
-                value.extend_from_slice(token);
+                &mut value
             } else {
                 dropped = true;
-                if !is_for_all_recipients(token) {
-                    named.push(token.to_vec());
-                }
+                &mut dropped_tokens
+            };
+            if !list.is_empty() {
+                list.push(b',');
             }
+            list.extend_from_slice(token);
         }
         if value.is_empty() {
             head.remove_at(i);
@@ -80,12 +79,22 @@ fn strip_slow(head: &mut Head) {
         }
         i += 1;
     }
-    for name in &named {
-        head.remove(name);
-    }
+    drop_named(head, &mut dropped_tokens);
     if !upgrade_named {
         head.remove_id(FieldId::Upgrade);
     }
+}
+
+/// Removes the fields that `tokens`, a comma list, names. Sorted first: a value of thousands of tokens must not be gone
+/// through for each field.
+fn drop_named(head: &mut Head, tokens: &mut [u8]) {
+    tokens.make_ascii_lowercase();
+    let mut named: Vec<&[u8]> = comma_list(tokens).filter(|t| !is_for_all_recipients(t)).collect();
+    if named.is_empty() {
+        return;
+    }
+    named.sort_unstable();
+    head.retain(|field| named.binary_search(&field.name.to_ascii_lowercase().as_slice()).is_err());
 }
 
 fn field_is(head: &Head, index: usize, id: FieldId) -> bool {

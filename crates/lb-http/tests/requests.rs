@@ -490,6 +490,15 @@ fn connection_upgrade_and_expect() {
 }
 
 #[test]
+fn thousands_of_connection_tokens() {
+    let tokens: String = (0..3000).map(|i| format!("x{},", i % 90)).collect();
+    let fields: String = (0..95).map(|i| format!("X{i}: 1\r\n")).collect();
+    let bytes = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {tokens}close\r\n{fields}\r\n");
+    let want = "GET / HTTP/1.1\r\nhost: a\r\nx90: 1\r\nx91: 1\r\nx92: 1\r\nx93: 1\r\nx94: 1\r\n\r\n";
+    forwards(bytes.as_bytes(), want);
+}
+
+#[test]
 fn errors_come_with_the_byte_that_shows_them() {
     for (bytes, whole) in [
         (&b"GET /a\x01"[..], 7),
