@@ -44,7 +44,7 @@ pub struct Case {
     pub logs: usize,
     /// How much the timers of the logs may differ, plus what a loaded machine adds.
     pub slack: Duration,
-    /// Facets that differ and why (a facet names itself and all that start with it).
+    /// Facets that differ and why (a facet names itself and all that start with it), from [`super::known`].
     pub differs: Vec<(&'static str, &'static str)>,
     /// Facets that are not compared since the reference itself is not deterministic there, and why.
     pub loose: Vec<(&'static str, &'static str)>,
@@ -204,12 +204,6 @@ impl Builder {
         self
     }
 
-    /// Declares that `facet` differs and why.
-    pub fn differs(mut self, facet: &'static str, why: &'static str) -> Self {
-        self.case.differs.push((facet, why));
-        self
-    }
-
     /// Does not compare `facet`, and says why.
     pub fn loose(mut self, facet: &'static str, why: &'static str) -> Self {
         self.case.loose.push((facet, why));
@@ -219,10 +213,13 @@ impl Builder {
     /// The finished case.
     pub fn build(self) -> Case {
         let Builder { mut case, mode, global, defaults, bind, frontend, backend, server, config } = self;
+        // A second `maxconn` line would be ignored.
+        let preamble = if global.contains("    maxconn ") { PREAMBLE.replacen("    maxconn 200\n", "", 1) } else { PREAMBLE.to_owned() };
+        let preamble = preamble.replacen("defaults\n", &format!("{global}defaults\n"), 1);
         case.config = match config {
-            Some(text) => PREAMBLE.replacen("defaults\n", &format!("{global}defaults\n"), 1) + &defaults + &text,
+            Some(text) => preamble + &defaults + &text,
             None => {
-                let mut text = PREAMBLE.replacen("defaults\n", &format!("{global}defaults\n"), 1);
+                let mut text = preamble;
                 text += &format!("    mode {mode}\n    option {mode}log\n{defaults}");
                 text += &format!("frontend fe\n    bind 127.0.0.1:{{fe}}{bind}\n{frontend}    default_backend be\n");
                 text += &format!("backend be\n{backend}");

@@ -6,6 +6,7 @@
 pub mod case;
 pub mod cases;
 pub mod compare;
+pub mod known;
 mod normal;
 mod run;
 
@@ -14,6 +15,7 @@ pub use run::{Outcome, Seen};
 use crate::process;
 use case::Case;
 use compare::Difference;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -24,10 +26,12 @@ const HELP: &str = "\
 usage: parity [options] [part of a name ...]
   --lb FILE        the program under test (default: LB_BIN, else target/release/lb)
   --reference FILE what it is compared with (default: /usr/sbin/haproxy)
-  --jobs N         cases at once (default 8)
+  --jobs N         cases at once (default 12)
+  --tries N        runs until a difference counts (default 3; the later ones run alone)
   --show           print what was seen through the reference
   --show-lb        print what was seen through the program under test
   --slowest N      print the N slowest cases
+  --markdown       print the table of known differences and end
   --list           print the names and end
 ";
 
@@ -36,9 +40,11 @@ struct Options {
     lb: PathBuf,
     reference: PathBuf,
     jobs: usize,
+    tries: usize,
     show: bool,
     show_lb: bool,
     list: bool,
+    markdown: bool,
     slowest: usize,
     parts: Vec<String>,
 }
@@ -48,10 +54,12 @@ impl Options {
         let mut options = Options {
             lb: process::under_test("target/release/lb"),
             reference: PathBuf::from(process::HAPROXY),
-            jobs: 8,
+            jobs: 12,
+            tries: 3,
             show: false,
             show_lb: false,
             list: false,
+            markdown: false,
             slowest: 0,
             parts: Vec::new(),
         };
@@ -62,9 +70,11 @@ impl Options {
                 "--lb" => options.lb = value()?.into(),
                 "--reference" => options.reference = value()?.into(),
                 "--jobs" => options.jobs = value()?.parse().map_err(|_| "--jobs needs a number".to_owned())?,
+                "--tries" => options.tries = value()?.parse().map_err(|_| "--tries needs a number".to_owned())?,
                 "--show" => options.show = true,
                 "--show-lb" => options.show_lb = true,
                 "--slowest" => options.slowest = value()?.parse().map_err(|_| "--slowest needs a number".to_owned())?,
+                "--markdown" => options.markdown = true,
                 "--list" => options.list = true,
                 part if !part.starts_with('-') => options.parts.push(part.to_owned()),
                 other => return Err(format!("unknown option {other}")),
@@ -107,6 +117,10 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
         }
     };
     let cases: Vec<Case> = cases::all().into_iter().filter(|c| options.wants(c)).collect();
+    if options.markdown {
+        print!("{}", known::markdown());
+        return ExitCode::SUCCESS;
+    }
     if options.list {
         for case in &cases {
             println!("{}", case.name);
@@ -144,7 +158,7 @@ fn run_all(cases: &[Case], options: &Options) -> Vec<Verdict> {
     });
     let mut verdicts = done.into_inner().expect("no panic under the lock");
     // What differs is tried again, alone: a loaded machine must not make a difference out of a delay.
-    for tries in 2..=3 {
+    for tries in 2..=options.tries {
         for verdict in verdicts.iter_mut().filter(|v| v.bad.iter().any(|d| d.facet != "case")) {
             if let Some(case) = cases.iter().find(|c| c.name == verdict.name) {
                 let before = std::mem::take(&mut verdict.bad);
@@ -217,12 +231,18 @@ fn report(verdicts: &[Verdict], options: &Options) -> bool {
     for verdict in verdicts {
         print!("{}", verdict.shown);
     }
+    let mut by_reason: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for verdict in verdicts {
-        for (difference, why) in &verdict.known {
-            println!("known  {} {}: {why}", verdict.name, difference.facet);
+        for (_, why) in &verdict.known {
+            by_reason.entry(why).or_default().insert(verdict.name);
         }
-        for (facet, why) in &verdict.stale {
-            println!("stale  {} {facet}: no difference was seen ({why})", verdict.name);
+    }
+    for (why, names) in by_reason {
+        println!("known  {why}\n         {}", names.into_iter().collect::<Vec<_>>().join(" "));
+    }
+    for verdict in verdicts {
+        if !verdict.stale.is_empty() && verdict.known.is_empty() {
+            println!("stale  {}: no difference was seen", verdict.name);
         }
         if verdict.bad.is_empty() && verdict.tries > 1 {
             println!("shaky  {}: equal at try {}, before that:", verdict.name, verdict.tries);
@@ -238,8 +258,8 @@ fn report(verdicts: &[Verdict], options: &Options) -> bool {
             println!("  {}\n    reference: {}\n    {}: {}", d.facet, d.reference, name_of(&options.lb), d.ours);
         }
     }
-    let known = verdicts.iter().filter(|v| !v.known.is_empty()).count();
-    println!("{} agree, {known} differ as explained, {} differ", verdicts.len() - known - bad.len().min(verdicts.len() - known), bad.len());
+    let known = verdicts.iter().filter(|v| v.bad.is_empty() && !v.known.is_empty()).count();
+    println!("{} agree, {known} differ as explained, {} differ", verdicts.len() - known - bad.len(), bad.len());
     bad.is_empty()
 }
 

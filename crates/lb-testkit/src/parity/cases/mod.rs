@@ -15,6 +15,7 @@ mod tcp;
 mod timeouts;
 
 use super::case::{Builder, Case, EOF, REQ, RESP, http, send};
+use super::known;
 use crate::script::Step;
 
 /// All cases.
@@ -33,6 +34,9 @@ pub fn all() -> Vec<Case> {
     all.extend(tcp::cases());
     all.extend(proxies::cases());
     all.extend(hostile::cases());
+    for case in &mut all {
+        case.differs.extend(known::of(case.name));
+    }
     all
 }
 

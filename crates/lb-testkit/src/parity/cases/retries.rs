@@ -141,12 +141,10 @@ pub(super) fn cases() -> Vec<Case> {
         http("retry-on/reused-connection-dies")
             .origins(vec![vec![REQ, send(OK), REQ, CLOSE], serve(OK)])
             .client(vec![send(GET), RESP, send(GET), RESP])
-            .logs(2)
             .build(),
         http("retry-on/reused-connection-dies-reset")
             .origins(vec![vec![REQ, send(OK), REQ, RST], serve(OK)])
             .client(vec![send(GET), RESP, send(GET), RESP])
-            .logs(2)
             .build(),
         http("backup/used-when-none-else")
             .config(

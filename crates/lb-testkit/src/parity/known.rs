@@ -1,0 +1,279 @@
+//! The known differences: cases, the facets in which they differ, and why. What is not listed here must be equal.
+//!
+//! The order of precedence behind them: a message never has two meanings; then the RFC's MUST; then what haproxy does.
+
+/// Some cases that differ for one reason.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// Names of cases; one that ends with `/` stands for all below it.
+    pub cases: &'static [&'static str],
+    /// The facets that may differ (a facet stands for all that start with it).
+    pub facets: &'static [&'static str],
+    /// What haproxy does, what lb does, and why.
+    pub why: &'static str,
+}
+
+/// All of them.
+pub const KNOWN: &[Known] = &[
+    Known {
+        cases: &["version/h2-preface"],
+        facets: &["client0", "log"],
+        why: "haproxy speaks HTTP/2 on a plain port; lb answers 400 and logs it until it does, too",
+    },
+    Known {
+        cases: &["bad-length/2^64", "response-length/too-large"],
+        facets: &["client0", "server1", "log"],
+        why: "haproxy 2.6 reads a Content-Length of 2^64 as 0 (its check misses that one value) and forwards it; lb answers 400 or 502",
+    },
+    Known {
+        cases: &["head/no-host-1.1", "host/absolute-without-host", "host/twice-equal"],
+        facets: &["client0", "server1", "log"],
+        why: "HTTP/1.1 without Host, or with two: haproxy forwards (equal ones as one); lb answers 400 (RFC 9112 section 3.2, MUST); \
+              option accept-invalid-http-request lets a missing one pass",
+    },
+    Known {
+        cases: &[
+            "host/comma",
+            "host/slash",
+            "host/question",
+            "host/userinfo",
+            "host/space",
+            "host/hash",
+            "host/backslash",
+            "host/bad-port",
+            "host/absolute-userinfo",
+            "host/absolute-no-host-part",
+        ],
+        facets: &["client0", "server1", "log"],
+        why: "a Host or authority that is none: haproxy forwards it; lb answers 400 (RFC 9112 section 3.2, MUST), since two readers would \
+              route it differently",
+    },
+    Known {
+        cases: &["host/absolute-differs-in-case", "target/absolute-default-port"],
+        facets: &["server1"],
+        why: "absolute target: haproxy forwards the client's spelling of Host; lb writes the target's authority (RFC 9112 section 3.2.2, MUST)",
+    },
+    Known {
+        cases: &["target/star-get", "bad-line/no-slash"],
+        facets: &["client0", "server1", "log"],
+        why: "a target without a slash (`GET a`, `GET *`): haproxy forwards it; lb answers 400 (RFC 9112 section 3.2 has no such form)",
+    },
+    Known {
+        cases: &["target/high-bytes"],
+        facets: &["client0", "server1", "log"],
+        why: "bytes from 0x80 in the target: Debian's haproxy answers 400; lb lets them pass, as other versions do",
+    },
+    Known {
+        cases: &["bad-value/nul", "response-head/nul-in-value"],
+        facets: &["client0", "server1", "log"],
+        why: "NUL in a value: haproxy forwards it; lb answers 400 or 502 (RFC 9110 section 5.5)",
+    },
+    Known {
+        cases: &["accept-invalid/"],
+        facets: &["client0", "server1", "log"],
+        why: "with option accept-invalid-http-* haproxy forwards names that are none, NUL, HTTP/0.9 and foreign versions; lb drops such \
+              a field or answers 400: two readers would read them differently",
+    },
+    Known {
+        cases: &["length/leading-zeros", "response-length/leading-zeros"],
+        facets: &["server1.0.bytes", "client0.bytes", "log0.text"],
+        why: "Content-Length with leading zeros: haproxy forwards the digits as they are; lb writes the number, so nobody reads octal",
+    },
+    Known {
+        cases: &["te/comma-after", "te/comma-before"],
+        facets: &["client0", "server1", "log"],
+        why: "an empty transfer coding: haproxy forwards `chunked,` and answers 422 to `,chunked`; lb answers 400 to both",
+    },
+    Known {
+        cases: &[
+            "bad-chunk/lf-after-size",
+            "bad-chunk/lf-after-data",
+            "bad-chunk/lf-after-extension",
+            "bad-chunk/lf-all",
+            "bad-chunk/lf-in-trailer",
+            "bad-chunk/nul-in-extension",
+            "bad-chunk/trailer-nul",
+            "bad-chunk/trailing-space",
+            "bad-chunk/trailing-tab",
+            "response-chunk/lf-only",
+        ],
+        facets: &["client0", "server1", "log"],
+        why: "bare LF, padding and control bytes in chunk framing: haproxy accepts them; lb refuses (RFC 9112 section 7.1): readers that \
+              differ here are what smuggling is made of",
+    },
+    Known {
+        cases: &["chunked/trailers-forbidden"],
+        facets: &["client0", "server1", "log"],
+        why: "framing fields as trailers: haproxy answers 400; lb drops them (RFC 9110 section 6.5.1)",
+    },
+    Known {
+        cases: &[
+            "chunked/several",
+            "chunked/hex-case",
+            "chunked/in-pieces",
+            "client/half-close-in-chunk",
+            "timeout/buffer-request-chunked",
+            "timeout/client-in-chunk",
+        ],
+        facets: &["server1.0.bytes"],
+        why: "haproxy writes one chunk per piece that it has in its buffer; lb keeps the sender's chunks: same content, other framing",
+    },
+    Known {
+        cases: &["response/chunked-many", "response/in-pieces", "broken/close-in-chunk", "timeout/server-in-chunk"],
+        facets: &["client0.bytes"],
+        why: "haproxy writes one chunk per piece that it has in its buffer; lb keeps the sender's chunks: same content, other framing",
+    },
+    Known {
+        cases: &["response/chunked-to-1.0", "response/chunked-to-1.0-keep-alive"],
+        facets: &["client0", "log"],
+        why: "chunks for an HTTP/1.0 client: haproxy sends them; lb takes the framing off and closes (RFC 9112 section 6.1, MUST NOT)",
+    },
+    Known {
+        cases: &["interim/to-1.0"],
+        facets: &["client0.bytes", "log"],
+        why: "1xx for an HTTP/1.0 client: haproxy sends it; lb drops it (RFC 9110 section 15.2, MUST NOT)",
+    },
+    Known {
+        cases: &["response-te/1.0-chunked"],
+        facets: &["client0.bytes", "log"],
+        why: "an HTTP/1.0 response with chunks: haproxy forwards that contradiction; lb writes HTTP/1.1",
+    },
+    Known {
+        cases: &["response-te/empty"],
+        facets: &["client0", "log"],
+        why: "an empty Transfer-Encoding in a response: haproxy forwards it, read to the end of the connection; lb answers 502: two meanings",
+    },
+    Known {
+        cases: &["status/000", "status/099", "status/two-digits", "status/four-digits", "status/rtsp", "status/tab"],
+        facets: &["client0", "log", "server1"],
+        why: "a status that is not three digits from 100 on, or another protocol: haproxy forwards it; lb answers 502 (RFC 9112 section 4)",
+    },
+    Known {
+        cases: &["connect/200-with-length", "connect/200-chunked"],
+        facets: &["client0.bytes", "log"],
+        why: "2xx to CONNECT with a length or coding: haproxy forwards the field; lb drops it (RFC 9110 section 9.3.6, MUST NOT)",
+    },
+    Known {
+        cases: &[
+            "token/named-header",
+            "token/keep-alive-and-named",
+            "token/close-and-named",
+            "token/spaces-and-commas",
+            "token/two-connection-headers",
+            "token/te",
+            "token/unknown",
+            "token/response-named",
+            "token/response-close-and-named",
+            "token/response-unknown",
+            "upgrade/h2c",
+            "upgrade/without-connection-token",
+            "upgrade/token-without-header",
+        ],
+        facets: &["server1.0.bytes", "client0.bytes", "log0.text", "log1.text"],
+        why: "Connection and what it names: haproxy forwards both; lb keeps them to their hop (RFC 9110 section 7.6.1, MUST), and an \
+              Upgrade that no token asks for, too",
+    },
+    Known {
+        cases: &["proxy-in/v1-in-pieces", "proxy-in/v2-in-pieces"],
+        facets: &["client0", "server1", "log"],
+        why: "a PROXY header in several segments: haproxy 2.6 takes the first for the whole and closes; lb waits for the rest",
+    },
+    Known {
+        cases: &["proxy-bad/address", "proxy-bad/port-too-large", "proxy-bad/port-leading-zeros"],
+        facets: &["client0", "server1", "log"],
+        why: "numbers out of range or with leading zeros in a PROXY header: haproxy wraps them; lb refuses: not the protocol",
+    },
+    Known {
+        cases: &["proxy-in/v1-unknown-with-rest", "proxy-in/v2-unix"],
+        facets: &["client0", "server1", "log"],
+        why: "PROXY UNKNOWN with more words, and UNIX addresses: haproxy refuses them; lb accepts them as the specification asks",
+    },
+    Known {
+        cases: &[
+            "proxy-bad/",
+            "proxy-in/v2-udp",
+            "proxy-in/v2-unspec",
+            "proxy-in/v2-unspec-with-bytes",
+            "proxy-in/timeout-client-covers-header",
+        ],
+        facets: &["client0.end"],
+        why: "a refused PROXY header: haproxy leaves its bytes unread, so its close is a reset; lb has read them and sends FIN",
+    },
+    Known {
+        cases: &["retry-on/reused-connection-dies", "retry-on/reused-connection-dies-reset"],
+        facets: &["client0", "server1", "log"],
+        why: "a kept server connection dies under a client's second request: haproxy closes the client without a word or a log line; lb \
+              repeats the request on a new connection when that is safe",
+    },
+    Known {
+        cases: &["early/body-never-ends"],
+        facets: &["client0", "server1", "log"],
+        why: "an answer before a body that never ends: haproxy 2.6 waits for good; lb ends it after timeout client",
+    },
+    Known {
+        cases: &["tcp/timeout-client", "tcp/timeout-client-after-data", "timeout/client-in-body", "timeout/client-in-chunk"],
+        facets: &["client0", "server1", "log"],
+        why: "haproxy 2.6 acts on timeout client of an established stream only when timeout server has passed, too; lb when it passes",
+    },
+    Known {
+        cases: &[
+            "keep/second-client-first-request",
+            "keep/second-client-reuses-on-second-request",
+            "mode/reuse-safe",
+            "mode/http-keep-alive",
+            "mode/prefer-last-server",
+            "mode/max-reuse",
+            "mode/no-http-keep-alive",
+            "mode/http-no-delay",
+            "mode/independent-streams",
+            "backup/",
+            "balance/leastconn-busy-server",
+            "queue/",
+            "retry-on/404",
+            "retry-on/425",
+            "retry-on/500",
+            "retry-on/503",
+            "retry-on/several",
+            "retry-on/exhausted-503",
+        ],
+        facets: &["server1", "server2", "server3"],
+        why: "which idle server connection is used next, and how many are kept, is each pool's own estimate; clients see no difference",
+    },
+];
+
+/// What is known of a case: facet and reason.
+pub fn of(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    KNOWN
+        .iter()
+        .filter(move |k| k.cases.iter().any(|c| *c == name || (c.ends_with('/') && name.starts_with(c))))
+        .flat_map(|k| k.facets.iter().map(|f| (*f, k.why)))
+}
+
+/// The table of reasons as Markdown, for docs/parity.md.
+pub fn markdown() -> String {
+    let mut out = String::from("| cases | difference and reason |\n|---|---|\n");
+    for known in KNOWN {
+        let cases: Vec<_> = known.cases.iter().map(|c| format!("`{c}`")).collect();
+        out += &format!("| {} | {} |\n", cases.join(" "), known.why);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_named_cases_exist() {
+        let names: Vec<_> = super::super::cases::all().iter().map(|c| c.name).collect();
+        for case in KNOWN.iter().flat_map(|k| k.cases) {
+            assert!(names.iter().any(|n| n == case || (case.ends_with('/') && n.starts_with(case))), "{case} is no case");
+        }
+    }
+
+    #[test]
+    fn the_document_has_the_table() {
+        let document = include_str!("../../../../docs/parity.md");
+        assert!(document.contains(&markdown()), "docs/parity.md is old: put the output of `parity --markdown` into it");
+    }
+}
