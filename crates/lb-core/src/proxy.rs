@@ -72,6 +72,8 @@ pub struct Server {
     pub id: ServerId,
     /// Streams that hold a slot.
     pub served: AtomicU32,
+    /// Slots given out so far: requests (mode http) or connections (mode tcp), without attempts that kept theirs.
+    pub requests: AtomicU64,
     /// Streams in its own queue.
     pub queued: AtomicU32,
     /// Connections that wait idle in the threads' pools.
@@ -134,10 +136,13 @@ impl Server {
     pub(crate) fn take_place(&self, backend: &Backend) -> bool {
         if self.settings.maxconn.is_none() {
             self.served.fetch_add(1, Ordering::Relaxed);
+            self.requests.fetch_add(1, Ordering::Relaxed);
             return true;
         }
         let limit = self.limit(backend);
-        self.served.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |n| (n < limit).then_some(n + 1)).is_ok()
+        let taken = self.served.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |n| (n < limit).then_some(n + 1)).is_ok();
+        self.requests.fetch_add(u64::from(taken), Ordering::Relaxed);
+        taken
     }
 
     /// True when connecting to it takes the address that the client connected to.
@@ -395,6 +400,7 @@ impl Backend {
                     pool_index: *pool_index - 1,
                     id: ServerId(id),
                     served: AtomicU32::new(0),
+                    requests: AtomicU64::new(0),
                     queued: AtomicU32::new(0),
                     idle: AtomicU32::new(0),
                     options,
