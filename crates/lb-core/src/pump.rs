@@ -93,6 +93,8 @@ pub struct Flow {
     pub eof: bool,
     /// Bytes that the sink has taken.
     pub sent: u64,
+    /// Bytes of the body that came from the source, without framing and heads.
+    pub payload: u64,
     /// Bytes that the sink has taken by splice.
     pub spliced: u64,
 }
@@ -112,6 +114,7 @@ impl Flow {
             activity: Activity::default(),
             eof: false,
             sent: 0,
+            payload: 0,
             spliced: 0,
         }
     }
@@ -283,6 +286,7 @@ impl Flow {
             if n != 0 && out.bytes().len() + n <= input.capacity() {
                 out.bytes().extend_from_slice(&input.filled()[..n]);
                 input.consume(n);
+                self.payload += n as u64;
                 if let Framing::Length(left) = &mut self.framing {
                     *left -= n as u64;
                 }
@@ -314,6 +318,7 @@ impl Flow {
                 *left -= n as u64;
             }
             self.sent += n as u64;
+            self.payload += n as u64;
             self.activity.wrote = true;
         }
         Poll::Ready(Ok(()))
@@ -407,6 +412,7 @@ impl Flow {
             Poll::Ready(Ok(Spliced::PipeFull)) => Ok(Poll::Ready(())),
             Poll::Ready(Ok(Spliced::Moved(n))) => {
                 self.activity.read = true;
+                self.payload += n as u64;
                 match &mut self.framing {
                     Framing::Length(left) => *left -= n as u64,
                     Framing::Chunked(d) => {
@@ -464,6 +470,7 @@ impl Flow {
                 chunk::Event::Data(n) => {
                     out.extend_from_slice(&input.filled()[..n]);
                     input.consume(n);
+                    self.payload += n as u64;
                     decoder.advance_data(n as u64).map_err(Broken::Chunk)?;
                     if framed && n as u64 == left {
                         chunk::write_chunk_end(out);

@@ -7,6 +7,7 @@ use crate::proxy::{Backend, Server};
 use crate::timers::{Step, Timers};
 use lb_config::{Config, Level, LogFormatKind, Mode};
 use lb_expr::{Cause, Field, LogFormat, LogSource, LogValue, Phase, Termination, Timestamp};
+use lb_http::Head;
 use lb_sys::Addr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -255,6 +256,14 @@ impl Drop for Record {
             self.write();
         }
     }
+}
+
+/// What `%B` counts for a response's head. haproxy counts its own representation of it, not what goes over the wire: the
+/// words of the start line and 20 bytes, the fields without their punctuation, one byte for the end (observed).
+pub fn counted_size(head: &Head) -> u64 {
+    const START_LINE: usize = 20 + "HTTP/1.1".len() + "200".len();
+    let fields: usize = head.fields().map(|f| f.name.len() + f.value.len()).sum();
+    (START_LINE + head.reason().len() + fields + 1) as u64
 }
 
 /// Writes the line of a frontend without a format, when a connection comes in.

@@ -33,6 +33,24 @@ pub struct Written {
     pub status: u16,
     /// The connection is to be closed after it.
     pub close: bool,
+    /// What `%B` counts for it; 0 when no stream answered.
+    pub counted: u64,
+}
+
+/// [`crate::record::counted_size`] of a written response, without the `connection` field that is added on the way out.
+fn counted(response: &[u8]) -> u64 {
+    let mut lines = response.split(|b| *b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
+    // The two spaces of the status line.
+    let mut size = 20 + lines.next().map_or(0, |l| l.len().saturating_sub(2)) + 1;
+    let mut head = 0;
+    for line in lines.take_while(|l| !l.is_empty()) {
+        head += line.len() + 2;
+        if !line.starts_with(b"connection:") {
+            size += line.len().saturating_sub(2);
+        }
+    }
+    let first = response.iter().position(|b| *b == b'\n').map_or(0, |at| at + 1);
+    (size + response.len().saturating_sub(first + head + 2)) as u64
 }
 
 impl ErrorPages {
@@ -55,13 +73,21 @@ impl ErrorPages {
 
 /// Appends the answer for `status` from the first of `pages` that has one, else the built-in one.
 pub fn write<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16, to: ReplyTo, out: &mut Vec<u8>) -> Written {
+    let mut written = write_bytes(pages, status, to, out);
+    if !to.early {
+        written.counted = counted(out);
+    }
+    written
+}
+
+fn write_bytes<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16, to: ReplyTo, out: &mut Vec<u8>) -> Written {
     let custom = pages.into_iter().find_map(|p| p.find(status));
     match custom {
-        Some(Custom::File(ErrorFile::Silent)) => Written { status, close: true },
+        Some(Custom::File(ErrorFile::Silent)) => Written { status, close: true, counted: 0 },
         Some(Custom::File(ErrorFile::Response(response))) => {
             let keep_alive = to.keep_alive && !response.close;
             response.write(to.version, keep_alive, to.head, out);
-            Written { status: response.head.status(), close: !keep_alive }
+            Written { status: response.head.status(), close: !keep_alive, counted: 0 }
         }
         Some(Custom::Location { status: redirect, url }) => {
             let mut head = Head::new();
@@ -69,18 +95,18 @@ pub fn write<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16, t
             let wanted = if to.keep_alive { lb_http::hop::Wanted::KeepAlive } else { lb_http::hop::Wanted::Close };
             lb_http::hop::set_response_connection(&mut head, wanted, to.version);
             h1::Encoder::new().encode_response(&head, out);
-            Written { status: *redirect, close: !to.keep_alive }
+            Written { status: *redirect, close: !to.keep_alive, counted: 0 }
         }
         None => {
             let Some(page) = errors::page(status).or_else(|| errors::page(500)) else {
-                return Written { status, close: true };
+                return Written { status, close: true, counted: 0 };
             };
             if to.early {
                 page.write_early(out);
             } else {
                 page.write(to.version, to.keep_alive, to.head, out);
             }
-            Written { status, close: to.early || page.closes() || !to.keep_alive }
+            Written { status, close: to.early || page.closes() || !to.keep_alive, counted: 0 }
         }
     }
 }

@@ -23,7 +23,7 @@ pub async fn send(conn: &Conn, record: &mut Record, status: u16, to: ReplyTo, en
     let written = reply::write(pages, status, to, out.bytes());
     record.status = written.status;
     let sent = write_all(conn, out.rest()).await;
-    record.downloaded += out.rest().len() as u64;
+    record.downloaded += written.counted;
     record.finish(end);
     sent && !written.close
 }

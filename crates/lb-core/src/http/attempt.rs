@@ -2,6 +2,7 @@
 //! move at once from the first byte of the request's body, since a server may answer early.
 
 use super::exchange::{Request, binds_connection};
+use crate::record::counted_size;
 use super::{Conn, PooledHead, answer};
 use crate::admit::{self, ClientWatch, Refused};
 use crate::outgoing::write_proxy_header;
@@ -23,10 +24,12 @@ use std::time::{Duration, Instant};
 
 /// How an attempt ended.
 pub enum Outcome {
-    /// The response went to the client, or as much of it as there was; the line is written.
+    /// The response went to the client, or as much of it as there was.
     Done {
         /// The client's connection may serve another request.
         reuse: bool,
+        /// How it ended.
+        end: Termination,
     },
     /// Nothing has gone to the client.
     Failed {
@@ -110,14 +113,12 @@ pub fn chunks_complete(mut bytes: &[u8]) -> bool {
 /// A connection to the slot's server: an idle one where `http-reuse` allows that, else a new one.
 pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &Request, slot: &Slot) -> Result<ServerConn, Refused> {
     let worker = conn.client.worker().clone();
-    let server = slot.server();
     if let Some(kept) = take_kept(conn, record, request, slot) {
         record.mark(Step::Connect);
         return Ok(ServerConn { socket: kept.socket, uses: kept.uses });
     }
     let abort_on_close = record.backend.as_ref().is_some_and(|b| b.settings.options.abortonclose);
     let watch = ClientWatch { socket: &conn.socket, abort_on_close };
-    let _ = server;
     let socket = admit::connect(&worker.rt, record, slot, watch).await?;
     Ok(ServerConn { socket, uses: 0 })
 }
@@ -306,7 +307,6 @@ pub async fn run(conn: &mut Conn, record: &mut Record, head: &PooledHead, reques
     let worker = client.worker().clone();
     let frontend = client.frontend();
     let Some(backend) = record.backend.clone() else { return failed(RetryOn::NONE, 500, Cause::Internal, Phase::Headers, false) };
-    let (front, back) = (&frontend.settings.options, &backend.settings.options);
     let splice = if worker.process.splice { SpliceMode::Auto } else { SpliceMode::Off };
     let mut up = Flow::new(framing_of(request.framing.body, frontend.limits.max_head, false), splice);
     let out = up.out(&worker.outs);
@@ -331,7 +331,7 @@ pub async fn run(conn: &mut Conn, record: &mut Record, head: &PooledHead, reques
         server_seen: worker.rt.now(),
         client_timeout: frontend.settings.timeouts.client,
         server_timeout: backend.settings.timeouts.server,
-        abort_on_close: back.abortonclose,
+        abort_on_close: backend.settings.options.abortonclose,
     };
     let mut response = worker.heads.take();
     let to = ResponseTo::request(request.method, &request.framing);
@@ -342,7 +342,7 @@ pub async fn run(conn: &mut Conn, record: &mut Record, head: &PooledHead, reques
                     let mut out = worker.outs.take();
                     hop::strip(&mut response);
                     Encoder::new().encode_response(&response, out.bytes());
-                    record.downloaded += out.rest().len() as u64;
+                    record.downloaded += counted_size(&response);
                     if !answer::write_all(attempt.conn, out.rest()).await {
                         return gave_up(record, attempt, Termination::new(Cause::ClientAbort, Phase::Headers));
                     }
@@ -364,6 +364,9 @@ pub async fn run(conn: &mut Conn, record: &mut Record, head: &PooledHead, reques
     };
     record.mark(Step::Response);
     record.status = response.status();
+    if record.wants_line() {
+        record.downloaded += counted_size(&response);
+    }
     if let Some(reason) = RetryOn::status(response.status()).filter(|r| backend.settings.retry_on.contains(*r)) {
         // Forwarded after all when no attempt is left.
         if u32::from(record.retries) < backend.settings.retries && (!has_body || attempt.up_done) {
@@ -389,13 +392,12 @@ pub async fn run(conn: &mut Conn, record: &mut Record, head: &PooledHead, reques
         record.response_began();
         let Attempt { up, .. } = attempt;
         let end = tunnel(conn, record, up, down, &socket, &backend).await;
-        record.finish(end);
-        return Outcome::Done { reuse: false };
+        return Outcome::Done { reuse: false, end };
     }
     record.response_began();
     let end = poll_fn(|_| attempt.poll_body(&mut down)).await;
     let Attempt { mut up, up_done, up_refused, .. } = attempt;
-    record.downloaded += down.sent;
+    record.downloaded += down.payload;
     record.uploaded += up.sent;
     worker.count_bytes(&up, &down);
     if has_body {
@@ -410,9 +412,7 @@ pub async fn run(conn: &mut Conn, record: &mut Record, head: &PooledHead, reques
         // Only a reset tells the client that this was not all.
         conn.socket.reset_on_close();
     }
-    let _ = front;
-    record.finish(end);
-    Outcome::Done { reuse: whole && keep_client }
+    Outcome::Done { reuse: whole && keep_client, end }
 }
 
 /// Puts a server connection where the next request finds it.
@@ -432,8 +432,7 @@ fn keep(conn: &mut Conn, slot: &Slot, backend: &Backend, kept: Kept, private: bo
 /// The client left before there was anything to send to it.
 fn gave_up(record: &mut Record, attempt: Attempt<'_>, end: Termination) -> Outcome {
     record.uploaded += attempt.up.sent;
-    record.finish(end);
-    Outcome::Done { reuse: false }
+    Outcome::Done { reuse: false, end }
 }
 
 /// What an Upgrade or a CONNECT leads to: bytes both ways until both sides are done.

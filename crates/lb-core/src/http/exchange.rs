@@ -131,7 +131,15 @@ async fn no_request(conn: &mut Conn, record: &mut Record, none: NoRequest) {
     answer::close_gently(&worker.rt, &conn.socket).await;
 }
 
-/// Sends the request to a server of `backend`, as often as it takes, and the response back.
+/// How a request ended, before its line is written.
+enum Verdict {
+    /// The response, or what there was of it, has gone to the client.
+    Done { reuse: bool, end: Termination },
+    /// The proxy answers itself.
+    Answer { status: u16, end: Termination },
+}
+
+/// Sends the request to a server of `backend` and the response back, or answers in its place.
 async fn forward(
     conn: &mut Conn,
     record: &mut Record,
@@ -140,37 +148,61 @@ async fn forward(
     frontend: &Arc<Frontend>,
     backend: Arc<Backend>,
 ) -> bool {
-    let client = conn.client.clone();
-    let worker = client.worker().clone();
-    let _counted = InBackend::new(backend.clone());
+    let counted = InBackend::new(backend.clone());
     record.backend = Some(backend.clone());
     prepare(conn, head, request, frontend, &backend);
+    let verdict = try_servers(conn, record, head, request, frontend, &backend).await;
+    // The line counts those that remain.
+    drop(counted);
+    match verdict {
+        Verdict::Done { reuse, end } => {
+            record.finish(end);
+            reuse
+        }
+        Verdict::Answer { status, end } => {
+            let reply = ReplyTo { keep_alive: request.reply.keep_alive && end.cause != Cause::ClientTimeout, ..request.reply };
+            answer::send(conn, record, status, reply, end).await
+        }
+    }
+}
+
+/// One server after the other, as often as the configuration allows.
+async fn try_servers(
+    conn: &mut Conn,
+    record: &mut Record,
+    head: &mut PooledHead,
+    request: &Request,
+    frontend: &Arc<Frontend>,
+    backend: &Arc<Backend>,
+) -> Verdict {
+    let client = conn.client.clone();
+    let worker = client.worker().clone();
+    let abort_on_close = backend.settings.options.abortonclose;
     if (frontend.settings.options.http_buffer_request || backend.settings.options.http_buffer_request)
         && let Err(end) = buffer_body(conn, request, frontend).await
     {
-        let status = if end.cause == Cause::ClientTimeout { 408 } else { 400 };
-        return answer::send(conn, record, status, ReplyTo { keep_alive: false, ..request.reply }, end).await;
+        return Verdict::Answer { status: if end.cause == Cause::ClientTimeout { 408 } else { 400 }, end };
     }
     if backend.servers().iter().any(|s| s.needs_client_address()) {
         client.learn_local(&conn.socket);
     }
     let mut attempts = Attempts::new(record, backend.clone());
-    let body = attempt::KeptBody::new(conn, request, &backend);
+    let body = attempt::KeptBody::new(conn, request, backend);
     loop {
-        let watch = ClientWatch { socket: &conn.socket, abort_on_close: backend.settings.options.abortonclose };
+        let watch = ClientWatch { socket: &conn.socket, abort_on_close };
         let slot = match attempts.admit(&worker.rt, record, watch).await {
             Ok(slot) => slot,
-            Err(refused) => return refuse(conn, record, request, &refused).await,
+            Err(refused) => return refuse(record, &refused),
         };
         let server = match attempt::server_connection(conn, record, request, &slot).await {
             Ok(server) => server,
-            Err(gone @ Refused::ClientGone(_)) => return refuse(conn, record, request, &gone).await,
+            Err(gone @ Refused::ClientGone(_)) => return refuse(record, &gone),
             Err(failure) => {
-                let watch = ClientWatch { socket: &conn.socket, abort_on_close: backend.settings.options.abortonclose };
+                let watch = ClientWatch { socket: &conn.socket, abort_on_close };
                 match attempts.again(&worker.rt, record, slot, &failure, watch).await {
                     Ok(true) => continue,
-                    Ok(false) => return refuse(conn, record, request, &failure).await,
-                    Err(gone) => return refuse(conn, record, request, &gone).await,
+                    Ok(false) => return refuse(record, &failure),
+                    Err(gone) => return refuse(record, &gone),
                 }
             }
         };
@@ -179,7 +211,7 @@ async fn forward(
         }
         let reused = server.reused();
         match attempt::run(conn, record, head, request, &slot, server).await {
-            Outcome::Done { reuse } => return reuse,
+            Outcome::Done { reuse, end } => return Verdict::Done { reuse, end },
             // An idle connection that the server had closed: nothing was asked of it.
             Outcome::Failed { heard: false, reason: RetryOn::EMPTY_RESPONSE, .. }
                 if reused && body.can_replay(conn, request.method.is_idempotent()) =>
@@ -194,13 +226,11 @@ async fn forward(
                     attempts.after_response(record, slot);
                     continue;
                 }
-                drop(slot);
                 // On a connection that turns out closed, a client that repeats its request is better off than with an error.
                 if status == 0 || (reused && reason == RetryOn::EMPTY_RESPONSE && conn.served != 0) {
-                    record.finish(end);
-                    return false;
+                    return Verdict::Done { reuse: false, end };
                 }
-                return answer::send(conn, record, status, request.reply, end).await;
+                return Verdict::Answer { status, end };
             }
         }
     }
@@ -252,17 +282,14 @@ async fn buffer_body(conn: &mut Conn, request: &Request, frontend: &Frontend) ->
     }
 }
 
-/// Answers a request that got no server.
-async fn refuse(conn: &mut Conn, record: &mut Record, request: &Request, refused: &Refused) -> bool {
+/// A request that got no server.
+fn refuse(record: &mut Record, refused: &Refused) -> Verdict {
     let end = refused.termination();
-    match refused {
-        Refused::ClientGone(_) => {
-            record.status = 400;
-            record.finish(end);
-            false
-        }
-        _ => answer::send(conn, record, 503, request.reply, end).await,
+    if let Refused::ClientGone(_) = refused {
+        record.status = 400;
+        return Verdict::Done { reuse: false, end };
     }
+    Verdict::Answer { status: 503, end }
 }
 
 /// True for a response after which nobody else may use the server's connection: its authentication is the connection's.
