@@ -65,12 +65,17 @@ pub struct ClientWatch<'a> {
     pub socket: &'a Socket,
     /// `option abortonclose`: closing its sending side counts.
     pub abort_on_close: bool,
+    /// Mode tcp: closing its sending side counts when nothing was sent before.
+    pub abort_on_silence: bool,
 }
 
 impl ClientWatch<'_> {
     /// Ready when the client has left. Wakes the task when its state changes.
     pub fn poll_gone(&self) -> Poll<()> {
         if self.socket.is_broken() || (self.abort_on_close && self.socket.hung_up()) {
+            return Poll::Ready(());
+        }
+        if self.abort_on_silence && self.socket.hung_up() && matches!(self.socket.poll_peek(&mut [0]), Poll::Ready(Ok(0))) {
             return Poll::Ready(());
         }
         self.socket.wait_for_event();
@@ -117,7 +122,7 @@ impl Attempts {
                 Some(_) => record.server_queue = record.server_queue.max(ticket.ahead + 1),
                 None => record.backend_queue = record.backend_queue.max(ticket.ahead + 1),
             }
-            let granted = poll_fn(|_| {
+            let waited = poll_fn(|_| {
                 if let Poll::Ready(granted) = ticket.poll(rt) {
                     return Poll::Ready(Ok(granted));
                 }
@@ -126,8 +131,9 @@ impl Attempts {
                 }
                 rt.poll_deadline(deadline).map(|()| Err(Refused::QueueTimeout))
             })
-            .await?;
-            if let Granted::Slot(slot) = granted {
+            .await;
+            record.mark_first(Step::Queue);
+            if let Granted::Slot(slot) = waited? {
                 self.admitted(record, &slot);
                 return Ok(slot);
             }
@@ -135,7 +141,7 @@ impl Attempts {
     }
 
     fn admitted(&self, record: &mut Record, slot: &Slot) {
-        record.mark(Step::Queue);
+        record.mark_first(Step::Queue);
         record.server = Some(slot.server().clone());
     }
 
@@ -148,14 +154,9 @@ impl Attempts {
             return Ok(false);
         }
         record.retries += 1;
-        let attempt = u32::from(record.retries);
+        let elsewhere = self.elsewhere(record.retries);
         // With round robin and a choice, another server is asked at once instead of waiting for this one.
-        let in_turn = settings.balance == Balance::RoundRobin && self.backend.usable().0 > 1;
-        let elsewhere = match settings.redispatch {
-            None => false,
-            Some(Redispatch::Every(n)) => in_turn || attempt.is_multiple_of(n.max(1)),
-            Some(Redispatch::BeforeLast(n)) => in_turn || (retries + 1).checked_sub(n).is_some_and(|at| at != 0 && attempt.is_multiple_of(at)),
-        };
+        let in_turn = self.in_turn();
         let id = slot.server_id();
         if elsewhere {
             self.tried.add(id);
@@ -172,6 +173,22 @@ impl Attempts {
         Ok(true)
     }
 
+    fn in_turn(&self) -> bool {
+        self.backend.settings.balance == Balance::RoundRobin && self.backend.usable().0 > 1
+    }
+
+    /// `option redispatch`: the given further attempt may go to another server.
+    fn elsewhere(&self, attempt: u16) -> bool {
+        let (attempt, retries) = (u32::from(attempt), self.backend.settings.retries);
+        match self.backend.settings.redispatch {
+            None => false,
+            Some(Redispatch::Every(n)) => self.in_turn() || attempt.is_multiple_of(n.max(1)),
+            Some(Redispatch::BeforeLast(n)) => {
+                self.in_turn() || (retries + 1).checked_sub(n).is_some_and(|at| at != 0 && attempt.is_multiple_of(at))
+            }
+        }
+    }
+
     /// Keeps the slot for another attempt at the same server that does not count: an idle connection was closed already.
     pub fn keep(&mut self, slot: Slot) {
         self.slot = Some(slot);
@@ -182,6 +199,9 @@ impl Attempts {
         record.retries += 1;
         record.timers.unmark(Step::Connect);
         record.timers.unmark(Step::Response);
+        if self.elsewhere(record.retries) {
+            record.redispatched = true;
+        }
         drop(slot);
     }
 

@@ -27,6 +27,10 @@ pub fn write_proxy_header(kind: &SendProxy, client: &Client, out: &mut Vec<u8>) 
     let endpoints = endpoints(client);
     match kind {
         SendProxy::V1 => proxy::encode_v1(endpoints.as_ref(), out),
-        SendProxy::V2(options) => proxy::encode_v2(endpoints.as_ref(), &[], options.crc32c, out),
+        SendProxy::V2(options) => {
+            // Without unique-id-format the id is empty, and is sent so.
+            let id = [proxy::Tlv::UniqueId(b"")];
+            proxy::encode_v2(endpoints.as_ref(), if options.unique_id { &id } else { &[] }, options.crc32c, out);
+        }
     }
 }

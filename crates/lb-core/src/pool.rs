@@ -5,6 +5,7 @@
 
 use crate::proxy::{Server, Topology};
 use lb_rt::{Rt, Socket, TaskKey};
+use std::ops::Deref;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -13,10 +14,36 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+/// A connection to a server in mode http. When we are the ones to close it, it is reset: nothing is lost, since nothing is
+/// under way, and no local port waits in TIME_WAIT.
+pub struct BackStream(Socket);
+
+impl BackStream {
+    /// A fresh connection.
+    pub fn new(socket: Socket) -> BackStream {
+        BackStream(socket)
+    }
+}
+
+impl Deref for BackStream {
+    type Target = Socket;
+    fn deref(&self) -> &Socket {
+        &self.0
+    }
+}
+
+impl Drop for BackStream {
+    fn drop(&mut self) {
+        if !self.0.hung_up() {
+            self.0.reset_on_close();
+        }
+    }
+}
+
 /// A connection to a server that has carried requests and may carry more.
 pub struct Kept {
     /// The connection.
-    pub socket: Socket,
+    pub socket: BackStream,
     /// Requests that it has carried.
     pub uses: u32,
     /// The server's place in the pools.

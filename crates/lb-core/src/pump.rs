@@ -480,6 +480,8 @@ impl Flow {
                     if framed {
                         chunk::write_last(decoder.trailer_lines(), out);
                     }
+                    // As the log counts: trailers without their punctuation, and one byte for the end.
+                    self.payload += 1 + decoder.trailers().map(|(name, value)| (name.len() + value.len()) as u64).sum::<u64>();
                     ended = true;
                     break;
                 }

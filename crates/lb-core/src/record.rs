@@ -140,6 +140,8 @@ pub struct Record {
     pub server_queue: u32,
     /// Streams ahead in the backend's queue.
     pub backend_queue: u32,
+    /// Streams that remained at the server and in the backend when this one gave back its places.
+    left: Option<(u32, u32)>,
     /// How it ended.
     pub end: Termination,
     /// The line was written, or there is none to write.
@@ -172,6 +174,7 @@ impl Record {
             redispatched: false,
             server_queue: 0,
             backend_queue: 0,
+            left: None,
             end: UNFINISHED,
             logged,
             applet: None,
@@ -190,6 +193,28 @@ impl Record {
             return;
         }
         self.timers.mark(step, self.client.worker().rt.now());
+    }
+
+    /// Notes a step as reached now, unless it was before.
+    pub fn mark_first(&mut self, step: Step) {
+        if !self.timers.reached(step) {
+            self.mark(step);
+        }
+    }
+
+    /// To be called while the places at server and backend are still held: what the line counts is who remains, not who
+    /// gets the place next.
+    pub fn note_release(&mut self) {
+        let server = self.server.as_ref().map_or(0, |s| s.served.load(Ordering::Relaxed));
+        let backend = self.backend.as_ref().map_or(0, |b| b.current.load(Ordering::Relaxed));
+        self.left = Some((server.saturating_sub(1), backend.saturating_sub(1)));
+    }
+
+    /// As [`Record::note_release`] for a stream that holds no place at a server.
+    pub fn note_refusal(&mut self) {
+        let server = self.server.as_ref().map_or(0, |s| s.served.load(Ordering::Relaxed));
+        let backend = self.backend.as_ref().map_or(0, |b| b.current.load(Ordering::Relaxed));
+        self.left = Some((server, backend.saturating_sub(1)));
     }
 
     /// Ends the stream, writes its line.
@@ -220,7 +245,7 @@ impl Record {
         let Some(log) = &client.frontend().log else { return };
         // The short line was written when the connection came in.
         let Some(format) = &log.format else { return };
-        if (log.dontlognull && self.uploaded == 0 && self.status == 0 && self.line.is_empty() && self.downloaded == 0)
+        if (log.dontlognull && !log.http && self.uploaded == 0)
             || (log.dontlog_normal && self.is_normal())
         {
             return;
@@ -331,6 +356,8 @@ impl LogSource for Record {
             Field::TimeQueue => LogValue::Int(t.queued()),
             Field::ActConn => count(client.worker().process.gate.current()),
             Field::FrontendConn => count(frontend.gate.current()),
+            Field::BackendConn if let Some((_, backend)) = self.left => count(backend),
+            Field::ServerConn if let Some((server, _)) = self.left => count(server),
             Field::BackendConn => count(self.backend.as_ref().map_or(0, |b| b.current.load(Ordering::Relaxed))),
             Field::ServerConn => count(self.server.as_ref().map_or(0, |s| s.served.load(Ordering::Relaxed))),
             Field::Retries if self.redispatched => LogValue::AtLeast(i64::from(self.retries)),

@@ -19,6 +19,10 @@ pub struct TunnelTimeouts {
     pub client_fin: Option<Duration>,
     /// `timeout server-fin`: once the server has been told that the client has closed.
     pub server_fin: Option<Duration>,
+    /// `option nolinger` of the frontend: the client's connection is not waited for once the server has closed.
+    pub client_nolinger: bool,
+    /// `option nolinger` of the backend.
+    pub server_nolinger: bool,
     /// `option independent-streams`: what is written to a side says nothing about its being alive.
     pub independent: bool,
 }
@@ -31,6 +35,8 @@ impl TunnelTimeouts {
             server: back.timeouts.tunnel.or(back.timeouts.server),
             client_fin: front.timeouts.client_fin,
             server_fin: back.timeouts.server_fin,
+            client_nolinger: front.options.nolinger,
+            server_nolinger: back.options.nolinger,
             independent: front.options.independent_streams,
         }
     }
@@ -76,6 +82,10 @@ impl Relay {
                 Poll::Ready(Ok(())) => {
                     self.up_closed = true;
                     self.client_seen = rt.now();
+                    if self.timeouts.server_nolinger {
+                        server.reset_on_close();
+                        return Poll::Ready(Termination::NORMAL);
+                    }
                     // Fails when the server has reset the connection: its own direction says so.
                     let _ = server.shutdown_write();
                 }
@@ -88,6 +98,10 @@ impl Relay {
                 Poll::Ready(Ok(())) => {
                     self.down_closed = true;
                     self.server_seen = rt.now();
+                    if self.timeouts.client_nolinger {
+                        client.reset_on_close();
+                        return Poll::Ready(Termination::NORMAL);
+                    }
                     if !self.up_closed {
                         let _ = client.shutdown_write();
                     }

@@ -81,7 +81,8 @@ pub fn write<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16, t
 }
 
 fn write_bytes<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16, to: ReplyTo, out: &mut Vec<u8>) -> Written {
-    let custom = pages.into_iter().find_map(|p| p.find(status));
+    // What answers for the connection itself is the built-in page, or nothing, as with haproxy.
+    let custom = pages.into_iter().find_map(|p| p.find(status)).filter(|c| !to.early || matches!(c, Custom::File(ErrorFile::Silent)));
     match custom {
         Some(Custom::File(ErrorFile::Silent)) => Written { status, close: true, counted: 0 },
         Some(Custom::File(ErrorFile::Response(response))) => {
@@ -95,7 +96,7 @@ fn write_bytes<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16,
             let wanted = if to.keep_alive { lb_http::hop::Wanted::KeepAlive } else { lb_http::hop::Wanted::Close };
             lb_http::hop::set_response_connection(&mut head, wanted, to.version);
             h1::Encoder::new().encode_response(&head, out);
-            Written { status: *redirect, close: !to.keep_alive, counted: 0 }
+            Written { status, close: !to.keep_alive, counted: 0 }
         }
         None => {
             let Some(page) = errors::page(status).or_else(|| errors::page(500)) else {

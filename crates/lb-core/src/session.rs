@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::{listener, record, tcp};
 use lb_config::Mode;
-use lb_http::proxy::{Decoded, Endpoints};
+use lb_http::proxy::{Decoded, Endpoints, ProxyError};
 use lb_rt::{Buffer, Socket};
 use lb_sys::Addr;
 use std::cell::OnceCell;
@@ -56,8 +56,7 @@ async fn accept_proxy(mut client: Client, socket: &Socket) -> Option<(Client, Op
                 client.ready = worker.rt.now();
                 return Some((client, Some(input).filter(|b| !b.is_empty())));
             }
-            Err(lb_http::proxy::ProxyError::NotProxy) => break "Received something which does not look like a PROXY protocol header",
-            Err(_) => break "Received an invalid PROXY protocol header",
+            Err(e) => break fault_text(e),
             Ok(Decoded::NeedMore) if full => break "Received an invalid PROXY protocol header",
             Ok(Decoded::NeedMore) => {}
         }
@@ -66,7 +65,8 @@ async fn accept_proxy(mut client: Client, socket: &Socket) -> Option<(Client, Op
             Poll::Pending => worker.rt.poll_deadline(Some(deadline)).map(|()| None),
         });
         match read.await {
-            None => break "Timeout while waiting for PROXY protocol header",
+            None if input.is_empty() => break "Timeout while waiting for PROXY protocol header",
+            None => break "Truncated PROXY protocol header received",
             Some(Ok(0)) | Some(Err(_)) if input.is_empty() => break "Connection closed while waiting for PROXY protocol header",
             Some(Ok(0)) | Some(Err(_)) => break "Truncated PROXY protocol header received",
             Some(Ok(n)) => input.commit(n),
@@ -76,6 +76,15 @@ async fn accept_proxy(mut client: Client, socket: &Socket) -> Option<(Client, Op
     client.learn_local(socket);
     record::log_connection_error(&client, fault);
     None
+}
+
+/// A refused header in the words that haproxy logs.
+fn fault_text(e: ProxyError) -> &'static str {
+    match e {
+        ProxyError::NotProxy | ProxyError::Command => "Received something which does not look like a PROXY protocol header",
+        ProxyError::Family => "Received an unhandled protocol in the PROXY protocol header",
+        _ => "Received an invalid PROXY protocol header",
+    }
 }
 
 /// Takes the addresses of the header for the connection's own.

@@ -50,7 +50,12 @@ pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
     // Boxed for the time that it takes, so that the relay, which lives long, is small.
     let connected = match Box::pin(connect(&mut record, &socket, input)).await {
         Ok(connected) => connected,
-        Err(refused) => return record.finish(refused.termination()),
+        Err(refused) => {
+            // Unread data would turn the close into a reset.
+            worker.rt.buffers().with_scratch(|bytes| drop(socket.poll_read(bytes)));
+            drop(socket);
+            return record.finish(refused.termination());
+        }
     };
     let Connected { socket: server, slot, _counted, mut relay } = connected;
     let end = poll_fn(|_| relay.poll(&worker.rt, &worker.outs, &socket, &server)).await;
@@ -65,6 +70,7 @@ pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
         }
     }
     drop((server, socket));
+    record.note_release();
     drop((slot, _counted));
     record.finish(end);
 }
@@ -76,7 +82,7 @@ async fn connect(record: &mut Record, socket: &Socket, input: Option<Buffer>) ->
     let backend = frontend.backend.clone().ok_or(Refused::NoServer)?;
     let counted = InBackend::new(backend.clone());
     record.backend = Some(backend.clone());
-    let watch = ClientWatch { socket, abort_on_close: backend.settings.options.abortonclose };
+    let watch = ClientWatch { socket, abort_on_close: backend.settings.options.abortonclose, abort_on_silence: true };
     let mut attempts = Attempts::new(record, backend.clone());
     if backend.servers().iter().any(|s| s.needs_client_address()) {
         client.learn_local(socket);

@@ -1,12 +1,13 @@
 //! One attempt of a request at a server: get a connection, send the request, read the response, forward it. Both directions
 //! move at once from the first byte of the request's body, since a server may answer early.
 
-use super::exchange::{Request, binds_connection};
+use super::exchange::{BodyState, Request, binds_connection};
+use super::receive::{Chunks, chunks};
 use crate::record::counted_size;
 use super::{Conn, PooledHead, answer};
 use crate::admit::{self, ClientWatch, Refused};
 use crate::outgoing::write_proxy_header;
-use crate::pool::Kept;
+use crate::pool::{BackStream, Kept};
 use crate::proxy::Backend;
 use crate::pump::{Broken, Flow, Framing, SpliceMode, Waits};
 use crate::queue::Slot;
@@ -16,7 +17,7 @@ use crate::timers::Step;
 use lb_config::{HttpConnectionMode, HttpReuse, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
 use lb_http::h1::{Decoded, Decoder, Encoder, ResponseTo};
-use lb_http::{Body, ResponseFraming, Version, chunk, hop};
+use lb_http::{Body, FieldId, ResponseFraming, Version, chunk, hop};
 use lb_rt::{Buffer, Socket};
 use std::future::poll_fn;
 use std::task::Poll;
@@ -46,7 +47,7 @@ pub enum Outcome {
 
 /// A connection for one attempt.
 pub struct ServerConn {
-    socket: Socket,
+    socket: BackStream,
     uses: u32,
 }
 
@@ -71,13 +72,18 @@ impl KeptBody {
         let input = conn.input.as_ref().filter(|_| wanted).map(|b| b.filled());
         let whole = input.filter(|b| match request.framing.body {
             Body::Length(n) => b.len() as u64 >= n,
-            _ => chunks_complete(b),
+            _ => matches!(chunks(b), Chunks::Whole(_)),
         });
         KeptBody { none, bytes: whole.map(<[u8]>::to_vec) }
     }
 
+    /// True when the request can be sent once more.
+    pub fn possible(&self) -> bool {
+        self.none || self.bytes.is_some()
+    }
+
     /// True when the request may (`allowed`) and can be sent once more; its body is in place again then.
-    pub fn can_replay(&self, conn: &mut Conn, allowed: bool) -> bool {
+    pub fn can_replay(&self, conn: &mut Conn, request: &Request, allowed: bool) -> bool {
         if !allowed {
             return false;
         }
@@ -85,28 +91,10 @@ impl KeptBody {
             let mut buffer = conn.client.worker().rt.buffers().take();
             let all = buffer.append(bytes) == bytes.len();
             conn.input = Some(buffer);
+            request.body.set(BodyState::Untouched);
             return all;
         }
         self.none
-    }
-}
-
-/// True when a chunked body is complete in `bytes`, or can be seen to be wrong.
-pub fn chunks_complete(mut bytes: &[u8]) -> bool {
-    let mut decoder = chunk::Decoder::new(bytes.len(), usize::from(u16::MAX));
-    loop {
-        let Ok(step) = decoder.decode(bytes) else { return true };
-        bytes = &bytes[step.consumed..];
-        match step.event {
-            chunk::Event::End => return true,
-            chunk::Event::NeedMore => return false,
-            chunk::Event::Data(n) => {
-                bytes = &bytes[n..];
-                if decoder.advance_data(n as u64).is_err() {
-                    return true;
-                }
-            }
-        }
     }
 }
 
@@ -118,9 +106,9 @@ pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &R
         return Ok(ServerConn { socket: kept.socket, uses: kept.uses });
     }
     let abort_on_close = record.backend.as_ref().is_some_and(|b| b.settings.options.abortonclose);
-    let watch = ClientWatch { socket: &conn.socket, abort_on_close };
+    let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
     let socket = admit::connect(&worker.rt, record, slot, watch).await?;
-    Ok(ServerConn { socket, uses: 0 })
+    Ok(ServerConn { socket: BackStream::new(socket), uses: 0 })
 }
 
 fn take_kept(conn: &mut Conn, record: &Record, request: &Request, slot: &Slot) -> Option<Kept> {
@@ -172,13 +160,20 @@ struct Attempt<'a> {
     client_timeout: Option<Duration>,
     server_timeout: Option<Duration>,
     abort_on_close: bool,
+    /// The request asked for a WebSocket.
+    websocket: bool,
+}
+
+/// False for a 101 that does not say what it switches to, or that accepts a WebSocket without the words for it.
+fn may_switch(head: &PooledHead, websocket: bool) -> bool {
+    head.status() != 101 || (head.has(FieldId::Upgrade) && (!websocket || head.get(b"sec-websocket-accept").is_some()))
 }
 
 impl Attempt<'_> {
     /// Moves the request on; an answer when that ends the attempt.
     fn poll_up(&mut self) -> Option<Waited> {
         if self.up_done {
-            let watch = ClientWatch { socket: &self.conn.socket, abort_on_close: self.abort_on_close };
+            let watch = ClientWatch { socket: &self.conn.socket, abort_on_close: self.abort_on_close, abort_on_silence: false };
             return watch.poll_gone().is_ready().then_some(Waited::ClientGone);
         }
         let worker = self.conn.client.worker();
@@ -225,6 +220,10 @@ impl Attempt<'_> {
                 match self.decoder.decode_response(input.filled(), &backend.limits, to, head) {
                     Ok(Decoded::Complete { consumed, framing }) => {
                         input.consume(consumed);
+                        self.server_seen = rt.now();
+                        if framing.body == Body::Chunked && chunks(input.filled()) == Chunks::Bad || !may_switch(head, self.websocket) {
+                            return Poll::Ready(Waited::Junk);
+                        }
                         return Poll::Ready(Waited::Head { framing });
                     }
                     Ok(Decoded::Partial) => {}
@@ -243,14 +242,29 @@ impl Attempt<'_> {
             match self.server.poll_read(input.spare()) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(n)) if n != 0 => {
+                    // A head has `timeout server` as a whole, however it drips.
                     input.commit(n);
-                    self.server_seen = rt.now();
                 }
                 Poll::Ready(_) => return Poll::Ready(Waited::Closed { heard: !input.is_empty() }),
             }
         }
         self.input = self.input.take().filter(|b| !b.is_empty());
         self.poll_silence().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Takes the rest of a request whose response is complete already.
+    fn poll_rest(&mut self) -> Poll<Termination> {
+        if !self.up_done && self.poll_up().is_some() {
+            return Poll::Ready(Termination::new(Cause::ClientAbort, Phase::Data));
+        }
+        if self.up_done {
+            return Poll::Ready(Termination::NORMAL);
+        }
+        match self.poll_silence() {
+            None => Poll::Pending,
+            Some(Waited::ClientTimeout) => Poll::Ready(Termination::new(Cause::ClientTimeout, Phase::Data)),
+            Some(_) => Poll::Ready(Termination::new(Cause::ServerTimeout, Phase::Data)),
+        }
     }
 
     /// Forwards the response's body, and what is left of the request's.
@@ -302,7 +316,15 @@ const fn failed(reason: RetryOn, status: u16, cause: Cause, phase: Phase, heard:
 }
 
 /// Sends the request, forwards the response.
-pub async fn run(conn: &mut Conn, record: &mut Record, head: &PooledHead, request: &Request, slot: &Slot, server: ServerConn) -> Outcome {
+pub async fn run(
+    conn: &mut Conn,
+    record: &mut Record,
+    head: &PooledHead,
+    request: &Request,
+    replay: &KeptBody,
+    slot: &Slot,
+    server: ServerConn,
+) -> Outcome {
     let client = conn.client.clone();
     let worker = client.worker().clone();
     let frontend = client.frontend();
@@ -332,51 +354,64 @@ pub async fn run(conn: &mut Conn, record: &mut Record, head: &PooledHead, reques
         client_timeout: frontend.settings.timeouts.client,
         server_timeout: backend.settings.timeouts.server,
         abort_on_close: backend.settings.options.abortonclose,
+        websocket: request.framing.upgrade && head.get_id(FieldId::Upgrade).is_some_and(|v| v.eq_ignore_ascii_case(b"websocket")),
     };
     let mut response = worker.heads.take();
     let to = ResponseTo::request(request.method, &request.framing);
-    let framing = loop {
-        match poll_fn(|_| attempt.poll_head(&backend, to, &mut response)).await {
-            Waited::Head { framing } if framing.interim => {
-                if request.version == Version::Http11 {
-                    let mut out = worker.outs.take();
-                    hop::strip(&mut response);
-                    Encoder::new().encode_response(&response, out.bytes());
-                    record.downloaded += counted_size(&response);
-                    if !answer::write_all(attempt.conn, out.rest()).await {
-                        return gave_up(record, attempt, Termination::new(Cause::ClientAbort, Phase::Headers));
-                    }
-                }
-                response.clear();
+    let waited = loop {
+        let waited = poll_fn(|_| attempt.poll_head(&backend, to, &mut response)).await;
+        let Waited::Head { framing } = waited else { break waited };
+        if !framing.interim {
+            break Waited::Head { framing };
+        }
+        if request.version == Version::Http11 {
+            let mut out = worker.outs.take();
+            record.downloaded += counted_size(&response);
+            hop::strip(&mut response);
+            Encoder::new().encode_response(&response, out.bytes());
+            if !answer::write_all(attempt.conn, out.rest()).await {
+                break Waited::ClientGone;
             }
-            Waited::Head { framing } => break framing,
-            Waited::Closed { heard: false } => return failed(RetryOn::EMPTY_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, false),
-            Waited::Closed { heard: true } => return failed(RetryOn::JUNK_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, true),
-            Waited::Junk => return failed(RetryOn::JUNK_RESPONSE, 502, Cause::Proxy, Phase::Headers, true),
-            Waited::ServerTimeout => return failed(RetryOn::RESPONSE_TIMEOUT, 504, Cause::ServerTimeout, Phase::Headers, false),
-            Waited::ClientTimeout => return failed(RetryOn::NONE, 408, Cause::ClientTimeout, Phase::Data, false),
-            Waited::BadChunk => return failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Data, false),
-            Waited::ClientGone => {
-                let phase = if attempt.up_done { Phase::Headers } else { Phase::Data };
-                return gave_up(record, attempt, Termination::new(Cause::ClientAbort, phase));
-            }
+        }
+        response.clear();
+    };
+    let failure = match waited {
+        Waited::Head { framing } => Ok(framing),
+        Waited::Closed { heard: false } => Err(failed(RetryOn::EMPTY_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, false)),
+        Waited::Closed { heard: true } => Err(failed(RetryOn::JUNK_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, true)),
+        Waited::Junk => Err(failed(RetryOn::JUNK_RESPONSE, 502, Cause::Proxy, Phase::Headers, true)),
+        Waited::ServerTimeout => Err(failed(RetryOn::RESPONSE_TIMEOUT, 504, Cause::ServerTimeout, Phase::Headers, false)),
+        Waited::ClientTimeout => Err(failed(RetryOn::NONE, 408, Cause::ClientTimeout, Phase::Data, false)),
+        Waited::BadChunk => Err(failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Data, false)),
+        Waited::ClientGone if attempt.up_done && !conn_broken(&attempt) => Err(failed(RetryOn::NONE, 400, Cause::ClientAbort, Phase::Headers, false)),
+        Waited::ClientGone => Err(failed(RetryOn::NONE, 0, Cause::ClientAbort, Phase::Data, false)),
+    };
+    let framing = match failure {
+        Ok(framing) => framing,
+        Err(failure) => {
+            record.uploaded += attempt.up.sent;
+            let Attempt { up, up_done, up_refused, .. } = attempt;
+            settle_body(conn, request, up, up_done && !up_refused);
+            return failure;
         }
     };
     record.mark(Step::Response);
     record.status = response.status();
-    if record.wants_line() {
-        record.downloaded += counted_size(&response);
-    }
     if let Some(reason) = RetryOn::status(response.status()).filter(|r| backend.settings.retry_on.contains(*r)) {
         // Forwarded after all when no attempt is left.
-        if u32::from(record.retries) < backend.settings.retries && (!has_body || attempt.up_done) {
+        if u32::from(record.retries) < backend.settings.retries && replay.possible() {
+            let Attempt { up, up_done, .. } = attempt;
+            settle_body(conn, request, up, up_done);
             return failed(reason, response.status(), Cause::ServerAbort, Phase::Headers, true);
         }
+    }
+    if record.wants_line() {
+        record.downloaded += counted_size(&response);
     }
     let private = binds_connection(&response);
     hop::strip(&mut response);
     let dechunk = hop::fit_version(&mut response, &framing, request.version);
-    let keep_client = request.reply.keep_alive && !dechunk && framing.body != Body::UntilClose && attempt.up_done && !worker.process.stopping();
+    let keep_client = request.reply.keep_alive && !dechunk && framing.body != Body::UntilClose && !worker.process.stopping();
     if framing.body != Body::Tunnel {
         hop::set_response_connection(
             &mut response,
@@ -390,21 +425,27 @@ pub async fn run(conn: &mut Conn, record: &mut Record, head: &PooledHead, reques
     down.set_input(attempt.input.take());
     if framing.body == Body::Tunnel {
         record.response_began();
+        let head_len = down.out(&worker.outs).len() as u64;
         let Attempt { up, .. } = attempt;
+        request.body.set(BodyState::Consumed);
+        record.downloaded = record.downloaded.saturating_sub(head_len);
         let end = tunnel(conn, record, up, down, &socket, &backend).await;
         return Outcome::Done { reuse: false, end };
     }
     record.response_began();
-    let end = poll_fn(|_| attempt.poll_body(&mut down)).await;
-    let Attempt { mut up, up_done, up_refused, .. } = attempt;
+    let mut end = poll_fn(|_| attempt.poll_body(&mut down)).await;
+    if end.is_normal() && !attempt.up_done {
+        end = poll_fn(|_| attempt.poll_rest()).await;
+    }
+    let Attempt { up, up_done, up_refused, .. } = attempt;
     record.downloaded += down.payload;
     record.uploaded += up.sent;
     worker.count_bytes(&up, &down);
-    if has_body {
-        conn.input = up.take_input();
-    }
     let whole = end.is_normal() && up_done && !up_refused;
-    if whole && framing.keep_alive && request.mode == HttpConnectionMode::KeepAlive && down.take_input().is_none() {
+    settle_body(conn, request, up, up_done && !up_refused);
+    // A server of HTTP/1.0 may have read a chunked body as something else.
+    let doubtful = request.version == Version::Http10 && request.framing.body == Body::Chunked;
+    if whole && !doubtful && framing.keep_alive && request.mode == HttpConnectionMode::KeepAlive && down.take_input().is_none() {
         let kept = Kept { socket, uses: uses.saturating_add(1), pool_index: slot.server().pool_index };
         keep(conn, slot, &backend, kept, private);
     }
@@ -429,10 +470,16 @@ fn keep(conn: &mut Conn, slot: &Slot, backend: &Backend, kept: Kept, private: bo
     }
 }
 
-/// The client left before there was anything to send to it.
-fn gave_up(record: &mut Record, attempt: Attempt<'_>, end: Termination) -> Outcome {
-    record.uploaded += attempt.up.sent;
-    Outcome::Done { reuse: false, end }
+fn conn_broken(attempt: &Attempt<'_>) -> bool {
+    attempt.conn.socket.is_broken()
+}
+
+/// Leaves what the client has sent beyond the request where the next one begins.
+fn settle_body(conn: &mut Conn, request: &Request, mut up: Flow, consumed: bool) {
+    if request.framing.body != Body::None {
+        conn.input = up.take_input();
+        request.body.set(if consumed { BodyState::Consumed } else { BodyState::Broken });
+    }
 }
 
 /// What an Upgrade or a CONNECT leads to: bytes both ways until both sides are done.

@@ -2,19 +2,20 @@
 //! exchange are all here.
 
 use super::attempt::{self, Outcome};
-use super::receive::{self, NoRequest};
+use super::receive::{self, Chunks, NoRequest};
 use super::{Conn, PooledHead, answer};
 use crate::admit::{Attempts, ClientWatch, Refused};
 use crate::proxy::{Backend, Frontend};
-use crate::record::Record;
+use crate::record::{Record, counted_size};
 use crate::reply::ReplyTo;
 use crate::tcp::InBackend;
 use crate::timers::Step;
-use lb_config::{HttpConnectionMode, RetryOn};
+use lb_config::{HttpConnectionMode, RestrictNames, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
 use lb_http::h1::ErrorKind;
-use lb_http::{Body, Method, RequestFraming, Version, hop};
+use lb_http::{Body, FieldId, Method, RequestFraming, Version, hop};
 use lb_sys::Addr;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,10 +29,23 @@ pub struct Request {
     pub version: Version,
     /// The method.
     pub method: Method,
-    /// What both proxies' options make of the two connections.
+    /// What both proxies' options make of the server's connection.
     pub mode: HttpConnectionMode,
-    /// The request asked for an upgrade and may get one.
+    /// How the client's connection stands for an answer.
     pub reply: ReplyTo,
+    /// What has become of the body.
+    pub body: Cell<BodyState>,
+}
+
+/// What has become of a request's body: the connection lives on only when nothing of it is left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BodyState {
+    /// Nobody has read any of it.
+    Untouched,
+    /// All of it has been read.
+    Consumed,
+    /// A part of it has been read.
+    Broken,
 }
 
 /// Serves one request; true when the connection may serve another one.
@@ -55,31 +69,92 @@ pub async fn one(conn: &mut Conn) -> bool {
     let backend = frontend.backend.clone();
     let back_mode = backend.as_ref().map_or(HttpConnectionMode::KeepAlive, |b| b.settings.options.http_mode);
     let mode = frontend.settings.options.http_mode.max(back_mode);
-    let keep_alive = framing.keep_alive && mode != HttpConnectionMode::Close && !worker.process.stopping();
+    // A backend's httpclose closes its own side only.
+    let front_mode = frontend.settings.options.http_mode;
+    let keep_alive = framing.keep_alive && front_mode != HttpConnectionMode::Close && !worker.process.stopping();
     let (version, method) = (head.version(), head.method());
     let reply = ReplyTo { version, keep_alive, head: method == Method::Head, early: false };
-    let request = Request { framing, version, method, mode, reply };
-    if frontend.settings.monitor_uri.as_ref().is_some_and(|uri| head.target() == uri.as_bytes()) {
+    let body = Cell::new(if framing.body == Body::None { BodyState::Consumed } else { BodyState::Untouched });
+    let request = Request { framing, version, method, mode, reply, body };
+    if frontend.settings.monitor_uri.as_ref().is_some_and(|uri| path_and_query(head.target()) == uri.as_bytes()) {
         record.logged = true;
-        let reuse = answer::send(conn, &mut record, 200, request.reply, Termination::new(Cause::Local, Phase::Request)).await;
+        let reuse = reply_to(conn, &mut record, &request, 200, Termination::new(Cause::Local, Phase::Request)).await;
         return finish(conn, &request, reuse).await;
     }
     let reuse = match backend {
-        Some(backend) => forward(conn, &mut record, &mut head, &request, &frontend, backend).await,
-        None => answer::send(conn, &mut record, 503, request.reply, crate::tcp::NO_BACKEND).await,
+        Some(backend) => match restrict_names(&mut head, &frontend, &backend) {
+            true => forward(conn, &mut record, &mut head, request, &frontend, backend).await,
+            false => {
+                let reuse = reply_to(conn, &mut record, &request, 403, Termination::new(Cause::Proxy, Phase::Request)).await;
+                finish(conn, &request, reuse).await
+            }
+        },
+        None => {
+            record.timers.unmark(Step::Request);
+            let reuse = reply_to(conn, &mut record, &request, 503, crate::tcp::NO_BACKEND).await;
+            finish(conn, &request, reuse).await
+        }
     };
-    finish(conn, &request, reuse).await
+    reuse
 }
 
-/// Leaves the connection ready for the next request, or closes it. A body that nobody read may be in the way.
+/// The path of a target in any form, with its query.
+fn path_and_query(target: &[u8]) -> &[u8] {
+    let Some(at) = memchr::memmem::find(target, b"://") else { return target };
+    if target.starts_with(b"/") {
+        return target;
+    }
+    match memchr::memchr(b'/', &target[at + 3..]) {
+        Some(slash) => &target[at + 3 + slash..],
+        None => b"/",
+    }
+}
+
+/// `option http-restrict-req-hdr-names` of both proxies, the stronger one counts; false: the request is refused.
+fn restrict_names(head: &mut PooledHead, frontend: &Frontend, backend: &Backend) -> bool {
+    let options = [&frontend.settings.options, &backend.settings.options].map(|o| o.http_restrict_req_hdr_names);
+    let plain = |name: &[u8]| name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-');
+    if options.contains(&Some(RestrictNames::Reject)) {
+        return head.fields().all(|f| plain(f.name));
+    }
+    if options.contains(&Some(RestrictNames::Delete)) {
+        head.retain(|f| plain(f.name));
+    }
+    true
+}
+
+/// Answers in place of a server; the body that nobody has read is taken out of the way, or the connection is closed.
+async fn reply_to(conn: &mut Conn, record: &mut Record, request: &Request, status: u16, end: Termination) -> bool {
+    if request.body.get() == BodyState::Untouched {
+        request.body.set(if skip_body(conn, request) { BodyState::Consumed } else { BodyState::Broken });
+    }
+    let keep_alive = request.reply.keep_alive && request.body.get() == BodyState::Consumed && end.cause != Cause::ClientTimeout;
+    answer::send(conn, record, status, ReplyTo { keep_alive, ..request.reply }, end).await
+}
+
+/// Drops a body that is here as a whole.
+fn skip_body(conn: &mut Conn, request: &Request) -> bool {
+    let Some(input) = conn.input.as_mut() else { return false };
+    let len = match request.framing.body {
+        Body::Length(n) if n <= input.len() as u64 => n as usize,
+        Body::Chunked => match receive::chunks(input.filled()) {
+            Chunks::Whole(n) => n,
+            _ => return false,
+        },
+        _ => return false,
+    };
+    input.consume(len);
+    true
+}
+
+/// Leaves the connection ready for the next request, or closes it.
 async fn finish(conn: &mut Conn, request: &Request, reuse: bool) -> bool {
     let worker = conn.client.worker().clone();
-    let unread = request.framing.body != Body::None && conn.input.is_some();
-    if reuse && !unread {
+    if reuse && request.body.get() == BodyState::Consumed {
         conn.input = conn.input.take().filter(|b| !b.is_empty());
         return true;
     }
-    if conn.input.is_some() || request.framing.body != Body::None || conn.socket.maybe_readable() {
+    if conn.input.is_some() || request.body.get() != BodyState::Consumed || conn.socket.maybe_readable() {
         conn.input = None;
         answer::close_gently(&worker.rt, &conn.socket).await;
     }
@@ -87,11 +162,13 @@ async fn finish(conn: &mut Conn, request: &Request, reuse: bool) -> bool {
 }
 
 fn note_line(record: &mut Record, head: &PooledHead) {
+    let limit = record.client.worker().process.tune.http_logurilen.saturating_sub(1);
     record.line.extend_from_slice(head.method_bytes());
     record.line.push(b' ');
     record.line.extend_from_slice(head.target());
     record.line.push(b' ');
     record.line.extend_from_slice(head.version().as_bytes());
+    record.line.truncate(limit);
 }
 
 /// Answers and logs what never became a request.
@@ -107,7 +184,7 @@ async fn no_request(conn: &mut Conn, record: &mut Record, none: NoRequest) {
         }
         NoRequest::Nothing { timeout: false } => {
             record.logged |= record.ignores_null();
-            (0, Termination::new(Cause::ClientAbort, Phase::Request))
+            (400, Termination::new(Cause::ClientAbort, Phase::Request))
         }
         NoRequest::Nothing { timeout: true } => {
             record.logged |= record.ignores_null();
@@ -122,10 +199,6 @@ async fn no_request(conn: &mut Conn, record: &mut Record, none: NoRequest) {
             (e.status(), Termination::new(Cause::Proxy, Phase::Request))
         }
     };
-    if status == 0 {
-        record.status = 400;
-        return record.finish(end);
-    }
     answer::send(conn, record, status, to, end).await;
     conn.input = None;
     answer::close_gently(&worker.rt, &conn.socket).await;
@@ -144,26 +217,23 @@ async fn forward(
     conn: &mut Conn,
     record: &mut Record,
     head: &mut PooledHead,
-    request: &Request,
+    mut request: Request,
     frontend: &Arc<Frontend>,
     backend: Arc<Backend>,
 ) -> bool {
     let counted = InBackend::new(backend.clone());
     record.backend = Some(backend.clone());
-    prepare(conn, head, request, frontend, &backend);
-    let verdict = try_servers(conn, record, head, request, frontend, &backend).await;
-    // The line counts those that remain.
+    prepare(conn, head, &mut request, frontend, &backend);
+    let verdict = try_servers(conn, record, head, &mut request, frontend, &backend).await;
     drop(counted);
-    match verdict {
+    let reuse = match verdict {
         Verdict::Done { reuse, end } => {
             record.finish(end);
             reuse
         }
-        Verdict::Answer { status, end } => {
-            let reply = ReplyTo { keep_alive: request.reply.keep_alive && end.cause != Cause::ClientTimeout, ..request.reply };
-            answer::send(conn, record, status, reply, end).await
-        }
-    }
+        Verdict::Answer { status, end } => reply_to(conn, record, &request, status, end).await,
+    };
+    finish(conn, &request, reuse).await
 }
 
 /// One server after the other, as often as the configuration allows.
@@ -171,7 +241,7 @@ async fn try_servers(
     conn: &mut Conn,
     record: &mut Record,
     head: &mut PooledHead,
-    request: &Request,
+    request: &mut Request,
     frontend: &Arc<Frontend>,
     backend: &Arc<Backend>,
 ) -> Verdict {
@@ -179,9 +249,16 @@ async fn try_servers(
     let worker = client.worker().clone();
     let abort_on_close = backend.settings.options.abortonclose;
     if (frontend.settings.options.http_buffer_request || backend.settings.options.http_buffer_request)
-        && let Err(end) = buffer_body(conn, request, frontend).await
+        && let Err(end) = buffer_body(conn, record, head, request, frontend).await
     {
-        return Verdict::Answer { status: if end.cause == Cause::ClientTimeout { 408 } else { 400 }, end };
+        record.note_release();
+        if end.cause != Cause::ClientTimeout {
+            return Verdict::Done { reuse: false, end };
+        }
+        // As haproxy counts it: the request never became one.
+        record.backend = None;
+        record.timers.unmark(Step::Request);
+        return Verdict::Answer { status: 408, end };
     }
     if backend.servers().iter().any(|s| s.needs_client_address()) {
         client.learn_local(&conn.socket);
@@ -189,7 +266,7 @@ async fn try_servers(
     let mut attempts = Attempts::new(record, backend.clone());
     let body = attempt::KeptBody::new(conn, request, backend);
     loop {
-        let watch = ClientWatch { socket: &conn.socket, abort_on_close };
+        let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
         let slot = match attempts.admit(&worker.rt, record, watch).await {
             Ok(slot) => slot,
             Err(refused) => return refuse(record, &refused),
@@ -198,7 +275,7 @@ async fn try_servers(
             Ok(server) => server,
             Err(gone @ Refused::ClientGone(_)) => return refuse(record, &gone),
             Err(failure) => {
-                let watch = ClientWatch { socket: &conn.socket, abort_on_close };
+                let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
                 match attempts.again(&worker.rt, record, slot, &failure, watch).await {
                     Ok(true) => continue,
                     Ok(false) => return refuse(record, &failure),
@@ -210,24 +287,28 @@ async fn try_servers(
             head.set(name.as_bytes(), slot.server().name().as_bytes());
         }
         let reused = server.reused();
-        match attempt::run(conn, record, head, request, &slot, server).await {
-            Outcome::Done { reuse, end } => return Verdict::Done { reuse, end },
-            // An idle connection that the server had closed: nothing was asked of it.
-            Outcome::Failed { heard: false, reason: RetryOn::EMPTY_RESPONSE, .. }
-                if reused && body.can_replay(conn, request.method.is_idempotent()) =>
-            {
-                attempts.keep(slot);
-                record.timers.unmark(Step::Connect);
+        match attempt::run(conn, record, head, request, &body, &slot, server).await {
+            Outcome::Done { reuse, end } => {
+                record.note_release();
+                return Verdict::Done { reuse, end };
             }
-            Outcome::Failed { reason, status, end, .. } => {
+            Outcome::Failed { reason, status, end, heard } => {
                 let settings = &backend.settings;
                 let may = reason != RetryOn::NONE && settings.retry_on.contains(reason) && u32::from(record.retries) < settings.retries;
-                if may && body.can_replay(conn, true) {
+                if may && body.can_replay(conn, request, true) {
                     attempts.after_response(record, slot);
                     continue;
                 }
-                // On a connection that turns out closed, a client that repeats its request is better off than with an error.
-                if status == 0 || (reused && reason == RetryOn::EMPTY_RESPONSE && conn.served != 0) {
+                // An idle connection that the server had closed: nothing was asked of it.
+                let closed = reused && !heard && reason == RetryOn::EMPTY_RESPONSE;
+                if closed && body.can_replay(conn, request, request.method.is_idempotent()) {
+                    attempts.keep(slot);
+                    record.timers.unmark(Step::Connect);
+                    continue;
+                }
+                record.note_release();
+                // A client that repeats its request is better off than with an error.
+                if status == 0 || (closed && conn.served != 0) {
                     return Verdict::Done { reuse: false, end };
                 }
                 return Verdict::Answer { status, end };
@@ -237,8 +318,13 @@ async fn try_servers(
 }
 
 /// What both sides' options change in the request.
-fn prepare(conn: &Conn, head: &mut PooledHead, request: &Request, frontend: &Frontend, backend: &Backend) {
+fn prepare(conn: &Conn, head: &mut PooledHead, request: &mut Request, frontend: &Frontend, backend: &Backend) {
     hop::strip(head);
+    if request.framing.upgrade && request.framing.body != Body::None {
+        // Where the body ends and the other protocol begins, two readers could differ: no upgrade then, as with haproxy.
+        head.remove_id(FieldId::Upgrade);
+        request.framing.upgrade = false;
+    }
     let pretend = backend.settings.options.http_pretend_keepalive;
     let close = request.mode != HttpConnectionMode::KeepAlive && !pretend;
     hop::set_request_connection(head, if close { hop::Wanted::Close } else { hop::Wanted::KeepAlive });
@@ -254,17 +340,37 @@ fn prepare(conn: &Conn, head: &mut PooledHead, request: &Request, frontend: &Fro
 }
 
 /// `option http-buffer-request`: waits until the body is here, or the buffer is full.
-async fn buffer_body(conn: &mut Conn, request: &Request, frontend: &Frontend) -> Result<(), Termination> {
+async fn buffer_body(
+    conn: &mut Conn,
+    record: &mut Record,
+    head: &mut PooledHead,
+    request: &mut Request,
+    frontend: &Frontend,
+) -> Result<(), Termination> {
+    const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
     let rt = conn.client.worker().rt.clone();
     let deadline = frontend.settings.timeouts.effective_http_request().map(|d| rt.now() + d);
-    if request.framing.body == Body::None || request.framing.expect_continue {
+    if request.framing.body == Body::None {
         return Ok(());
+    }
+    if request.framing.expect_continue {
+        // We are the ones who wait for the body, so the word that lets it come is ours.
+        request.framing.expect_continue = false;
+        head.remove_id(FieldId::Expect);
+        if conn.input.as_ref().is_none_or(|b| b.is_empty()) {
+            let mut interim = conn.client.worker().heads.take();
+            interim.start_response(Version::Http11, 100, b"Continue");
+            record.downloaded += counted_size(&interim);
+            if !answer::write_all(conn, GO_ON).await {
+                return Err(Termination::new(Cause::ClientAbort, Phase::Request));
+            }
+        }
     }
     loop {
         let input = conn.input.get_or_insert_with(|| rt.buffers().take());
         let whole = match request.framing.body {
             Body::Length(n) => input.len() as u64 >= n,
-            _ => attempt::chunks_complete(input.filled()),
+            _ => receive::chunks(input.filled()) != Chunks::Part,
         };
         input.compact();
         if whole || input.spare().is_empty() {
@@ -275,8 +381,8 @@ async fn buffer_body(conn: &mut Conn, request: &Request, frontend: &Frontend) ->
             Poll::Pending => rt.poll_deadline(deadline).map(|()| None),
         });
         match read.await {
-            None => return Err(Termination::new(Cause::ClientTimeout, Phase::Data)),
-            Some(0) => return Err(Termination::new(Cause::ClientAbort, Phase::Data)),
+            None => return Err(Termination::new(Cause::ClientTimeout, Phase::Request)),
+            Some(0) => return Err(Termination::new(Cause::ClientAbort, Phase::Request)),
             Some(n) => input.commit(n),
         }
     }
@@ -285,8 +391,8 @@ async fn buffer_body(conn: &mut Conn, request: &Request, frontend: &Frontend) ->
 /// A request that got no server.
 fn refuse(record: &mut Record, refused: &Refused) -> Verdict {
     let end = refused.termination();
+    record.note_refusal();
     if let Refused::ClientGone(_) = refused {
-        record.status = 400;
         return Verdict::Done { reuse: false, end };
     }
     Verdict::Answer { status: 503, end }
