@@ -9,7 +9,7 @@ pub enum Command {
     /// Run (or, with `check`, only read) configuration files.
     Run(RunArgs),
     /// `demo`: a show with its own origins.
-    Demo,
+    Demo(DemoArgs),
     /// Say how to call the program, and why it was called wrongly.
     Usage(Option<String>),
 }
@@ -41,10 +41,17 @@ pub struct RunArgs {
     pub zero_warning: bool,
 }
 
+/// Switches of the demo.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct DemoArgs {
+    /// `--for`: seconds until it ends by itself.
+    pub seconds: Option<u32>,
+}
+
 /// The usage text.
 pub const USAGE: &str = "\
 Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dR] [-dS] [-dW] [-n <maxconn>] [-N <maxconn>] [-- <cfgfile>*]
-       lb demo
+       lb demo [--for <seconds>]
         -f <file>   read this configuration; may be given several times
         -c          check the configuration and exit
         -n <n>      connections of the process at once
@@ -72,7 +79,7 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
     let mut first = true;
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "demo" if first => return Command::Demo,
+            "demo" if first => return demo(args),
             "-v" => return Command::Version { full: false },
             "-vv" => return Command::Version { full: true },
             "-h" | "--help" | "help" => return Command::Usage(None),
@@ -107,6 +114,21 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
     Command::Run(run)
 }
 
+fn demo(mut args: impl Iterator<Item = String>) -> Command {
+    let mut demo = DemoArgs::default();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--for" => match args.next().as_deref().map(str::parse::<u32>) {
+                Some(Ok(seconds)) if seconds != 0 => demo.seconds = Some(seconds),
+                _ => return Command::Usage(Some("--for wants a number of seconds".into())),
+            },
+            "-h" | "--help" => return Command::Usage(None),
+            other => return Command::Usage(Some(format!("unknown argument '{other}' of demo"))),
+        }
+    }
+    Command::Demo(demo)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,7 +144,11 @@ mod tests {
         assert!(run.foreground && run.quiet && !run.check);
         assert_eq!(run.maxconn, Some(100));
         assert_eq!(of("-vv"), Command::Version { full: true });
-        assert_eq!(of("demo"), Command::Demo);
+        assert_eq!(of("demo"), Command::Demo(DemoArgs { seconds: None }));
+        assert_eq!(of("demo --for 3"), Command::Demo(DemoArgs { seconds: Some(3) }));
+        assert!(matches!(of("demo --for 0"), Command::Usage(Some(_))));
+        assert!(matches!(of("demo --ports"), Command::Usage(Some(_))));
+        assert!(matches!(of("-c demo"), Command::Usage(Some(_))));
         assert!(matches!(of("-c"), Command::Usage(Some(_))));
         assert!(matches!(of("-f a -Z"), Command::Usage(Some(e)) if e.contains("-Z")));
         assert!(matches!(of("-f a -W"), Command::Usage(Some(e)) if e.contains("not there yet")));

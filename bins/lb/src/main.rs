@@ -1,6 +1,7 @@
 //! The `lb` binary: arguments, wiring, exit codes.
 
 mod args;
+mod demo;
 mod load;
 mod run;
 
@@ -26,10 +27,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Run(args) => run::run(&args),
-        Command::Demo => {
-            run::say("the demo is not there yet\n");
-            ExitCode::FAILURE
-        }
+        Command::Demo(args) => demo::run(&args),
         Command::Usage(None) => {
             print!("{}", args::USAGE);
             ExitCode::SUCCESS

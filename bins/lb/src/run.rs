@@ -4,7 +4,7 @@ use crate::args::RunArgs;
 use crate::load;
 use lb_config::{Config, Severity};
 use lb_core::start::{Proxy, Sizes};
-use lb_core::worker::{Process, Worker};
+use lb_core::worker::{Process, Severity as Notice, Worker};
 use lb_rt::Signals;
 use lb_sys::process;
 use lb_sys::signal::{SIGINT, SIGPIPE, SIGTERM, SIGUSR1, SignalFd, ignore};
@@ -78,9 +78,15 @@ fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
         }
     };
     ignore(SIGPIPE);
-    let report = move |text: &str| {
+    let pid = std::process::id();
+    let report = move |severity: Notice, text: &str| {
         if !quiet {
-            say(&format!("[WARNING] {text}\n"));
+            // In haproxy's form: there are those who watch for it.
+            let label = match severity {
+                Notice::Warning => "[WARNING] ",
+                Notice::Alert => "[ALERT]   ",
+            };
+            say(&format!("{label} ({pid}) : {text}\n"));
         }
     };
     let proxy = match Proxy::open(config, Sizes { threads, maxconn }, Box::new(report)) {
@@ -107,7 +113,7 @@ fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
 }
 
 /// The process's `maxconn`: what the file or `-n` says as far as the limit of descriptors allows, else what that limit allows.
-fn connections(config: &Config, switch: Option<u32>, warn: &dyn Fn(&str)) -> u32 {
+pub fn connections(config: &Config, switch: Option<u32>, warn: &dyn Fn(&str)) -> u32 {
     let wanted = switch.or(config.global.maxconn);
     let listeners: u64 = config.proxies.iter().flat_map(|p| &p.binds).map(|b| b.addresses.len() as u64).sum();
     let servers: u64 = config.proxies.iter().map(|p| p.servers.iter().filter(|s| s.check.is_some()).count() as u64).sum();
