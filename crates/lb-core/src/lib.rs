@@ -7,6 +7,7 @@
 pub mod admit;
 pub mod client;
 pub mod gate;
+pub mod health;
 pub mod http;
 pub mod listener;
 pub mod log;

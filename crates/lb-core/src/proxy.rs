@@ -7,11 +7,12 @@ use crate::record::{FrontendLog, ProxyLog};
 use crate::queue::Queue;
 use crate::reply::ErrorPages;
 use lb_balance::{Key, Kind, LoadView, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried};
+use lb_check::Health;
 use lb_config::{Balance, BindAddress, Config, HttpReuse, Mode, ProxyIndex, ServerAddress};
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Everything that one configuration runs.
@@ -58,6 +59,8 @@ pub struct Backend {
     pub log: Option<ProxyLog>,
     /// What [`Limits`] of `lb-http` say for its servers.
     pub limits: lb_http::h1::Limits,
+    /// Held while a server's state changes, until what there is to say of it has been said.
+    pub(crate) changes: Mutex<()>,
     servers: Box<[Arc<Server>]>,
     policy: Policy,
 }
@@ -80,6 +83,8 @@ pub struct Server {
     pub idle: AtomicU32,
     /// Options of sockets towards it.
     pub options: Vec<SockOpt>,
+    /// What its checks and the operator say of it.
+    pub health: Mutex<Health>,
     state: AtomicU8,
 }
 
@@ -232,8 +237,9 @@ impl Backend {
         self.policy.usable()
     }
 
-    /// Changes a server's state: the scheduler, its queue and those who wait for any server learn of it.
-    pub fn set_state(self: &Arc<Backend>, id: ServerId, state: ServerState) {
+    /// Changes a server's state: the scheduler, its queue and those who wait for any server learn of it. Tells how many
+    /// streams left a queue: sent away from a server that went down, or taken by one that came up.
+    pub fn set_state(self: &Arc<Backend>, id: ServerId, state: ServerState) -> usize {
         let server = self.server(id);
         server.state.store(state as u8, Ordering::SeqCst);
         self.policy.set_state(id, match state {
@@ -242,12 +248,14 @@ impl Backend {
             ServerState::Down | ServerState::Maintenance => State::Down,
         });
         if server.usable() {
-            crate::queue::dispatch(self, id);
-        } else {
-            crate::queue::redistribute(self, id);
-            // A backup may have its turn now.
-            (0..self.servers.len()).for_each(|i| crate::queue::dispatch(self, ServerId(i as u32)));
+            return crate::queue::dispatch(self, id);
         }
+        let moved = crate::queue::redistribute(self, id);
+        // A backup may have its turn now.
+        for i in 0..self.servers.len() {
+            crate::queue::dispatch(self, ServerId(i as u32));
+        }
+        moved
     }
 }
 
@@ -277,10 +285,10 @@ fn keepalive(settings: Option<&lb_config::TcpKeepAlive>) -> Vec<SockOpt> {
     options
 }
 
-fn limits(config: &Config, relaxed: bool, names: lb_http::h1::RestrictNames) -> lb_http::h1::Limits {
+fn limits(config: &Config, relaxed: bool) -> lb_http::h1::Limits {
     let tune = &config.global.tune;
     let max_head = tune.bufsize - tune.maxrewrite.min(tune.bufsize / 2);
-    lb_http::h1::Limits { max_head, max_headers: tune.http_maxhdr, relaxed, names, ..lb_http::h1::Limits::default() }
+    lb_http::h1::Limits { max_head, max_headers: tune.http_maxhdr, relaxed, ..lb_http::h1::Limits::default() }
 }
 
 impl Topology {
@@ -316,18 +324,13 @@ impl Frontend {
         loggers: &mut crate::record::Loggers,
         process_maxconn: u32,
     ) -> Frontend {
-        let names = match proxy.options.http_restrict_req_hdr_names {
-            Some(lb_config::RestrictNames::Delete) => lb_http::h1::RestrictNames::Delete,
-            Some(lb_config::RestrictNames::Reject) => lb_http::h1::RestrictNames::Reject,
-            _ => lb_http::h1::RestrictNames::Preserve,
-        };
         Frontend {
             gate: Gate::new(proxy.maxconn.unwrap_or(process_maxconn)),
             log: loggers.frontend(config, proxy),
             errors: ErrorPages::new(proxy),
             accept_options: keepalive(proxy.options.client_keepalive.as_ref()),
             requests: AtomicU64::new(0),
-            limits: limits(config, proxy.options.accept_invalid_http_request, names),
+            limits: limits(config, proxy.options.accept_invalid_http_request),
             settings: lb_config::Proxy { servers: Vec::new(), ..proxy.clone() },
             backend,
         }
@@ -404,6 +407,7 @@ impl Backend {
                     queued: AtomicU32::new(0),
                     idle: AtomicU32::new(0),
                     options,
+                    health: crate::health::new_health(s),
                     state: AtomicU8::new(if s.disabled { ServerState::Maintenance } else { ServerState::Up } as u8),
                 })
             })
@@ -414,8 +418,9 @@ impl Backend {
             fullconn: config.fullconn(index, process_maxconn),
             errors: ErrorPages::new(proxy),
             log: loggers.proxy(config, proxy),
-            limits: limits(config, proxy.options.accept_invalid_http_response, lb_http::h1::RestrictNames::Preserve),
+            limits: limits(config, proxy.options.accept_invalid_http_response),
             settings: lb_config::Proxy { servers: Vec::new(), ..proxy.clone() },
+            changes: Mutex::default(),
             servers,
             policy,
         }

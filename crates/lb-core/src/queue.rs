@@ -132,8 +132,14 @@ pub fn enqueue(rt: &Rt, backend: &Arc<Backend>, server: Option<ServerId>) -> Tic
     // A slot that was freed before the count above was seen is still free: look once more.
     fence(Ordering::SeqCst);
     match server {
-        Some(id) => grant(backend, &mut inner, id),
-        None => (0..backend.servers().len()).for_each(|i| grant(backend, &mut inner, ServerId(i as u32))),
+        Some(id) => {
+            grant(backend, &mut inner, id);
+        }
+        None => {
+            for i in 0..backend.servers().len() {
+                grant(backend, &mut inner, ServerId(i as u32));
+            }
+        }
     }
     Ticket { backend: backend.clone(), server, waiter, ahead: ahead as u32, settled: false }
 }
@@ -181,44 +187,50 @@ impl Drop for Ticket {
     }
 }
 
-/// Gives free places of `server` to those who wait for them.
-pub fn dispatch(backend: &Arc<Backend>, server: ServerId) {
+/// Gives free places of `server` to those who wait for them; tells how many got one.
+pub fn dispatch(backend: &Arc<Backend>, server: ServerId) -> usize {
     let mut inner = backend.queue.lock();
-    grant(backend, &mut inner, server);
+    grant(backend, &mut inner, server)
 }
 
-fn grant(backend: &Arc<Backend>, inner: &mut Inner, id: ServerId) {
+fn grant(backend: &Arc<Backend>, inner: &mut Inner, id: ServerId) -> usize {
     let server = backend.server(id);
+    let mut granted = 0;
     while server.usable() {
         let own = inner.of(id).front().map(|w| w.sequence);
         let any = inner.any.front().map(|w| w.sequence);
         let from_own = match (own, any) {
-            (None, None) => return,
+            (None, None) => break,
             (Some(own), Some(any)) => own < any,
             (own, _) => own.is_some(),
         };
         // Only servers that the scheduler would choose serve the backend's queue (backups wait for their turn).
         if (!from_own && !backend.may_dequeue(id)) || !server.take_place(backend) {
-            return;
+            break;
         }
         let list = if from_own { inner.of(id) } else { &mut inner.any };
-        let Some(waiter) = list.pop_front() else { return };
+        let Some(waiter) = list.pop_front() else { break };
         backend.queue.left(server, from_own);
         if !from_own {
             backend.policy().taken(id);
         }
         waiter.settle(u64::from(id.0) + 1);
+        granted += 1;
     }
+    granted
 }
 
-/// Sends the streams that wait for `server` to choose again: it is down.
-pub fn redistribute(backend: &Arc<Backend>, id: ServerId) {
+/// Sends the streams that wait for `server` to choose again: it is down. Tells how many.
+pub fn redistribute(backend: &Arc<Backend>, id: ServerId) -> usize {
     let mut inner = backend.queue.lock();
+    let mut sent = 0;
     while let Some(waiter) = inner.of(id).pop_front() {
         backend.queue.left(backend.server(id), true);
         backend.policy().released(id);
         waiter.settle(AGAIN);
+        sent += 1;
     }
+    sent
 }
 
 impl Waiter {

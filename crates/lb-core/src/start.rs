@@ -1,9 +1,10 @@
 //! From a configuration to running threads: opens the listeners, all before any thread starts, then runs.
 
 use crate::gate::Gate;
+use crate::health::Plan;
 use crate::proxy::{Topology, bind_addr};
 use crate::record::Loggers;
-use crate::worker::{OpenListener, Process, Worker, run_thread};
+use crate::worker::{OpenListener, Process, Report, Worker, run_thread};
 use lb_config::{Bind, BindAddress, Config, V6Mode};
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
@@ -29,6 +30,9 @@ pub enum StartError {
     /// A log target.
     #[error("cannot open a log target: {0}")]
     Log(#[from] crate::log::SinkError),
+    /// A health check.
+    #[error("cannot check: {0}")]
+    Check(#[from] crate::health::PlanError),
 }
 
 /// A proxy with open listeners.
@@ -54,7 +58,7 @@ impl Proxy {
     ///
     /// # Errors
     /// All addresses that cannot be bound, all log targets that cannot be opened.
-    pub fn open(config: &Config, sizes: Sizes, report: Box<dyn Fn(&str) + Send + Sync>) -> Result<Proxy, Vec<StartError>> {
+    pub fn open(config: &Config, sizes: Sizes, report: Report) -> Result<Proxy, Vec<StartError>> {
         let mut loggers = Loggers::new();
         let topology = Topology::new(config, &mut loggers, sizes.maxconn);
         let mut errors: Vec<StartError> = loggers.take_errors().into_iter().map(StartError::from).collect();
@@ -86,11 +90,17 @@ impl Proxy {
                 }
             }
         }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let process = Process::new(config, topology, sizes.maxconn, report);
-        Ok(Proxy { process, listeners, threads: sizes.threads.max(1), _loggers: loggers })
+        let threads = sizes.threads.max(1);
+        let checks = match Plan::new(config, &topology, threads) {
+            Ok(checks) if errors.is_empty() => checks,
+            Ok(_) => return Err(errors),
+            Err(unsound) => {
+                errors.extend(unsound.into_iter().map(StartError::from));
+                return Err(errors);
+            }
+        };
+        let process = Process::new(config, topology, sizes.maxconn, checks, report);
+        Ok(Proxy { process, listeners, threads, _loggers: loggers })
     }
 
     /// What all threads share: counts, and the way to stop.

@@ -2,6 +2,7 @@
 
 use crate::client::Place;
 use crate::gate::Gate;
+use crate::health::Plan;
 use crate::listener::{Accepting, accept_loop};
 use crate::log::LocalTime;
 use crate::out::OutPool;
@@ -19,6 +20,18 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
+
+/// How much a message for the operator matters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Severity {
+    /// To be known.
+    Warning,
+    /// Something is not served.
+    Alert,
+}
+
+/// Takes messages for the operator.
+pub type Report = Box<dyn Fn(Severity, &str) + Send + Sync>;
 
 /// What all threads of one proxy share.
 pub struct Process {
@@ -38,10 +51,6 @@ pub struct Process {
     pub tune: lb_config::Tune,
     /// `tune.idle-pool.shared`
     pub share_idle: bool,
-    /// Spread of checks in percent, and over which time the first ones are spread at most.
-    pub spread_checks: u8,
-    /// See [`Process::spread_checks`].
-    pub max_spread_checks: Option<std::time::Duration>,
     pipe_limits: Arc<PipeLimits>,
     stopping: AtomicBool,
     ended: AtomicBool,
@@ -51,12 +60,13 @@ pub struct Process {
     /// Times that `accept` found no descriptor left.
     pub refused_accepts: AtomicU64,
     threads: Mutex<Vec<(Remote, TaskKey)>>,
-    report: Box<dyn Fn(&str) + Send + Sync>,
+    checks: Plan,
+    report: Report,
 }
 
 impl Process {
     /// The shared part of a configuration that is to run; `report` takes messages for the operator.
-    pub fn new(config: &Config, topology: Topology, maxconn: u32, report: Box<dyn Fn(&str) + Send + Sync>) -> Arc<Process> {
+    pub fn new(config: &Config, topology: Topology, maxconn: u32, checks: Plan, report: Report) -> Arc<Process> {
         let tune = &config.global.tune;
         let maxpipes = config.global.maxpipes.map_or(maxconn as usize / 4, |n| n as usize);
         Arc::new(Process {
@@ -68,8 +78,6 @@ impl Process {
             maxaccept: tune.maxaccept.unwrap_or(u32::MAX),
             tune: tune.clone(),
             share_idle: tune.idle_pool_shared,
-            spread_checks: config.global.spread_checks,
-            max_spread_checks: config.global.max_spread_checks,
             pipe_limits: PipeLimits::new(maxpipes.max(1), tune.pipesize),
             stopping: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -77,6 +85,7 @@ impl Process {
             streams: AtomicU64::new(0),
             refused_accepts: AtomicU64::new(0),
             threads: Mutex::default(),
+            checks,
             report,
         })
     }
@@ -87,9 +96,14 @@ impl Process {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// A message for the operator.
+    /// A warning for the operator.
     pub fn report(&self, text: &str) {
-        (self.report)(text);
+        self.tell(Severity::Warning, text);
+    }
+
+    /// A message for the operator.
+    pub fn tell(&self, severity: Severity, text: &str) {
+        (self.report)(severity, text);
     }
 
     /// `accept` found no room; said once until there is some again.
@@ -124,10 +138,10 @@ impl Process {
         }
     }
 
-    /// Begins a soft stop: listeners are closed, streams go on.
+    /// Begins a soft stop: listeners are closed, checks end, streams go on.
     pub fn stop_softly(&self) {
         self.stopping.store(true, Ordering::SeqCst);
-        self.everywhere(|worker| worker.close_listeners());
+        self.everywhere(|worker| worker.soft_stop());
     }
 
     /// Ends all threads now.
@@ -156,7 +170,8 @@ pub struct Worker {
     /// The zone's offset.
     pub local_time: LocalTime,
     places: RefCell<Vec<Rc<Place>>>,
-    accepting: RefCell<Vec<TaskKey>>,
+    /// Tasks that end with a soft stop.
+    until_stop: RefCell<Vec<TaskKey>>,
     spliced: Cell<u64>,
     copied: Cell<u64>,
 }
@@ -197,8 +212,13 @@ impl Worker {
         (self.spliced.get(), self.copied.get())
     }
 
-    fn close_listeners(&self) {
-        for key in self.accepting.take() {
+    /// Ends a task when a soft stop begins.
+    pub(crate) fn ends_with_soft_stop(&self, task: TaskKey) {
+        self.until_stop.borrow_mut().push(task);
+    }
+
+    fn soft_stop(&self) {
+        for key in self.until_stop.take() {
             self.rt.kill(key);
         }
         self.pools.clear();
@@ -221,8 +241,7 @@ impl Worker {
         let frontend = self.process.topology.frontends[open.frontend].clone();
         let place = self.place(&frontend, &open);
         let accepting = Accepting { listener: Listener::new(&self.rt, open.fd)?, place, gate: open.gate, local: open.local };
-        let key = self.rt.spawn(accept_loop(accepting));
-        self.accepting.borrow_mut().push(key);
+        self.ends_with_soft_stop(self.rt.spawn(accept_loop(accepting)));
         Ok(())
     }
 }
@@ -250,7 +269,7 @@ pub fn run_thread(
         heads: crate::http::HeadPool::default(),
         local_time: LocalTime::default(),
         places: RefCell::default(),
-        accepting: RefCell::default(),
+        until_stop: RefCell::default(),
         spliced: Cell::new(0),
         copied: Cell::new(0),
     });
@@ -264,6 +283,7 @@ pub fn run_thread(
                     process.report(&format!("cannot take a listener into the loop: {e}"));
                 }
             }
+            worker.process.checks.start(&worker);
             main(&worker);
             std::future::poll_fn(|_| {
                 worker.rt.progress();
@@ -273,7 +293,7 @@ pub fn run_thread(
         }
     };
     let ended = rt.block_on(run);
-    worker.accepting.take();
+    worker.until_stop.take();
     rt.kill_all();
     worker.pools.clear();
     rt.clear_local();
