@@ -4,7 +4,7 @@ use crate::args::RunArgs;
 use crate::load;
 use lb_config::{Config, Severity};
 use lb_core::start::{Proxy, Sizes};
-use lb_core::worker::{Process, Worker};
+use lb_core::worker::{Process, Severity as Notice, Worker};
 use lb_rt::Signals;
 use lb_sys::process;
 use lb_sys::signal::{SIGINT, SIGPIPE, SIGTERM, SIGUSR1, SignalFd, ignore};
@@ -78,9 +78,15 @@ fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
         }
     };
     ignore(SIGPIPE);
-    let report = move |text: &str| {
+    let pid = std::process::id();
+    let report = move |severity: Notice, text: &str| {
         if !quiet {
-            say(&format!("[WARNING] {text}\n"));
+            // In haproxy's form: there are those who watch for it.
+            let label = match severity {
+                Notice::Warning => "[WARNING] ",
+                Notice::Alert => "[ALERT]   ",
+            };
+            say(&format!("{label} ({pid}) : {text}\n"));
         }
     };
     let proxy = match Proxy::open(config, Sizes { threads, maxconn }, Box::new(report)) {
