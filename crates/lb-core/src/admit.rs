@@ -6,7 +6,7 @@ use crate::proxy::{Backend, turnaround};
 use crate::queue::{self, Granted, Slot};
 use crate::record::Record;
 use crate::timers::Step;
-use lb_balance::{Key, Pick, Tried};
+use lb_balance::{Key, Pick, ServerId, Tried};
 use lb_config::{Balance, Redispatch, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
 use lb_rt::{Rt, Socket};
@@ -14,6 +14,7 @@ use lb_sys::Addr;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -55,6 +56,8 @@ pub struct Attempts {
     tried: Tried,
     /// The slot is kept for another attempt at the same server.
     slot: Option<Slot>,
+    /// The server that the stream should go to, if it can (`option prefer-last-server`, connection-bound authentication).
+    preferred: Option<ServerId>,
     key: Key,
 }
 
@@ -90,7 +93,27 @@ impl Attempts {
             (Balance::Source, Addr::Ip(a)) => Key::Addr(a.ip()),
             _ => Key::None,
         };
-        Attempts { backend, tried: Tried::new(), slot: None, key }
+        Attempts { backend, tried: Tried::new(), slot: None, preferred: None, key }
+    }
+
+    /// Names the server that the stream should go to.
+    pub fn prefer(&mut self, server: Option<ServerId>) {
+        self.preferred = server;
+    }
+
+    /// The server for this attempt; the policy has counted the stream there.
+    fn choose(&mut self) -> Pick {
+        if let Some(id) = self.preferred.take() {
+            let server = self.backend.server(id);
+            let waiting = server.queued.load(Ordering::Relaxed);
+            // Manual 4.2 max-keep-alive-queue: with a longer queue there, another server is quicker.
+            let patient = self.backend.settings.max_keep_alive_queue.is_none_or(|max| waiting < max.max(1));
+            if server.usable() && patient {
+                self.backend.policy().taken(id);
+                return Pick::Server(id);
+            }
+        }
+        self.backend.choose(self.key, &self.tried)
     }
 
     /// Takes a slot: of the server that the last attempt kept, or of one that the scheduler chooses now.
@@ -100,7 +123,7 @@ impl Attempts {
         }
         let deadline = self.backend.settings.timeouts.effective_queue().map(|d| rt.now() + d);
         loop {
-            let server = match self.backend.choose(self.key, &self.tried) {
+            let server = match self.choose() {
                 Pick::NoneUsable => return Err(Refused::NoServer),
                 Pick::AllFull => None,
                 Pick::Server(id) => {
@@ -109,7 +132,7 @@ impl Attempts {
                         return Ok(slot);
                     }
                     let server = self.backend.server(id);
-                    let full = server.settings.maxqueue.is_some_and(|max| server.queued.load(std::sync::atomic::Ordering::Relaxed) >= max);
+                    let full = server.settings.maxqueue.is_some_and(|max| server.queued.load(Ordering::Relaxed) >= max);
                     if full {
                         self.backend.policy().released(id);
                         return Err(Refused::QueueFull);
@@ -161,6 +184,7 @@ impl Attempts {
         if elsewhere {
             self.tried.add(id);
             record.redispatched = true;
+            record.timers.unmark(Step::Queue);
             drop(slot);
         } else {
             self.slot = Some(slot);
@@ -200,6 +224,7 @@ impl Attempts {
         record.timers.unmark(Step::Connect);
         record.timers.unmark(Step::Response);
         if self.elsewhere(record.retries) {
+            record.timers.unmark(Step::Queue);
             record.redispatched = true;
         }
         drop(slot);

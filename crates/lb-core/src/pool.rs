@@ -48,6 +48,8 @@ pub struct Kept {
     pub uses: u32,
     /// The server's place in the pools.
     pub pool_index: usize,
+    /// It is authenticated for one client and may serve no other.
+    pub private: bool,
 }
 
 impl Kept {

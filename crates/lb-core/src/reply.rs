@@ -75,14 +75,16 @@ impl ErrorPages {
 pub fn write<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16, to: ReplyTo, out: &mut Vec<u8>) -> Written {
     let mut written = write_bytes(pages, status, to, out);
     if !to.early {
-        written.counted = counted(out);
+        // The pages that always close say so themselves, not on the way out.
+        let own_close = if errors::page(written.status).is_some_and(|p| p.closes()) { "connectionclose".len() as u64 } else { 0 };
+        written.counted = counted(out) + own_close;
     }
     written
 }
 
 fn write_bytes<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16, to: ReplyTo, out: &mut Vec<u8>) -> Written {
-    // What answers for the connection itself is the built-in page, or nothing, as with haproxy.
-    let custom = pages.into_iter().find_map(|p| p.find(status)).filter(|c| !to.early || matches!(c, Custom::File(ErrorFile::Silent)));
+    // A request that cannot be read gets the built-in page, or nothing, as with haproxy.
+    let custom = pages.into_iter().find_map(|p| p.find(status)).filter(|c| !to.early || status == 408 || matches!(c, Custom::File(ErrorFile::Silent)));
     match custom {
         Some(Custom::File(ErrorFile::Silent)) => Written { status, close: true, counted: 0 },
         Some(Custom::File(ErrorFile::Response(response))) => {

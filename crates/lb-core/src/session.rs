@@ -56,7 +56,7 @@ async fn accept_proxy(mut client: Client, socket: &Socket) -> Option<(Client, Op
                 client.ready = worker.rt.now();
                 return Some((client, Some(input).filter(|b| !b.is_empty())));
             }
-            Err(e) => break fault_text(e),
+            Err(e) => break fault_text(e, input.filled()),
             Ok(Decoded::NeedMore) if full => break "Received an invalid PROXY protocol header",
             Ok(Decoded::NeedMore) => {}
         }
@@ -73,16 +73,24 @@ async fn accept_proxy(mut client: Client, socket: &Socket) -> Option<(Client, Op
         }
     };
     let client = Rc::new(client);
+    if input.is_empty() && client.frontend().settings.options.dontlognull {
+        return None;
+    }
     client.learn_local(socket);
     record::log_connection_error(&client, fault);
     None
 }
 
 /// A refused header in the words that haproxy logs.
-fn fault_text(e: ProxyError) -> &'static str {
+fn fault_text(e: ProxyError, bytes: &[u8]) -> &'static str {
+    const FOREIGN: &str = "Received something which does not look like a PROXY protocol header";
+    const VERSION_2: usize = 12;
     match e {
-        ProxyError::NotProxy | ProxyError::Command => "Received something which does not look like a PROXY protocol header",
-        ProxyError::Family => "Received an unhandled protocol in the PROXY protocol header",
+        ProxyError::NotProxy => FOREIGN,
+        ProxyError::Command if bytes.get(VERSION_2).is_some_and(|b| b >> 4 != 2) => FOREIGN,
+        ProxyError::MalformedV1 if !matches!(bytes.get(6..10), Some(b"TCP4" | b"TCP6" | b"UNKN")) && bytes.len() > 9 => {
+            "Received an unhandled protocol in the PROXY protocol header"
+        }
         _ => "Received an invalid PROXY protocol header",
     }
 }

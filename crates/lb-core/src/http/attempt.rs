@@ -20,6 +20,7 @@ use lb_http::h1::{Decoded, Decoder, Encoder, ResponseTo};
 use lb_http::{Body, FieldId, ResponseFraming, Version, chunk, hop};
 use lb_rt::{Buffer, Socket};
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -380,6 +381,8 @@ pub async fn run(
         Waited::Closed { heard: false } => Err(failed(RetryOn::EMPTY_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, false)),
         Waited::Closed { heard: true } => Err(failed(RetryOn::JUNK_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, true)),
         Waited::Junk => Err(failed(RetryOn::JUNK_RESPONSE, 502, Cause::Proxy, Phase::Headers, true)),
+        // The server does not even take the request.
+        Waited::ServerTimeout if !attempt.up_done => Err(failed(RetryOn::NONE, 0, Cause::ServerTimeout, Phase::Data, false)),
         Waited::ServerTimeout => Err(failed(RetryOn::RESPONSE_TIMEOUT, 504, Cause::ServerTimeout, Phase::Headers, false)),
         Waited::ClientTimeout => Err(failed(RetryOn::NONE, 408, Cause::ClientTimeout, Phase::Data, false)),
         Waited::BadChunk => Err(failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Data, false)),
@@ -408,7 +411,7 @@ pub async fn run(
     if record.wants_line() {
         record.downloaded += counted_size(&response);
     }
-    let private = binds_connection(&response);
+    let private = binds_connection(&response) || conn.own.as_ref().is_some_and(|own| own.private);
     hop::strip(&mut response);
     let dechunk = hop::fit_version(&mut response, &framing, request.version);
     let keep_client = request.reply.keep_alive && !dechunk && framing.body != Body::UntilClose && !worker.process.stopping();
@@ -446,8 +449,8 @@ pub async fn run(
     // A server of HTTP/1.0 may have read a chunked body as something else.
     let doubtful = request.version == Version::Http10 && request.framing.body == Body::Chunked;
     if whole && !doubtful && framing.keep_alive && request.mode == HttpConnectionMode::KeepAlive && down.take_input().is_none() {
-        let kept = Kept { socket, uses: uses.saturating_add(1), pool_index: slot.server().pool_index };
-        keep(conn, slot, &backend, kept, private);
+        let kept = Kept { socket, uses: uses.saturating_add(1), pool_index: slot.server().pool_index, private };
+        keep(conn, slot, &backend, kept);
     }
     if !end.is_normal() && framing.body == Body::UntilClose {
         // Only a reset tells the client that this was not all.
@@ -457,11 +460,15 @@ pub async fn run(
 }
 
 /// Puts a server connection where the next request finds it.
-fn keep(conn: &mut Conn, slot: &Slot, backend: &Backend, kept: Kept, private: bool) {
+fn keep(conn: &mut Conn, slot: &Slot, backend: &Backend, kept: Kept) {
+    let private = kept.private;
     let worker = conn.client.worker().clone();
     let server = slot.server();
     if worker.process.stopping() || server.settings.max_reuse.is_some_and(|max| kept.uses > max) {
         return;
+    }
+    if private || backend.settings.options.prefer_last_server {
+        conn.last = Some(Arc::downgrade(server));
     }
     if private || backend.reuse() == HttpReuse::Never || server.settings.send_proxy.is_some() {
         conn.own = Some(kept);

@@ -11,6 +11,7 @@ use crate::reply::ReplyTo;
 use crate::tcp::InBackend;
 use crate::timers::Step;
 use lb_config::{HttpConnectionMode, RestrictNames, RetryOn};
+use lb_balance::ServerId;
 use lb_expr::{Cause, Phase, Termination};
 use lb_http::h1::ErrorKind;
 use lb_http::{Body, FieldId, Method, RequestFraming, Version, hop};
@@ -264,6 +265,7 @@ async fn try_servers(
         client.learn_local(&conn.socket);
     }
     let mut attempts = Attempts::new(record, backend.clone());
+    attempts.prefer(preferred(conn, backend));
     let body = attempt::KeptBody::new(conn, request, backend);
     loop {
         let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
@@ -386,6 +388,16 @@ async fn buffer_body(
             Some(n) => input.commit(n),
         }
     }
+}
+
+/// The server of the request before, where this one should go there too.
+fn preferred(conn: &Conn, backend: &Backend) -> Option<ServerId> {
+    let bound = conn.own.as_ref().is_some_and(|own| own.private);
+    if !bound && !backend.settings.options.prefer_last_server {
+        return None;
+    }
+    let last = conn.last.as_ref()?.upgrade()?;
+    backend.servers().get(last.id.0 as usize).filter(|s| Arc::ptr_eq(s, &last)).map(|s| s.id)
 }
 
 /// A request that got no server.

@@ -9,6 +9,7 @@ mod exchange;
 mod receive;
 
 use crate::client::Client;
+use crate::proxy::Server;
 use crate::timers::Timers;
 use lb_http::Head;
 use lb_rt::{Buffer, Rt, Socket};
@@ -17,6 +18,7 @@ use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Weak;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -78,6 +80,8 @@ pub struct Conn {
     served: u32,
     /// The server connection that only this client may use (`http-reuse never`, NTLM and the like).
     own: Option<crate::pool::Kept>,
+    /// The server of the request before.
+    last: Option<Weak<Server>>,
 }
 
 impl Conn {
@@ -138,7 +142,7 @@ fn task<F: Future<Output = Option<Conn>>>(conn: Conn, rt: Rt, serve: fn(Conn) ->
 pub fn spawn(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
     let rt = client.worker().rt.clone();
     let since = client.ready;
-    let conn = Conn { client, socket, input, since, served: 0, own: None };
+    let conn = Conn { client, socket, input, since, served: 0, own: None, last: None };
     rt.spawn(task(conn, rt.clone(), serve));
 }
 
