@@ -25,8 +25,10 @@ pub enum Event<'a> {
     Connected,
     /// The connection was tried and failed (SO_ERROR after connect).
     ConnectFailed(SystemError),
-    /// The connection could not even be tried: socket(2), bind(2) or connect(2) itself failed.
+    /// The connection could not even be tried: socket(2) or connect(2) itself failed.
     CannotConnect(SystemError),
+    /// The source address could not be taken (bind(2) failed).
+    CannotBind(SystemError),
     /// Bytes from the server.
     Data(&'a [u8]),
     /// The server has closed its side.
@@ -207,6 +209,10 @@ impl Run {
                 self.open = false;
                 Some(cannot_connect(error))
             }
+            Event::CannotBind(error) => {
+                self.open = false;
+                Some(End::with(Status::L4Con, format!("Can't bind to source address ({error})")))
+            }
             Event::Data(bytes) => {
                 // Nothing behind the largest head is ever looked at.
                 let room = MAX_HEAD - self.received.len();
@@ -273,6 +279,9 @@ impl Run {
 
 /// No way to the network is a connection problem, anything else an error of our own socket (HAProxy's distinction).
 fn cannot_connect(error: SystemError) -> End {
+    const EAGAIN: i32 = 11;
+    const EADDRINUSE: i32 = 98;
+    const EADDRNOTAVAIL: i32 = 99;
     const ENETUNREACH: i32 = 101;
     const ETIMEDOUT: i32 = 110;
     const ECONNREFUSED: i32 = 111;
@@ -281,6 +290,8 @@ fn cannot_connect(error: SystemError) -> End {
         // A refusal can come so fast (loopback) that connect(2) itself reports it.
         ECONNREFUSED => End::with(Status::L4Con, error.to_string()),
         ENETUNREACH | EHOSTUNREACH | ETIMEDOUT => End::with(Status::L4Con, format!("General socket error ({error})")),
+        // A UNIX listener whose queue is full says EAGAIN; HAProxy has these words for that, too.
+        EAGAIN | EADDRINUSE | EADDRNOTAVAIL => End::with(Status::SockErr, "Out of local source ports on the system".into()),
         _ => End::with(Status::SockErr, format!("General socket error ({error})")),
     }
 }
@@ -329,10 +340,13 @@ mod tests {
         for (error, status, info) in [
             (2, Status::SockErr, "General socket error (No such file or directory)"),
             (101, Status::L4Con, "General socket error (Network is unreachable)"),
+            (11, Status::SockErr, "Out of local source ports on the system"),
             (111, Status::L4Con, "Connection refused"),
         ] {
             assert_eq!(verdict(spec(), &[(0, Event::CannotConnect(SystemError(error)))]), (status, None, info.into(), 0));
         }
+        let info = "Can't bind to source address (Cannot assign requested address)";
+        assert_eq!(verdict(spec(), &[(0, Event::CannotBind(SystemError(99)))]), (Status::L4Con, None, info.into(), 0));
     }
 
     #[test]

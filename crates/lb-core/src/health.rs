@@ -220,7 +220,12 @@ async fn run(rt: &Rt, check: &mut Check, checked: &Checked) -> Verdict {
             }
         }
         if let Some(e) = failed {
-            check.handle(rt.now(), Event::CannotConnect(SystemError::from(&e)), &mut actions);
+            let error = SystemError::from(&e);
+            let event = match checked.from {
+                Some(_) if e.kind() == io::ErrorKind::AddrNotAvailable => Event::CannotBind(error),
+                _ => Event::CannotConnect(error),
+            };
+            check.handle(rt.now(), event, &mut actions);
             continue;
         }
         poll_fn(|_| conn.poll(rt, check, checked, &mut actions)).await;
