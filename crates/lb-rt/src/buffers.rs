@@ -22,7 +22,12 @@ pub struct BufferPool(Rc<Shared>);
 
 impl Default for BufferPool {
     fn default() -> Self {
-        BufferPool(Rc::new(Shared { size: Cell::new(DEFAULT_SIZE), free: RefCell::default(), out: Cell::new(0), scratch: RefCell::default() }))
+        BufferPool(Rc::new(Shared {
+            size: Cell::new(DEFAULT_SIZE),
+            free: RefCell::default(),
+            out: Cell::new(0),
+            scratch: RefCell::default(),
+        }))
     }
 }
 

@@ -113,7 +113,7 @@ pub(crate) fn with_current<R>(f: impl FnOnce(&Rt) -> R) -> Option<R> {
     rt.as_ref().map(f)
 }
 
-struct Entered(Option<Rt>);
+pub(crate) struct Entered(Option<Rt>);
 
 impl Drop for Entered {
     fn drop(&mut self) {
@@ -172,6 +172,12 @@ impl Rt {
         let wall = self.0.wall.get().unwrap_or_else(|| self.0.driver.borrow().wall());
         self.0.wall.set(Some(wall));
         wall
+    }
+
+    /// A number by chance, of the kernel or of the simulation's seed: for seeds of schedulers and hash functions, not for
+    /// secrets.
+    pub fn random(&self) -> u64 {
+        self.0.driver.borrow().random()
     }
 
     /// Counts the turns of the loop: what is cached per turn is compared with it.
@@ -400,6 +406,12 @@ impl Rt {
             let value = future.await;
             *store.borrow_mut() = Some(value);
         });
+        #[cfg(feature = "sim")]
+        if let Some(world) = self.world() {
+            // The others of the world run meanwhile.
+            world.run_until(|| result.borrow().is_some() || self.0.tasks.borrow_mut().get(main).is_none());
+            return result.take().ok_or_else(|| io::Error::other("the main task of the loop has died"));
+        }
         let _entered = self.enter();
         // Time has passed since the executor was made or last ran.
         self.0.now.set(self.0.driver.borrow().now());
@@ -436,7 +448,7 @@ impl Rt {
         }
     }
 
-    fn enter(&self) -> Entered {
+    pub(crate) fn enter(&self) -> Entered {
         Entered(CURRENT.with(|c| c.borrow_mut().replace(self.clone())))
     }
 
@@ -651,3 +663,73 @@ impl Tasks {
         self.slots.get_mut(key.index as usize).filter(|s| s.generation == key.generation && s.live)
     }
 }
+
+/// What the simulator needs to run an executor step by step and to look into it.
+#[cfg(feature = "sim")]
+mod simulated {
+    use super::{Driver, Inner, Rt};
+    use crate::TaskKey;
+    use crate::sim::SimWorld;
+    use std::rc::{Rc, Weak};
+    use std::time::Instant;
+
+    /// A reference that keeps nobody alive.
+    pub(crate) struct WeakRt(Weak<Inner>);
+
+    impl WeakRt {
+        pub fn upgrade(&self) -> Option<Rt> {
+            self.0.upgrade().map(Rt)
+        }
+    }
+
+    impl Rt {
+        /// An executor in a simulated world: its sockets, pipes, clock and chance are the world's.
+        pub fn simulated(world: &SimWorld) -> Rt {
+            let (driver, join) = world.driver();
+            let rt = Rt::over(Driver::Sim(driver), None);
+            join(WeakRt(Rc::downgrade(&rt.0)));
+            rt
+        }
+
+        pub(super) fn world(&self) -> Option<SimWorld> {
+            match &*self.0.driver.borrow() {
+                Driver::Sim(sim) => Some(sim.world()),
+                Driver::Sys { .. } => None,
+            }
+        }
+
+        /// True when a turn would do something, events aside.
+        pub(crate) fn has_work(&self, now: Instant) -> bool {
+            !self.0.queue.borrow().is_empty()
+                || !self.0.deferred.borrow().is_empty()
+                || !self.0.inbox.is_empty()
+                || self.0.next_timer.get() <= now
+        }
+
+        pub(crate) fn next_timer(&self) -> Option<Instant> {
+            Some(self.0.next_timer.get()).filter(|at| *at != self.0.never)
+        }
+
+        /// One turn of the loop: events, timers, mail, then tasks.
+        pub(crate) fn turn_once(&self) {
+            let _entered = self.enter();
+            self.wait().expect("the simulator's wait does not fail");
+            self.run_queue();
+        }
+
+        pub(crate) fn is_same(&self, other: &Rt) -> bool {
+            Rc::ptr_eq(&self.0, &other.0)
+        }
+
+        pub(crate) fn task_slots(&self) -> usize {
+            self.0.tasks.borrow().slots.len()
+        }
+
+        pub(crate) fn is_queued(&self, key: TaskKey) -> bool {
+            self.0.tasks.borrow_mut().get(key).is_some_and(|s| s.queued)
+        }
+    }
+}
+
+#[cfg(feature = "sim")]
+pub(crate) use simulated::WeakRt;

@@ -13,6 +13,8 @@ mod pipes;
 mod reactor;
 mod remote;
 mod signals;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod socket;
 mod udp;
 mod wheel;

@@ -74,6 +74,12 @@ impl PipePool {
         *self.0.limits.borrow_mut() = limits;
     }
 
+    /// Closes the pipes that nobody uses.
+    pub fn close_idle(&self) {
+        let idle = std::mem::take(&mut *self.0.free.borrow_mut());
+        drop(idle);
+    }
+
     /// Pipes that streams of this thread hold.
     pub fn in_use(&self) -> usize {
         self.0.out.get()

@@ -89,6 +89,12 @@ impl IoTable {
         }
     }
 
+    /// The slot with this token.
+    #[cfg(feature = "sim")]
+    pub fn slot(&self, token: u64) -> Option<&IoSlot> {
+        self.places.get(token as u32 as usize)?.slot.as_deref().filter(|s| s.token == token)
+    }
+
     /// Descriptors that are open.
     pub fn len(&self) -> usize {
         self.places.len() - self.free.len()
@@ -142,6 +148,13 @@ impl IoSlot {
             Dir::Read => self.reader.set(task),
             Dir::Write => self.writer.set(task),
         }
+    }
+
+    /// Who waits in a direction that is believed not to be ready.
+    #[cfg(feature = "sim")]
+    pub fn waiter(&self, dir: Dir) -> Option<TaskKey> {
+        let task = if dir == Dir::Read { self.reader.get() } else { self.writer.get() };
+        Some(task).filter(|t| *t != TaskKey::NONE && !self.ready(dir))
     }
 
     /// The kernel said `EAGAIN`.

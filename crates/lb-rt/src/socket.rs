@@ -390,6 +390,14 @@ impl Socket {
         self.0.handle.fd()
     }
 
+    #[cfg(feature = "sim")]
+    pub(crate) fn sim_id(&self) -> Option<u32> {
+        match &self.0.handle {
+            Handle::Sim(h) => Some(h.id()),
+            Handle::Sys(_) => None,
+        }
+    }
+
     /// The executor that the socket belongs to.
     pub fn rt(&self) -> &Rt {
         &self.0.rt
