@@ -224,13 +224,34 @@ impl Worker {
         self.pools.clear();
     }
 
-    fn place(self: &Rc<Worker>, frontend: &Arc<Frontend>, listener: &OpenListener) -> Rc<Place> {
-        let bind = &frontend.settings.binds[listener.bind];
+    /// What a thread has, over a loop of the kernel or of the simulator. [`Worker::shut_down`] ends it.
+    pub fn new(rt: Rt, process: &Arc<Process>, index: usize) -> Rc<Worker> {
+        rt.buffers().set_size(process.tune.bufsize);
+        rt.pipes().set_limits(process.pipe_limits.clone());
+        let worker = Rc::new(Worker {
+            pools: Pools::new(&process.topology),
+            rt: rt.clone(),
+            index,
+            process: process.clone(),
+            outs: OutPool::default(),
+            heads: crate::http::HeadPool::default(),
+            local_time: LocalTime::default(),
+            places: RefCell::default(),
+            until_stop: RefCell::default(),
+            spliced: Cell::new(0),
+            copied: Cell::new(0),
+        });
+        rt.set_local(worker.clone());
+        worker
+    }
+
+    fn place(self: &Rc<Worker>, frontend: &Arc<Frontend>, bind: usize, id: u32) -> Rc<Place> {
+        let bind = &frontend.settings.binds[bind];
         let place = Rc::new(Place {
             worker: self.clone(),
             frontend: frontend.clone(),
-            listener_name: bind.name.clone().unwrap_or_else(|| listener.id.to_string()),
-            listener_id: listener.id,
+            listener_name: bind.name.clone().unwrap_or_else(|| id.to_string()),
+            listener_id: id,
             accept_proxy: bind.accept_proxy,
         });
         self.places.borrow_mut().push(place.clone());
@@ -238,11 +259,47 @@ impl Worker {
     }
 
     fn listen(self: &Rc<Worker>, open: OpenListener) -> io::Result<()> {
-        let frontend = self.process.topology.frontends[open.frontend].clone();
-        let place = self.place(&frontend, &open);
-        let accepting = Accepting { listener: Listener::new(&self.rt, open.fd)?, place, gate: open.gate, local: open.local };
-        self.ends_with_soft_stop(self.rt.spawn(accept_loop(accepting)));
+        let listener = Listener::new(&self.rt, open.fd)?;
+        self.accept_from(listener, (open.frontend, open.bind, open.id), open.gate, open.local);
         Ok(())
+    }
+
+    /// Accepts from a listener in this thread's loop. `at`: index of the frontend, of its `bind` line, and the listener's `id`;
+    /// the rest as in [`OpenListener`].
+    pub fn accept_from(self: &Rc<Worker>, listener: Listener, at: (usize, usize, u32), gate: Option<Arc<Gate>>, local: Option<Addr>) {
+        let (frontend, bind, id) = at;
+        let frontend = self.process.topology.frontends[frontend].clone();
+        let place = self.place(&frontend, bind, id);
+        let accepting = Accepting { listener, place, gate, local };
+        self.ends_with_soft_stop(self.rt.spawn(accept_loop(accepting)));
+    }
+
+    /// A thread's main task: runs until [`Process::end`], with `main` beside it.
+    pub async fn live(self: Rc<Worker>, listeners: Vec<OpenListener>, main: impl FnOnce(&Rc<Worker>)) {
+        let process = self.process.clone();
+        process.threads.lock().unwrap_or_else(PoisonError::into_inner).push((self.rt.remote().clone(), self.rt.current()));
+        for listener in listeners {
+            if let Err(e) = self.listen(listener) {
+                process.report(&format!("cannot take a listener into the loop: {e}"));
+            }
+        }
+        process.checks.start(&self);
+        main(&self);
+        std::future::poll_fn(|_| {
+            self.rt.progress();
+            if process.ended.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Ends all tasks of the thread and lets go of what would keep it alive.
+    pub fn shut_down(&self) {
+        self.until_stop.take();
+        self.rt.kill_all();
+        // Each holds the worker.
+        self.places.take();
+        self.pools.clear();
+        self.rt.clear_local();
     }
 }
 
@@ -258,44 +315,8 @@ pub fn run_thread(
     main: impl FnOnce(&Rc<Worker>) + 'static,
 ) -> io::Result<()> {
     let rt = Rt::new()?;
-    rt.buffers().set_size(process.tune.bufsize);
-    rt.pipes().set_limits(process.pipe_limits.clone());
-    let worker = Rc::new(Worker {
-        pools: Pools::new(&process.topology),
-        rt: rt.clone(),
-        index,
-        process: process.clone(),
-        outs: OutPool::default(),
-        heads: crate::http::HeadPool::default(),
-        local_time: LocalTime::default(),
-        places: RefCell::default(),
-        until_stop: RefCell::default(),
-        spliced: Cell::new(0),
-        copied: Cell::new(0),
-    });
-    rt.set_local(worker.clone());
-    let run = {
-        let (worker, process) = (worker.clone(), process.clone());
-        async move {
-            process.threads.lock().unwrap_or_else(PoisonError::into_inner).push((worker.rt.remote().clone(), worker.rt.current()));
-            for listener in listeners {
-                if let Err(e) = worker.listen(listener) {
-                    process.report(&format!("cannot take a listener into the loop: {e}"));
-                }
-            }
-            worker.process.checks.start(&worker);
-            main(&worker);
-            std::future::poll_fn(|_| {
-                worker.rt.progress();
-                if process.ended.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
-            })
-            .await;
-        }
-    };
-    let ended = rt.block_on(run);
-    worker.until_stop.take();
-    rt.kill_all();
-    worker.pools.clear();
-    rt.clear_local();
+    let worker = Worker::new(rt.clone(), process, index);
+    let ended = rt.block_on(worker.clone().live(listeners, main));
+    worker.shut_down();
     ended
 }
