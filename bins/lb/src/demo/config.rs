@@ -47,7 +47,7 @@ defaults
     timeout client 1m
     timeout server 1m
     retries 3
-    option redispatch
+    option redispatch 1
     default-server inter {INTER_MS}ms fall 2 rise 2
 
 frontend {web}
@@ -116,12 +116,10 @@ mod tests {
         let text = text(&ports, &[("origin1", 1001), ("origin2", 1002), ("origin3", 1003)]);
         let (config, diagnostics) = lb_config::parse(&lb_config::Source::new().file("demo.cfg", text.as_bytes()));
         assert!(diagnostics.is_empty(), "{}", lb_config::render(&diagnostics));
-        assert_eq!(config.proxies.iter().map(|p| (p.name.as_str(), p.servers.len())).collect::<Vec<_>>(), [
-            ("web", 0),
-            ("pages", 3),
-            ("lines", 0),
-            ("echo", 3)
-        ]);
+        assert_eq!(
+            config.proxies.iter().map(|p| (p.name.as_str(), p.servers.len())).collect::<Vec<_>>(),
+            [("web", 0), ("pages", 3), ("lines", 0), ("echo", 3)]
+        );
         assert!(config.proxies.iter().flat_map(|p| &p.servers).all(|s| s.check.is_some()));
     }
 }

@@ -17,7 +17,7 @@ use config::{HTTP, Ports, TCP, TempFile};
 use lb_config::Severity;
 use lb_core::proxy::{Backend, Server, ServerState};
 use lb_core::start::{Proxy, Sizes};
-use lb_core::worker::Process;
+use lb_core::worker::{Process, Severity as Notice};
 use lb_rt::{Rt, Signals, Udp};
 use lb_sys::signal::{SIGINT, SIGPIPE, SIGTERM, SignalFd, ignore};
 use lb_sys::{Addr, process};
@@ -31,7 +31,7 @@ use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -117,9 +117,12 @@ fn start_proxy(file: &TempFile) -> Result<Running, String> {
         return Err(format!("the demo's configuration is refused:\n{}", lb_config::render(&loaded.diagnostics)));
     }
     let (sender, messages) = channel();
-    let report = Box::new(move |_: lb_core::worker::Severity, text: &str| {
-        // Nobody listens any more when the demo is ending.
-        let _ = sender.send(text.to_owned());
+    let report = Box::new(move |_: Notice, text: &str| {
+        // What becomes of servers the demo tells in fewer words.
+        if !text.starts_with("Server ") {
+            // Nobody listens any more when the demo is ending.
+            let _ = sender.send(text.to_owned());
+        }
     });
     let maxconn = run::connections(&loaded.config, None, &|text| run::say(&format!("[WARNING] {text}\n")));
     let threads = loaded.config.global.nbthread.map_or_else(process::cores, usize::from);
@@ -141,11 +144,11 @@ In front of them lb: HTTP on port {http}, TCP on port {tcp},
 with the haproxy.cfg {file} (as long as this runs).
 
 Try in another terminal:
-  curl http://127.0.0.1:{http}/              again and again: each origin in its turn
+  curl http://127.0.0.1:{http}/              another origin each time
   curl http://127.0.0.1:{http}/wait/4000     takes four seconds: look at \"now\"
-  curl -X POST http://127.0.0.1:{http}/stop  the origin that gets it stops for {away} s
-  curl http://127.0.0.1:{tcp}/              the same origins by way of the TCP front
-  curl telnet://127.0.0.1:{tcp}             type lines: they come back
+  curl -X POST http://127.0.0.1:{http}/stop  stops that origin for {away} s
+  curl http://127.0.0.1:{tcp}/              the same, over the TCP front
+  curl telnet://127.0.0.1:{tcp}             type lines, they come back
 
 "
     )
@@ -304,6 +307,11 @@ fn total(server: &Server) -> u64 {
     server.requests.load(std::sync::atomic::Ordering::Relaxed)
 }
 
+/// What the last check of a server found.
+fn check(server: &Server) -> &'static str {
+    server.health.lock().unwrap_or_else(PoisonError::into_inner).status().code()
+}
+
 /// Counts of the last second.
 #[derive(Default)]
 struct Rates(VecDeque<(Instant, Vec<u64>)>);
@@ -344,11 +352,13 @@ impl Stage {
     fn tell_change(&self, backend: &Backend, server: &Server, state: ServerState) {
         let name = format!("{}/{}", backend.name(), server.name());
         if state == ServerState::Up {
-            return self.event(Kind::Good, &format!("{name} is UP: it has its share again"));
+            let found = check(server);
+            return self.event(Kind::Good, &format!("{name} is UP ({found}): it has its share again"));
         }
         let rest: Vec<&str> = backend.servers().iter().filter(|s| s.usable()).map(|s| s.name()).collect();
         let rest = if rest.is_empty() { "nobody".to_owned() } else { rest.join(" and ") };
-        self.event(Kind::Bad, &format!("{name} is DOWN: its share goes to {rest}"));
+        let found = check(server);
+        self.event(Kind::Bad, &format!("{name} is DOWN ({found}): its share goes to {rest}"));
     }
 
     fn view(&self, rates: &Rates) -> View {
@@ -362,7 +372,7 @@ impl Stage {
                     name: server.name().to_owned(),
                     port: self.origins.get(server.id.0 as usize).map_or(0, |o| o.port()),
                     state: server.state(),
-                    check: String::new(),
+                    check: check(server),
                     now: server.served.load(Relaxed),
                     idle: server.idle.load(Relaxed),
                     total: total(server),
@@ -392,10 +402,10 @@ impl Stage {
 
     fn summary(&self) -> String {
         let mut text = format!("After {:.0} seconds: {}", self.elapsed().as_secs_f64(), self.fared());
+        text.push('\n');
         if self.tally.cut.get() != 0 {
-            text.push_str(" (their origin stopped under them)");
+            text.push_str("  (cut: a TCP session whose origin stopped under it)\n");
         }
-        text.push_str(".\n");
         for backend in self.backends() {
             let counts: Vec<String> = backend.servers().iter().map(|s| format!("{} {}", s.name(), total(s))).collect();
             text.push_str(&format!("  {}: {}\n", backend.name(), counts.join(", ")));

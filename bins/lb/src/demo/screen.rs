@@ -22,7 +22,7 @@ pub struct Row {
     /// What the proxy thinks of it.
     pub state: ServerState,
     /// What its last check found.
-    pub check: String,
+    pub check: &'static str,
     /// Streams under way.
     pub now: u32,
     /// Idle connections kept.
@@ -210,7 +210,10 @@ fn panel(view: &View, style: Style) -> Vec<String> {
     for group in &view.groups {
         let name = paint(style, "1", &group.name);
         lines.push(format!("{name} {}", dim(&group.title)));
-        let head = format!("  {:<9}{:>6}  {:<6}{:<10}{:>4}{:>6}{:>9}{:>8}", "server", "port", "state", "check", "now", "idle", group.unit, "per s");
+        let head = format!(
+            "  {:<9}{:>6}  {:<6}{:<10}{:>4}{:>6}{:>9}{:>8}",
+            "server", "port", "state", "check", "now", "idle", group.unit, "per s"
+        );
         lines.push(dim(&head));
         let most = group.rows.iter().map(|r| r.rate).fold(1.0, f64::max);
         for row in &group.rows {
@@ -253,13 +256,14 @@ mod tests {
             name: name.into(),
             port: 65535,
             state,
-            check: "L7OK/200".into(),
+            check: "SOCKERR",
             now: 2000,
             idle: 12,
             total: 12_345_678,
             rate,
         };
-        let rows = vec![row("origin1", ServerState::Up, 20.0), row("origin2", ServerState::Down, 0.0), row("origin3", ServerState::Up, 10.0)];
+        let rows =
+            vec![row("origin1", ServerState::Up, 20.0), row("origin2", ServerState::Down, 0.0), row("origin3", ServerState::Up, 10.0)];
         View {
             elapsed: Duration::from_millis(12_340),
             groups: vec![Group { name: "pages".into(), title: "mode http".into(), unit: "requests", rows }],
