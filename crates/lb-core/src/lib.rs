@@ -25,3 +25,8 @@ pub mod start;
 pub mod tcp;
 pub mod timers;
 pub mod worker;
+
+/// The README's example, compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

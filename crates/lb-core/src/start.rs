@@ -9,6 +9,7 @@ use lb_config::{Bind, BindAddress, Config, V6Mode};
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -70,9 +71,12 @@ impl Proxy {
                 for (n, address) in (0u32..).zip(&bind.addresses) {
                     let gate = bind.maxconn.map(Gate::new);
                     let threads = shards(address, sizes.threads, config.global.noreuseport);
+                    let mut at = address.clone();
                     for thread in 0..threads {
-                        match open_listener(bind, address, &options, bind.backlog.unwrap_or(backlog), threads > 1 || !config.global.noreuseport) {
+                        match open_listener(bind, &at, &options, bind.backlog.unwrap_or(backlog), threads > 1 || !config.global.noreuseport)
+                        {
                             Ok((fd, local)) => {
+                                settle(&mut at, &fd);
                                 let (gate, id) = (gate.clone(), bind.id + n);
                                 listeners.push(OpenListener { fd, frontend, bind: index, id, gate, local, thread });
                             }
@@ -101,6 +105,20 @@ impl Proxy {
         };
         let process = Process::new(config, topology, sizes.maxconn, checks, report);
         Ok(Proxy { process, listeners, threads, _loggers: loggers })
+    }
+
+    /// Where it listens: frontend and address for each `bind` address, in the order of the configuration. A port that the
+    /// system chose (port 0) is the real one here. A descriptor whose address cannot be told is left out.
+    pub fn addresses(&self) -> Vec<(String, Addr)> {
+        let mut all = Vec::new();
+        // The first thread has a share of every address.
+        for listener in self.listeners.iter().filter(|l| l.thread == 0) {
+            let frontend = self.process.topology.frontends[listener.frontend].name();
+            // A UNIX socket was made under another name, so the system's answer is the second choice.
+            let addr = listener.local.clone().or_else(|| lb_sys::socket::local_addr(listener.fd.as_fd()).ok());
+            all.extend(addr.map(|addr| (frontend.to_owned(), addr)));
+        }
+        all
     }
 
     /// What all threads share: counts, and the way to stop.
@@ -144,6 +162,16 @@ fn shards(address: &BindAddress, threads: usize, noreuseport: bool) -> usize {
     }
 }
 
+/// A port that the system has chosen for the first socket of an address holds for the others too.
+fn settle(address: &mut BindAddress, fd: &OwnedFd) {
+    if let BindAddress::Tcp(a) = address
+        && a.port() == 0
+        && let Ok(Addr::Ip(chosen)) = lb_sys::socket::local_addr(fd.as_fd())
+    {
+        a.set_port(chosen.port());
+    }
+}
+
 fn describe(address: &BindAddress) -> String {
     match address {
         BindAddress::Fd(fd) => format!("fd@{fd}"),
@@ -151,7 +179,13 @@ fn describe(address: &BindAddress) -> String {
     }
 }
 
-fn open_listener(bind: &Bind, address: &BindAddress, options: &[SockOpt], backlog: u32, reuseport: bool) -> io::Result<(std::os::fd::OwnedFd, Option<Addr>)> {
+fn open_listener(
+    bind: &Bind,
+    address: &BindAddress,
+    options: &[SockOpt],
+    backlog: u32,
+    reuseport: bool,
+) -> io::Result<(OwnedFd, Option<Addr>)> {
     let addr = match address {
         BindAddress::Fd(fd) => return Ok((lb_sys::process::inherited(*fd)?, None)),
         other => bind_addr(other).ok_or(io::ErrorKind::InvalidInput)?,
@@ -175,12 +209,14 @@ fn open_listener(bind: &Bind, address: &BindAddress, options: &[SockOpt], backlo
         all.push(SockOpt::FastOpen(backlog));
     }
     let fd = lb_rt::Bind { options: all, backlog }.open(&addr)?;
-    let known = (!ip.ip().is_unspecified()).then_some(addr);
+    let unspecified = ip.ip().is_unspecified();
+    let known = if ip.port() == 0 { lb_sys::socket::local_addr(fd.as_fd()).ok() } else { Some(addr) };
+    let known = known.filter(|_| !unspecified);
     Ok((fd, known))
 }
 
 /// A UNIX socket is made under another name and moved into place, so that connections never find nothing there.
-fn open_unix(bind: &Bind, addr: &Addr, backlog: u32) -> io::Result<std::os::fd::OwnedFd> {
+fn open_unix(bind: &Bind, addr: &Addr, backlog: u32) -> io::Result<OwnedFd> {
     use std::os::unix::fs::PermissionsExt;
     let Addr::Unix(path) = addr else { return lb_rt::Bind { options: Vec::new(), backlog }.open(addr) };
     let mut name = path.as_os_str().to_owned();
@@ -192,4 +228,40 @@ fn open_unix(bind: &Bind, addr: &Addr, backlog: u32) -> io::Result<std::os::fd::
     }
     std::fs::rename(&temporary, path)?;
     Ok(fd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lb_config::ProxyBuilder;
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+
+    #[test]
+    fn a_port_that_the_system_chooses_is_one_for_all_threads() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let origin = TcpListener::bind(any).unwrap();
+        let server = origin.local_addr().unwrap();
+        let config = Config::builder()
+            .proxy(ProxyBuilder::listen("a").bind(any).server("s", server))
+            .proxy(ProxyBuilder::listen("b").bind(any).bind(any).server("s", server))
+            .build()
+            .unwrap();
+        let proxy = Proxy::open(&config, Sizes { threads: 3, maxconn: 10 }, Box::new(|_, _| {})).unwrap();
+        assert_eq!(proxy.listeners.len(), 9);
+        let addresses = proxy.addresses();
+        assert_eq!(addresses.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b", "b"]);
+        let mut all: Vec<Addr> = proxy.listeners.iter().map(|l| lb_sys::socket::local_addr(l.fd.as_fd()).unwrap()).collect();
+        assert!(proxy.listeners.iter().zip(&all).all(|(l, addr)| l.local.as_ref() == Some(addr)), "as logs tell it");
+        all.dedup();
+        assert_eq!(all, addresses.iter().map(|(_, addr)| addr.clone()).collect::<Vec<_>>());
+
+        let process = proxy.process().clone();
+        let running = std::thread::spawn(move || proxy.run(|_| {}));
+        for (_, addr) in addresses {
+            let _client = TcpStream::connect(addr.ip().unwrap()).unwrap();
+            origin.accept().expect("what is accepted is passed on");
+        }
+        process.end();
+        running.join().unwrap().unwrap();
+    }
 }
