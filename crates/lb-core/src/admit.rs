@@ -170,7 +170,14 @@ impl Attempts {
 
     /// Decides about another attempt after one failed: the slot is kept or given back, the pause before it is waited for.
     /// `false`: none is left.
-    pub async fn again(&mut self, rt: &Rt, record: &mut Record, slot: Slot, failure: &Refused, watch: ClientWatch<'_>) -> Result<bool, Refused> {
+    pub async fn again(
+        &mut self,
+        rt: &Rt,
+        record: &mut Record,
+        slot: Slot,
+        failure: &Refused,
+        watch: ClientWatch<'_>,
+    ) -> Result<bool, Refused> {
         let settings = &self.backend.settings;
         let retries = settings.retries;
         if u32::from(record.retries) >= retries || !settings.retry_on.contains(RetryOn::CONN_FAILURE) {

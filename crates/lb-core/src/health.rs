@@ -142,12 +142,7 @@ fn request(check: &HttpCheck) -> Result<HttpRequest, RequestError> {
 impl Checked {
     fn new(backend: &Arc<Backend>, server: &Server, check: &ServerCheck, script: Script) -> Checked {
         let timeouts = &backend.settings.timeouts;
-        let spec = CheckSpec {
-            script,
-            inter: check.inter,
-            timeout_connect: timeouts.connect,
-            timeout_check: timeouts.check,
-        };
+        let spec = CheckSpec { script, inter: check.inter, timeout_connect: timeouts.connect, timeout_check: timeouts.check };
         let to = target(&server.settings.address, check);
         let mut options = server.options.clone();
         if let Addr::Ip(_) = to {

@@ -5,9 +5,9 @@
 
 use crate::proxy::{Server, Topology};
 use lb_rt::{Rt, Socket, TaskKey};
-use std::ops::Deref;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -3,8 +3,8 @@
 //! that a stream of hours keeps its own backend alive and no more.
 
 use crate::gate::Gate;
-use crate::record::{FrontendLog, ProxyLog};
 use crate::queue::Queue;
+use crate::record::{FrontendLog, ProxyLog};
 use crate::reply::ErrorPages;
 use lb_balance::{Key, Kind, LoadView, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried};
 use lb_check::Health;
@@ -242,11 +242,14 @@ impl Backend {
     pub fn set_state(self: &Arc<Backend>, id: ServerId, state: ServerState) -> usize {
         let server = self.server(id);
         server.state.store(state as u8, Ordering::SeqCst);
-        self.policy.set_state(id, match state {
-            ServerState::Up => State::Usable,
-            ServerState::Drain => State::Drain,
-            ServerState::Down | ServerState::Maintenance => State::Down,
-        });
+        self.policy.set_state(
+            id,
+            match state {
+                ServerState::Up => State::Usable,
+                ServerState::Drain => State::Drain,
+                ServerState::Down | ServerState::Maintenance => State::Down,
+            },
+        );
         if server.usable() {
             return crate::queue::dispatch(self, id);
         }

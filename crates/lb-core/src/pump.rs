@@ -371,7 +371,8 @@ impl Flow {
         }
         // Once begun, a splice goes on to the end of what is opaque: its last bytes are worth no buffer.
         let known = self.opaque();
-        known != 0 && (self.pipe.is_some() || (known != u64::MAX && known >= SPLICE_FROM) || (known == u64::MAX && self.streak >= FULL_READS))
+        known != 0
+            && (self.pipe.is_some() || (known != u64::MAX && known >= SPLICE_FROM) || (known == u64::MAX && self.streak >= FULL_READS))
     }
 
     fn poll_fill(&mut self, rt: &Rt, from: &Socket) -> Result<Poll<()>, Broken> {

@@ -245,9 +245,7 @@ impl Record {
         let Some(log) = &client.frontend().log else { return };
         // The short line was written when the connection came in.
         let Some(format) = &log.format else { return };
-        if (log.dontlognull && !log.http && self.uploaded == 0)
-            || (log.dontlog_normal && self.is_normal())
-        {
+        if (log.dontlognull && !log.http && self.uploaded == 0) || (log.dontlog_normal && self.is_normal()) {
             return;
         }
         let level = if log.separate_errors && !self.is_normal() { Level::Err } else { Level::Info };

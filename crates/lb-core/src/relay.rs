@@ -143,8 +143,10 @@ impl Relay {
         let t = &self.timeouts;
         self.check_at = rt.now() + FAR;
         // A side is waited for when it has to send or to take.
-        let client = (up == Waits::Source || down == Waits::Sink).then(|| if self.down_closed { t.client_fin.or(t.client) } else { t.client });
-        let server = (down == Waits::Source || up == Waits::Sink).then(|| if self.up_closed { t.server_fin.or(t.server) } else { t.server });
+        let client =
+            (up == Waits::Source || down == Waits::Sink).then(|| if self.down_closed { t.client_fin.or(t.client) } else { t.client });
+        let server =
+            (down == Waits::Source || up == Waits::Sink).then(|| if self.up_closed { t.server_fin.or(t.server) } else { t.server });
         for (limit, seen, cause) in [(client, self.client_seen, Cause::ClientTimeout), (server, self.server_seen, Cause::ServerTimeout)] {
             if let Some(at) = limit.flatten().map(|d| seen + d) {
                 if at <= rt.now() {

@@ -84,7 +84,10 @@ pub fn write<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16, t
 
 fn write_bytes<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16, to: ReplyTo, out: &mut Vec<u8>) -> Written {
     // A request that cannot be read gets the built-in page, or nothing, as with haproxy.
-    let custom = pages.into_iter().find_map(|p| p.find(status)).filter(|c| !to.early || status == 408 || matches!(c, Custom::File(ErrorFile::Silent)));
+    let custom = pages
+        .into_iter()
+        .find_map(|p| p.find(status))
+        .filter(|c| !to.early || status == 408 || matches!(c, Custom::File(ErrorFile::Silent)));
     match custom {
         Some(Custom::File(ErrorFile::Silent)) => Written { status, close: true, counted: 0 },
         Some(Custom::File(ErrorFile::Response(response))) => {

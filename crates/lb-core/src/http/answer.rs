@@ -67,4 +67,3 @@ pub async fn close_gently(rt: &Rt, socket: &Socket) {
         }
     }
 }
-

@@ -3,7 +3,6 @@
 
 use super::exchange::{BodyState, Request, binds_connection};
 use super::receive::{Chunks, chunks};
-use crate::record::counted_size;
 use super::{Conn, PooledHead, answer};
 use crate::admit::{self, ClientWatch, Refused};
 use crate::outgoing::write_proxy_header;
@@ -12,6 +11,7 @@ use crate::proxy::Backend;
 use crate::pump::{Broken, Flow, Framing, SpliceMode, Waits};
 use crate::queue::Slot;
 use crate::record::Record;
+use crate::record::counted_size;
 use crate::relay::{Relay, TunnelTimeouts};
 use crate::timers::Step;
 use lb_config::{HttpConnectionMode, HttpReuse, RetryOn};
@@ -386,7 +386,9 @@ pub async fn run(
         Waited::ServerTimeout => Err(failed(RetryOn::RESPONSE_TIMEOUT, 504, Cause::ServerTimeout, Phase::Headers, false)),
         Waited::ClientTimeout => Err(failed(RetryOn::NONE, 408, Cause::ClientTimeout, Phase::Data, false)),
         Waited::BadChunk => Err(failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Data, false)),
-        Waited::ClientGone if attempt.up_done && !conn_broken(&attempt) => Err(failed(RetryOn::NONE, 400, Cause::ClientAbort, Phase::Headers, false)),
+        Waited::ClientGone if attempt.up_done && !conn_broken(&attempt) => {
+            Err(failed(RetryOn::NONE, 400, Cause::ClientAbort, Phase::Headers, false))
+        }
         Waited::ClientGone => Err(failed(RetryOn::NONE, 0, Cause::ClientAbort, Phase::Data, false)),
     };
     let framing = match failure {
@@ -416,11 +418,7 @@ pub async fn run(
     let dechunk = hop::fit_version(&mut response, &framing, request.version);
     let keep_client = request.reply.keep_alive && !dechunk && framing.body != Body::UntilClose && !worker.process.stopping();
     if framing.body != Body::Tunnel {
-        hop::set_response_connection(
-            &mut response,
-            if keep_client { hop::Wanted::KeepAlive } else { hop::Wanted::Close },
-            request.version,
-        );
+        hop::set_response_connection(&mut response, if keep_client { hop::Wanted::KeepAlive } else { hop::Wanted::Close }, request.version);
     }
     let mut down = Flow::new(framing_of(framing.body, backend.limits.max_head, dechunk), splice);
     Encoder::new().encode_response(&response, down.out(&worker.outs));

@@ -10,8 +10,8 @@ use crate::record::{Record, counted_size};
 use crate::reply::ReplyTo;
 use crate::tcp::InBackend;
 use crate::timers::Step;
-use lb_config::{HttpConnectionMode, RestrictNames, RetryOn};
 use lb_balance::ServerId;
+use lb_config::{HttpConnectionMode, RestrictNames, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
 use lb_http::h1::ErrorKind;
 use lb_http::{Body, FieldId, Method, RequestFraming, Version, hop};
@@ -417,4 +417,3 @@ pub fn binds_connection(head: &lb_http::Head) -> bool {
             head.get_all(name).any(|v| [&b"ntlm"[..], b"nego"].into_iter().any(|s| v.get(..4).is_some_and(|v| v.eq_ignore_ascii_case(s))))
         })
 }
-
