@@ -139,8 +139,8 @@ fn introduction(file: &TempFile, ports: &Ports, origins: &[Rc<Origin>]) -> Strin
     let (listening, file, away) = (listening.join(", "), file.path().display(), STOPPED_BY_HAND.as_secs());
     format!(
         "\
-Three origins on 127.0.0.1: {listening}.
-In front of them lb: HTTP on port {http}, TCP on port {tcp},
+Three origins: {listening}.
+In front of them lb, on 127.0.0.1: HTTP on port {http}, TCP on port {tcp},
 with the haproxy.cfg {file} (as long as this runs).
 
 Try in another terminal:
