@@ -1,7 +1,7 @@
 //! Running commands and finding directories. Errors are texts for the operator: what was run and what it said.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Why a task stopped: a sentence for the operator.
@@ -28,9 +28,10 @@ pub fn failure<T>(text: impl Into<String>) -> Result<T> {
     Err(Failure(text.into()))
 }
 
-/// The root of the workspace.
+/// The root of the workspace: that of the cargo that runs us, since two checkouts may share a target directory and with it this program.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask stands in the workspace").to_path_buf()
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest.parent().expect("xtask stands in the workspace").to_path_buf()
 }
 
 /// `cargo`, as the one that runs us, in the workspace.
