@@ -49,7 +49,7 @@ pub const KNOWN: &[Known] = &[
               route it differently",
     },
     Known {
-        cases: &["host/absolute-differs-in-case", "target/absolute-default-port"],
+        cases: &["host/absolute-differs-in-case"],
         facets: &["server1"],
         why: "absolute target: haproxy forwards the client's spelling of Host; lb writes the target's authority (RFC 9112 section 3.2.2, MUST)",
     },
@@ -149,6 +149,41 @@ pub const KNOWN: &[Known] = &[
         why: "a status that is not three digits from 100 on, or another protocol: haproxy forwards it; lb answers 502 (RFC 9112 section 4)",
     },
     Known {
+        cases: &["connect/"],
+        facets: &["server1.0.bytes"],
+        why: "CONNECT: haproxy takes a default port off the Host field, though not off the target; lb leaves them the same \
+              (RFC 9110 section 7.2)",
+    },
+    Known {
+        cases: &["bad-chunk/endless-extension"],
+        facets: &["client0", "log", "server1"],
+        why: "a chunk extension without end: lb refuses it from 4,096 bytes on, as what does not parse; haproxy when its buffer is full",
+    },
+    Known {
+        cases: &["client/reset-in-response-that-goes-on"],
+        facets: &["log0.text"],
+        why: "the byte count of an answer that a reset cut off: haproxy learns of the reset when it has written once more",
+    },
+    Known {
+        cases: &["tcp/server-reset", "tcp/server-reset-after-data", "tcp/nolinger-frontend", "broken/reset-to-eof-body"],
+        facets: &["client0.end"],
+        why: "a server's reset (and option nolinger): haproxy sends the client a FIN first; lb a reset, so that a stream that broke does not \
+              look like one that is complete",
+    },
+    Known {
+        cases: &[
+            "proxy-out/v1",
+            "proxy-out/v2",
+            "proxy-out/v2-crc",
+            "proxy-out/v2-unique-id-absent",
+            "proxy-out/not-shared-between-clients",
+            "upgrade/websocket-without-accept",
+        ],
+        facets: &["server1"],
+        why: "a server connection that nobody else can use (it began with a PROXY header, or its answer was refused): how long it is kept \
+              and how it is closed; clients see no difference",
+    },
+    Known {
         cases: &["connect/200-with-length", "connect/200-chunked"],
         facets: &["client0.bytes", "log"],
         why: "2xx to CONNECT with a length or coding: haproxy forwards the field; lb drops it (RFC 9110 section 9.3.6, MUST NOT)",
@@ -206,6 +241,32 @@ pub const KNOWN: &[Known] = &[
               repeats the request on a new connection when that is safe",
     },
     Known {
+        cases: &["client/reset-while-waiting"],
+        facets: &["log", "server1"],
+        why: "a client that resets while the server thinks: haproxy learns of it when it writes the answer; lb at once",
+    },
+    Known {
+        cases: &["client/abortonclose-backend-only"],
+        facets: &["client0", "log", "server1"],
+        why: "option abortonclose in the backend alone: haproxy 2.6 does nothing with it; lb does what the manual says",
+    },
+    Known {
+        cases: &["balance/prefer-last-server-on-one-connection"],
+        facets: &["client0", "log", "server1", "server2"],
+        why: "option prefer-last-server: haproxy looks only at connections that nobody else may use (http-reuse never); lb at all, as the \
+              manual says",
+    },
+    Known {
+        cases: &[
+            "upgrade/101-before-body-ended",
+            "upgrade/101-not-asked-for",
+            "upgrade/101-without-upgrade-header",
+            "upgrade/post-with-body",
+        ],
+        facets: &["log0.text"],
+        why: "a 101 that nobody may answer with: haproxy counts the refused head in the bytes of its 502; lb counts what it sends",
+    },
+    Known {
         cases: &["early/body-never-ends"],
         facets: &["client0", "server1", "log"],
         why: "an answer before a body that never ends: haproxy 2.6 waits for good; lb ends it after timeout client",
@@ -223,12 +284,12 @@ pub const KNOWN: &[Known] = &[
             "mode/http-keep-alive",
             "mode/prefer-last-server",
             "mode/max-reuse",
-            "mode/no-http-keep-alive",
-            "mode/http-no-delay",
-            "mode/independent-streams",
             "backup/",
             "balance/leastconn-busy-server",
-            "queue/",
+            "queue/waits-for-slot",
+            "queue/bind-maxconn",
+            "queue/frontend-maxconn",
+            "queue/global-maxconn",
             "retry-on/404",
             "retry-on/425",
             "retry-on/500",

@@ -87,6 +87,7 @@ pub fn parse_log(line: &[u8]) -> LogLine {
         out = format!("{pri}><date>{tag}: ");
         text = message;
     }
+    let text = cut(text, line.len());
     let mut timers = Vec::new();
     for (i, word) in text.split(' ').enumerate() {
         if i > 0 {
@@ -104,6 +105,15 @@ pub fn parse_log(line: &[u8]) -> LogLine {
         }
     }
     LogLine { text: out, timers }
+}
+
+/// A line of the greatest length is cut where the digits of pid, ports and timers before it let it end: what repeats at its end is
+/// taken as one.
+fn cut(text: &str, length: usize) -> &str {
+    match text.chars().next_back() {
+        Some(last) if length > 1000 => text.trim_end_matches(last),
+        _ => text,
+    }
 }
 
 /// `[21/Nov/2026:03:41:10.123]`, perhaps with what follows it directly.

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How long an end of a connection is awaited that no step asked for.
 const SETTLE: Duration = Duration::from_millis(80);
+/// Time between the end of one client and the start of the next.
+const BETWEEN: Duration = Duration::from_millis(15);
 /// How long more log lines than expected are awaited.
 const LOG_SETTLE: Duration = Duration::from_millis(30);
 
@@ -173,7 +175,18 @@ fn run_clients(case: &Case, world: &CaseWorld, port_of: impl Fn(&str) -> u16 + S
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = case.clients.iter().map(|c| c.beside.then(|| scope.spawn(|| play(c.to, &c.steps)))).collect();
-        let in_order: Vec<_> = case.clients.iter().map(|c| (!c.beside).then(|| play(c.to, &c.steps))).collect();
+        let in_order: Vec<_> = case
+            .clients
+            .iter()
+            .map(|c| {
+                (!c.beside).then(|| {
+                    let seen = play(c.to, &c.steps);
+                    // The close of this one is to be seen before the connect of the next: the counters of the log depend on it.
+                    std::thread::sleep(BETWEEN);
+                    seen
+                })
+            })
+            .collect();
         threads
             .into_iter()
             .zip(in_order)

@@ -43,8 +43,6 @@ pub(super) fn cases() -> Vec<Case> {
         order("balance/source", "balance source", ["", "", ""], 4).build(),
         order("balance/source-weights", "balance source", ["weight 5", "weight 7", "weight 3"], 4).build(),
         order("balance/source-disabled", "balance source", ["", "", "disabled"], 3).build(),
-        order("balance/static-rr", "balance static-rr", ["weight 3", "weight 1", "weight 2"], 12).build(),
-        order("balance/first", "balance first", ["maxconn 10", "", ""], 3).build(),
         http("balance/roundrobin-on-one-connection")
             .be("balance roundrobin")
             .origin(named(1))
@@ -55,6 +53,15 @@ pub(super) fn cases() -> Vec<Case> {
         http("balance/prefer-last-server-on-one-connection")
             .be("balance roundrobin")
             .be("option prefer-last-server")
+            .origin(named(1))
+            .origin(named(2))
+            .client(vec![send(GET), RESP, send(GET), RESP, send(GET), RESP])
+            .logs(3)
+            .build(),
+        http("balance/prefer-last-server-own-connections")
+            .be("balance roundrobin")
+            .be("option prefer-last-server")
+            .be("http-reuse never")
             .origin(named(1))
             .origin(named(2))
             .client(vec![send(GET), RESP, send(GET), RESP, send(GET), RESP])

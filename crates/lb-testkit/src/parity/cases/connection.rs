@@ -99,8 +99,11 @@ fn keep_alive() -> Vec<Case> {
             .logs(2)
             .build(),
         http("keep/server-data-before-request")
-            .origins(vec![vec![REQ, send(OK), pause(30), send("HTTP/1.1 200 FORGED\r\nContent-Length: 0\r\n\r\n")], serve(OK)])
-            .client(vec![send(get("/1")), RESP, pause(120), send(get("/2")), RESP])
+            .origins(vec![
+                vec![REQ, send(OK), Step::Wait("idle"), send("HTTP/1.1 200 FORGED\r\nContent-Length: 0\r\n\r\n"), Step::Signal("forged")],
+                serve(OK),
+            ])
+            .client(vec![send(get("/1")), RESP, Step::Signal("idle"), Step::Wait("forged"), pause(50), send(get("/2")), RESP])
             .logs(2)
             .build(),
     ]

@@ -41,8 +41,8 @@ pub(super) fn cases() -> Vec<Case> {
             .build(),
         http("queue/maxqueue-goes-elsewhere")
             .config(
-                "    mode http\n    option httplog\nfrontend fe\n    bind 127.0.0.1:{fe}\n    default_backend be\nbackend be\n    balance first\n\
-                 \x20   timeout queue 300ms\n    server s1 127.0.0.1:{o1} maxconn 1 maxqueue 1\n    server s2 127.0.0.1:{o2}\n",
+                "    mode http\n    option httplog\nfrontend fe\n    bind 127.0.0.1:{fe}\n    default_backend be\nbackend be\n    balance roundrobin\n\
+                 \x20   timeout queue 300ms\n    server s1 127.0.0.1:{o1} maxconn 1 maxqueue 1 weight 200\n    server s2 127.0.0.1:{o2} weight 1\n",
             )
             .origins(slow_first())
             .origin(serve("HTTP/1.1 200 Two\r\nContent-Length: 3\r\n\r\ntwo"))
