@@ -7,6 +7,7 @@ mod fuzz;
 mod keywords;
 mod parity;
 mod sh;
+mod sim;
 mod test;
 mod tidy;
 
@@ -21,6 +22,7 @@ cargo xtask TASK
   fuzz [targets…] libFuzzer over the targets of fuzz/ (fuzz --help)
   keywords        writes docs/keywords.md from the keyword table
   parity [args…]  the same traffic through lb and haproxy, compared (parity --help)
+  sim [--seeds N] the simulations, longer than in the tests (sim --help)
   test            sets up what the tests need, then runs all of them
   tidy            the rules of the house: floors, banned calls, file sizes";
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         "fuzz" => fuzz::task(rest),
         "keywords" => keywords::task(rest),
         "parity" => parity::task(rest),
+        "sim" => sim::task(rest),
         "test" | "ci" => test::task(rest),
         "tidy" => tidy::task(rest),
         _ => sh::failure(USAGE),
