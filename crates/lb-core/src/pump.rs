@@ -87,6 +87,10 @@ pub struct Flow {
     streak: u8,
     /// The pipe has the last bytes of a chunk: its end has to follow them.
     chunk_end: bool,
+    /// The chunk before was spliced: what is read next is framing, and its data shall not be copied.
+    large_chunks: bool,
+    /// `out` waits for more to come with it; looked at once.
+    hold: bool,
     waits: Waits,
     activity: Activity,
     /// The source has closed.
@@ -110,6 +114,8 @@ impl Flow {
             splice,
             streak: 0,
             chunk_end: false,
+            large_chunks: false,
+            hold: false,
             waits: Waits::Sink,
             activity: Activity::default(),
             eof: false,
@@ -222,13 +228,15 @@ impl Flow {
     fn run(&mut self, rt: &Rt, outs: &OutPool, from: &Socket, to: &Socket) -> Poll<Result<(), Broken>> {
         loop {
             self.waits = Waits::Sink;
-            if self.out.is_some() {
+            if self.out.is_some() && !std::mem::take(&mut self.hold) {
                 ready!(self.poll_out(to))?;
             }
             if self.pipe.is_some() {
                 ready!(self.poll_pipe(to))?;
                 if std::mem::take(&mut self.chunk_end) {
                     chunk::write_chunk_end(self.out(outs));
+                    // The next chunk's size line, if it is there, goes out in the same call.
+                    self.hold = matches!(from.poll_readable(), Poll::Ready(Ok(())));
                     continue;
                 }
             }
@@ -246,11 +254,17 @@ impl Flow {
             }
             self.waits = Waits::Source;
             if from.poll_readable().map_err(Broken::Source)?.is_pending() {
+                if self.out.is_some() {
+                    continue;
+                }
                 self.input = None;
                 return Poll::Pending;
             }
             let read = if self.splices() { self.poll_fill(rt, from)? } else { self.poll_read(rt, from)? };
             if read.is_pending() {
+                if self.out.is_some() {
+                    continue;
+                }
                 self.input = self.input.take().filter(|b| !b.is_empty());
                 return Poll::Pending;
             }
@@ -280,7 +294,8 @@ impl Flow {
             Framing::UntilClose => u64::MAX,
             _ => 0,
         };
-        let mut more = false;
+        // The data of a large chunk follows its size line at once.
+        let mut more = self.large_chunks && self.splice == SpliceMode::Auto;
         if let (Some(input), true) = (&mut self.input, limit != 0) {
             let n = input.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
             if n != 0 && out.bytes().len() + n <= input.capacity() {
@@ -291,7 +306,7 @@ impl Flow {
                     *left -= n as u64;
                 }
             }
-            more = !input.is_empty();
+            more |= !input.is_empty();
         }
         while !out.is_empty() {
             let n = ready!(to.poll_write(out.rest(), more)).map_err(Broken::Sink)?;
@@ -340,7 +355,10 @@ impl Flow {
             self.pipe = None;
         }
         let input = self.input.get_or_insert_with(|| rt.buffers().take());
-        let room = input.spare();
+        let mut room = input.spare();
+        if self.large_chunks {
+            room = &mut room[..CHUNK_HEAD];
+        }
         let len = room.len();
         match from.poll_read(room) {
             Poll::Pending => Ok(Poll::Pending),
@@ -419,6 +437,7 @@ impl Flow {
                     Framing::Chunked(d) => {
                         d.advance_data(n as u64).map_err(Broken::Chunk)?;
                         self.chunk_end = d.remaining() == 0;
+                        self.large_chunks = true;
                     }
                     Framing::Dechunked(d) => d.advance_data(n as u64).map_err(Broken::Chunk)?,
                     _ => {}
@@ -463,6 +482,7 @@ impl Flow {
             let step = decoder.decode(input.filled()).map_err(Broken::Chunk)?;
             input.consume(step.consumed);
             let left = decoder.remaining();
+            self.large_chunks = left >= SPLICE_FROM;
             if framed && at_start && left != 0 {
                 chunk::write_size(left, out);
             }
@@ -494,6 +514,9 @@ impl Flow {
         Ok(())
     }
 }
+
+/// Room for the end of one chunk and the size line of the next.
+const CHUNK_HEAD: usize = 32;
 
 /// `EINVAL`: the descriptors cannot be spliced.
 const EINVAL: i32 = 22;

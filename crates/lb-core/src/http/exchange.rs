@@ -392,8 +392,9 @@ async fn buffer_body(
 
 /// The server of the request before, where this one should go there too.
 fn preferred(conn: &Conn, backend: &Backend) -> Option<ServerId> {
-    let bound = conn.own.as_ref().is_some_and(|own| own.private);
-    if !bound && !backend.settings.options.prefer_last_server {
+    // Only while a connection is held for this client alone: one in the pool is nobody's (as haproxy sees it).
+    let own = conn.own.as_ref()?;
+    if !own.private && !backend.settings.options.prefer_last_server {
         return None;
     }
     let last = conn.last.as_ref()?.upgrade()?;
