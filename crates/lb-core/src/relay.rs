@@ -82,6 +82,10 @@ impl Relay {
                 Poll::Ready(Ok(())) => {
                     self.up_closed = true;
                     self.client_seen = rt.now();
+                    if self.timeouts.server_fin.is_some() {
+                        // Counted from the moment when the server is told.
+                        self.server_seen = rt.now();
+                    }
                     if self.timeouts.server_nolinger {
                         server.reset_on_close();
                         return Poll::Ready(Termination::NORMAL);
@@ -98,6 +102,9 @@ impl Relay {
                 Poll::Ready(Ok(())) => {
                     self.down_closed = true;
                     self.server_seen = rt.now();
+                    if self.timeouts.client_fin.is_some() {
+                        self.client_seen = rt.now();
+                    }
                     if self.timeouts.client_nolinger {
                         client.reset_on_close();
                         return Poll::Ready(Termination::NORMAL);
