@@ -270,6 +270,15 @@ impl Handle {
         }
     }
 
+    /// The descriptor itself; `Unsupported` where there is none.
+    pub fn into_fd(self) -> io::Result<OwnedFd> {
+        match self {
+            Handle::Sys(fd) => Ok(fd),
+            #[cfg(feature = "sim")]
+            Handle::Sim(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// The kernel's descriptor, where there is one.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match self {

@@ -91,6 +91,23 @@ impl Listener {
         }
     }
 
+    /// As [`Listener::poll_accept`], for another thread's loop, which takes the connection in by [`Socket::from_fd`].
+    ///
+    /// # Errors
+    /// As there; `Unsupported` in the simulator, whose connections stay in their loop.
+    pub fn poll_accept_fd(&self) -> Poll<io::Result<(OwnedFd, Addr)>> {
+        let mut accepted = None;
+        let polled = self.0.poll_io(Dir::Read, |h| {
+            accepted = Some(h.accept()?);
+            Ok((1, false))
+        });
+        match (polled, accepted) {
+            (Poll::Ready(Ok(_)), Some((handle, addr))) => Poll::Ready(handle.into_fd().map(|fd| (fd, addr))),
+            (Poll::Ready(Err(e)), _) => Poll::Ready(Err(e)),
+            _ => Poll::Pending,
+        }
+    }
+
     /// The address that it listens on.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use lb_sys::Addr;
 use lb_sys::socket::{Kind, SockOpt};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -156,6 +156,24 @@ impl Socket {
             socket.0.io.not_ready();
         }
         Ok(socket)
+    }
+
+    /// Takes a connection into this loop that came from another one ([`Socket::detach`],
+    /// [`crate::Listener::poll_accept_fd`]). The descriptor must be non-blocking.
+    pub fn from_fd(rt: &Rt, fd: OwnedFd) -> Socket {
+        Socket::new(rt, Handle::Sys(fd))
+    }
+
+    /// Ends this loop's watch over the connection and gives a descriptor of it for another loop. What is left to do with this
+    /// socket is to drop it; the connection goes on as long as the descriptor.
+    ///
+    /// # Errors
+    /// `EMFILE`; `Unsupported` in the simulator.
+    pub fn detach(&self) -> io::Result<OwnedFd> {
+        let fd = self.0.handle.fd().ok_or(io::ErrorKind::Unsupported)?.try_clone_to_owned()?;
+        // epoll watches the open file, which lives on.
+        self.0.rt.driver().borrow().deregister(&self.0.handle);
+        Ok(fd)
     }
 
     /// Waits for the connection to stand.
