@@ -10,8 +10,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Names a listener of the process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ListenerKey {
+    /// Index in `process.topology.frontends`.
+    pub frontend: usize,
+    /// Index of its `bind` line.
+    pub bind: usize,
+    /// Its `id`.
+    pub id: u32,
+}
+
 /// Where a connection came in: one listener in one thread.
 pub struct Place {
+    /// The listener.
+    pub key: ListenerKey,
     /// The thread.
     pub worker: Rc<Worker>,
     /// The frontend.

@@ -106,6 +106,11 @@ impl Plan {
         Ok(Plan { checks, threads: threads.max(1), spread: u32::from(config.global.spread_checks) })
     }
 
+    /// Loops that share the checks.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// Starts the checks that belong to this thread.
     pub(crate) fn start(&self, worker: &Rc<Worker>) {
         for check in self.checks.iter().skip(worker.index).step_by(self.threads) {

@@ -5,11 +5,13 @@ use crate::client::{Client, Place};
 use crate::gate::{Gate, Pass};
 use crate::record;
 use crate::session;
+use crate::worker::Worker;
 use lb_rt::{Listener, Socket};
 use lb_sys::{Addr, addr};
 use std::cell::OnceCell;
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -28,6 +30,8 @@ pub struct Accepting {
     pub gate: Option<Arc<Gate>>,
     /// The address that it is bound to, unless that is a wildcard.
     pub local: Option<Addr>,
+    /// Connections are dealt out to all threads in turn.
+    pub deals: bool,
 }
 
 /// Errors of `accept(2)` that concern the connection, not us.
@@ -63,8 +67,14 @@ pub async fn accept_loop(accepting: Accepting) {
 
 type Passes = [Option<Pass>; 3];
 
+/// An accepted connection: in this thread's loop, or on its way to one that is chosen yet.
+enum Accepted {
+    Here(Socket),
+    Anywhere(OwnedFd),
+}
+
 /// Waits for a client first, then for the right to take it: what is counted is there.
-fn poll_accept(accepting: &Accepting) -> Poll<io::Result<(Socket, Addr, Passes)>> {
+fn poll_accept(accepting: &Accepting) -> Poll<io::Result<(Accepted, Addr, Passes)>> {
     ready!(accepting.listener.poll_readable())?;
     let worker = &accepting.place.worker;
     let gates = [Some(&worker.process.gate), Some(&accepting.place.frontend.gate), accepting.gate.as_ref()];
@@ -78,23 +88,44 @@ fn poll_accept(accepting: &Accepting) -> Poll<io::Result<(Socket, Addr, Passes)>
             }
         }
     }
-    let (socket, peer) = ready!(accepting.listener.poll_accept())?;
+    let (socket, peer) = if accepting.deals {
+        let (fd, peer) = ready!(accepting.listener.poll_accept_fd())?;
+        (Accepted::Anywhere(fd), peer)
+    } else {
+        let (socket, peer) = ready!(accepting.listener.poll_accept())?;
+        (Accepted::Here(socket), peer)
+    };
     Poll::Ready(Ok((socket, peer, passes)))
 }
 
-fn start(accepting: &Accepting, socket: Socket, peer: Addr, passes: Passes) {
-    let worker = &accepting.place.worker;
-    let local = OnceCell::new();
-    if let Some(known) = &accepting.local {
-        // Cannot fail: the cell is new.
-        let _ = local.set(known.clone());
+fn start(accepting: &Accepting, socket: Accepted, peer: Addr, passes: Passes) {
+    let (place, local) = (&accepting.place, accepting.local.as_ref());
+    let fd = match socket {
+        Accepted::Here(socket) => return start_at(place.clone(), socket, peer, local, passes),
+        Accepted::Anywhere(fd) => fd,
+    };
+    match place.worker.process.deal() {
+        Some((index, remote)) if index != place.worker.index => {
+            let (key, local) = (place.key, local.cloned());
+            // A thread that ends meanwhile drops the job, and with it the connection and what it counts against.
+            remote.run(move |rt| {
+                if let Some(worker) = rt.local::<Worker>() {
+                    start_at(worker.place(key), Socket::from_fd(rt, fd), peer, local.as_ref(), passes);
+                }
+            });
+        }
+        _ => start_at(place.clone(), Socket::from_fd(&place.worker.rt, fd), peer, local, passes),
     }
+}
+
+fn start_at(place: Rc<Place>, socket: Socket, peer: Addr, known: Option<&Addr>, passes: Passes) {
+    let now = place.worker.rt.now();
+    let local = known.map_or_else(OnceCell::new, |known| OnceCell::from(known.clone()));
     let peer = match peer {
         Addr::Ip(a) => Addr::Ip(addr::canonical(a)),
         other => other,
     };
-    let client = Client { place: accepting.place.clone(), peer, accepted: worker.rt.now(), ready: worker.rt.now(), local, passes };
-    session::spawn(client, socket);
+    session::spawn(Client { place, peer, accepted: now, ready: now, local, passes }, socket);
 }
 
 /// What a new connection needs before its first byte is looked at.

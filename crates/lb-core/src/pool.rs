@@ -1,41 +1,55 @@
-//! Idle server connections of one thread. A connection that the server closes, or says something on unasked, leaves the pool
+//! Idle server connections of one thread, and how a thread that has none gets one of another's. A connection that the server closes, or says something on unasked, leaves the pool
 //! by itself; of those not needed for a while half are closed every `pool-purge-delay`.
 //!
 //! Holds: what is taken from the pool was silent a moment ago; `Server::idle` counts what all threads keep.
 
 use crate::proxy::{Server, Topology};
+use crate::worker::Worker;
 use lb_rt::{Rt, Socket, TaskKey};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::io;
 use std::ops::Deref;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// A connection to a server in mode http. When we are the ones to close it, it is reset: nothing is lost, since nothing is
 /// under way, and no local port waits in TIME_WAIT.
-pub struct BackStream(Socket);
+pub struct BackStream {
+    socket: Socket,
+    /// It goes on in another thread.
+    detached: bool,
+}
 
 impl BackStream {
     /// A fresh connection.
     pub fn new(socket: Socket) -> BackStream {
-        BackStream(socket)
+        BackStream { socket, detached: false }
+    }
+
+    /// Takes the connection out of this thread's loop.
+    fn detach(mut self) -> io::Result<OwnedFd> {
+        let fd = self.socket.detach()?;
+        self.detached = true;
+        Ok(fd)
     }
 }
 
 impl Deref for BackStream {
     type Target = Socket;
     fn deref(&self) -> &Socket {
-        &self.0
+        &self.socket
     }
 }
 
 impl Drop for BackStream {
     fn drop(&mut self) {
-        if !self.0.hung_up() {
-            self.0.reset_on_close();
+        if !self.detached && !self.socket.hung_up() {
+            self.socket.reset_on_close();
         }
     }
 }
@@ -71,6 +85,80 @@ struct Shelf {
 struct Shared {
     shelves: RefCell<Vec<Shelf>>,
     reaper: Cell<Option<TaskKey>>,
+    offers: Arc<Offers>,
+    thread: usize,
+}
+
+/// How many idle connections each thread keeps to each server: whom to ask for one. Written by the thread itself, read by
+/// those who have none; empty where nothing is shared.
+pub struct Offers {
+    servers: usize,
+    /// By thread, then by [`Server::pool_index`].
+    counts: Box<[AtomicU32]>,
+}
+
+impl Offers {
+    /// For so many threads and servers.
+    pub fn new(threads: usize, servers: usize) -> Arc<Offers> {
+        let cells = if threads > 1 { threads * servers } else { 0 };
+        Arc::new(Offers { servers, counts: (0..cells).map(|_| AtomicU32::new(0)).collect() })
+    }
+
+    #[inline]
+    fn set(&self, thread: usize, pool_index: usize, count: usize) {
+        if let Some(cell) = self.counts.get(thread * self.servers + pool_index) {
+            cell.store(count as u32, Ordering::Relaxed);
+        }
+    }
+
+    /// The thread that has most, other than `thread`; `None` when none has any.
+    fn richest(&self, thread: usize, pool_index: usize) -> Option<usize> {
+        let count = |t: usize| self.counts.get(t * self.servers + pool_index).map_or(0, |c| c.load(Ordering::Relaxed));
+        let threads = self.counts.len() / self.servers.max(1);
+        (0..threads).filter(|&t| t != thread && count(t) != 0).max_by_key(|&t| count(t))
+    }
+}
+
+/// How long a request waits for another thread's idle connection before it opens its own: about the time that a connection
+/// in the same network takes.
+const PATIENCE: Duration = Duration::from_millis(2);
+
+/// A question to another thread.
+enum Asked {
+    Waiting,
+    /// The connection, and how many requests it has carried.
+    Answered(Option<(OwnedFd, u32)>),
+}
+
+/// Asks another thread for an idle connection to `server` that has carried at least `uses` requests; for after
+/// [`Pools::may_ask`]. `None`: nobody has one, or not soon enough.
+pub async fn from_others(worker: &Rc<Worker>, server: &Arc<Server>, uses: u32) -> Option<Kept> {
+    let (rt, process) = (&worker.rt, &worker.process);
+    let owner = process.thread(process.offers.richest(worker.index, server.pool_index)?)?;
+    let asked = Arc::new(Mutex::new(Asked::Waiting));
+    let (theirs, wanted, asker, task) = (asked.clone(), server.clone(), rt.remote().clone(), rt.current());
+    owner.run(move |rt| {
+        // Nobody waits any more: the connection stays.
+        if Arc::strong_count(&theirs) == 1 {
+            return;
+        }
+        let given = rt.local::<Worker>().and_then(|worker| worker.pools.give(&wanted, uses));
+        *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Asked::Answered(given);
+        asker.wake(task);
+    });
+    let until = rt.now() + PATIENCE;
+    let (fd, uses) = poll_fn(|_| {
+        // One step, so that an answer is either seen here or still to come when this gives up.
+        if let Asked::Answered(given) = &mut *asked.lock().unwrap_or_else(PoisonError::into_inner) {
+            rt.progress();
+            return Poll::Ready(given.take());
+        }
+        rt.poll_deadline(Some(until)).map(|()| None)
+    })
+    .await?;
+    let socket = BackStream::new(Socket::from_fd(rt, fd));
+    let kept = Kept { socket, uses, pool_index: server.pool_index, private: false };
+    kept.is_silent().then_some(kept)
 }
 
 /// Idle connections, by [`Server::pool_index`].
@@ -79,10 +167,10 @@ pub struct Pools(Rc<Shared>);
 
 impl Pools {
     /// None yet.
-    pub fn new(topology: &Topology) -> Pools {
+    pub fn new(topology: &Topology, offers: Arc<Offers>, thread: usize) -> Pools {
         let count = topology.server_count();
         let shelves = (0..count).map(|_| Shelf { server: None, idle: Vec::new(), spare: 0, purge_at: None }).collect();
-        Pools(Rc::new(Shared { shelves: RefCell::new(shelves), reaper: Cell::new(None) }))
+        Pools(Rc::new(Shared { shelves: RefCell::new(shelves), reaper: Cell::new(None), offers, thread }))
     }
 
     /// The connection that was used last, of those that have carried at least `uses` requests.
@@ -93,11 +181,26 @@ impl Pools {
             let kept = shelf.idle.remove(at);
             server.idle.fetch_sub(1, Ordering::Relaxed);
             shelf.spare = shelf.spare.min(shelf.idle.len());
+            self.0.offers.set(self.0.thread, server.pool_index, shelf.idle.len());
             if kept.is_silent() {
                 return Some(kept);
             }
         }
         None
+    }
+
+    /// True when other threads may be asked for a connection (`tune.idle-pool.shared`) and there are enough for that
+    /// (`pool-low-conn`).
+    pub fn may_ask(&self, server: &Server) -> bool {
+        let idle = server.idle.load(Ordering::Relaxed);
+        idle != 0 && idle >= server.settings.pool.low_conn && !self.0.offers.counts.is_empty()
+    }
+
+    /// A connection for another thread.
+    fn give(&self, server: &Server, uses: u32) -> Option<(OwnedFd, u32)> {
+        let kept = self.take(server, uses)?;
+        let uses = kept.uses;
+        Some((kept.socket.detach().ok()?, uses))
     }
 
     /// Keeps a connection, unless the server has as many as it may have.
@@ -117,6 +220,7 @@ impl Pools {
             shelf.server = Some(server.clone());
         }
         shelf.idle.push(kept);
+        self.0.offers.set(self.0.thread, server.pool_index, shelf.idle.len());
         if shelf.purge_at.is_none() {
             shelf.purge_at = Some(rt.now() + purge_delay(server));
             shelf.spare = 0;
@@ -127,9 +231,10 @@ impl Pools {
     /// Closes all.
     pub fn clear(&self) {
         let mut shelves = self.0.shelves.borrow_mut();
-        for shelf in shelves.iter_mut() {
+        for (index, shelf) in shelves.iter_mut().enumerate() {
             let n = shelf.idle.len();
             shelf.drop_first(n);
+            self.0.offers.set(self.0.thread, index, 0);
         }
     }
 
@@ -169,7 +274,7 @@ impl Shared {
     /// Closes what has ended or was not needed; says when to look again.
     fn reap(&self, now: Instant) -> Option<Instant> {
         let mut next: Option<Instant> = None;
-        for shelf in self.shelves.borrow_mut().iter_mut() {
+        for (index, shelf) in self.shelves.borrow_mut().iter_mut().enumerate() {
             let before = shelf.idle.len();
             shelf.idle.retain(|kept| !kept.socket.hung_up() && !kept.has_spoken());
             let gone = before - shelf.idle.len();
@@ -182,6 +287,9 @@ impl Shared {
                     Some(server) if !shelf.idle.is_empty() => Some(now + purge_delay(server)),
                     _ => None,
                 };
+            }
+            if shelf.idle.len() != before {
+                self.offers.set(self.thread, index, shelf.idle.len());
             }
             next = [next, shelf.purge_at].into_iter().flatten().min();
         }

@@ -5,7 +5,7 @@ use crate::health::Plan;
 use crate::proxy::{Topology, bind_addr};
 use crate::record::Loggers;
 use crate::worker::{OpenListener, Process, Report, Worker, run_thread};
-use lb_config::{Bind, BindAddress, Config, V6Mode};
+use lb_config::{Account, Bind, BindAddress, Config, V6Mode};
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
 use std::io;
@@ -78,7 +78,8 @@ impl Proxy {
                             Ok((fd, local)) => {
                                 settle(&mut at, &fd);
                                 let (gate, id) = (gate.clone(), bind.id + n);
-                                listeners.push(OpenListener { fd, frontend, bind: index, id, gate, local, thread });
+                                let alone = threads == 1;
+                                listeners.push(OpenListener { fd, frontend, bind: index, id, gate, local, thread, alone });
                             }
                             Err(source) => {
                                 errors.push(StartError::Bind {
@@ -200,7 +201,7 @@ fn open_listener(
     }
     all.extend(options.iter().cloned());
     all.extend(bind.interface.clone().map(SockOpt::Device));
-    all.extend(bind.mss.and_then(|m| u32::try_from(m).ok()).map(SockOpt::MaxSeg));
+    all.extend(bind.mss.map(|mss| segment(&addr, mss)).transpose()?.map(SockOpt::MaxSeg));
     all.extend(bind.tcp_user_timeout.map(SockOpt::UserTimeout));
     if bind.defer_accept {
         all.push(SockOpt::DeferAccept(1));
@@ -223,6 +224,11 @@ fn open_unix(bind: &Bind, addr: &Addr, backlog: u32) -> io::Result<OwnedFd> {
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = std::path::PathBuf::from(name);
     let fd = lb_rt::Bind { options: Vec::new(), backlog }.open(&Addr::unix(&temporary))?;
+    let owner = account(bind.unix.user.as_ref(), lb_sys::process::user_id)?;
+    let group = account(bind.unix.group.as_ref(), lb_sys::process::group_id)?;
+    if owner.is_some() || group.is_some() {
+        std::os::unix::fs::chown(&temporary, owner, group)?;
+    }
     if let Some(mode) = bind.unix.mode {
         std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(mode))?;
     }
@@ -264,4 +270,26 @@ mod tests {
         process.end();
         running.join().unwrap().unwrap();
     }
+}
+
+/// The number behind `user`, `uid`, `group`, `gid` of a `bind` line.
+fn account(account: Option<&Account>, number: impl Fn(&str) -> Option<u32>) -> io::Result<Option<u32>> {
+    match account {
+        None => Ok(None),
+        Some(Account::Id(id)) => Ok(Some(*id)),
+        Some(Account::Name(name)) => match number(name) {
+            Some(id) => Ok(Some(id)),
+            None => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no user or group '{name}'"))),
+        },
+    }
+}
+
+/// `mss`: as given, or so much less than the system's.
+fn segment(addr: &Addr, mss: i32) -> io::Result<u32> {
+    if let Ok(mss) = u32::try_from(mss) {
+        return Ok(mss);
+    }
+    let probe = lb_sys::socket::open(addr, lb_sys::socket::Kind::Stream)?;
+    let system = lb_sys::socket::max_segment(std::os::fd::AsFd::as_fd(&probe))?;
+    Ok(system.saturating_sub(mss.unsigned_abs()).max(1))
 }

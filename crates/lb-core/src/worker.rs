@@ -1,13 +1,13 @@
 //! Threads: what each has ([`Worker`]), what they share ([`Process`]), and their life from open listeners to the last stream.
 
-use crate::client::Place;
+use crate::client::{ListenerKey, Place};
 use crate::gate::Gate;
 use crate::health::Plan;
 use crate::listener::{Accepting, accept_loop};
 use crate::log::LocalTime;
 use crate::out::OutPool;
-use crate::pool::Pools;
-use crate::proxy::{Frontend, Topology};
+use crate::pool::{Offers, Pools};
+use crate::proxy::Topology;
 use crate::pump::Flow;
 use lb_config::Config;
 use lb_expr::Timestamp;
@@ -17,8 +17,8 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 /// How much a message for the operator matters.
@@ -32,6 +32,14 @@ pub enum Severity {
 
 /// Takes messages for the operator.
 pub type Report = Box<dyn Fn(Severity, &str) + Send + Sync>;
+
+/// The way to a thread that runs.
+#[derive(Clone)]
+struct Thread {
+    index: usize,
+    remote: Remote,
+    main: TaskKey,
+}
 
 /// What all threads of one proxy share.
 pub struct Process {
@@ -55,11 +63,15 @@ pub struct Process {
     stopping: AtomicBool,
     ended: AtomicBool,
     no_room: AtomicBool,
+    /// Connections dealt out to threads.
+    dealt: AtomicUsize,
     /// Streams so far: `%rt`.
     pub streams: AtomicU64,
     /// Times that `accept` found no descriptor left.
     pub refused_accepts: AtomicU64,
-    threads: Mutex<Vec<(Remote, TaskKey)>>,
+    threads: Mutex<Vec<Thread>>,
+    /// What each thread has to give of idle server connections.
+    pub(crate) offers: Arc<Offers>,
     checks: Plan,
     report: Report,
 }
@@ -71,6 +83,7 @@ impl Process {
         let maxpipes = config.global.maxpipes.map_or(maxconn as usize / 4, |n| n as usize);
         Arc::new(Process {
             gate: Gate::new(maxconn),
+            offers: Offers::new(if tune.idle_pool_shared { checks.threads() } else { 1 }, topology.server_count()),
             topology,
             host_name: lb_sys::process::host_name(),
             splice: !config.global.nosplice && maxpipes != 0,
@@ -82,6 +95,7 @@ impl Process {
             stopping: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             no_room: AtomicBool::new(false),
+            dealt: AtomicUsize::new(0),
             streams: AtomicU64::new(0),
             refused_accepts: AtomicU64::new(0),
             threads: Mutex::default(),
@@ -122,15 +136,27 @@ impl Process {
         }
     }
 
-    fn threads(&self) -> Vec<(Remote, TaskKey)> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn threads(&self) -> MutexGuard<'_, Vec<Thread>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The way to a thread, if it runs.
+    pub(crate) fn thread(&self, index: usize) -> Option<Remote> {
+        self.threads().iter().find(|t| t.index == index).map(|t| t.remote.clone())
+    }
+
+    /// The thread whose turn it is when connections are dealt out: its index and the way to it.
+    pub(crate) fn deal(&self) -> Option<(usize, Remote)> {
+        let threads = self.threads();
+        let turn = self.dealt.fetch_add(1, Ordering::Relaxed);
+        threads.get(turn % threads.len().max(1)).map(|t| (t.index, t.remote.clone()))
     }
 
     /// Runs `job` in every thread.
     pub fn everywhere(&self, job: impl Fn(&Rc<Worker>) + Send + Sync + Clone + 'static) {
-        for (remote, _) in self.threads() {
+        for thread in self.threads().iter() {
             let job = job.clone();
-            remote.run(move |rt| {
+            thread.remote.run(move |rt| {
                 if let Some(worker) = rt.local::<Worker>() {
                     job(&worker);
                 }
@@ -147,8 +173,8 @@ impl Process {
     /// Ends all threads now.
     pub fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
-        for (remote, key) in self.threads() {
-            remote.wake(key);
+        for thread in self.threads().iter() {
+            thread.remote.wake(thread.main);
         }
     }
 }
@@ -192,6 +218,8 @@ pub struct OpenListener {
     pub local: Option<Addr>,
     /// The thread that accepts.
     pub thread: usize,
+    /// No other thread accepts for this address: the connections are dealt out to all.
+    pub alone: bool,
 }
 
 impl Worker {
@@ -229,7 +257,7 @@ impl Worker {
         rt.buffers().set_size(process.tune.bufsize);
         rt.pipes().set_limits(process.pipe_limits.clone());
         let worker = Rc::new(Worker {
-            pools: Pools::new(&process.topology),
+            pools: Pools::new(&process.topology, process.offers.clone(), index),
             rt: rt.clone(),
             index,
             process: process.clone(),
@@ -245,9 +273,16 @@ impl Worker {
         worker
     }
 
-    fn place(self: &Rc<Worker>, frontend: &Arc<Frontend>, bind: usize, id: u32) -> Rc<Place> {
+    /// The place of a listener in this thread.
+    pub(crate) fn place(self: &Rc<Worker>, at: ListenerKey) -> Rc<Place> {
+        let frontend = &self.process.topology.frontends[at.frontend];
+        if let Some(place) = self.places.borrow().iter().find(|p| p.key == at) {
+            return place.clone();
+        }
+        let (bind, id) = (at.bind, at.id);
         let bind = &frontend.settings.binds[bind];
         let place = Rc::new(Place {
+            key: at,
             worker: self.clone(),
             frontend: frontend.clone(),
             listener_name: bind.name.clone().unwrap_or_else(|| id.to_string()),
@@ -260,7 +295,8 @@ impl Worker {
 
     fn listen(self: &Rc<Worker>, open: OpenListener) -> io::Result<()> {
         let listener = Listener::new(&self.rt, open.fd)?;
-        self.accept_from(listener, (open.frontend, open.bind, open.id), open.gate, open.local);
+        let at = ListenerKey { frontend: open.frontend, bind: open.bind, id: open.id };
+        self.spawn_accepting(listener, at, open.gate, open.local, open.alone);
         Ok(())
     }
 
@@ -268,16 +304,19 @@ impl Worker {
     /// the rest as in [`OpenListener`].
     pub fn accept_from(self: &Rc<Worker>, listener: Listener, at: (usize, usize, u32), gate: Option<Arc<Gate>>, local: Option<Addr>) {
         let (frontend, bind, id) = at;
-        let frontend = self.process.topology.frontends[frontend].clone();
-        let place = self.place(&frontend, bind, id);
-        let accepting = Accepting { listener, place, gate, local };
+        self.spawn_accepting(listener, ListenerKey { frontend, bind, id }, gate, local, false);
+    }
+
+    fn spawn_accepting(self: &Rc<Worker>, listener: Listener, at: ListenerKey, gate: Option<Arc<Gate>>, local: Option<Addr>, alone: bool) {
+        let deals = alone && self.process.checks.threads() > 1;
+        let accepting = Accepting { listener, place: self.place(at), gate, local, deals };
         self.ends_with_soft_stop(self.rt.spawn(accept_loop(accepting)));
     }
 
     /// A thread's main task: runs until [`Process::end`], with `main` beside it.
     pub async fn live(self: Rc<Worker>, listeners: Vec<OpenListener>, main: impl FnOnce(&Rc<Worker>)) {
         let process = self.process.clone();
-        process.threads.lock().unwrap_or_else(PoisonError::into_inner).push((self.rt.remote().clone(), self.rt.current()));
+        process.threads().push(Thread { index: self.index, remote: self.rt.remote().clone(), main: self.rt.current() });
         for listener in listeners {
             if let Err(e) = self.listen(listener) {
                 process.report(&format!("cannot take a listener into the loop: {e}"));

@@ -6,7 +6,7 @@ use super::receive::{Chunks, chunks};
 use super::{Conn, PooledHead, answer};
 use crate::admit::{self, ClientWatch, Refused};
 use crate::outgoing::write_proxy_header;
-use crate::pool::{BackStream, Kept};
+use crate::pool::{self, BackStream, Kept};
 use crate::proxy::Backend;
 use crate::pump::{Broken, Flow, Framing, SpliceMode, Waits};
 use crate::queue::Slot;
@@ -106,6 +106,14 @@ pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &R
         record.mark(Step::Connect);
         return Ok(ServerConn { socket: kept.socket, uses: kept.uses });
     }
+    if let Some(uses) = may_share(conn, record, request, slot)
+        && worker.pools.may_ask(slot.server())
+        // Boxed: it is rare, and the stream's future stays small.
+        && let Some(kept) = Box::pin(pool::from_others(&worker, slot.server(), uses)).await
+    {
+        record.mark(Step::Connect);
+        return Ok(ServerConn { socket: kept.socket, uses: kept.uses });
+    }
     let abort_on_close = record.backend.as_ref().is_some_and(|b| b.settings.options.abortonclose);
     let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
     let socket = admit::connect(&worker.rt, record, slot, watch).await?;
@@ -120,19 +128,25 @@ fn take_kept(conn: &mut Conn, record: &Record, request: &Request, slot: &Slot) -
     {
         return Some(own);
     }
+    let uses = may_share(conn, record, request, slot)?;
+    conn.client.worker().pools.take(server, uses)
+}
+
+/// How many requests an idle connection must have carried that this one may use; `None`: it may use none.
+fn may_share(conn: &Conn, record: &Record, request: &Request, slot: &Slot) -> Option<u32> {
+    let server = slot.server();
     if request.mode != HttpConnectionMode::KeepAlive || server.settings.send_proxy.is_some() {
         return None;
     }
     let reuse = record.backend.as_ref().map_or(HttpReuse::Never, |b| b.reuse());
     let first = conn.served == 0;
-    let uses = match reuse {
-        HttpReuse::Never => return None,
-        HttpReuse::Safe if first => return None,
+    match reuse {
+        HttpReuse::Never => None,
+        HttpReuse::Safe if first => None,
         // A first request may have a connection that has proved to carry more than one.
-        HttpReuse::Aggressive if first => 2,
-        _ => 1,
-    };
-    conn.client.worker().pools.take(server, uses)
+        HttpReuse::Aggressive if first => Some(2),
+        _ => Some(1),
+    }
 }
 
 /// What waiting for a response's head led to.
@@ -465,10 +479,8 @@ fn keep(conn: &mut Conn, slot: &Slot, backend: &Backend, kept: Kept) {
     if worker.process.stopping() || server.settings.max_reuse.is_some_and(|max| kept.uses > max) {
         return;
     }
-    if private || backend.settings.options.prefer_last_server {
-        conn.last = Some(Arc::downgrade(server));
-    }
     if private || backend.reuse() == HttpReuse::Never || server.settings.send_proxy.is_some() {
+        conn.last = Some(Arc::downgrade(server));
         conn.own = Some(kept);
     } else {
         worker.pools.put(&worker.rt, server, kept);
