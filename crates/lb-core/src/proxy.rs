@@ -61,6 +61,8 @@ pub struct Backend {
     pub limits: lb_http::h1::Limits,
     /// Held while a server's state changes, until what there is to say of it has been said.
     pub(crate) changes: Mutex<()>,
+    /// Connecting to one of its servers takes the address that the client connected to.
+    pub needs_client_address: bool,
     servers: Box<[Arc<Server>]>,
     policy: Policy,
 }
@@ -381,7 +383,7 @@ impl Backend {
         };
         let policy = Policy::new(Settings { kind, allbackups: proxy.options.allbackups }, &specs)
             .expect("the configuration bounds weights and the number of servers");
-        let servers = (0u32..)
+        let servers: Box<[Arc<Server>]> = (0u32..)
             .zip(&proxy.servers)
             .map(|(id, s)| {
                 let mut options = keepalive(proxy.options.server_keepalive.as_ref());
@@ -422,6 +424,7 @@ impl Backend {
             errors: ErrorPages::new(proxy),
             log: loggers.proxy(config, proxy),
             limits: limits(config, proxy.options.accept_invalid_http_response),
+            needs_client_address: servers.iter().any(|s| s.needs_client_address()),
             settings: lb_config::Proxy { servers: Vec::new(), ..proxy.clone() },
             changes: Mutex::default(),
             servers,

@@ -58,6 +58,7 @@ pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
         }
     };
     let Connected { socket: server, slot, _counted, mut relay } = connected;
+    record.response_began();
     let end = poll_fn(|_| relay.poll(&worker.rt, &worker.outs, &socket, &server)).await;
     record.uploaded = relay.up.sent;
     record.downloaded = relay.down.sent;
@@ -84,7 +85,7 @@ async fn connect(record: &mut Record, socket: &Socket, input: Option<Buffer>) ->
     record.backend = Some(backend.clone());
     let watch = ClientWatch { socket, abort_on_close: backend.settings.options.abortonclose, abort_on_silence: true };
     let mut attempts = Attempts::new(record, backend.clone());
-    if backend.servers().iter().any(|s| s.needs_client_address()) {
+    if backend.needs_client_address {
         client.learn_local(socket);
     }
     let (server, slot) = admit::open(&worker.rt, record, &mut attempts, watch).await?;

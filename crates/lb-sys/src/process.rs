@@ -1,6 +1,7 @@
 //! What belongs to the process: limits, affinity, inherited descriptors.
 
 use crate::once;
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -62,6 +63,33 @@ pub fn host_name() -> String {
     if rc == 0 { String::from_utf8_lossy(&buf[..end]).into_owned() } else { String::new() }
 }
 
+/// Room for one entry of the user or group database; entries that are longer are not found.
+const ENTRY: usize = 16 << 10;
+
+/// The number of a user, by name; `None` when there is none.
+pub fn user_id(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    let mut buffer = vec![0 as libc::c_char; ENTRY];
+    // SAFETY: passwd is plain pointers and integers; all zero is a valid value to overwrite.
+    let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
+    let mut found = std::ptr::null_mut();
+    // SAFETY: all pointers are valid for the call, and the buffer's length is given.
+    let rc = unsafe { libc::getpwnam_r(name.as_ptr(), &mut entry, buffer.as_mut_ptr(), buffer.len(), &mut found) };
+    (rc == 0 && !found.is_null()).then_some(entry.pw_uid)
+}
+
+/// The number of a group, by name; `None` when there is none.
+pub fn group_id(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    let mut buffer = vec![0 as libc::c_char; ENTRY];
+    // SAFETY: as in `user_id`.
+    let mut entry: libc::group = unsafe { std::mem::zeroed() };
+    let mut found = std::ptr::null_mut();
+    // SAFETY: as in `user_id`.
+    let rc = unsafe { libc::getgrnam_r(name.as_ptr(), &mut entry, buffer.as_mut_ptr(), buffer.len(), &mut found) };
+    (rc == 0 && !found.is_null()).then_some(entry.gr_gid)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +106,11 @@ mod tests {
         set_nonblocking(&copy).unwrap();
         assert_eq!(inherited(1_000_000).unwrap_err().raw_os_error(), Some(libc::EBADF));
         assert!(!host_name().is_empty());
+    }
+
+    #[test]
+    fn accounts_have_numbers() {
+        assert_eq!((user_id("root"), group_id("root")), (Some(0), Some(0)));
+        assert_eq!((user_id("no such user"), group_id("no such group")), (None, None));
     }
 }

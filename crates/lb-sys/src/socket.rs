@@ -196,6 +196,14 @@ pub fn readable_bytes(fd: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(n).unwrap_or(0))
 }
 
+/// The largest segment that a TCP socket sends (`TCP_MAXSEG`): of a fresh one, the system's default.
+///
+/// # Errors
+/// Those of `getsockopt(2)`.
+pub fn max_segment(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    get_int(fd, libc::IPPROTO_TCP, libc::TCP_MAXSEG).map(|n| u32::try_from(n).unwrap_or(0))
+}
+
 fn set<T>(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {
     let len = mem::size_of::<T>() as libc::socklen_t;
     // SAFETY: pointer and length are those of `value`, a plain structure of integers.
@@ -322,6 +330,7 @@ mod tests {
         }
         bind(l.as_fd(), &any).unwrap();
         listen(l.as_fd(), 10).unwrap();
+        assert!(max_segment(l.as_fd()).unwrap() > 0);
         assert_eq!(accept(l.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         let addr = local_addr(l.as_fd()).unwrap();
         let c = open(&addr, Kind::Stream).unwrap();

@@ -73,7 +73,9 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     switch("option accept-unsafe-violations-in-http-response", D_L_B, "today's word for accept-invalid-http-response", |cx, line| {
         flag(cx, line, |o| &mut o.accept_invalid_http_response)
     }),
-    switch("option http-no-delay", D_F_L_B, "each piece goes out at once", |cx, line| flag(cx, line, |o| &mut o.http_no_delay)),
+    accepted("option http-no-delay", D_F_L_B, "each piece goes out at once", "every piece goes out at once always", |cx, line| {
+        flag(cx, line, |o| &mut o.http_no_delay)
+    }),
     switch("option http-pretend-keepalive", D_L_B, "servers are not told that their connection will be closed", |cx, line| {
         flag(cx, line, |o| &mut o.http_pretend_keepalive)
     }),
@@ -87,9 +89,13 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     switch("option independent-streams", D_F_L_B, "writing does not refresh the timeout of reading", |cx, line| {
         flag(cx, line, |o| &mut o.independent_streams)
     }),
-    switch("option idle-close-on-response", D_F_L, "a soft stop closes idle connections with their next response", |cx, line| {
-        flag(cx, line, |o| &mut o.idle_close_on_response)
-    }),
+    accepted(
+        "option idle-close-on-response",
+        D_F_L,
+        "a soft stop closes idle connections with their next response",
+        "a soft stop always does so",
+        |cx, line| flag(cx, line, |o| &mut o.idle_close_on_response),
+    ),
     switch("option prefer-last-server", D_L_B, "a client's next request goes to the same server where it can", |cx, line| {
         flag(cx, line, |o| &mut o.prefer_last_server)
     }),

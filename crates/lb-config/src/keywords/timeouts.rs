@@ -28,7 +28,15 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     timeout("timeout http-request", Sections::D_F_L_B, "time for a complete request head", http_request),
     timeout("timeout http-keep-alive", Sections::D_F_L_B, "wait for the next request", http_keep_alive),
     timeout("timeout check", Sections::D_L_B, "time for the answer of a check", check),
-    timeout("timeout tarpit", Sections::D_F_L_B, "time that a tarpitted client waits", tarpit),
+    Keyword::new(
+        Context::Proxy,
+        "timeout tarpit",
+        "<time>",
+        "time that a tarpitted client waits",
+        State::Accepted("no rule holds a client in a tarpit: such rules are refused by name"),
+        Parser::Proxy(tarpit),
+    )
+    .sections(Sections::D_F_L_B),
     old("contimeout", Sections::D_L_B, "timeout connect <value>", "time for a connection to a server", connect),
     old("clitimeout", Sections::D_F_L, "timeout client <value>", "inactivity of the client", client),
     old("srvtimeout", Sections::D_L_B, "timeout server <value>", "inactivity of the server", server),

@@ -261,7 +261,7 @@ async fn try_servers(
         record.timers.unmark(Step::Request);
         return Verdict::Answer { status: 408, end };
     }
-    if backend.servers().iter().any(|s| s.needs_client_address()) {
+    if backend.needs_client_address {
         client.learn_local(&conn.socket);
     }
     let mut attempts = Attempts::new(record, backend.clone());
