@@ -68,6 +68,9 @@ pub struct Casualties {
     pub spinning: u64,
 }
 
+/// Who is told of casualties.
+type Mourner = Box<dyn Fn(Casualties)>;
+
 struct Inner {
     start: Instant,
     /// Later than any deadline: some centuries after `start`.
@@ -89,6 +92,7 @@ struct Inner {
     buffers: BufferPool,
     pipes: PipePool,
     casualties: Cell<Casualties>,
+    mourner: RefCell<Option<Mourner>>,
     /// What the owner of the thread has put here.
     local: RefCell<Option<Rc<dyn std::any::Any>>>,
     /// Of the task that is being polled.
@@ -153,6 +157,7 @@ impl Rt {
             remote,
             inbox,
             casualties: Cell::default(),
+            mourner: RefCell::default(),
             local: RefCell::default(),
             current: Cell::new(TaskKey::NONE),
             deadline: Cell::new(None),
@@ -491,6 +496,14 @@ impl Rt {
         let mut c = self.0.casualties.get();
         f(&mut c);
         self.0.casualties.set(c);
+        if let Some(told) = &*self.0.mourner.borrow() {
+            told(c);
+        }
+    }
+
+    /// Calls `told` with the new counts whenever a task has died of a fault of its own: that is a bug, to be reported.
+    pub fn on_casualty(&self, told: impl Fn(Casualties) + 'static) {
+        *self.0.mourner.borrow_mut() = Some(Box::new(told));
     }
 
     /// A task that is still pending goes back to its slot, with its timer.
