@@ -240,6 +240,6 @@ pub fn asked(port: u16, path: &str) -> (u16, String) {
     (response.status, String::from_utf8_lossy(&response.body).into_owned())
 }
 
-pub fn ms(n: u64) -> Duration {
+pub const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
