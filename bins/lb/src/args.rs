@@ -69,7 +69,8 @@ Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dR] [-dS] [-dW] [-n <maxconn>] [-
 
 /// Switches of haproxy that are known and not there yet.
 const LATER: [&str; 21] = [
-    "-D", "-W", "-Ws", "-p", "-L", "-C", "-x", "-S", "-sf", "-st", "-cc", "-m", "-de", "-dp", "-dG", "-dL", "-dr", "-dV", "-dD", "-dM", "-dK",
+    "-D", "-W", "-Ws", "-p", "-L", "-C", "-x", "-S", "-sf", "-st", "-cc", "-m", "-de", "-dp", "-dG", "-dL", "-dr", "-dV", "-dD", "-dM",
+    "-dK",
 ];
 
 /// Reads the arguments (without the program's name).

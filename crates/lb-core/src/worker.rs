@@ -270,13 +270,13 @@ impl Worker {
             copied: Cell::new(0),
         });
         let told = process.clone();
-    rt.on_casualty(move |c| {
+        rt.on_casualty(move |c| {
         let (panicked, spinning) = (c.panicked, c.spinning);
         told.report(&format!(
             "a stream was ended by a bug of this program and left the others alone; so far in thread {index}: {panicked} panicked, {spinning} did nothing without end. Please report it."
         ));
     });
-    rt.set_local(worker.clone());
+        rt.set_local(worker.clone());
         worker
     }
 

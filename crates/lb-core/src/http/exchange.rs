@@ -82,21 +82,18 @@ pub async fn one(conn: &mut Conn) -> bool {
         let reuse = reply_to(conn, &mut record, &request, 200, Termination::new(Cause::Local, Phase::Request)).await;
         return finish(conn, &request, reuse).await;
     }
-    let reuse = match backend {
-        Some(backend) => match restrict_names(&mut head, &frontend, &backend) {
-            true => forward(conn, &mut record, &mut head, request, &frontend, backend).await,
-            false => {
-                let reuse = reply_to(conn, &mut record, &request, 403, Termination::new(Cause::Proxy, Phase::Request)).await;
-                finish(conn, &request, reuse).await
-            }
-        },
+    let (status, end) = match backend {
+        Some(backend) if restrict_names(&mut head, &frontend, &backend) => {
+            return forward(conn, &mut record, &mut head, request, &frontend, backend).await;
+        }
+        Some(_) => (403, Termination::new(Cause::Proxy, Phase::Request)),
         None => {
             record.timers.unmark(Step::Request);
-            let reuse = reply_to(conn, &mut record, &request, 503, crate::tcp::NO_BACKEND).await;
-            finish(conn, &request, reuse).await
+            (503, crate::tcp::NO_BACKEND)
         }
     };
-    reuse
+    let reuse = reply_to(conn, &mut record, &request, status, end).await;
+    finish(conn, &request, reuse).await
 }
 
 /// The path of a target in any form, with its query.
@@ -336,7 +333,8 @@ fn prepare(conn: &Conn, head: &mut PooledHead, request: &mut Request, frontend: 
     let excepted = [front, back].into_iter().flatten().any(|o| o.except.is_some_and(|net| net.contains(peer.ip())));
     let name = option.header.as_bytes();
     let if_none = [front, back].into_iter().flatten().all(|o| o.if_none);
-    if !excepted && !(if_none && head.get(name).is_some()) {
+    let kept = if_none && head.get(name).is_some();
+    if !excepted && !kept {
         hop::append_forwarded_for(head, name, peer.ip());
     }
 }
