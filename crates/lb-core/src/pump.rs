@@ -453,7 +453,7 @@ impl Flow {
         if n >= SMALL_SPLICE {
             self.streak = 0;
         } else {
-            self.streak += 1;
+            self.streak = self.streak.saturating_add(1);
             if self.streak >= SMALL_SPLICES && matches!(self.framing, Framing::UntilClose) {
                 self.streak = 0;
                 self.splice_later();
