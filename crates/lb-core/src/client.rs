@@ -60,6 +60,12 @@ impl Client {
         &self.place.frontend
     }
 
+    /// Mode http, by the frontend or by where it leads.
+    pub fn serves_http(&self) -> bool {
+        let frontend = self.frontend();
+        frontend.settings.mode == lb_config::Mode::Http || frontend.backend.as_ref().is_some_and(|b| b.is_http())
+    }
+
     /// The thread.
     #[inline]
     pub fn worker(&self) -> &Rc<Worker> {

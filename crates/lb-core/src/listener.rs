@@ -133,5 +133,8 @@ pub fn greet(client: &Rc<Client>, socket: &Socket) {
     if client.frontend().log.as_ref().is_some_and(|l| l.wants_local()) {
         client.learn_local(socket);
     }
-    record::log_connect(client);
+    // In mode http haproxy says it when a request begins.
+    if !client.serves_http() {
+        record::log_connect(client);
+    }
 }

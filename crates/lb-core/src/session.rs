@@ -2,7 +2,6 @@
 
 use crate::client::Client;
 use crate::{listener, record, tcp};
-use lb_config::Mode;
 use lb_http::proxy::{Decoded, Endpoints, ProxyError};
 use lb_rt::{Buffer, Socket};
 use lb_sys::Addr;
@@ -31,8 +30,7 @@ pub fn spawn(client: Client, socket: Socket) {
 
 fn start(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
     listener::greet(&client, &socket);
-    let frontend = client.frontend();
-    let http = frontend.settings.mode == Mode::Http || frontend.backend.as_ref().is_some_and(|b| b.is_http());
+    let http = client.serves_http();
     let rt = client.worker().rt.clone();
     if http {
         crate::http::spawn(client, socket, input);

@@ -1,7 +1,7 @@
 //! Mode http: a client's connection and the requests on it, one after the other.
 //!
-//! Called by session.rs. A connection between two requests is a plain value ([`Conn`]) in its task: the future that serves a
-//! request, some kilobytes, exists only while there is one.
+//! Called by session.rs. A connection that waits for its next request is a plain value ([`Conn`]) in its task: the future that
+//! serves requests, some kilobytes, exists only while the client is busy.
 
 mod answer;
 mod attempt;
@@ -14,13 +14,13 @@ use crate::timers::Timers;
 use lb_http::Head;
 use lb_rt::{Buffer, Rt, Socket};
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Weak;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Heads kept for reuse per thread.
 const KEEP_HEADS: usize = 32;
@@ -155,10 +155,24 @@ async fn serve(mut conn: Conn) -> Option<Conn> {
         if !reuse {
             return None;
         }
-        if conn.input.is_none() {
+        if conn.input.is_none() && !asks_again(&conn).await {
             return Some(conn);
         }
     }
+}
+
+/// A busy client asks again within this time: its future is kept for so long.
+const BUSY: Duration = Duration::from_millis(10);
+
+/// True when the next request begins while the client counts as busy.
+async fn asks_again(conn: &Conn) -> bool {
+    let until = conn.since + BUSY;
+    let rt = &conn.client.worker().rt;
+    poll_fn(|_| match conn.socket.poll_readable() {
+        Poll::Ready(_) => Poll::Ready(true),
+        Poll::Pending => rt.poll_deadline(Some(until)).map(|()| false),
+    })
+    .await
 }
 
 #[cfg(test)]
