@@ -7,9 +7,10 @@ use lb_testkit::http::get;
 use lb_testkit::wait::Deadline;
 use std::process::{Command, Stdio};
 
-/// t3-basic.cfg less its stats line, addresses moved to loopback.
+/// t3-basic.cfg less its stats line, addresses moved to loopback, states of servers to a log of their own, too.
 const T3_BASIC: &str = "global
    log 127.0.0.1:{log} local3 info
+   log 127.0.0.1:{log2} local3 notice
    daemon
 defaults
    log global
@@ -28,9 +29,10 @@ backend http_back
    server linux-node2 127.0.0.1:{o2} check
 ";
 
-/// t2-haproxy.cfg less its stats and cookie words, addresses moved to loopback.
+/// t2-haproxy.cfg less its stats and cookie words, addresses moved to loopback, states of servers to a log of their own, too.
 const T2: &str = "global
     log         127.0.0.1:{log} local2
+    log         127.0.0.1:{log2} local2 notice
     pidfile     {dir}/haproxy.pid
     maxconn     4000
     daemon
@@ -82,7 +84,7 @@ fn kill_one(config: &str, first: &str) {
         .expect("wrk starts");
     assert!(lb.log.wait_count(500, Deadline::patient()), "the load runs");
     drop(dying);
-    let line = lb.log.wait_for(&format!("{first} is DOWN"), Deadline::patient()).expect("the death is seen");
+    let line = lb.log2.wait_for(&format!("{first} is DOWN"), Deadline::patient()).expect("the death is seen");
     assert!(line.contains("1 active and 0 backup servers left"), "{line}");
     let during = wrk(lb.addr(), 16, 2);
     assert!(during.requests > 100, "{}", during.text);
@@ -94,7 +96,7 @@ fn kill_one(config: &str, first: &str) {
     assert!(lb.alive());
 
     let _again = nginx_on(port, "one again").expect("nginx comes back");
-    lb.log.wait_for(&format!("{first} is UP"), Deadline::patient()).expect("the return is seen");
+    lb.log2.wait_for(&format!("{first} is UP"), Deadline::patient()).expect("the return is seen");
     let answers: Vec<Vec<u8>> = (0..4).map(|_| io(get(lb.addr(), "/")).body).collect();
     assert!(answers.contains(&b"one again".to_vec()), "it serves again");
 }

@@ -69,6 +69,7 @@ fn soft_stop_waits_for_a_relay() {
     assert!(lb.alive(), "the relay still runs");
     io(relay.send("end"));
     assert_eq!(io(relay.rest()), b"bye");
+    drop(relay);
     assert!(lb.process.wait(Deadline::patient()).expect("it ends").success());
 }
 

@@ -185,14 +185,13 @@ fn accept_loop(listener: &Listener, stop: &UnixStream, shared: &Arc<Shared>, scr
         let (world, state) = (Arc::clone(world), Arc::clone(shared));
         let thread = std::thread::Builder::new().name("origin connection".into()).spawn(move || {
             player.play(&steps, &*world, &|| state.stop_listening());
-            if !player.is_open() {
-                // The second handle would keep the connection open.
-                if let Some(socket) = state.lock().sockets.get_mut(index) {
-                    *socket = None;
-                }
-                return;
+            if player.is_open() {
+                player.finish(patience() * 3);
             }
-            player.finish(patience() * 3);
+            // The second handle would keep the connection open.
+            if let Some(socket) = state.lock().sockets.get_mut(index) {
+                *socket = None;
+            }
         });
         if let Ok(thread) = thread {
             inner.players.push(thread);

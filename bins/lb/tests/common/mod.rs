@@ -44,6 +44,8 @@ defaults
 pub struct Lb {
     pub process: Process,
     pub log: Syslog,
+    /// A second receiver, `{log2}`: for what must not drown in the lines of a load test.
+    pub log2: Syslog,
     pub fe: u16,
     pub fe2: u16,
 }
@@ -60,11 +62,12 @@ impl Lb {
     }
 }
 
-/// Starts the program with `text` as configuration: `{fe}`, `{fe2}`, `{log}`, `{dir}` and the names in `values` are filled in.
+/// Starts the program with `text` as configuration: `{fe}`, `{fe2}`, `{log}`, `{log2}`, `{dir}` and the names in `values` are filled in.
 #[track_caller]
 pub fn start(text: &str, values: &[(&str, u16)]) -> Lb {
     for _ in 0..5 {
         let log = Syslog::udp().expect("a UDP socket");
+        let log2 = Syslog::udp().expect("a UDP socket");
         let dir = TempDir::new("test").expect("a directory");
         let (fe, fe2) = (ports::free_tcp(), ports::free_tcp());
         let mut all: Vec<(String, String)> = values.iter().map(|(n, p)| ((*n).to_owned(), p.to_string())).collect();
@@ -72,11 +75,12 @@ pub fn start(text: &str, values: &[(&str, u16)]) -> Lb {
             ("fe".into(), fe.to_string()),
             ("fe2".into(), fe2.to_string()),
             ("log".into(), log.port().to_string()),
+            ("log2".into(), log2.port().to_string()),
             ("dir".into(), dir.path().display().to_string()),
         ]);
         let binds: Vec<u16> = [("{fe}", fe), ("{fe2}", fe2)].iter().filter(|(n, _)| text.contains(n)).map(|(_, p)| *p).collect();
         match Process::proxy(dir, &program(), &fill(text, &all), &binds) {
-            Ok(process) => return Lb { process, log, fe, fe2 },
+            Ok(process) => return Lb { process, log, log2, fe, fe2 },
             Err(e) if e.is_port_clash() => continue,
             Err(e) => panic!("{e}"),
         }

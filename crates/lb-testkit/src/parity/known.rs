@@ -272,9 +272,16 @@ pub const KNOWN: &[Known] = &[
         why: "an answer before a body that never ends: haproxy 2.6 waits for good; lb ends it after timeout client",
     },
     Known {
-        cases: &["tcp/timeout-client", "tcp/timeout-client-after-data", "timeout/client-in-body", "timeout/client-in-chunk"],
+        cases: &["tcp/timeout-client-server-stays", "tcp/timeout-server-client-stays"],
+        facets: &["log0.timers"],
+        why: "after a timeout both send FIN to both sides; haproxy then waits for a side that does not close until that side's timeout, \
+              lb is done",
+    },
+    Known {
+        cases: &["timeout/client-in-body", "timeout/client-in-chunk"],
         facets: &["client0", "server1", "log"],
-        why: "haproxy 2.6 acts on timeout client of an established stream only when timeout server has passed, too; lb when it passes",
+        why: "a request body that stops: haproxy 2.6 waits for the server and answers 504 after timeout server; lb answers 408 after \
+              timeout client, which is what that is for",
     },
     Known {
         cases: &[

@@ -217,7 +217,6 @@ fn early() -> Vec<Case> {
             .fe("timeout client 300ms")
             .origin(vec![until("\r\n\r\n"), send(OK), EOF])
             .client(vec![send(head), RESP, quiet(800)])
-            .logs(0)
             .build(),
         http("early/body-never-ends-server-timeout")
             .be("timeout server 400ms")

@@ -77,6 +77,18 @@ pub(super) fn cases() -> Vec<Case> {
         tcp("tcp/no-server").client(vec![EOF]).build(),
         tcp("tcp/all-disabled").srv("disabled").origin(echo("x")).client(vec![EOF]).build(),
         tcp("tcp/timeout-client").fe("timeout client 300ms").origin(vec![EOF]).client(vec![EOF]).build(),
+        tcp("tcp/timeout-client-server-stays")
+            .fe("timeout client 300ms")
+            .be("timeout server 900ms")
+            .origin(vec![EOF, Step::Wait("over")])
+            .client(vec![EOF, Step::Logs(1), Step::Signal("over")])
+            .build(),
+        tcp("tcp/timeout-server-client-stays")
+            .fe("timeout client 900ms")
+            .be("timeout server 300ms")
+            .origin(vec![EOF])
+            .client(vec![EOF, Step::Logs(1)])
+            .build(),
         tcp("tcp/timeout-server").be("timeout server 300ms").origin(vec![EOF]).client(vec![EOF]).build(),
         tcp("tcp/timeout-client-after-data")
             .fe("timeout client 300ms")
