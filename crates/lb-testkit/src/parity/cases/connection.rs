@@ -373,6 +373,7 @@ fn upgrade() -> Vec<Case> {
                 send("defghijGET /smuggled HTTP/1.1\r\n\r\n"),
                 EOF,
             ])
+            .loose("server1.0.end", "haproxy may keep the refused connection for a moment")
             .build(),
         http("upgrade/1.0-request")
             .origin(serve(OK))
