@@ -51,12 +51,11 @@ pub async fn accept_loop(accepting: Accepting) {
             match poll_fn(|_| poll_accept(&accepting)).await {
                 Ok((socket, peer, passes)) => {
                     rt.progress();
-                    worker.process.accepted();
                     start(&accepting, socket, peer, passes);
                 }
                 Err(e) if is_transient(&e) => {}
                 Err(e) => {
-                    worker.process.accept_refused(&e);
+                    worker.process.accept_refused(&e, rt.now());
                     rt.sleep(REST).await;
                 }
             }

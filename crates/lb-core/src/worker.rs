@@ -20,6 +20,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 /// How much a message for the operator matters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +63,8 @@ pub struct Process {
     pipe_limits: Arc<PipeLimits>,
     stopping: AtomicBool,
     ended: AtomicBool,
-    no_room: AtomicBool,
+    /// When `accept` last found no room.
+    no_room: Mutex<Option<Instant>>,
     /// Connections dealt out to threads.
     dealt: AtomicUsize,
     /// Streams so far: `%rt`.
@@ -94,7 +96,7 @@ impl Process {
             pipe_limits: PipeLimits::new(maxpipes.max(1), tune.pipesize),
             stopping: AtomicBool::new(false),
             ended: AtomicBool::new(false),
-            no_room: AtomicBool::new(false),
+            no_room: Mutex::default(),
             dealt: AtomicUsize::new(0),
             streams: AtomicU64::new(0),
             refused_accepts: AtomicU64::new(0),
@@ -120,19 +122,15 @@ impl Process {
         (self.report)(severity, text);
     }
 
-    /// `accept` found no room; said once until there is some again.
-    pub fn accept_refused(&self, e: &io::Error) {
+    /// `accept` found no room at `now`; said once, and again when it happens after a minute of peace.
+    pub fn accept_refused(&self, e: &io::Error, now: Instant) {
+        const PEACE: Duration = Duration::from_secs(60);
         self.refused_accepts.fetch_add(1, Ordering::Relaxed);
-        if !self.no_room.swap(true, Ordering::Relaxed) {
-            self.report(&format!("cannot accept connections: {e}. Accepting rests until there is room; raise the limit of open files (ulimit-n) or lower maxconn."));
-        }
-    }
-
-    /// `accept` has worked: there is room again.
-    #[inline]
-    pub fn accepted(&self) {
-        if self.no_room.load(Ordering::Relaxed) {
-            self.no_room.store(false, Ordering::Relaxed);
+        let last = self.no_room.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        if last.is_none_or(|at| now.saturating_duration_since(at) > PEACE) {
+            self.report(&format!(
+                "cannot accept connections: {e}. Accepting rests until there is room; raise the limit of open files (ulimit-n) or lower maxconn."
+            ));
         }
     }
 

@@ -264,7 +264,10 @@ impl Attempt<'_> {
             }
         }
         self.input = self.input.take().filter(|b| !b.is_empty());
-        self.poll_silence().map_or(Poll::Pending, Poll::Ready)
+        // While the answer is waited for, `timeout server` alone counts, even when the client stops in its body: haproxy 2.6
+        // then answers with 504 and logs `sH` (observed).
+        let until = self.server_timeout.map(|d| self.server_seen + d);
+        rt.poll_deadline(until).map(|()| Waited::ServerTimeout)
     }
 
     /// Takes the rest of a request whose response is complete already.
@@ -396,7 +399,7 @@ pub async fn run(
         Waited::Closed { heard: true } => Err(failed(RetryOn::JUNK_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, true)),
         Waited::Junk => Err(failed(RetryOn::JUNK_RESPONSE, 502, Cause::Proxy, Phase::Headers, true)),
         // The server does not even take the request.
-        Waited::ServerTimeout if !attempt.up_done => Err(failed(RetryOn::NONE, 0, Cause::ServerTimeout, Phase::Data, false)),
+        Waited::ServerTimeout if !attempt.up_done && attempt.up.waits() == Waits::Sink => Err(failed(RetryOn::NONE, 0, Cause::ServerTimeout, Phase::Data, false)),
         Waited::ServerTimeout => Err(failed(RetryOn::RESPONSE_TIMEOUT, 504, Cause::ServerTimeout, Phase::Headers, false)),
         Waited::ClientTimeout => Err(failed(RetryOn::NONE, 408, Cause::ClientTimeout, Phase::Data, false)),
         Waited::BadChunk => Err(failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Data, false)),

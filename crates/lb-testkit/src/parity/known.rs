@@ -307,6 +307,26 @@ pub const KNOWN: &[Known] = &[
         facets: &["server1", "server2", "server3"],
         why: "which idle server connection is used next, and how many are kept, is each pool's own estimate; clients see no difference",
     },
+    Known {
+        cases: &["response/204-with-length", "broken/204-with-body", "broken/chunked-204", "interim/with-length"],
+        facets: &["log0.text"],
+        why: "%B: haproxy counts the framing fields of a response that has no body although it does not send them; lb drops them first",
+    },
+    Known {
+        cases: &["proxy-bad/v2-tlv-past-end", "proxy-bad/v2-tlv-truncated", "proxy-bad/v2-length-counts-request"],
+        facets: &["log0.text"],
+        why: "haproxy logs the address of a PROXY header whose TLVs it then refuses; lb believes nothing of a refused header",
+    },
+    Known {
+        cases: &["proxy-bad/v2-huge-length"],
+        facets: &["log0.text"],
+        why: "a PROXY header longer than any buffer: haproxy waits and calls it truncated; lb calls it invalid at once",
+    },
+    Known {
+        cases: &["version/1.2", "version/2.0"],
+        facets: &["log0.text"],
+        why: "the log line's request: haproxy shows the version as it was sent; lb shows the one that it is read as",
+    },
 ];
 
 /// What is known of a case: facet and reason.
