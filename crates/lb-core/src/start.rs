@@ -236,6 +236,28 @@ fn open_unix(bind: &Bind, addr: &Addr, backlog: u32) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
+/// The number behind `user`, `uid`, `group`, `gid` of a `bind` line.
+fn account(account: Option<&Account>, number: impl Fn(&str) -> Option<u32>) -> io::Result<Option<u32>> {
+    match account {
+        None => Ok(None),
+        Some(Account::Id(id)) => Ok(Some(*id)),
+        Some(Account::Name(name)) => match number(name) {
+            Some(id) => Ok(Some(id)),
+            None => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no user or group '{name}'"))),
+        },
+    }
+}
+
+/// `mss`: as given, or so much less than the system's.
+fn segment(addr: &Addr, mss: i32) -> io::Result<u32> {
+    if let Ok(mss) = u32::try_from(mss) {
+        return Ok(mss);
+    }
+    let probe = lb_sys::socket::open(addr, lb_sys::socket::Kind::Stream)?;
+    let system = lb_sys::socket::max_segment(std::os::fd::AsFd::as_fd(&probe))?;
+    Ok(system.saturating_sub(mss.unsigned_abs()).max(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,26 +292,4 @@ mod tests {
         process.end();
         running.join().unwrap().unwrap();
     }
-}
-
-/// The number behind `user`, `uid`, `group`, `gid` of a `bind` line.
-fn account(account: Option<&Account>, number: impl Fn(&str) -> Option<u32>) -> io::Result<Option<u32>> {
-    match account {
-        None => Ok(None),
-        Some(Account::Id(id)) => Ok(Some(*id)),
-        Some(Account::Name(name)) => match number(name) {
-            Some(id) => Ok(Some(id)),
-            None => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no user or group '{name}'"))),
-        },
-    }
-}
-
-/// `mss`: as given, or so much less than the system's.
-fn segment(addr: &Addr, mss: i32) -> io::Result<u32> {
-    if let Ok(mss) = u32::try_from(mss) {
-        return Ok(mss);
-    }
-    let probe = lb_sys::socket::open(addr, lb_sys::socket::Kind::Stream)?;
-    let system = lb_sys::socket::max_segment(std::os::fd::AsFd::as_fd(&probe))?;
-    Ok(system.saturating_sub(mss.unsigned_abs()).max(1))
 }
