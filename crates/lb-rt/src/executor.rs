@@ -21,7 +21,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes that a task may move in one poll before it goes to the back of the queue.
 const POLL_BUDGET: usize = 1 << 20;
-/// Polls without a byte moved or a timer fired after which a task is taken for a spinning one and killed.
+/// Polls without a byte moved, a timer fired or an event after which a task is taken for a spinning one and killed.
 const MAX_IDLE_POLLS: u16 = 10_000;
 /// Polls beyond those queued at its start that one turn makes for tasks which others have woken meanwhile.
 const EXTRA_POLLS: usize = 256;
@@ -294,6 +294,19 @@ impl Rt {
         {
             slot.queued = true;
             self.0.queue.borrow_mut().push_back(key);
+        }
+    }
+
+    /// As [`Rt::wake`], for what comes from outside: a peer that sends many small pieces to a task which waits for something
+    /// else does not make it a spinning one.
+    #[inline]
+    fn wake_by_event(&self, key: TaskKey) {
+        if let Some(slot) = self.0.tasks.borrow_mut().get(key) {
+            slot.idle_polls = 0;
+            if !slot.queued {
+                slot.queued = true;
+                self.0.queue.borrow_mut().push_back(key);
+            }
         }
     }
 
@@ -588,7 +601,7 @@ impl Rt {
                     let woken = inner.io.borrow().event(token, ready);
                     for key in woken {
                         if key != TaskKey::NONE {
-                            self.wake(key);
+                            self.wake_by_event(key);
                         }
                     }
                 }

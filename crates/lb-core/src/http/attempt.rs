@@ -307,7 +307,7 @@ impl Attempt<'_> {
         match polled {
             Poll::Ready(Ok(())) => return Poll::Ready(Termination::NORMAL),
             Poll::Ready(Err(Broken::Sink(_))) => return Poll::Ready(Termination::new(Cause::ClientAbort, Phase::Data)),
-            Poll::Ready(Err(Broken::Chunk(_))) => return Poll::Ready(Termination::new(Cause::Proxy, Phase::Data)),
+            // A malformed chunk among them: haproxy 2.6 logs `SD` (observed).
             Poll::Ready(Err(_)) => return Poll::Ready(Termination::new(Cause::ServerAbort, Phase::Data)),
             Poll::Pending => {}
         }
@@ -399,10 +399,14 @@ pub async fn run(
         Waited::Closed { heard: true } => Err(failed(RetryOn::JUNK_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, true)),
         Waited::Junk => Err(failed(RetryOn::JUNK_RESPONSE, 502, Cause::Proxy, Phase::Headers, true)),
         // The server does not even take the request.
-        Waited::ServerTimeout if !attempt.up_done && attempt.up.waits() == Waits::Sink => Err(failed(RetryOn::NONE, 0, Cause::ServerTimeout, Phase::Data, false)),
+        Waited::ServerTimeout if !attempt.up_done && attempt.up.waits() == Waits::Sink => {
+            Err(failed(RetryOn::NONE, 0, Cause::ServerTimeout, Phase::Data, false))
+        }
+        // The client has stopped in its body.
+        Waited::ServerTimeout if !attempt.up_done => Err(failed(RetryOn::NONE, 504, Cause::ServerTimeout, Phase::Headers, false)),
         Waited::ServerTimeout => Err(failed(RetryOn::RESPONSE_TIMEOUT, 504, Cause::ServerTimeout, Phase::Headers, false)),
         Waited::ClientTimeout => Err(failed(RetryOn::NONE, 408, Cause::ClientTimeout, Phase::Data, false)),
-        Waited::BadChunk => Err(failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Data, false)),
+        Waited::BadChunk => Err(failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Headers, false)),
         Waited::ClientGone if attempt.up_done && !conn_broken(&attempt) => {
             Err(failed(RetryOn::NONE, 400, Cause::ClientAbort, Phase::Headers, false))
         }
