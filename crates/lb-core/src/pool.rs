@@ -206,7 +206,11 @@ impl Pools {
     /// Keeps a connection, unless the server has as many as it may have.
     pub fn put(&self, rt: &Rt, server: &Arc<Server>, kept: Kept) {
         let max = server.settings.pool.max_conn.unwrap_or(u32::MAX);
-        if server.idle.load(Ordering::Relaxed) >= max {
+        let idle = server.idle.load(Ordering::Relaxed);
+        // More than the traffic has needed at once would only wait to be closed: the first request of each client may open
+        // one (`http-reuse safe`), thousands a second.
+        let room = server.needed().saturating_add(server.settings.pool.low_conn);
+        if idle >= max || idle + server.served.load(Ordering::Relaxed) > room {
             return;
         }
         let reaper = self.reaper(rt);
@@ -280,6 +284,9 @@ impl Shared {
             let gone = before - shelf.idle.len();
             shelf.count_gone(gone);
             if shelf.purge_at.is_some_and(|at| at <= now) {
+                if let Some(server) = &shelf.server {
+                    server.fade();
+                }
                 let n = shelf.spare.min(shelf.idle.len()).div_ceil(2);
                 shelf.drop_first(n);
                 shelf.spare = shelf.idle.len();

@@ -83,6 +83,9 @@ pub struct Server {
     pub queued: AtomicU32,
     /// Connections that wait idle in the threads' pools.
     pub idle: AtomicU32,
+    /// Most streams at once since the last purge, and what remains of earlier peaks.
+    peak: AtomicU32,
+    need: AtomicU32,
     /// Options of sockets towards it.
     pub options: Vec<SockOpt>,
     /// What its checks and the operator say of it.
@@ -142,14 +145,37 @@ impl Server {
     /// Counts one more stream if there is room.
     pub(crate) fn take_place(&self, backend: &Backend) -> bool {
         if self.settings.maxconn.is_none() {
-            self.served.fetch_add(1, Ordering::Relaxed);
+            let served = self.served.fetch_add(1, Ordering::Relaxed) + 1;
+            self.note_peak(served);
             self.requests.fetch_add(1, Ordering::Relaxed);
             return true;
         }
         let limit = self.limit(backend);
-        let taken = self.served.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |n| (n < limit).then_some(n + 1)).is_ok();
-        self.requests.fetch_add(u64::from(taken), Ordering::Relaxed);
-        taken
+        let before = self.served.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |n| (n < limit).then_some(n + 1));
+        if let Ok(before) = before {
+            self.note_peak(before + 1);
+            self.requests.fetch_add(1, Ordering::Relaxed);
+        }
+        before.is_ok()
+    }
+
+    fn note_peak(&self, served: u32) {
+        // Rarely true: the line is written only then.
+        if served > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(served, Ordering::Relaxed);
+        }
+    }
+
+    /// Connections, in use or idle, that the server's traffic has needed at once of late.
+    pub fn needed(&self) -> u32 {
+        self.need.load(Ordering::Relaxed).max(self.peak.load(Ordering::Relaxed))
+    }
+
+    /// Lets the memory of an old peak fade; called once per purge.
+    pub(crate) fn fade(&self) {
+        let peak = self.peak.swap(self.served.load(Ordering::Relaxed), Ordering::Relaxed);
+        let need = self.need.load(Ordering::Relaxed);
+        self.need.store(u32::midpoint(need, peak), Ordering::Relaxed);
     }
 
     /// True when connecting to it takes the address that the client connected to.
@@ -411,6 +437,8 @@ impl Backend {
                     requests: AtomicU64::new(0),
                     queued: AtomicU32::new(0),
                     idle: AtomicU32::new(0),
+                    peak: AtomicU32::new(0),
+                    need: AtomicU32::new(0),
                     options,
                     health: crate::health::new_health(s),
                     state: AtomicU8::new(if s.disabled { ServerState::Maintenance } else { ServerState::Up } as u8),
