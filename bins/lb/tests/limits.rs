@@ -71,3 +71,18 @@ fn idle_server_connections_are_purged() {
     });
     must("idle connections are closed", || origin.transcripts().iter().all(|t| t.end != End::Open));
 }
+
+/// With `http-reuse safe` the first request of each client has a connection of its own: one after the other they must not pile up.
+#[test]
+fn idle_server_connections_do_not_pile_up() {
+    let origin = common::origin(vec![Step::Serve(common::OK.into())]);
+    let config = PREAMBLE.to_owned() + "listen fe\n    bind 127.0.0.1:{fe}\n    server s1 127.0.0.1:{o1}\n";
+    let lb = start(&config, &[("o1", origin.port())]);
+    let before = lb.process.open_files().unwrap();
+    for _ in 0..100 {
+        let mut client = io(Connection::open(lb.addr()));
+        assert_eq!(io(client.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).status, 200);
+    }
+    // One client at a time needs one connection; the last clients' own may still be open.
+    must("the connections are closed", || lb.process.open_files().unwrap() <= before + 5);
+}
