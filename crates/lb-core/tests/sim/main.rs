@@ -3,6 +3,8 @@
 //!
 //! `SIM_SEED=n` replays one seed, `SIM_SEEDS=n` runs so many of each test; `cargo xtask sim` does so in a release build.
 
+mod http;
+mod http_faults;
 mod peers;
 mod proxy;
 mod tcp;

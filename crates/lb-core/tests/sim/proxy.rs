@@ -21,8 +21,7 @@ pub struct SimProxy {
     pub threads: Vec<(Rt, Rc<Worker>)>,
     log: UdpSocket,
     listeners: usize,
-    /// What the operator was told.
-    pub told: Arc<Mutex<Vec<String>>>,
+    told: Arc<Mutex<Vec<String>>>,
     // Owns the sinks.
     _loggers: Loggers,
 }
@@ -96,6 +95,11 @@ impl SimProxy {
         }
     }
 
+    /// What the operator was told.
+    pub fn told(&self) -> Vec<String> {
+        self.told.lock().expect("no panic").clone()
+    }
+
     /// The lines so far that nobody has taken yet.
     pub fn lines(&self) -> Vec<Line> {
         let mut lines = Vec::new();
@@ -108,7 +112,7 @@ impl SimProxy {
 
     /// Lets everything come to its end and holds that nothing is left of it: no connection, slot, task, buffer, pipe, pass.
     pub fn drain(&self, checks: usize) {
-        self.world.settle(Duration::from_secs(30));
+        self.world.settle(Duration::from_secs(2_000));
         for (rt, worker) in &self.threads {
             worker.pools.clear();
             // The main task, one for each listener, the pool's reaper once there was something to keep, the checks.

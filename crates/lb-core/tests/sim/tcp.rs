@@ -95,6 +95,7 @@ fn run(seed: u64) {
     for line in &lines {
         assert_eq!(line.end, "--", "{}", line.text);
     }
+    assert!(proxy.told().is_empty(), "{:?}", proxy.told());
     proxy.end();
 }
 

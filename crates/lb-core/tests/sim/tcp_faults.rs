@@ -284,6 +284,13 @@ fn run(seed: u64) {
         Fault::AcceptFails => assert!(states.iter().all(|s| *s == "--"), "{fault:?}: {lines:?}"),
         _ => assert!(states.contains(&fault.end()), "{fault:?} wants {}: {lines:?}", fault.end()),
     }
+    if fault == Fault::AcceptFails || fault == Fault::NoDescriptors {
+        // Said once for each time that there is no room, not for each connection.
+        assert!(proxy.told().iter().all(|t| t.starts_with("cannot accept connections")), "{:?}", proxy.told());
+        assert!(proxy.told().len() as u64 <= visitors, "{:?}", proxy.told());
+    } else {
+        assert!(proxy.told().is_empty(), "{:?}", proxy.told());
+    }
     if fault == Fault::Refused {
         assert_eq!(lines[0].retries, "2", "{lines:?}");
     }
