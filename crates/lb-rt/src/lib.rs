@@ -3,6 +3,9 @@
 //!
 //! What is absent: no tokio, no shared run queue, no task that moves between threads. The clock is read here and nowhere
 //! else in the workspace, once per turn of the loop.
+//!
+//! Sockets and timers wake the *task* that is being polled and leave the context's `Waker` alone: combinators that poll a
+//! part only when that part's own waker was called do not work around them.
 
 mod buffers;
 mod driver;
@@ -39,3 +42,8 @@ pub struct TaskKey {
 impl TaskKey {
     pub(crate) const NONE: TaskKey = TaskKey { index: u32::MAX, generation: u32::MAX };
 }
+
+/// The README's example, compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -129,6 +129,13 @@ impl SimWorld {
 
     // The network's character, otherwise chosen by the seed
 
+    /// A world without whims: data arrives in one piece, writes and splices take what fits, events come at once and once.
+    pub fn calm(&self) {
+        let knobs = &mut self.0.net.borrow_mut().knobs;
+        knobs.piece = (1 << 20, 1 << 20);
+        (knobs.short_write, knobs.short_splice, knobs.spurious, knobs.late_event) = (0, 0, 0, 0);
+    }
+
     /// Time that data and connection attempts are on the way, at least and at most.
     pub fn set_latency(&self, least: Duration, most: Duration) {
         self.0.net.borrow_mut().knobs.latency = (least, most);
