@@ -188,7 +188,7 @@ impl Reader {
         Ok(n != 0)
     }
 
-    /// A head with its empty line; `None`: the connection has ended before its first byte.
+    /// A head with its empty line; `None`: the connection has ended before its first byte. An end within it is an error.
     pub async fn head(&mut self, socket: &Socket) -> io::Result<Option<String>> {
         loop {
             if let Some(at) = self.buf.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -197,7 +197,9 @@ impl Reader {
                 return Ok(Some(String::from_utf8(head).expect("text")));
             }
             if !self.more(socket).await? {
-                assert!(self.buf.is_empty(), "half a head: {:?}", String::from_utf8_lossy(&self.buf));
+                if !self.buf.is_empty() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
                 return Ok(None);
             }
         }

@@ -105,7 +105,7 @@ impl SimProxy {
         let mut lines = Vec::new();
         let mut buf = vec![0; 65_536];
         while let Ok(n) = self.log.recv(&mut buf) {
-            lines.push(parse(&String::from_utf8_lossy(&buf[..n])));
+            lines.extend(parse(&String::from_utf8_lossy(&buf[..n])));
         }
         lines
     }
@@ -118,6 +118,14 @@ impl SimProxy {
             // The main task, one for each listener, the pool's reaper once there was something to keep, the checks.
             let reaper = usize::from(rt.live_tasks() == 1 + self.listeners + checks + 1);
             self.world.assert_drained(rt, self.listeners, 1 + self.listeners + checks + reaper);
+        }
+        self.assert_nothing_counted();
+    }
+
+    /// No pass, slot, queue place or idle connection is counted any more, after idle connections have been closed.
+    pub fn assert_nothing_counted(&self) {
+        for (_, worker) in &self.threads {
+            worker.pools.clear();
         }
         assert_eq!(self.process.gate.current(), 0, "the process's connections");
         for frontend in &self.process.topology.frontends {
@@ -142,17 +150,25 @@ impl SimProxy {
     }
 }
 
-/// `<134>… tag[pid]: client:port [date] frontend backend/server times …`
-fn parse(text: &str) -> Line {
+/// `<134>… tag[pid]: client:port [date] frontend backend/server times …`; `None` for what is said about servers.
+fn parse(text: &str) -> Option<Line> {
     let at = text.find("]: ").unwrap_or_else(|| panic!("no syslog header in {text}"));
-    let words: Vec<&str> = text[at + 3..].split_whitespace().collect();
+    let text = text[at + 3..].trim_end().to_owned();
+    if text.starts_with("Server ") || text.starts_with("backend ") {
+        return None;
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
     assert!(words.len() >= 9, "a short line: {text}");
-    let client = words[0].to_owned();
-    let server = words[3].to_owned();
     // tcplog: times bytes end conns queues; httplog: times status bytes cookie cookie end conns queues.
     let tcp = words[4].split('/').count() == 3;
-    let (status, bytes, end, conns) =
-        if tcp { (0, words[5], words[6], words[7]) } else { (words[5].parse().expect("a status"), words[6], words[9], words[10]) };
-    let retries = conns.rsplit('/').next().unwrap_or_default().to_owned();
-    Line { client, server, status, bytes: bytes.parse().expect("bytes"), end: end.to_owned(), retries, text: text[at + 3..].to_owned() }
+    let (status, bytes, end, conns) = if tcp { ("0", words[5], words[6], words[7]) } else { (words[5], words[6], words[9], words[10]) };
+    Some(Line {
+        client: words[0].to_owned(),
+        server: words[3].to_owned(),
+        status: status.parse().unwrap_or_else(|_| panic!("no status: {text}")),
+        bytes: bytes.parse().unwrap_or_else(|_| panic!("no bytes: {text}")),
+        end: end.to_owned(),
+        retries: conns.rsplit('/').next().unwrap_or_default().to_owned(),
+        text,
+    })
 }
