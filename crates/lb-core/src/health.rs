@@ -17,7 +17,6 @@ use lb_rt::{Rt, Socket};
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
 use std::future::poll_fn;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -187,7 +186,6 @@ fn target(address: &ServerAddress, check: &ServerCheck) -> Addr {
 async fn watch(worker: Rc<Worker>, checked: Arc<Checked>, spread: u32) {
     let rt = &worker.rt;
     let mut check = Check::new(checked.spec.clone());
-    let mut random = Random::new();
     let mut next = rt.now() + checked.first;
     loop {
         rt.sleep_until(next).await;
@@ -198,7 +196,7 @@ async fn watch(worker: Rc<Worker>, checked: Arc<Checked>, spread: u32) {
             apply(&worker.process, worker.timestamp(), &checked.backend, checked.id, &verdict);
         }
         let interval = lock(&checked.server().health).interval();
-        next = rt.now() + lb_check::spread_interval(interval, spread, random.next()).max(SHORTEST);
+        next = rt.now() + lb_check::spread_interval(interval, spread, rt.random() as u32).max(SHORTEST);
     }
 }
 
@@ -409,21 +407,4 @@ fn log(at: Timestamp, backend: &Backend, line: &Line) {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Numbers for `spread-checks`: evenly drawn is all that is asked of them.
-struct Random {
-    state: RandomState,
-    drawn: u64,
-}
-
-impl Random {
-    fn new() -> Random {
-        Random { state: RandomState::new(), drawn: 0 }
-    }
-
-    fn next(&mut self) -> u32 {
-        self.drawn += 1;
-        self.state.hash_one(self.drawn) as u32
-    }
 }
