@@ -1,5 +1,5 @@
 //! A tunnel: both directions at once, half-close kept, until both sides are done, one breaks, or a timeout strikes. Mode tcp,
-//! and what an Upgrade or a CONNECT leads to. Called by stream.rs; a plain future of few bytes, since tunnels live long.
+//! and what an Upgrade or a CONNECT leads to. Called by tcp.rs and http/attempt.rs; a plain future of few bytes, since tunnels live long.
 
 use crate::out::OutPool;
 use crate::pump::{Activity, Broken, Flow, Waits};

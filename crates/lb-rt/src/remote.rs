@@ -1,4 +1,4 @@
-//! What other threads may do to an executor: wake its tasks and send it work. The inbox of the house plan.
+//! What other threads may do to an executor: wake its tasks and send it work: its inbox.
 
 use crate::TaskKey;
 use crossbeam_channel::{Receiver, Sender, unbounded};
