@@ -759,3 +759,19 @@ mod simulated {
 
 #[cfg(feature = "sim")]
 pub(crate) use simulated::WeakRt;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Socket;
+    use crate::reactor::IoSlot;
+
+    #[test]
+    fn memory_budgets() {
+        // Of an idle connection: its task's slot, its socket, its place in the reactor. Simulated descriptors are larger.
+        let most = if cfg!(feature = "sim") { 48 } else { 32 };
+        assert!(size_of::<TaskSlot>() <= 112, "{}", size_of::<TaskSlot>());
+        assert!(size_of::<Socket>() <= most, "{}", size_of::<Socket>());
+        assert!(size_of::<IoSlot>() <= 32, "{}", size_of::<IoSlot>());
+    }
+}
