@@ -50,6 +50,8 @@ pub enum Outcome {
 pub struct ServerConn {
     socket: BackStream,
     uses: u32,
+    /// It is authenticated for this client: no later answer makes it anybody's again.
+    private: bool,
 }
 
 impl ServerConn {
@@ -104,7 +106,7 @@ pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &R
     let worker = conn.client.worker().clone();
     if let Some(kept) = take_kept(conn, record, request, slot) {
         record.mark(Step::Connect);
-        return Ok(ServerConn { socket: kept.socket, uses: kept.uses });
+        return Ok(ServerConn { socket: kept.socket, uses: kept.uses, private: kept.private });
     }
     if let Some(uses) = may_share(conn, record, request, slot)
         && worker.pools.may_ask(slot.server())
@@ -112,12 +114,12 @@ pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &R
         && let Some(kept) = Box::pin(pool::from_others(&worker, slot.server(), uses)).await
     {
         record.mark(Step::Connect);
-        return Ok(ServerConn { socket: kept.socket, uses: kept.uses });
+        return Ok(ServerConn { socket: kept.socket, uses: kept.uses, private: kept.private });
     }
     let abort_on_close = record.backend.as_ref().is_some_and(|b| b.settings.options.abortonclose);
     let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
     let socket = admit::connect(&worker.rt, record, slot, watch).await?;
-    Ok(ServerConn { socket: BackStream::new(socket), uses: 0 })
+    Ok(ServerConn { socket: BackStream::new(socket), uses: 0, private: false })
 }
 
 fn take_kept(conn: &mut Conn, record: &Record, request: &Request, slot: &Slot) -> Option<Kept> {
@@ -358,7 +360,7 @@ pub async fn run(
     if has_body {
         up.set_input(conn.input.take());
     }
-    let ServerConn { socket, uses } = server;
+    let ServerConn { socket, uses, private } = server;
     let mut attempt = Attempt {
         conn,
         server: &socket,
@@ -434,7 +436,7 @@ pub async fn run(
     if record.wants_line() {
         record.downloaded += counted_size(&response);
     }
-    let private = binds_connection(&response) || conn.own.as_ref().is_some_and(|own| own.private);
+    let private = private || binds_connection(&response);
     hop::strip(&mut response);
     let dechunk = hop::fit_version(&mut response, &framing, request.version);
     let keep_client = request.reply.keep_alive && !dechunk && framing.body != Body::UntilClose && !worker.process.stopping();
