@@ -2,7 +2,7 @@
 //! while it is shut. Called by listener.rs. Holds: a pass is given back exactly once, by `Drop`; who waits is woken when one is.
 
 use lb_rt::{Remote, TaskKey};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counts connections up to a limit.
@@ -80,10 +80,13 @@ impl Gate {
 
     fn wait(&self, remote: &Remote, task: TaskKey) {
         let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
-        if !waiters.0.iter().any(|(_, key)| *key == task) {
+        // Keys are a thread's own: the accepting tasks of one address have the same in each.
+        if !waiters.0.iter().any(|(thread, key)| *key == task && thread.is_same(remote)) {
             waiters.0.push((remote.clone(), task));
         }
         self.contended.store(true, Ordering::SeqCst);
+        // Who leaves first counts down, then looks at the flag; whoever waits does both the other way round.
+        fence(Ordering::SeqCst);
     }
 
     fn leave(&self) {
@@ -112,6 +115,10 @@ impl Drop for Pass {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lb_rt::Rt;
+    use std::future::poll_fn;
+    use std::task::{Context, Poll};
+    use std::time::Duration;
 
     #[test]
     fn passes_come_back() {
@@ -124,5 +131,29 @@ mod tests {
         let c = gate.enter().unwrap();
         drop((b, c));
         assert_eq!(gate.current(), 0);
+    }
+
+    #[test]
+    fn tasks_of_all_threads_are_woken() {
+        let gate = Gate::new(1);
+        let pass = gate.enter().unwrap();
+        let threads = [Rt::new().unwrap(), Rt::new().unwrap()];
+        let tasks = threads.clone().map(|rt| {
+            let (gate, waiting) = (gate.clone(), rt.clone());
+            let ask = move |_: &mut Context<'_>| match gate.enter_or_wait(waiting.remote(), waiting.current()) {
+                Some(_) => Poll::Ready(()),
+                None => Poll::Pending,
+            };
+            let task = rt.spawn(poll_fn(ask));
+            rt.block_on(std::future::ready(())).unwrap();
+            task
+        });
+        assert_eq!(tasks[0], tasks[1], "keys are equal, threads are not");
+        drop(pass);
+        for rt in &threads {
+            let own = rt.clone();
+            rt.block_on(async move { own.sleep(Duration::from_millis(1)).await }).unwrap();
+            assert_eq!(rt.live_tasks(), 0, "a thread was not told");
+        }
     }
 }

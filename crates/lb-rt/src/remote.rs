@@ -60,6 +60,11 @@ impl Remote {
         self.send(Mail::Wake(key));
     }
 
+    /// True for two ways to the same executor. Task keys name a task only together with its executor.
+    pub fn is_same(&self, other: &Remote) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// True when mail is followed by an event.
     pub(crate) fn announces(&self) -> bool {
         self.shared.waker.is_some()
