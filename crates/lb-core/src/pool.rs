@@ -69,7 +69,7 @@ pub struct Kept {
 impl Kept {
     /// True when the server has neither closed the connection nor sent anything that nobody asked for.
     pub fn is_silent(&self) -> bool {
-        !self.socket.hung_up() && (!self.socket.maybe_readable() || self.socket.poll_peek(&mut [0]).is_pending())
+        !self.socket.hung_up() && (!self.socket.maybe_readable() || self.socket.is_silent())
     }
 }
 

@@ -218,6 +218,19 @@ impl Socket {
         self.0.poll_io(Dir::Read, |h| h.peek(buf).map(|n| (n, false)))
     }
 
+    /// True when there is nothing to read as far as is known: no data, no end, no error. Asks the kernel only where events
+    /// leave it open, and then also when the task's share of this turn is used up. The task is woken when something comes.
+    pub fn is_silent(&self) -> bool {
+        let io = &self.0.io;
+        if io.ready(Dir::Read) {
+            match self.0.handle.peek(&mut [0]) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => io.refused(Dir::Read),
+                _ => return false,
+            }
+        }
+        self.0.wait(Dir::Read, self.0.rt.current()).is_ok()
+    }
+
     /// Ready when a read may get somewhere: data, end, or an error.
     ///
     /// # Errors

@@ -244,3 +244,37 @@ fn options_before_the_connection() {
         assert_eq!(client.peer_addr().expect("peer"), addr);
     });
 }
+
+#[test]
+fn a_task_without_budget_still_sees_what_has_come() {
+    run(|rt| async move {
+        let (near, far) = pair(&rt).await;
+        let (bulk, sink) = pair(&rt).await;
+        assert!(near.is_silent());
+        far.write_all(b"x").await.expect("write");
+        poll_fn(|_| near.poll_readable()).await.expect("readable");
+        let drained = rt.spawn(async move {
+            let mut buf = vec![0; 1 << 20];
+            while !matches!(sink.read(&mut buf).await, Ok(0) | Err(_)) {}
+        });
+        let piece = vec![0; 1 << 16];
+        // Until a poll ends with its budget used up.
+        let mut turn = (rt.turn(), 0);
+        poll_fn(|_| {
+            if turn.0 != rt.turn() {
+                turn = (rt.turn(), 0);
+            }
+            loop {
+                match bulk.poll_write(&piece, false) {
+                    Poll::Ready(wrote) => turn.1 += wrote.expect("write"),
+                    Poll::Pending if turn.1 >= 1 << 20 => break Poll::Ready(()),
+                    Poll::Pending => break Poll::Pending,
+                }
+            }
+        })
+        .await;
+        assert!(near.poll_peek(&mut [0]).is_pending(), "the budget is used up");
+        assert!(!near.is_silent(), "a byte is there");
+        rt.kill(drained);
+    });
+}
