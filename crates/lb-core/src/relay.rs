@@ -52,6 +52,8 @@ pub struct Relay {
     server_seen: Instant,
     up_closed: bool,
     down_closed: bool,
+    /// The server takes no more: how it ends once what it had said is with the client.
+    refused: Option<Termination>,
     timeouts: TunnelTimeouts,
     /// Until then no timeout can strike, as long as the flows wait for `checked`.
     check_at: Instant,
@@ -68,6 +70,7 @@ impl Relay {
             server_seen: now,
             up_closed: false,
             down_closed: false,
+            refused: None,
             timeouts,
             check_at: now,
             checked: (Waits::Done, Waits::Done),
@@ -78,6 +81,11 @@ impl Relay {
     pub fn poll(&mut self, rt: &Rt, outs: &OutPool, client: &Socket, server: &Socket) -> Poll<Termination> {
         if !self.up_closed {
             match self.up.poll(rt, outs, client, server) {
+                // A server that closes although there is more for it resets the connection. Its last words are here all the same.
+                Poll::Ready(Err(broken @ Broken::Sink(_))) if !self.down_closed => {
+                    self.up_closed = true;
+                    self.refused = Some(broken_end(&broken, true));
+                }
                 Poll::Ready(Err(broken)) => return Poll::Ready(broken_end(&broken, true)),
                 Poll::Ready(Ok(())) => {
                     self.up_closed = true;
@@ -98,7 +106,8 @@ impl Relay {
         }
         if !self.down_closed {
             match self.down.poll(rt, outs, server, client) {
-                Poll::Ready(Err(broken)) => return Poll::Ready(broken_end(&broken, false)),
+                Poll::Ready(Err(broken)) => return Poll::Ready(self.refused.unwrap_or(broken_end(&broken, false))),
+                Poll::Ready(Ok(())) if let Some(end) = self.refused => return Poll::Ready(end),
                 Poll::Ready(Ok(())) => {
                     self.down_closed = true;
                     self.server_seen = rt.now();
