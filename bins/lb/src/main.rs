@@ -12,12 +12,12 @@ use std::process::ExitCode;
 const SPEAKS: &str = "2.6";
 
 fn version(full: bool) {
-    println!("lb version {} - speaks the configuration of HAProxy {SPEAKS}", env!("CARGO_PKG_VERSION"));
+    let mut text = format!("lb version {} - speaks the configuration of HAProxy {SPEAKS}\n", env!("CARGO_PKG_VERSION"));
     if full {
-        println!("Target: {} {}", std::env::consts::ARCH, std::env::consts::OS);
-        println!("Features: splice tcp http/1.1 proxy-protocol threads");
-        println!("Pollers: epoll (edge-triggered)");
+        text += &format!("Target: {} {}\n", std::env::consts::ARCH, std::env::consts::OS);
+        text += "Features: splice tcp http/1.1 proxy-protocol threads\nPollers: epoll (edge-triggered)\n";
     }
+    run::print(&text);
 }
 
 fn main() -> ExitCode {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Usage(None) => {
-            print!("{}", args::USAGE);
+            run::print(args::USAGE);
             ExitCode::SUCCESS
         }
         Command::Usage(Some(error)) => {

@@ -23,6 +23,12 @@ pub fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
+/// What the operator asked for, on standard output.
+pub fn print(text: &str) {
+    // As above: a reader that has left wants nothing more.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
 fn alert(text: &str) {
     say(&format!("[ALERT]   {text}\n"));
 }
@@ -51,13 +57,16 @@ pub fn run(args: &RunArgs) -> ExitCode {
     }
     if args.check {
         if !quiet {
-            println!("Configuration file is valid");
+            print("Configuration file is valid\n");
         }
         return ExitCode::SUCCESS;
     }
     let mut config = loaded.config;
     config.global.nosplice |= args.no_splice;
     config.global.noreuseport |= args.no_reuseport;
+    if let Some(maxconn) = args.proxy_maxconn {
+        config.proxies.iter_mut().filter(|p| p.kind.is_frontend() && p.maxconn.is_none()).for_each(|p| p.maxconn = Some(maxconn));
+    }
     start(&config, args, quiet)
 }
 

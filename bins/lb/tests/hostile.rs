@@ -250,3 +250,23 @@ fn much_of_everything() {
     assert!(lb.alive());
     must("one log line per request", || lb.log.lines().len() == 2);
 }
+
+/// What any client can cause as often as it likes is a line of the log, not a word to the operator: standard error may be a pipe
+/// that nobody reads.
+#[test]
+fn clients_do_not_write_to_standard_error() {
+    let origin = common::serve(common::OK);
+    let lb = common::start(
+        &(common::PREAMBLE.to_owned() + "listen fe\n    bind 127.0.0.1:{fe}\n    server s1 127.0.0.1:{o1}\n"),
+        &[("o1", origin.port())],
+    );
+    for first in ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\0\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"] {
+        let mut client = common::io(lb_testkit::http::Connection::open(lb.addr()));
+        common::io(client.send(first));
+        let _ = client.rest();
+    }
+    assert_eq!(common::io(lb_testkit::http::get(lb.addr(), "/")).status, 200);
+    if !common::is_other() {
+        assert_eq!(lb.process.stderr(), "");
+    }
+}

@@ -13,7 +13,6 @@ use crate::timers::Step;
 use lb_balance::ServerId;
 use lb_config::{HttpConnectionMode, RestrictNames, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
-use lb_http::h1::ErrorKind;
 use lb_http::{Body, FieldId, Method, RequestFraming, Version, hop};
 use lb_sys::Addr;
 use std::cell::Cell;
@@ -190,12 +189,7 @@ async fn no_request(conn: &mut Conn, record: &mut Record, none: NoRequest) {
         }
         NoRequest::Closed => (400, Termination::new(Cause::ClientAbort, Phase::Request)),
         NoRequest::Timeout => (408, Termination::new(Cause::ClientTimeout, Phase::Request)),
-        NoRequest::Bad(e) => {
-            if e.kind == ErrorKind::H2Preface {
-                worker.process.report("a client speaks HTTP/2 on a port that speaks HTTP/1: answered with 400");
-            }
-            (e.status(), Termination::new(Cause::Proxy, Phase::Request))
-        }
+        NoRequest::Bad(e) => (e.status(), Termination::new(Cause::Proxy, Phase::Request)),
     };
     answer::send(conn, record, status, to, end).await;
     conn.input = None;

@@ -278,12 +278,6 @@ pub const KNOWN: &[Known] = &[
               lb is done",
     },
     Known {
-        cases: &["timeout/client-in-body", "timeout/client-in-chunk"],
-        facets: &["client0", "server1", "log"],
-        why: "a request body that stops: haproxy 2.6 waits for the server and answers 504 after timeout server; lb answers 408 after \
-              timeout client, which is what that is for",
-    },
-    Known {
         cases: &[
             "keep/second-client-first-request",
             "keep/second-client-reuses-on-second-request",
