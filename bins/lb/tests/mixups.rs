@@ -61,7 +61,8 @@ fn last_words_of_a_server_that_resets() {
         let all: Vec<_> = (0..ROUNDS).map(|_| io(listener.accept()).0).map(|s| std::thread::spawn(move || answer(s))).collect();
         all.into_iter().for_each(|t| t.join().unwrap());
     });
-    let config = PREAMBLE.replace("mode http", "mode tcp").replace("httplog", "tcplog") + SITE.replace("    http-reuse always\n", "").as_str();
+    let config =
+        PREAMBLE.replace("mode http", "mode tcp").replace("httplog", "tcplog") + SITE.replace("    http-reuse always\n", "").as_str();
     let lb = start(&config, &[("o1", port)]);
     let upload = |mut stream: TcpStream| {
         io(stream.set_read_timeout(Some(Duration::from_secs(10))));

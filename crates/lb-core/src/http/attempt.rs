@@ -291,7 +291,8 @@ impl Attempt<'_> {
     fn poll_body(&mut self, down: &mut Flow) -> Poll<Termination> {
         let gone = match self.poll_up() {
             Some(Waited::ClientGone | Waited::BadChunk) if !self.up_done => true,
-            // A client that has only closed its side may still read.
+            // A client that has only closed its side may still read; one that has reset the connection does not.
+            Some(Waited::ClientGone) => self.conn.socket.is_broken(),
             _ => false,
         };
         if gone {
