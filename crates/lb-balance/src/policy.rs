@@ -326,6 +326,17 @@ impl Policy {
         lock(&self.admin).servers[id.0 as usize].weight
     }
 
+    /// Whether streams go to the server's kind now: a backup has no turn while others are usable, nor, without
+    /// [`Settings::allbackups`], behind the first one. Says nothing of the server's own state.
+    #[inline]
+    pub fn has_turn(&self, id: ServerId) -> bool {
+        match Front::unpack(self.front.load(Ordering::Acquire)) {
+            Front::Group(group) => self.group(id.0) == group,
+            Front::One(first) => first == id.0,
+            Front::Nobody => false,
+        }
+    }
+
     /// How many servers that are no backup, and how many that are, may be picked (state usable, weight above 0).
     pub fn usable(&self) -> (usize, usize) {
         let admin = lock(&self.admin);

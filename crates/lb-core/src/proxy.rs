@@ -257,7 +257,7 @@ impl Backend {
     /// True when the scheduler might choose the server now, so that it may serve the backend's queue.
     pub fn may_dequeue(&self, id: ServerId) -> bool {
         let server = self.server(id);
-        server.state() == ServerState::Up && server.settings.weight != 0 && (!server.settings.backup || self.policy.usable().0 == 0)
+        server.state() == ServerState::Up && server.settings.weight != 0 && self.policy.has_turn(id)
     }
 
     /// Servers that take new work: those that are no backup, and backups.
@@ -474,4 +474,31 @@ impl Backend {
 /// The time that a server is given to accept a connection once more before the same one is tried again: at most one second.
 pub fn turnaround(connect: Option<Duration>) -> Duration {
     connect.unwrap_or(Duration::MAX).min(Duration::from_secs(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_backup_takes_from_the_backends_queue() {
+        let may = |option: &str, down: &[u32]| -> Vec<bool> {
+            let text = format!(
+                "backend be\n {option}\n server a 127.0.0.1:1 maxconn 1\n server z 127.0.0.1:2 maxconn 1\n\
+                 server b 127.0.0.1:3 maxconn 1 backup\n server c 127.0.0.1:4 maxconn 1 backup\n"
+            );
+            let (config, _) = lb_config::parse(&lb_config::Source::new().file("t.cfg", text.as_bytes()));
+            let topology = Topology::new(&config, &mut crate::record::Loggers::new(), 10);
+            let backend = &topology.backends[0];
+            for &id in down {
+                backend.set_state(ServerId(id), ServerState::Down);
+            }
+            (0..4).map(|id| backend.may_dequeue(ServerId(id))).collect()
+        };
+        assert_eq!(may("", &[]), [true, true, false, false]);
+        assert_eq!(may("", &[1]), [true, false, false, false]);
+        assert_eq!(may("", &[0, 1]), [false, false, true, false]);
+        assert_eq!(may("", &[0, 1, 2]), [false, false, false, true]);
+        assert_eq!(may("option allbackups", &[0, 1]), [false, false, true, true]);
+    }
 }
