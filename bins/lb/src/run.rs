@@ -12,6 +12,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 /// Descriptors that are needed beside two per connection: loops, logs, standard streams, checks.
@@ -88,6 +89,7 @@ fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
     };
     ignore(SIGPIPE);
     let pid = std::process::id();
+    let (messages, written) = messenger();
     let report = move |severity: Notice, text: &str| {
         if !quiet {
             // In haproxy's form: there are those who watch for it.
@@ -95,7 +97,8 @@ fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
                 Notice::Warning => "[WARNING] ",
                 Notice::Alert => "[ALERT]   ",
             };
-            say(&format!("{label} ({pid}) : {text}\n"));
+            // A full queue drops the message: the threads that serve never wait for a reader of standard error.
+            let _ = messages.try_send(format!("{label} ({pid}) : {text}\n"));
         }
     };
     let proxy = match Proxy::open(config, Sizes { threads, maxconn }, Box::new(report)) {
@@ -112,6 +115,8 @@ fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
         let task = watch_signals(worker.clone(), signals, hard_stop);
         worker.rt.spawn(task);
     });
+    // The messages' sender went with the proxy; a reader that is stuck is not waited for.
+    let _ = written.recv_timeout(LAST_WORDS);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
@@ -119,6 +124,25 @@ fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// How long the end waits for its last messages to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Messages that may wait to be written.
+const MESSAGES: usize = 1024;
+
+/// A thread that writes messages to standard error, so that a reader that stops holds up nobody else. The second channel closes
+/// when all has been written.
+fn messenger() -> (SyncSender<String>, Receiver<()>) {
+    let (sender, texts) = sync_channel::<String>(MESSAGES);
+    let (done, written) = sync_channel(0);
+    std::thread::spawn(move || {
+        for text in texts {
+            say(&text);
+        }
+        drop(done);
+    });
+    (sender, written)
 }
 
 /// The process's `maxconn`: what the file or `-n` says as far as the limit of descriptors allows, else what that limit allows.

@@ -76,7 +76,14 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         }),
     ),
     works("proto", "h1", "protocol of the connections", proto),
-    works("shards", "<1..64>|by-thread", "listening sockets for each address", shards),
+    Keyword::new(
+        Context::Bind,
+        "shards",
+        "<1..64>|by-thread",
+        "listening sockets for each address",
+        State::Accepted("every thread has a listening socket of its own for each address"),
+        Parser::Bind(shards),
+    ),
     works("tcp-ut", "<time>", "time after which unacknowledged data ends a connection", |cx, params| {
         cx.bind.tcp_user_timeout = Some(params.time()?).filter(|value| !value.is_zero());
         Ok(())
