@@ -241,9 +241,10 @@ pub const KNOWN: &[Known] = &[
               repeats the request on a new connection when that is safe",
     },
     Known {
-        cases: &["client/reset-while-waiting"],
+        cases: &["client/reset-while-waiting", "client/reset-in-response"],
         facets: &["log", "server1"],
-        why: "a client that resets while the server thinks: haproxy learns of it when it writes the answer; lb at once",
+        why: "a client that resets while the server thinks, or is silent in the middle of its answer: haproxy learns of it when it \
+              writes; lb at once",
     },
     Known {
         cases: &["client/abortonclose-backend-only"],
