@@ -453,7 +453,8 @@ impl Backend {
             log: loggers.proxy(config, proxy),
             limits: limits(config, proxy.options.accept_invalid_http_response),
             needs_client_address: servers.iter().any(|s| s.needs_client_address()),
-            settings: lb_config::Proxy { servers: Vec::new(), ..proxy.clone() },
+            // As many as a stream's record counts.
+            settings: lb_config::Proxy { servers: Vec::new(), retries: proxy.retries.min(u16::MAX.into()), ..proxy.clone() },
             changes: Mutex::default(),
             servers,
             policy,
@@ -479,6 +480,14 @@ pub fn turnaround(connect: Option<Duration>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn retries_without_end_are_as_many_as_can_be_counted() {
+        let text = b"backend be\n retries 2000000000\n server a 127.0.0.1:1\n";
+        let (config, _) = lb_config::parse(&lb_config::Source::new().file("t.cfg", text));
+        let topology = Topology::new(&config, &mut crate::record::Loggers::new(), 10);
+        assert_eq!(topology.backends[0].settings.retries, 65_535);
+    }
 
     #[test]
     fn only_the_first_backup_takes_from_the_backends_queue() {
