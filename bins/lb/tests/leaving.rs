@@ -6,7 +6,6 @@ use common::{OK, PREAMBLE, io, origins, start};
 use lb_testkit::http::{Connection, get};
 use lb_testkit::script::Step;
 use lb_testkit::wait::{Deadline, must};
-use std::time::{Duration, Instant};
 
 const SITE: &str = "frontend fe
     bind 127.0.0.1:{fe}
@@ -31,9 +30,8 @@ fn a_client_that_resets_in_the_middle_of_a_response() {
     });
     // Closed with bytes unread: the kernel sends a reset.
     drop(client);
-    let since = Instant::now();
+    // In the queue for the place that is held it would get 503 after three seconds.
     assert_eq!(io(get(lb.addr(), "/")).status, 200);
-    assert!(since.elapsed() < Duration::from_secs(5), "the place was held for {:?}", since.elapsed());
     assert!(lb.log.wait_count(2, Deadline::patient()));
     assert!(lb.log.text()[0].contains(" CD-- "), "{:?}", lb.log.text());
 }
