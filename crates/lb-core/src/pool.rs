@@ -210,7 +210,9 @@ impl Pools {
         // More than the traffic has needed at once would only wait to be closed: the first request of each client may open
         // one (`http-reuse safe`), thousands a second.
         let room = server.needed().saturating_add(server.settings.pool.low_conn);
-        if idle >= max || idle + server.served.load(Ordering::Relaxed) > room {
+        // Each thread may have one, which others may not be allowed to lend it.
+        let first = self.0.shelves.borrow()[server.pool_index].idle.is_empty();
+        if idle >= max || (!first && idle + server.served.load(Ordering::Relaxed) > room) {
             return;
         }
         let reaper = self.reaper(rt);
