@@ -11,8 +11,8 @@ use lb_sys::signal::{SIGINT, SIGPIPE, SIGTERM, SIGUSR1, SignalFd, ignore};
 use std::io::Write;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Descriptors that are needed beside two per connection: loops, logs, standard streams, checks.
@@ -89,7 +89,8 @@ fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
     };
     ignore(SIGPIPE);
     let pid = std::process::id();
-    let (messages, written) = messenger();
+    let messenger = Arc::new(Messenger::default());
+    let messages = messenger.clone();
     let report = move |severity: Notice, text: &str| {
         if !quiet {
             // In haproxy's form: there are those who watch for it.
@@ -97,8 +98,7 @@ fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
                 Notice::Warning => "[WARNING] ",
                 Notice::Alert => "[ALERT]   ",
             };
-            // A full queue drops the message: the threads that serve never wait for a reader of standard error.
-            let _ = messages.try_send(format!("{label} ({pid}) : {text}\n"));
+            messages.send(format!("{label} ({pid}) : {text}\n"));
         }
     };
     let proxy = match Proxy::open(config, Sizes { threads, maxconn }, Box::new(report)) {
@@ -115,8 +115,7 @@ fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
         let task = watch_signals(worker.clone(), signals, hard_stop);
         worker.rt.spawn(task);
     });
-    // The messages' sender went with the proxy; a reader that is stuck is not waited for.
-    let _ = written.recv_timeout(LAST_WORDS);
+    messenger.finish();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
@@ -131,18 +130,36 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Messages that may wait to be written.
 const MESSAGES: usize = 1024;
 
-/// A thread that writes messages to standard error, so that a reader that stops holds up nobody else. The second channel closes
-/// when all has been written.
-fn messenger() -> (SyncSender<String>, Receiver<()>) {
-    let (sender, texts) = sync_channel::<String>(MESSAGES);
-    let (done, written) = sync_channel(0);
-    std::thread::spawn(move || {
-        for text in texts {
-            say(&text);
+/// Writes messages to standard error from a thread of its own, so that a reader that stops holds up nobody else. The thread starts
+/// with the first message: a process with a single thread makes cheaper system calls.
+#[derive(Default)]
+struct Messenger(Mutex<Option<(SyncSender<String>, Receiver<()>)>>);
+
+impl Messenger {
+    /// Sends a message; one that finds a full queue is dropped.
+    fn send(&self, text: String) {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (sender, _) = running.get_or_insert_with(|| {
+            let (sender, texts) = sync_channel::<String>(MESSAGES);
+            let (done, written) = sync_channel(0);
+            std::thread::spawn(move || {
+                for text in texts {
+                    say(&text);
+                }
+                drop(done);
+            });
+            (sender, written)
+        });
+        let _ = sender.try_send(text);
+    }
+
+    /// Waits until all is written, but not for a reader that is stuck.
+    fn finish(&self) {
+        if let Some((sender, written)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            drop(sender);
+            let _ = written.recv_timeout(LAST_WORDS);
         }
-        drop(done);
-    });
-    (sender, written)
+    }
 }
 
 /// The process's `maxconn`: what the file or `-n` says as far as the limit of descriptors allows, else what that limit allows.

@@ -79,51 +79,17 @@ impl Relay {
 
     /// Runs until the end; says how it came.
     pub fn poll(&mut self, rt: &Rt, outs: &OutPool, client: &Socket, server: &Socket) -> Poll<Termination> {
-        if !self.up_closed {
-            match self.up.poll(rt, outs, client, server) {
-                // A server that closes although there is more for it resets the connection. Its last words are here all the same.
-                Poll::Ready(Err(broken @ Broken::Sink(_))) if !self.down_closed => {
-                    self.up_closed = true;
-                    self.refused = Some(broken_end(&broken, true));
-                }
-                Poll::Ready(Err(broken)) => return Poll::Ready(broken_end(&broken, true)),
-                Poll::Ready(Ok(())) => {
-                    self.up_closed = true;
-                    self.client_seen = rt.now();
-                    if self.timeouts.server_fin.is_some() {
-                        // Counted from the moment when the server is told.
-                        self.server_seen = rt.now();
-                    }
-                    if self.timeouts.server_nolinger {
-                        server.reset_on_close();
-                        return Poll::Ready(Termination::NORMAL);
-                    }
-                    // Fails when the server has reset the connection: its own direction says so.
-                    let _ = server.shutdown_write();
-                }
-                Poll::Pending => {}
-            }
+        if !self.up_closed
+            && let Poll::Ready(ended) = self.up.poll(rt, outs, client, server)
+            && let Some(end) = self.up_ended(ended, rt, server)
+        {
+            return Poll::Ready(end);
         }
-        if !self.down_closed {
-            match self.down.poll(rt, outs, server, client) {
-                Poll::Ready(Err(broken)) => return Poll::Ready(self.refused.unwrap_or(broken_end(&broken, false))),
-                Poll::Ready(Ok(())) if let Some(end) = self.refused => return Poll::Ready(end),
-                Poll::Ready(Ok(())) => {
-                    self.down_closed = true;
-                    self.server_seen = rt.now();
-                    if self.timeouts.client_fin.is_some() {
-                        self.client_seen = rt.now();
-                    }
-                    if self.timeouts.client_nolinger {
-                        client.reset_on_close();
-                        return Poll::Ready(Termination::NORMAL);
-                    }
-                    if !self.up_closed {
-                        let _ = client.shutdown_write();
-                    }
-                }
-                Poll::Pending => {}
-            }
+        if !self.down_closed
+            && let Poll::Ready(ended) = self.down.poll(rt, outs, server, client)
+            && let Some(end) = self.down_ended(ended, rt, client)
+        {
+            return Poll::Ready(end);
         }
         if self.up_closed && self.down_closed {
             return Poll::Ready(Termination::NORMAL);
@@ -138,6 +104,55 @@ impl Relay {
             }
         }
         self.poll_silence(rt)
+    }
+
+    /// The client has closed its side, or what it sends cannot be passed on; an answer when that ends the tunnel.
+    #[cold]
+    fn up_ended(&mut self, ended: Result<(), Broken>, rt: &Rt, server: &Socket) -> Option<Termination> {
+        match ended {
+            // A server that closes although there is more for it resets the connection. Its last words are here all the same.
+            Err(broken @ Broken::Sink(_)) if !self.down_closed => self.refused = Some(broken_end(&broken, true)),
+            Err(broken) => return Some(broken_end(&broken, true)),
+            Ok(()) => {
+                self.client_seen = rt.now();
+                if self.timeouts.server_fin.is_some() {
+                    // Counted from the moment when the server is told.
+                    self.server_seen = rt.now();
+                }
+                if self.timeouts.server_nolinger {
+                    server.reset_on_close();
+                    return Some(Termination::NORMAL);
+                }
+                // Fails when the server has reset the connection: its own direction says so.
+                let _ = server.shutdown_write();
+            }
+        }
+        self.up_closed = true;
+        None
+    }
+
+    /// As [`Relay::up_ended`] for the server's side.
+    #[cold]
+    fn down_ended(&mut self, ended: Result<(), Broken>, rt: &Rt, client: &Socket) -> Option<Termination> {
+        if let Err(broken) = ended {
+            return Some(self.refused.unwrap_or(broken_end(&broken, false)));
+        }
+        if self.refused.is_some() {
+            return self.refused;
+        }
+        self.down_closed = true;
+        self.server_seen = rt.now();
+        if self.timeouts.client_fin.is_some() {
+            self.client_seen = rt.now();
+        }
+        if self.timeouts.client_nolinger {
+            client.reset_on_close();
+            return Some(Termination::NORMAL);
+        }
+        if !self.up_closed {
+            let _ = client.shutdown_write();
+        }
+        None
     }
 
     /// Both deadlines move with every byte; they are worked out only when the last result has come due.
