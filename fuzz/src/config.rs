@@ -1,5 +1,6 @@
 //! haproxy.cfg: any bytes. Also used by the tests of `lb-config`, which run their own mutator over it.
 
+use lb_config::syntax::{Document, Line, TokenKind};
 use lb_config::{Environment, LoadError, Loader, MAX_DIAGNOSTICS, MAX_EXCERPT, ProxyKind, Resolver, Severity, Source, parse, render};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -26,6 +27,7 @@ impl Resolver for World {
 /// Parses any bytes and checks what must hold whatever they are: no panic, bounded messages, indices that point at
 /// something, no value that a run could stumble over.
 pub fn config(data: &[u8]) {
+    syntax(data);
     let (config, diagnostics) = parse(&Source::new().file("fuzz.cfg", data).environment(&World).loader(&World).resolver(&World));
     let lines = data.split(|byte| *byte == b'\n').count();
     assert!(diagnostics.len() <= MAX_DIAGNOSTICS + 1);
@@ -49,5 +51,21 @@ pub fn config(data: &[u8]) {
             assert!(proxy.binds.iter().all(|bind| !bind.addresses.is_empty()));
             assert!(!proxy.name.is_empty());
         }
+    }
+}
+
+/// Any bytes come back from the syntax tree, and its words are those that the reader of configurations cuts.
+fn syntax(data: &[u8]) {
+    let document = Document::parse(data);
+    assert_eq!(document.to_bytes(), data);
+    for line in &document.lines {
+        let mut text = Vec::new();
+        let tokens = line.tokens.iter().filter(|token| token.kind != TokenKind::Mark);
+        for token in tokens.clone() {
+            let whole: Vec<u8> = token.parts().flat_map(|part| token.text[part.range].to_vec()).collect();
+            assert!(token.kind == TokenKind::End || whole == *token.text);
+            text.extend_from_slice(&token.text);
+        }
+        assert_eq!(Line::parse(&text).tokens.iter().collect::<Vec<_>>(), tokens.collect::<Vec<_>>());
     }
 }

@@ -1,10 +1,12 @@
-//! One line of the file to words: quotes, escapes, variables, comments. Source: manual 2.1 to 2.3, and what haproxy 2.6
-//! does where the manual is silent: there is no line continuation, a backslash before an ordinary character stays.
+//! One line of the file to words: what the parts that the scanner cuts (`syntax`) stand for. Source: manual 2.1 to 2.3, and
+//! what haproxy 2.6 does where the manual is silent: a backslash before an ordinary character stays.
 //!
 //! Holds: a word knows the column where it starts; a line gives at most [`MAX_WORDS`] words; nothing is evaluated
 //! inside single quotes, variables only inside double quotes.
 
+use crate::syntax::{Fault, Part, PartKind, Scanner, Variable};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Words of a line; haproxy stops at 64.
 pub const MAX_WORDS: usize = 256;
@@ -48,96 +50,61 @@ pub(crate) fn words<'a>(line: &'a [u8], variable: &mut dyn FnMut(&str) -> Option
             "break it into several lines; a missing line end is the usual reason",
         );
     }
-    let mut words = Vec::new();
-    let mut at = 0;
-    while let Some(&byte) = line.get(at) {
-        match byte {
-            // A CR is white space wherever it stands unquoted, so files with CRLF read the same.
-            b' ' | b'\t' | b'\r' => at += 1,
-            b'#' => break,
-            _ => {
-                if words.len() >= MAX_WORDS {
-                    return error(at, "too many words on this line", "a line has at most 256 words");
-                }
-                at = word(line, at, variable, &mut words)?;
-            }
+    let mut words = Words { list: Vec::new(), word: None };
+    let mut scanner = Scanner::new(line);
+    for part in &mut scanner {
+        let Part { kind, range } = part;
+        match kind {
+            PartKind::Space | PartKind::Comment => words.finish(range.start),
+            PartKind::Text => words.add(range.start, &line[range])?,
+            PartKind::Quote => words.add(range.start, Cow::Owned(Vec::new()))?,
+            PartKind::Escape => words.add(range.start, Cow::Owned(escaped(&line[range.clone()])))?,
+            PartKind::Variable(reference) => expand(line, range, &reference, variable, &mut words)?,
+            PartKind::Fault(fault) => return Err(explain(fault, range.start)),
         }
     }
-    Ok(words)
-}
-
-/// Reads the word that starts at `start`; gives where it ends. A list variable can make several words of it.
-fn word<'a>(
-    line: &'a [u8],
-    start: usize,
-    variable: &mut dyn FnMut(&str) -> Option<String>,
-    words: &mut Vec<Word<'a>>,
-) -> Result<usize, LexError> {
-    // Most words have nothing to resolve: these are borrowed.
-    let plain = line[start..].iter().position(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'#' | b'\\' | b'"' | b'\'' | 0));
-    let end = plain.map_or(line.len(), |length| start + length);
-    if line.get(end).is_none_or(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'#')) {
-        let text = String::from_utf8_lossy(&line[start..end]);
-        let lossy = matches!(text, Cow::Owned(_));
-        words.push(Word { text, column: column(start), length: column(end) - column(start), lossy });
-        return Ok(end);
-    }
-
-    let mut text: Vec<u8> = line[start..end].to_vec();
-    let mut at = end;
-    let mut quote: Option<(u8, usize)> = None;
-    while let Some(&byte) = line.get(at) {
-        match (byte, quote) {
-            (0, _) => return error(at, "a zero byte in the line", "the file is damaged or not a text file"),
-            (b' ' | b'\t' | b'\r' | b'#', None) => break,
-            (b'"' | b'\'', None) => {
-                quote = Some((byte, at));
-                at += 1;
-            }
-            (_, Some((open, _))) if open == byte => {
-                quote = None;
-                at += 1;
-            }
-            (b'\\', None | Some((b'"', _))) => at = escape(line, at, &mut text)?,
-            (b'$', Some((b'"', _))) => {
-                let (next, value, list) = expansion(line, at, variable)?;
-                at = next;
-                if list {
-                    let mut parts = value.split_ascii_whitespace();
-                    text.extend_from_slice(parts.next().unwrap_or("").as_bytes());
-                    for part in parts {
-                        if words.len() >= MAX_WORDS {
-                            return error(start, "too many words on this line", "a line has at most 256 words");
-                        }
-                        push(words, std::mem::take(&mut text), start, at);
-                        text.extend_from_slice(part.as_bytes());
-                    }
-                } else {
-                    text.extend_from_slice(value.as_bytes());
-                }
-                if text.len() > MAX_LINE {
-                    return error(start, "the word is too long once its variables are replaced", "a word has at most 65536 bytes");
-                }
-            }
-            _ => {
-                text.push(byte);
-                at += 1;
-            }
-        }
-    }
-    if let Some((_, opened)) = quote {
+    if let Some(opened) = scanner.open_quote() {
         return error(opened, "this quote is never closed", "close it, or write \\\" or \\' for a quote that is meant literally");
     }
-    push(words, text, start, at);
-    Ok(at)
+    words.finish(line.len());
+    Ok(words.list)
 }
 
-fn push(words: &mut Vec<Word<'_>>, text: Vec<u8>, start: usize, end: usize) {
-    let (text, lossy) = match String::from_utf8(text) {
-        Ok(text) => (text, false),
-        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
-    };
-    words.push(Word { text: Cow::Owned(text), column: column(start), length: column(end) - column(start), lossy });
+/// The words of a line as far as it has been read.
+struct Words<'a> {
+    list: Vec<Word<'a>>,
+    /// Start and text of the one that is being read. Most have nothing to resolve: these are borrowed.
+    word: Option<(usize, Cow<'a, [u8]>)>,
+}
+
+impl<'a> Words<'a> {
+    /// Adds to the word that is being read; starts one when there is none.
+    fn add(&mut self, at: usize, text: impl Into<Cow<'a, [u8]>>) -> Result<(), LexError> {
+        let text = text.into();
+        match &mut self.word {
+            Some((_, word)) => word.to_mut().extend_from_slice(&text),
+            None if self.list.len() >= MAX_WORDS => return error(at, "too many words on this line", "a line has at most 256 words"),
+            None => self.word = Some((at, text)),
+        }
+        Ok(())
+    }
+
+    /// Ends the word that is being read, if there is one.
+    fn finish(&mut self, end: usize) {
+        let Some((start, text)) = self.word.take() else { return };
+        let (text, lossy) = match text {
+            Cow::Borrowed(bytes) => {
+                let text = String::from_utf8_lossy(bytes);
+                let lossy = matches!(text, Cow::Owned(_));
+                (text, lossy)
+            }
+            Cow::Owned(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => (Cow::Owned(text), false),
+                Err(error) => (Cow::Owned(String::from_utf8_lossy(error.as_bytes()).into_owned()), true),
+            },
+        };
+        self.list.push(Word { text, column: column(start), length: column(end) - column(start), lossy });
+    }
 }
 
 fn column(at: usize) -> u32 {
@@ -145,77 +112,64 @@ fn column(at: usize) -> u32 {
     u32::try_from(at + 1).unwrap_or(u32::MAX)
 }
 
-/// Resolves a backslash; gives where the rest starts.
-fn escape(line: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize, LexError> {
-    let Some(&next) = line.get(at + 1) else {
-        text.push(b'\\');
-        return Ok(at + 1);
-    };
-    let byte = match next {
-        b' ' | b'\t' | b'\\' | b'"' | b'\'' | b'#' | b'$' => next,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'x' => {
-            let digit = |position: usize| line.get(position).and_then(|byte| (*byte as char).to_digit(16));
-            let (Some(high), Some(low)) = (digit(at + 2), digit(at + 3)) else {
-                return error(at, "\\x wants two hexadecimal digits", "for example \\x20 for a space, or \\\\x for the two characters");
-            };
-            let byte = (high * 16 + low) as u8;
-            if byte == 0 {
-                return error(at, "a zero byte cannot be part of a word", "remove \\x00");
-            }
-            text.push(byte);
-            return Ok(at + 4);
+/// What a backslash and the bytes behind it stand for.
+fn escaped(escape: &[u8]) -> Vec<u8> {
+    match escape {
+        [b'\\', b' ' | b'\t' | b'\\' | b'"' | b'\'' | b'#' | b'$'] => vec![escape[1]],
+        b"\\n" => vec![b'\n'],
+        b"\\r" => vec![b'\r'],
+        b"\\t" => vec![b'\t'],
+        [b'\\', b'x', digits @ ..] => {
+            // The scanner has seen two digits.
+            let value = digits.iter().filter_map(|digit| (*digit as char).to_digit(16)).fold(0, |value, digit| value * 16 + digit);
+            vec![value as u8]
         }
-        0 => return error(at + 1, "a zero byte in the line", "the file is damaged or not a text file"),
         // haproxy keeps both; regular expressions rely on it.
-        other => {
-            text.push(b'\\');
-            other
-        }
-    };
-    text.push(byte);
-    Ok(at + 2)
+        other => other.to_vec(),
+    }
 }
 
-/// Resolves `$NAME`, `${NAME}`, `${NAME-default}`, `${NAME[*]}` at a dollar; gives where the rest starts, the value,
-/// and whether it is a list.
-fn expansion(line: &[u8], dollar: usize, variable: &mut dyn FnMut(&str) -> Option<String>) -> Result<(usize, String, bool), LexError> {
-    let braced = line.get(dollar + 1) == Some(&b'{');
-    let first = dollar + 1 + usize::from(braced);
-    let mut at = first + usize::from(line.get(first) == Some(&b'.'));
-    if !line.get(at).is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_') {
-        return error(
+/// Puts a variable's value in its place; a list becomes several words.
+fn expand<'a>(
+    line: &[u8],
+    range: Range<usize>,
+    reference: &Variable,
+    variable: &mut dyn FnMut(&str) -> Option<String>,
+    words: &mut Words<'a>,
+) -> Result<(), LexError> {
+    let start = words.word.as_ref().map_or(range.start, |(start, _)| *start);
+    let text = |range: &Range<usize>| String::from_utf8_lossy(&line[range.clone()]);
+    let value = variable(&text(&reference.name));
+    let value = value.or_else(|| reference.default.as_ref().map(|default| text(default).into_owned())).unwrap_or_default();
+    if reference.list {
+        let mut parts = value.split_ascii_whitespace();
+        words.add(start, parts.next().unwrap_or("").as_bytes().to_vec())?;
+        for part in parts {
+            words.finish(range.end);
+            words.add(start, part.as_bytes().to_vec())?;
+        }
+    } else {
+        words.add(start, value.into_bytes())?;
+    }
+    if words.word.as_ref().is_some_and(|(_, text)| text.len() > MAX_LINE) {
+        return error(start, "the word is too long once its variables are replaced", "a word has at most 65536 bytes");
+    }
+    Ok(())
+}
+
+fn explain(fault: Fault, at: usize) -> LexError {
+    let (at, message, help) = match fault {
+        Fault::Zero => (at, "a zero byte in the line", "the file is damaged or not a text file"),
+        Fault::Hexadecimal => (at, "\\x wants two hexadecimal digits", "for example \\x20 for a space, or \\\\x for the two characters"),
+        Fault::EscapedZero => (at, "a zero byte cannot be part of a word", "remove \\x00"),
+        Fault::Name(at) => (
             at,
             "a variable's name starts with a letter or '_'",
             "write \"${NAME}\", or \\$ (or single quotes) for a dollar that is meant literally",
-        );
-    }
-    while line.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
-        at += 1;
-    }
-    // ASCII was just checked.
-    let name = String::from_utf8_lossy(&line[first..at]);
-    let value = variable(&name);
-    if !braced {
-        return Ok((at, value.unwrap_or_default(), false));
-    }
-    let list = line[at..].starts_with(b"[*]");
-    if list {
-        at += 3;
-    }
-    let mut default = String::new();
-    if line.get(at) == Some(&b'-') {
-        let rest = &line[at + 1..];
-        let length = rest.iter().position(|byte| *byte == b'}').unwrap_or(rest.len());
-        default = String::from_utf8_lossy(&rest[..length]).into_owned();
-        at += 1 + length;
-    }
-    if line.get(at) != Some(&b'}') {
-        return error(dollar + 1, "the brace of this variable is never closed", "write \"${NAME}\" or \"${NAME-default}\"");
-    }
-    Ok((at + 1, value.unwrap_or(default), list))
+        ),
+        Fault::Brace => (at + 1, "the brace of this variable is never closed", "write \"${NAME}\" or \"${NAME-default}\""),
+    };
+    LexError { column: at + 1, message, help }
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@
 //!
 //! Absent on purpose: no socket, no clock, no environment, no file access, no name resolution of its own. What a
 //! configuration needs of the world comes in through the traits of [`Source`].
+//!
+//! Tools that change files take [`syntax`]: there every byte comes back.
 
+pub mod syntax;
 pub mod tree;
 
 mod address;

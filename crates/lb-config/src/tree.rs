@@ -10,6 +10,7 @@ use crate::keywords::{Context, Lookup};
 use crate::lexer::{self, Word};
 use crate::model::Span;
 use crate::source::Source;
+use crate::syntax;
 use std::collections::HashMap;
 
 /// Nested `.if` blocks; haproxy's limit.
@@ -135,17 +136,9 @@ struct Reader<'a, 's, 'd> {
 impl<'a> Reader<'a, '_, '_> {
     fn file(&mut self, file: u32, name: &str, bytes: &'a [u8]) {
         self.in_section = false;
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut rest = bytes;
+        let (_, bytes) = syntax::without_mark(bytes);
         let mut line = 0u32;
-        while !rest.is_empty() {
-            // haproxy refuses a last line without LF; such files are common and whole, so they are read.
-            let end = rest.iter().position(|byte| *byte == b'\n');
-            let (text, next) = match end {
-                Some(end) => (&rest[..end], &rest[end + 1..]),
-                None => (rest, &rest[..0]),
-            };
-            rest = next;
+        for (text, _) in syntax::lines(bytes) {
             line = line.saturating_add(1);
             self.line(file, name, line, text);
         }
