@@ -1,8 +1,8 @@
 //! The one list of words of haproxy.cfg. A keyword's name, sections, arguments, documentation, state and parser stand
 //! together; what the parser knows, `docs/keywords.md`, help and "did you mean" all come from it.
 //!
-//! Holds: every word of the manual's matrices (global 3, proxies 4.1, bind 5.1, server 5.2, haproxy 2.6) and of the
-//! newer versions up to 3.5 is in it. A word is never skipped in silence: it works, or it is accepted with the reason
+//! Holds: every word of the manual (sections 3, 4.2, 5.1, 5.2 and 6 to 11 of haproxy 2.6), of the run-time socket, and of
+//! the newer versions up to 3.5 is in it. A word is never skipped in silence: it works, or it is accepted with the reason
 //! why leaving it out changes nothing for traffic, or it is refused by name.
 
 mod bind;
@@ -10,19 +10,21 @@ mod global;
 mod global_rest;
 mod global_tune;
 mod options;
+mod page;
 mod proxy;
 mod proxy_rest;
 mod server;
 mod server_rest;
 mod timeouts;
+mod words;
 
 use crate::diag::Problem;
 use crate::parse::{BindCx, GlobalCx, Line, Params, ProxyCx, ServerCx};
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 pub(crate) use bind::bind_line;
 pub(crate) use options::finish_keepalive;
+pub use page::keywords_markdown;
 
 /// Where a keyword stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +39,38 @@ pub enum Context {
     Bind,
     /// A parameter of `server` and `default-server`.
     Server,
+    /// A line of another section, by the word that starts it.
+    In(&'static str),
+    /// What a rule does: `deny` in `http-request deny`.
+    Action,
+    /// A flag of an ACL: `-i`.
+    Flag,
+    /// A way to match, behind `-m`.
+    Match,
+    /// A criterion in one word that is a sample and a way to match it, or a predefined ACL.
+    Acl,
+    /// Where values come from: `src`.
+    Sample,
+    /// What turns a value into another one: `lower`.
+    Converter,
+    /// A word of a log format, with its `%`.
+    LogWord,
+    /// Behind `filter`.
+    Filter,
+    /// Behind `use-service`.
+    Service,
+    /// What may stand in front of an address: `ipv4@`.
+    Address,
+    /// A command of the run-time socket.
+    Runtime,
+}
+
+impl Context {
+    /// Words that are lines or parameters of lines: each has the function that reads it, if it works.
+    #[cfg(test)]
+    fn is_line(self) -> bool {
+        matches!(self, Self::Global | Self::Proxy | Self::Bind | Self::Server)
+    }
 }
 
 /// Sections of proxies in which a keyword has a meaning.
@@ -186,7 +220,7 @@ const TABLES: &[&[Keyword]] = &[
 
 /// Every keyword.
 pub fn keywords() -> impl Iterator<Item = &'static Keyword> {
-    TABLES.iter().flat_map(|table| table.iter())
+    TABLES.iter().chain(words::TABLES).flat_map(|table| table.iter())
 }
 
 /// The tables by context and name, built once per run of the parser.
@@ -241,53 +275,6 @@ impl Lookup {
     }
 }
 
-/// `docs/keywords.md`: every word with its sections, arguments, meaning and state.
-pub fn keywords_markdown() -> String {
-    let mut out = String::from(
-        "# Keywords of haproxy.cfg\n\n\
-         Generated from the keyword table of `lb-config` by `cargo xtask keywords`; do not edit.\n\n\
-         **works**: does what the manual says. **accepted**: read, without effect on what traffic gets, for the reason given. \
-         **old**: an older spelling that works and gives a warning. **not yet**: known and refused by name.\n\n\
-         Sections: D `defaults`, F `frontend`, L `listen`, B `backend`; (no) may be negated with `no`.\n",
-    );
-    let contexts = [
-        (Context::Section, "Sections"),
-        (Context::Global, "`global`"),
-        (Context::Proxy, "Proxies"),
-        (Context::Bind, "`bind` parameters"),
-        (Context::Server, "`server` and `default-server` parameters"),
-    ];
-    for (context, title) in contexts {
-        let mut list: Vec<&Keyword> = keywords().filter(|keyword| keyword.context == context).collect();
-        list.sort_by_key(|keyword| keyword.name);
-        let works = list.iter().filter(|keyword| !matches!(keyword.state, State::Refused(_))).count();
-        let _ = write!(out, "\n## {title}\n\n{} words, {works} of them read, {} refused.\n\n", list.len(), list.len() - works);
-        let proxy = context == Context::Proxy;
-        out.push_str(if proxy {
-            "| keyword | in | state | meaning |\n|---|---|---|---|\n"
-        } else {
-            "| keyword | state | meaning |\n|---|---|---|\n"
-        });
-        for keyword in list {
-            let space = if keyword.args.is_empty() { "" } else { " " };
-            let _ = write!(out, "| `{}{space}{}` |", keyword.name, keyword.args.replace('|', "\\|"));
-            if proxy {
-                let letters = [(Sections::DEFAULTS, 'D'), (Sections::FRONTEND, 'F'), (Sections::LISTEN, 'L'), (Sections::BACKEND, 'B')];
-                let text: String =
-                    letters.iter().filter(|(section, _)| keyword.sections.contains(*section)).map(|(_, letter)| *letter).collect();
-                let _ = write!(out, " {text}{} |", if keyword.negatable { " (no)" } else { "" });
-            }
-            let _ = match keyword.state {
-                State::Works => writeln!(out, " works | {} |", keyword.doc),
-                State::Accepted(why) => writeln!(out, " accepted: {why} | {} |", keyword.doc),
-                State::Old(today) => writeln!(out, " old: today `{today}` | {} |", keyword.doc),
-                State::Refused(what) => writeln!(out, " not yet ({what}) | {} |", keyword.doc),
-            };
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,7 +289,7 @@ mod tests {
             if keyword.context == Context::Proxy {
                 assert_ne!(keyword.sections, Sections::NONE, "{}", keyword.name);
             }
-            if keyword.state == State::Works && keyword.context != Context::Section {
+            if keyword.state == State::Works && keyword.context.is_line() {
                 assert!(!matches!(keyword.parser, Parser::None), "{} has no parser", keyword.name);
             }
         }

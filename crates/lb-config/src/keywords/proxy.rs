@@ -1,13 +1,13 @@
 //! Keywords of proxies that are read: addresses, servers, choice, limits, logs, replies. Source: manual 4.2.
 
-use super::{Context, Keyword, Parser, Sections, State};
+use super::{Context, Keyword, Lookup, Parser, Sections, State};
 use crate::address::{Address, Host, Port, StandardStream};
 use crate::diag::Problem;
 use crate::model::{
     Balance, ErrorReply, ErrorReplyKind, Facility, HashFunction, HashMethod, HashType, HttpReuse, Level, LogAddress, LogFormatKind,
     LogFormatText, LogSample, LogTarget, LogTransportFormat, Mode, RetryOn, Source,
 };
-use crate::parse::{Line, Negation, ProxyCx, World, address, check_name, resolve_host};
+use crate::parse::{Asked, Line, Negation, ProxyCx, World, address, check_name, expression, resolve_host};
 use crate::tree::shown;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -479,9 +479,26 @@ pub(super) fn set_log_format(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, kind: Lo
     if kind == LogFormatKind::Custom
         && let Err(error) = lb_expr::LogFormat::compile(text)
     {
+        if let Some(problem) = sample_of_format(cx.world.lookup, line, &text[error.offset.min(text.len())..]) {
+            return Err(problem);
+        }
         let message = format!("{} (at byte {} of the format)", error.message, error.offset + 1);
         return Err(line.problem(0, message).help("the words of log formats are listed in section 8.2.6 of haproxy's manual"));
     }
     cx.draft.proxy.log_format = LogFormatText { kind, text: text.to_owned(), span: line.span() };
     Ok(())
+}
+
+/// The sample that a format stumbled over, by name; `rest` begins where it did.
+fn sample_of_format(lookup: &Lookup, line: &Line<'_>, rest: &str) -> Option<Problem> {
+    let (before, rest) = rest.split_once('[')?;
+    let inside = rest.split(']').next()?;
+    let at_once = before == "%" || before.starts_with("%{") && before.ends_with('}');
+    match expression(lookup, Context::Sample, inside, line.first).filter(|_| at_once)? {
+        Asked::Unknown(problem) => Some(problem),
+        Asked::Later(name, what) => Some(
+            line.problem(0, format!("'%[{}]': '{name}' is known but not there yet in this version ({what})", shown(inside)))
+                .help("the words of log formats that work are listed in docs/keywords.md"),
+        ),
+    }
 }

@@ -3,10 +3,12 @@
 //! Holds: every line either has an effect, or gives a diagnostic, or is `Accepted` by the keyword table; the walk never
 //! stops at an error, so that all of them are told at once.
 
+mod asked;
 mod draft;
 mod line;
 mod resolve;
 
+pub(crate) use asked::{Asked, expression};
 pub(crate) use draft::{BindCx, Draft, GlobalCx, InitAddr, ProxyCx, ServerCx, ServerDraft, World};
 pub(crate) use line::{Line, Negation, Params, address, resolve as resolve_host};
 
@@ -304,7 +306,14 @@ impl Walk<'_> {
     }
 
     fn refused(&mut self, directive: &Directive<'_>, at: usize, keyword: &Keyword, what: &str) {
-        let message = format!("'{}' is known but not there yet in this version ({what})", keyword.name);
+        let (name, what) = match asked::asked(self.world.lookup, directive, at, keyword) {
+            Some(Asked::Unknown(problem)) => return self.problem(directive, problem),
+            Some(Asked::Later(name, what)) if keyword.name == "acl" => (format!("acl ... {name}"), what),
+            Some(Asked::Later(name, what)) if name.starts_with(keyword.name) => (name, what),
+            Some(Asked::Later(name, what)) => (format!("{} {name}", keyword.name), what),
+            None => (keyword.name.to_owned(), what),
+        };
+        let message = format!("'{name}' is known but not there yet in this version ({what})");
         self.world.diagnostics.push(
             Severity::Error,
             directive.span(Some(at)),

@@ -1,0 +1,96 @@
+//! Lines of sections other than `global` and the proxies. Source: manual 3.4 to 3.10, 5.3.2, 6.2.1, 10.1.1; 3.12 of newer
+//! ones, and the sections after that.
+
+use super::{AUTH, CACHE, FCGI, STICK, TLS, word};
+use crate::keywords::{Context, Keyword, State};
+
+const fn line(section: &'static str, name: &'static str, args: &'static str, doc: &'static str, what: &'static str) -> Keyword {
+    word(Context::In(section), name, args, doc, State::Refused(what))
+}
+
+const MAIL: &str = "mail alerts";
+const MASTER: &str = "the master process";
+const ERRORS: &str = "named error sets; use 'errorfile'";
+const RING: &str = "log rings";
+const FORWARD: &str = "log forwarding";
+const RESOLVE: &str = "name resolution at run time";
+const PROFILE: &str = "log profiles";
+const CHECKS: &str = "named health checks";
+
+pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
+    line("userlist", "group", "<name> [users <user>,...]", "users of a group", AUTH),
+    line("userlist", "user", "<name> password|insecure-password <password> [groups <group>,...]", "a user", AUTH),
+    line("peers", "bind", "<address>:<port> [<parameter> ...]", "where peers connect", STICK),
+    line("peers", "default-bind", "<parameter> ...", "parameters of 'bind'", STICK),
+    line("peers", "default-server", "<parameter> ...", "parameters of 'server'", STICK),
+    line("peers", "disabled", "", "no exchange", STICK),
+    line("peers", "enabled", "", "takes 'disabled' back", STICK),
+    line("peers", "log", "<target> ...", "logs of the exchange", STICK),
+    line("peers", "peer", "<name> <address>:<port> [<parameter> ...]", "a peer", STICK),
+    line("peers", "server", "<name> [<address>:<port>] [<parameter> ...]", "a peer", STICK),
+    line("peers", "shards", "<number>", "shares of the keys", STICK),
+    line("peers", "table", "<name> type <type> size <size> ...", "a table of keys", STICK),
+    line("mailers", "mailer", "<name> <address>:<port>", "a mail server", MAIL),
+    line("mailers", "timeout mail", "<time>", "time for a mail", MAIL),
+    line("program", "command", "<command> [<argument> ...]", "what to start", MASTER),
+    line("program", "group", "<name>", "group of the program", MASTER),
+    line("program", "option start-on-reload", "", "starts it anew at reload", MASTER),
+    line("program", "user", "<name>", "user of the program", MASTER),
+    line("http-errors", "errorfile", "<status> <file>", "a file in place of a built-in reply", ERRORS),
+    line("ring", "backing-file", "<file>", "file that holds the ring", RING),
+    line("ring", "description", "<text>", "text that describes the ring", RING),
+    line("ring", "format", "<format>", "form of the lines", RING),
+    line("ring", "log", "<target> ...", "where lines go", RING),
+    line("ring", "maxlen", "<bytes>", "longest line", RING),
+    line("ring", "server", "<name> <address> [<parameter> ...]", "log server that reads the ring", RING),
+    line("ring", "size", "<bytes>", "size of the ring", RING),
+    line("ring", "timeout connect", "<time>", "time for a connection to a log server", RING),
+    line("ring", "timeout server", "<time>", "time for a log server to take lines", RING),
+    line("log-forward", "backlog", "<number>", "connections that the system queues", FORWARD),
+    line("log-forward", "bind", "<address>:<port> [<parameter> ...]", "where lines come by TCP", FORWARD),
+    line("log-forward", "dgram-bind", "<address>:<port> [<parameter> ...]", "where lines come by UDP", FORWARD),
+    line("log-forward", "log", "global | <target> ...", "where lines go", FORWARD),
+    line("log-forward", "maxconn", "<number>", "connections at once", FORWARD),
+    line("log-forward", "option assume-rfc6587-ntf", "", "frames end with a newline", FORWARD),
+    line("log-forward", "option dont-parse-log", "", "lines go on as they came", FORWARD),
+    line("log-forward", "option host", "<strategy>", "host name of forwarded lines", FORWARD),
+    line("log-forward", "timeout client", "<time>", "inactivity of a sender", FORWARD),
+    line("resolvers", "accepted_payload_size", "<bytes>", "longest answer", RESOLVE),
+    line("resolvers", "hold", "<status> <time>", "how long an answer counts", RESOLVE),
+    line("resolvers", "nameserver", "<name> <address>:<port> [<parameter> ...]", "a name server", RESOLVE),
+    line("resolvers", "parse-resolv-conf", "", "name servers of /etc/resolv.conf", RESOLVE),
+    line("resolvers", "resolve_retries", "<number>", "questions until giving up", RESOLVE),
+    line("resolvers", "timeout resolve", "<time>", "time between questions", RESOLVE),
+    line("resolvers", "timeout retry", "<time>", "time until a question is repeated", RESOLVE),
+    line("cache", "max-age", "<seconds>", "longest life of an object", CACHE),
+    line("cache", "max-object-size", "<bytes>", "largest object", CACHE),
+    line("cache", "max-secondary-entries", "<number>", "variants of an object", CACHE),
+    line("cache", "process-vary", "on|off", "responses with Vary", CACHE),
+    line("cache", "total-max-size", "<megabytes>", "size of the cache", CACHE),
+    line("fcgi-app", "acl", "<name> <criterion> ...", "names a condition", FCGI),
+    line("fcgi-app", "docroot", "<path>", "directory of the scripts", FCGI),
+    line("fcgi-app", "index", "<name>", "script of a directory", FCGI),
+    line("fcgi-app", "log-stderr", "global | <target> ...", "where messages of the application go", FCGI),
+    line("fcgi-app", "option get-values", "", "asks the application for its limits", FCGI),
+    line("fcgi-app", "option keep-conn", "", "connections stay open", FCGI),
+    line("fcgi-app", "option max-reqs", "<number>", "requests at once on a connection", FCGI),
+    line("fcgi-app", "option mpxs-conns", "", "several requests on a connection", FCGI),
+    line("fcgi-app", "pass-header", "<name>", "passes a field on", FCGI),
+    line("fcgi-app", "path-info", "<regex>", "splits a path into script and rest", FCGI),
+    line("fcgi-app", "set-param", "<name> <format>", "sets a parameter", FCGI),
+    line("crt-store", "crt-base", "<directory>", "where certificates are", TLS),
+    line("crt-store", "key-base", "<directory>", "where keys are", TLS),
+    line("crt-store", "load", "[crt <file>] [alias <name>] [key <file>] [ocsp <file>] ...", "a certificate and what belongs to it", TLS),
+    line("log-profile", "log-tag", "<text>", "name of the program in lines", PROFILE),
+    line("log-profile", "on", "<step> [drop] [format <format>] [sd <format>]", "what is written at a step", PROFILE),
+    line("traces", "trace", "<source> ...", "what is traced", "traces"),
+    line("acme", "account-key", "<file>", "key of the account", TLS),
+    line("acme", "bits", "<number>", "size of keys", TLS),
+    line("acme", "challenge", "<kind>", "how a name is proved", TLS),
+    line("acme", "contact", "<mail>", "address of the account", TLS),
+    line("acme", "curves", "<curve>", "curve of keys", TLS),
+    line("acme", "directory", "<url>", "where the authority is", TLS),
+    line("acme", "keytype", "<type>", "kind of keys", TLS),
+    line("acme", "map", "<map>", "map with the tokens", TLS),
+    line("healthcheck", "type", "<type> ...", "kind of the check", CHECKS),
+];
