@@ -157,7 +157,6 @@ enum Waited {
     Closed { heard: bool },
     Junk,
     ServerTimeout,
-    ClientTimeout,
     ClientGone,
     BadChunk,
 }
@@ -217,14 +216,13 @@ impl Attempt<'_> {
         }
     }
 
-    fn poll_silence(&self) -> Option<Waited> {
-        let rt = &self.conn.client.worker().rt;
-        if !self.up_done && self.up.waits() == Waits::Source {
-            let until = self.client_timeout.map(|d| self.client_seen + d);
-            return rt.poll_deadline(until).is_ready().then_some(Waited::ClientTimeout);
-        }
-        let until = self.server_timeout.map(|d| self.server_seen + d);
-        rt.poll_deadline(until).is_ready().then_some(Waited::ServerTimeout)
+    /// Due when the client, or else the server, has been silent for too long.
+    fn poll_silence(&self, client: bool) -> Poll<Termination> {
+        let (seen, limit, cause) = match client {
+            true => (self.client_seen, self.client_timeout, Cause::ClientTimeout),
+            false => (self.server_seen, self.server_timeout, Cause::ServerTimeout),
+        };
+        self.conn.client.worker().rt.poll_deadline(limit.map(|d| seen + d)).map(|()| Termination::new(cause, Phase::Data))
     }
 
     fn poll_head(&mut self, backend: &Backend, to: ResponseTo, head: &mut PooledHead) -> Poll<Waited> {
@@ -280,11 +278,7 @@ impl Attempt<'_> {
         if self.up_done {
             return Poll::Ready(Termination::NORMAL);
         }
-        match self.poll_silence() {
-            None => Poll::Pending,
-            Some(Waited::ClientTimeout) => Poll::Ready(Termination::new(Cause::ClientTimeout, Phase::Data)),
-            Some(_) => Poll::Ready(Termination::new(Cause::ServerTimeout, Phase::Data)),
-        }
+        self.poll_silence(self.up.waits() == Waits::Source)
     }
 
     /// Forwards the response's body, and what is left of the request's.
@@ -314,11 +308,7 @@ impl Attempt<'_> {
             Poll::Ready(Err(_)) => return Poll::Ready(Termination::new(Cause::ServerAbort, Phase::Data)),
             Poll::Pending => {}
         }
-        let (seen, limit, cause) = match down.waits() {
-            Waits::Sink => (self.client_seen, self.client_timeout, Cause::ClientTimeout),
-            _ => (self.server_seen, self.server_timeout, Cause::ServerTimeout),
-        };
-        worker.rt.poll_deadline(limit.map(|d| seen + d)).map(|()| Termination::new(cause, Phase::Data))
+        self.poll_silence(down.waits() == Waits::Sink)
     }
 }
 
@@ -408,7 +398,6 @@ pub async fn run(
         // The client has stopped in its body.
         Waited::ServerTimeout if !attempt.up_done => Err(failed(RetryOn::NONE, 504, Cause::ServerTimeout, Phase::Headers, false)),
         Waited::ServerTimeout => Err(failed(RetryOn::RESPONSE_TIMEOUT, 504, Cause::ServerTimeout, Phase::Headers, false)),
-        Waited::ClientTimeout => Err(failed(RetryOn::NONE, 408, Cause::ClientTimeout, Phase::Data, false)),
         Waited::BadChunk => Err(failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Headers, false)),
         Waited::ClientGone if attempt.up_done && !conn_broken(&attempt) => {
             Err(failed(RetryOn::NONE, 400, Cause::ClientAbort, Phase::Headers, false))

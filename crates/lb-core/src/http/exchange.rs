@@ -2,7 +2,7 @@
 //! exchange are all here.
 
 use super::attempt::{self, Outcome};
-use super::receive::{self, Chunks, NoRequest};
+use super::receive::{self, ChunkScan, Chunks, NoRequest};
 use super::{Conn, PooledHead, answer};
 use crate::admit::{Attempts, ClientWatch, Refused};
 use crate::proxy::{Backend, Frontend};
@@ -360,11 +360,12 @@ async fn buffer_body(
             }
         }
     }
+    let mut chunks = ChunkScan::new(rt.buffers().size());
     loop {
         let input = conn.input.get_or_insert_with(|| rt.buffers().take());
         let whole = match request.framing.body {
             Body::Length(n) => input.len() as u64 >= n,
-            _ => receive::chunks(input.filled()) != Chunks::Part,
+            _ => chunks.go_on(input.filled()) != Chunks::Part,
         };
         input.compact();
         if whole || input.spare().is_empty() {

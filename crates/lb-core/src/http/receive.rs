@@ -102,21 +102,70 @@ pub enum Chunks {
     Bad,
 }
 
+/// Follows a chunked body that stays in its buffer, and keeps its place there: each byte is looked at once.
+pub struct ChunkScan {
+    decoder: chunk::Decoder,
+    seen: usize,
+    state: Chunks,
+}
+
+impl ChunkScan {
+    /// At the beginning of a body that is looked at as far as a buffer of `room` bytes holds it.
+    pub fn new(room: usize) -> ChunkScan {
+        ChunkScan { decoder: chunk::Decoder::new(room, usize::from(u16::MAX)), seen: 0, state: Chunks::Part }
+    }
+
+    /// Goes on to the end of `body`: what there is of it now, from its first byte.
+    pub fn go_on(&mut self, body: &[u8]) -> Chunks {
+        while self.state == Chunks::Part {
+            let Ok(step) = self.decoder.decode(&body[self.seen..]) else {
+                self.state = Chunks::Bad;
+                break;
+            };
+            self.seen += step.consumed;
+            match step.event {
+                chunk::Event::End => self.state = Chunks::Whole(self.seen),
+                chunk::Event::NeedMore => break,
+                chunk::Event::Data(n) => {
+                    self.seen += n;
+                    if self.decoder.advance_data(n as u64).is_err() {
+                        self.state = Chunks::Bad;
+                    }
+                }
+            }
+        }
+        self.state
+    }
+}
+
 /// Looks at the beginning of a chunked body.
 pub fn chunks(bytes: &[u8]) -> Chunks {
-    let mut decoder = chunk::Decoder::new(bytes.len(), usize::from(u16::MAX));
-    let mut rest = bytes;
-    loop {
-        let Ok(step) = decoder.decode(rest) else { return Chunks::Bad };
-        rest = &rest[step.consumed..];
-        match step.event {
-            chunk::Event::End => return Chunks::Whole(bytes.len() - rest.len()),
-            chunk::Event::NeedMore => return Chunks::Part,
-            chunk::Event::Data(n) => {
-                rest = &rest[n..];
-                if decoder.advance_data(n as u64).is_err() {
-                    return Chunks::Bad;
+    ChunkScan::new(bytes.len()).go_on(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the pieces, the answer is that of a look at all of it, and what was seen is not looked at again.
+    #[test]
+    fn a_scan_keeps_its_place() {
+        let whole = &b"3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n"[..];
+        for (body, last) in [
+            ([whole, b"GET / HTTP/1.1"].concat(), Chunks::Whole(whole.len())),
+            (whole[..whole.len() - 1].to_vec(), Chunks::Part),
+            (b"3\r\nabc\r\n5\r\nhelloX".to_vec(), Chunks::Bad),
+            (b"3\r\nabc\n".to_vec(), Chunks::Bad),
+        ] {
+            for piece in [1, 2, 3, 7, body.len()] {
+                let mut scan = ChunkScan::new(body.len());
+                let mut state = Chunks::Part;
+                for end in (piece..body.len()).step_by(piece).chain([body.len()]) {
+                    state = scan.go_on(&body[..end]);
+                    assert_eq!(state, chunks(&body[..end]), "{end} bytes in pieces of {piece}");
+                    assert!(state != Chunks::Part || scan.seen == end, "it would look at the same bytes again");
                 }
+                assert_eq!(state, last, "in pieces of {piece}");
             }
         }
     }
