@@ -18,7 +18,7 @@ const WEB: &str = "10.0.0.1:80";
 const TCP_ORIGIN: &str = "10.0.1.1:7000";
 const WEB_ORIGINS: [&str; 2] = ["10.0.1.1:8080", "10.0.1.2:8080"];
 
-fn config(world: &SimWorld, check: &str) -> String {
+pub fn config(world: &SimWorld, check: &str) -> String {
     // With checks there is no limit: a full server would leave the one that refuses as the only choice for all retries.
     let maxconn = if check.is_empty() && world.below(2) == 0 { " maxconn 2" } else { "" };
     format!(
@@ -50,7 +50,7 @@ async fn web(world: SimWorld, rt: Rt, socket: Socket) {
     }
 }
 
-fn origins(world: &SimWorld) -> Rt {
+pub fn origins(world: &SimWorld) -> Rt {
     let rt = Rt::simulated(world);
     origin(&rt, TCP_ORIGIN, echo);
     for at in WEB_ORIGINS {
@@ -61,7 +61,7 @@ fn origins(world: &SimWorld) -> Rt {
 }
 
 /// Sends a stream and gets it back, all of it.
-async fn talk(world: &SimWorld, rt: &Rt) -> io::Result<()> {
+pub async fn talk(world: &SimWorld, rt: &Rt) -> io::Result<()> {
     let socket = connect(rt, TCP).await?;
     // Who closes without a word while it waits in a queue is sent away.
     let len = 1 + length(world);
@@ -81,7 +81,7 @@ async fn talk(world: &SimWorld, rt: &Rt) -> io::Result<()> {
 }
 
 /// A connection's requests; says how many were answered. A `Connection: close` ends it.
-async fn browse(world: &SimWorld, rt: &Rt, requests: u32) -> io::Result<u32> {
+pub async fn browse(world: &SimWorld, rt: &Rt, requests: u32) -> io::Result<u32> {
     let socket = connect(rt, WEB).await?;
     let mut reader = Reader::new(world);
     for n in 0..requests {

@@ -3,9 +3,11 @@
 //!
 //! `SIM_SEED=n` replays one seed, `SIM_SEEDS=n` runs so many of each test; `cargo xtask sim` does so in a release build.
 
+mod accepting;
 mod ends;
 mod http;
 mod http_faults;
+mod panics;
 mod peers;
 mod proxy;
 mod tcp;

@@ -93,12 +93,12 @@ impl SimHandle {
     }
 
     pub fn recv(&self, buf: &mut [u8], peek: bool) -> io::Result<usize> {
-        self.world.used(self.id);
+        self.world.moves(self.id);
         self.world.net.borrow_mut().recv(self.id, buf, peek)
     }
 
     pub fn send(&self, buf: &[u8], more: bool) -> io::Result<usize> {
-        self.world.used(self.id);
+        self.world.moves(self.id);
         self.world.net.borrow_mut().send(self.id, buf, more)
     }
 

@@ -190,6 +190,12 @@ impl SimWorld {
         self.0.net.borrow().hosts[host].descriptors
     }
 
+    /// Lets the executor's `nth` read, write or splice on a stream from now on panic, as a bug in the program under test would.
+    pub fn trap(&self, rt: &Rt, nth: u32) {
+        let host = self.0.index_of(rt);
+        self.0.net.borrow_mut().hosts[host].trap = nth;
+    }
+
     /// Refuses to enlarge pipes, or allows it again.
     pub fn refuse_large_pipes(&self, on: bool) {
         self.0.net.borrow_mut().faults.pipes_refused = on;
@@ -289,7 +295,7 @@ impl SimWorld {
     pub(crate) fn driver(&self) -> (SimDriver, impl FnOnce(WeakRt)) {
         let index = {
             let mut net = self.0.net.borrow_mut();
-            net.hosts.push(Host { ready: VecDeque::new(), descriptors: 0, limit: usize::MAX, address: None });
+            net.hosts.push(Host { ready: VecDeque::new(), descriptors: 0, limit: usize::MAX, address: None, trap: 0 });
             net.hosts.len() - 1
         };
         let world = self.0.clone();
@@ -323,6 +329,20 @@ impl World {
         if task != TaskKey::NONE {
             self.net.borrow_mut().sock(id).user = task;
         }
+    }
+
+    /// A call that moves bytes.
+    pub(crate) fn moves(&self, id: Id) {
+        self.used(id);
+        let sprung = {
+            let mut net = self.net.borrow_mut();
+            let host = net.sock(id).rt;
+            let trap = &mut net.hosts[host].trap;
+            let last = *trap == 1;
+            *trap = trap.saturating_sub(1);
+            last
+        };
+        assert!(!sprung, "a bug that the test has put here");
     }
 
     pub(crate) fn fail(&self, what: &str) -> ! {

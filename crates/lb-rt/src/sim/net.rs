@@ -99,6 +99,8 @@ pub(crate) struct Host {
     pub limit: usize,
     /// Where its connections come from when they are not bound.
     pub address: Option<IpAddr>,
+    /// Calls on its streams until one of them panics; 0: none does.
+    pub trap: u32,
 }
 
 pub(crate) struct Net {

@@ -76,13 +76,13 @@ impl SimPipe {
 
     pub fn fill(&mut self, from: u32, len: usize) -> io::Result<usize> {
         let world = self.world.clone();
-        world.used(from);
+        world.moves(from);
         world.net.borrow_mut().fill(from, self, len)
     }
 
     pub fn drain(&mut self, to: u32, len: usize, more: bool) -> io::Result<usize> {
         let world = self.world.clone();
-        world.used(to);
+        world.moves(to);
         world.net.borrow_mut().drain(to, self, len, more)
     }
 }
