@@ -1,0 +1,167 @@
+//! A server's places and who waits for them, with clients in several threads: first come, first served; nobody starves; a place
+//! that a waiter leaves behind goes on to the next.
+#![allow(clippy::disallowed_methods)] // Tests live in real time.
+
+mod world;
+
+use lb_testkit::http::Connection;
+use lb_testkit::ports::free_tcp;
+use lb_testkit::wait;
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use world::{Origin, Running, asked};
+
+const THREADS: usize = 3;
+
+/// A proxy whose clients are dealt out to its threads in turn, with a server that serves one at a time.
+fn narrow(origin: &Origin, port: u16, server: &str) -> Running {
+    let proxy = Running::start(
+        &format!(
+            "global\n noreuseport\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n timeout queue 60s\n\
+             \x20http-reuse never\n retries 0\nlisten l\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{} {server}\n",
+            origin.port
+        ),
+        THREADS,
+    );
+    wait::must("all threads run", || proxy.census(THREADS).len() == THREADS);
+    proxy
+}
+
+fn waiting(proxy: &Running) -> u32 {
+    let backend = &proxy.process.topology.backends[0];
+    backend.queue.backend_waiting() + backend.servers()[0].queued.load(Ordering::SeqCst)
+}
+
+/// Asks for `path`; the answer is read later.
+fn ask(port: u16, path: &str) -> Connection {
+    let mut connection = Connection::open((Ipv4Addr::LOCALHOST, port)).unwrap();
+    connection.send(format!("GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")).unwrap();
+    connection
+}
+
+/// One client in service and `count` behind it, in the order of their numbers.
+fn line_up(proxy: &Running, origin: &Origin, port: u16, count: u32) -> (Connection, Vec<Connection>) {
+    let first = ask(port, "/hold");
+    wait::must("the place is taken", || origin.requests() == 1);
+    let line = (0..count)
+        .map(|n| {
+            let client = ask(port, &format!("/{n}"));
+            wait::must("it waits", || waiting(proxy) == n + 1);
+            client
+        })
+        .collect();
+    (first, line)
+}
+
+/// The paths that the origin was asked for, each on a connection of its own.
+fn paths(origin: &Origin) -> Vec<String> {
+    let path = |head: &Vec<u8>| String::from_utf8_lossy(head).split(' ').nth(1).unwrap_or_default().to_owned();
+    origin.heads().iter().map(path).collect()
+}
+
+fn nothing_is_left(proxy: &Running) {
+    let server = proxy.process.topology.backends[0].servers()[0].clone();
+    wait::must("all places and waiters are gone", || server.served.load(Ordering::SeqCst) == 0 && waiting(proxy) == 0);
+}
+
+#[test]
+fn first_come_first_served_over_all_threads() {
+    let (origin, port) = (Origin::start("a"), free_tcp());
+    let proxy = narrow(&origin, port, "maxconn 1");
+    let (mut first, mut line) = line_up(&proxy, &origin, port, 12);
+    origin.release();
+    for client in std::iter::once(&mut first).chain(&mut line) {
+        assert_eq!(client.response(false).unwrap().status, 200);
+    }
+    let order: Vec<String> = std::iter::once("/hold".to_owned()).chain((0..12).map(|n| format!("/{n}"))).collect();
+    assert_eq!(paths(&origin), order);
+    nothing_is_left(&proxy);
+}
+
+#[test]
+fn who_leaves_holds_up_nobody() {
+    let (origin, port) = (Origin::start("a"), free_tcp());
+    let proxy = narrow(&origin, port, "maxconn 1");
+    let (mut first, line) = line_up(&proxy, &origin, port, 12);
+    // Every third one resets its connection, which is noticed while it waits.
+    let (gone, mut stay): (Vec<_>, Vec<_>) = line.into_iter().enumerate().partition(|(n, _)| n % 3 == 0);
+    for (_, client) in gone {
+        rustix::net::sockopt::set_socket_linger(client.stream(), Some(Duration::ZERO)).unwrap();
+    }
+    wait::must("they have left the queue", || waiting(&proxy) == 8);
+    origin.release();
+    assert_eq!(first.response(false).unwrap().status, 200);
+    for (_, client) in &mut stay {
+        assert_eq!(client.response(false).unwrap().status, 200);
+    }
+    let order: Vec<String> = std::iter::once("/hold".to_owned()).chain((0..12).filter(|n| n % 3 != 0).map(|n| format!("/{n}"))).collect();
+    assert_eq!(paths(&origin), order);
+    nothing_is_left(&proxy);
+}
+
+/// Grants cross with waiters that leave: whichever comes first, no place is lost and none is given twice.
+#[test]
+fn grants_and_leavers_cross() {
+    let (origin, port) = (Origin::start("a"), free_tcp());
+    let proxy = narrow(&origin, port, "maxconn 2");
+    let server = proxy.process.topology.backends[0].servers()[0].clone();
+    std::thread::scope(|scope| {
+        for thread in 0..6u64 {
+            scope.spawn(move || {
+                for n in 0..150u64 {
+                    let mut client = ask(port, "/x");
+                    // From "at once" to "after the answer", in steps that fall everywhere between.
+                    if (n + thread) % 3 == 0 {
+                        std::thread::sleep(Duration::from_micros((n * 37 + thread * 11) % 700));
+                        rustix::net::sockopt::set_socket_linger(client.stream(), Some(Duration::ZERO)).unwrap();
+                    } else {
+                        assert_eq!(client.response(false).unwrap().status, 200);
+                    }
+                }
+            });
+        }
+        for _ in 0..200 {
+            let served = server.served.load(Ordering::SeqCst);
+            assert!(served <= 2, "{served} streams at a server of two places");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    nothing_is_left(&proxy);
+    assert_eq!(asked(port, "/"), (200, "a".into()));
+}
+
+/// Each of many clients that ask again and again gets its turn: when the first has had all its answers, nobody is far behind.
+#[test]
+fn nobody_starves() {
+    const CLIENTS: usize = 9;
+    const EACH: usize = 60;
+    let (origin, port) = (Origin::start("a"), free_tcp());
+    let proxy = narrow(&origin, port, "maxconn 1");
+    let answered: [AtomicUsize; CLIENTS] = std::array::from_fn(|_| AtomicUsize::new(0));
+    let laggard = AtomicUsize::new(usize::MAX);
+    let (hold, _) = line_up(&proxy, &origin, port, 0);
+    std::thread::scope(|scope| {
+        for mine in &answered {
+            let (answered, laggard) = (&answered, &laggard);
+            scope.spawn(move || {
+                let mut client = Connection::open((Ipv4Addr::LOCALHOST, port)).unwrap();
+                for _ in 0..EACH {
+                    let response = client.exchange("GET /x HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
+                    assert_eq!(response.status, 200);
+                    mine.fetch_add(1, Ordering::SeqCst);
+                }
+                let least = answered.iter().map(|n| n.load(Ordering::SeqCst)).min().unwrap();
+                let _ = laggard.compare_exchange(usize::MAX, least, Ordering::SeqCst, Ordering::SeqCst);
+            });
+        }
+        // All of them wait before the first is served.
+        wait::must("all are in the queue", || waiting(&proxy) as usize == CLIENTS);
+        origin.release();
+    });
+    drop(hold);
+    // One request of each at a time, in turn: a client that is slow to ask again loses single turns.
+    let least = laggard.load(Ordering::SeqCst);
+    assert!(least >= EACH / 3, "one client had {least} answers when another had {EACH}");
+    nothing_is_left(&proxy);
+}
