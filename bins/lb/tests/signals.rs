@@ -88,3 +88,28 @@ fn term_and_int_end_at_once() {
         assert!(relay.at_eof(), "the relay ends with it");
     }
 }
+
+/// A relay and a request that would never end, a kept-alive client that says nothing: `hard-stop-after` ends them all.
+#[test]
+fn a_soft_stop_has_an_end() {
+    for http in [false, true] {
+        let origin = common::origin(vec![Step::Until(b"begin".to_vec()), Step::Eof]);
+        let mut config = PREAMBLE.replace("maxconn 500", "maxconn 500\n    hard-stop-after 1s") + SITE;
+        if !http {
+            config = config.replace("mode http", "mode tcp").replace("httplog", "tcplog");
+        }
+        let mut lb = start(&config.replace("10s", "60s"), &[("o1", origin.port())]);
+        let mut endless = io(Connection::open(lb.addr()));
+        io(endless.send("GET /begin HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert!(origin.wait(0, Deadline::patient(), |t| !t.received.is_empty()));
+        let second = Deadline::after(Duration::from_secs(1));
+        lb.process.signal(Signal::USR1).unwrap();
+        let addr = lb.addr();
+        must("new connections are refused", || TcpStream::connect(addr).is_err());
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(lb.alive(), "it has its second");
+        let status = lb.process.wait(Deadline::after(Duration::from_secs(10))).expect("it ends");
+        assert!(status.success() && second.passed(), "{status}, or too early");
+        assert!(endless.at_eof(), "the stream has ended with it");
+    }
+}

@@ -219,3 +219,36 @@ fn http_echo_while_uploading() {
     assert_eq!(sent, reading.join().unwrap());
     thread.join().unwrap();
 }
+
+/// The pipes that the process has open.
+fn pipes(lb: &common::Lb) -> usize {
+    let dir = io(std::fs::read_dir(format!("/proc/{}/fd", lb.process.pid())));
+    dir.filter_map(|e| std::fs::read_link(e.ok()?.path()).ok()).filter(|to| to.to_string_lossy().starts_with("pipe:")).count()
+}
+
+/// With `-dS` or `nosplice` no pipe is ever opened; without, bulk goes through one.
+#[test]
+fn pipes_are_used_unless_forbidden() {
+    let forbidding = site("tcp", "option splice-auto").replace("maxconn 500", "maxconn 500\n    nosplice");
+    for (args, config, expected) in
+        [(&[][..], site("tcp", "option splice-auto"), true), (&["-dS"], site("tcp", "option splice-auto"), false), (&[], forbidding, false)]
+    {
+        let (port, thread) = server(|mut stream| write_all(&mut stream, 3, plain));
+        let lb = common::start_with(args, None, &config, &[("o1", port)]);
+        let mut stream = io(TcpStream::connect(lb.addr()));
+        let (mut digest, mut most) = (Digest::default(), 0);
+        let mut buf = vec![0; 1 << 17];
+        // Such as it has inherited.
+        let before = pipes(&lb);
+        loop {
+            // The reader is the slower one: what waits for it is in a pipe, or in none.
+            most = most.max(pipes(&lb) - before);
+            match io(stream.read(&mut buf)) {
+                0 => break,
+                n => digest.feed(&buf[..n]),
+            }
+        }
+        assert_eq!(thread.join().unwrap(), digest);
+        assert_eq!(most > 0, expected, "{most} pipes with {args:?} and\n{config}");
+    }
+}

@@ -65,6 +65,26 @@ impl Lb {
 /// Starts the program with `text` as configuration: `{fe}`, `{fe2}`, `{log}`, `{log2}`, `{dir}` and the names in `values` are filled in.
 #[track_caller]
 pub fn start(text: &str, values: &[(&str, u16)]) -> Lb {
+    start_by(text, values, |file| {
+        let mut command = Command::new(program());
+        command.args(["-db", "-f"]).arg(file);
+        command
+    })
+}
+
+/// As [`start`] with more arguments, and with these limits of open files (soft, hard) where given.
+#[track_caller]
+pub fn start_with(args: &[&str], files: Option<(u32, u32)>, text: &str, values: &[(&str, u16)]) -> Lb {
+    start_by(text, values, |file| {
+        let limits = files.map_or_else(String::new, |(soft, hard)| format!("ulimit -S -n {soft} && ulimit -H -n {hard} && "));
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(limits + "exec \"$0\" \"$@\"").arg(program()).args(["-db", "-f"]).arg(file).args(args);
+        command
+    })
+}
+
+#[track_caller]
+fn start_by(text: &str, values: &[(&str, u16)], command: impl Fn(&Path) -> Command) -> Lb {
     for _ in 0..5 {
         let log = Syslog::udp().expect("a UDP socket");
         let log2 = Syslog::udp().expect("a UDP socket");
@@ -79,8 +99,10 @@ pub fn start(text: &str, values: &[(&str, u16)]) -> Lb {
             ("dir".into(), dir.path().display().to_string()),
         ]);
         let binds: Vec<u16> = [("{fe}", fe), ("{fe2}", fe2)].iter().filter(|(n, _)| text.contains(n)).map(|(_, p)| *p).collect();
-        match Process::proxy(dir, &program(), &fill(text, &all), &binds) {
-            Ok(process) => return Lb { process, log, log2, fe, fe2 },
+        let file = dir.write("proxy.cfg", fill(text, &all)).expect("a file");
+        let mut process = Process::spawn_command(dir, command(&file)).expect("the program");
+        match process.wait_listening(&binds) {
+            Ok(()) => return Lb { process, log, log2, fe, fe2 },
             Err(e) if e.is_port_clash() => continue,
             Err(e) => panic!("{e}"),
         }
