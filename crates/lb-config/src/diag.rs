@@ -15,6 +15,8 @@ pub const MAX_EXCERPT: usize = 160;
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
+    /// Suspicious, not wrong; only with [`Switches::diagnostics`](crate::Switches::diagnostics), never fatal.
+    Diag,
     /// Worth knowing.
     Notice,
     /// The configuration can run, but probably not as meant.
@@ -27,6 +29,7 @@ impl Severity {
     /// The word in brackets, as haproxy writes it.
     pub fn label(self) -> &'static str {
         match self {
+            Self::Diag => "DIAG",
             Self::Notice => "NOTICE",
             Self::Warning => "WARNING",
             Self::Error => "ALERT",
@@ -59,6 +62,8 @@ pub(crate) struct Diagnostics {
     list: Vec<Raw>,
     dropped: usize,
     errors: bool,
+    /// Keeps [`Severity::Diag`] too.
+    diag: bool,
 }
 
 /// A finding before its line was looked up: most files have none, so lines are not kept for it.
@@ -96,7 +101,14 @@ impl Problem {
 }
 
 impl Diagnostics {
+    pub(crate) fn new(diag: bool) -> Self {
+        Self { diag, ..Self::default() }
+    }
+
     pub(crate) fn push(&mut self, severity: Severity, span: Span, length: usize, message: impl Into<String>, help: Option<String>) {
+        if severity == Severity::Diag && !self.diag {
+            return;
+        }
         self.errors |= severity == Severity::Error;
         if self.list.len() >= MAX_DIAGNOSTICS {
             self.dropped += 1;

@@ -8,11 +8,11 @@ use crate::syntax::{Fault, Part, PartKind, Scanner, Variable};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Words of a line; haproxy stops at 64.
-pub const MAX_WORDS: usize = 256;
+/// Words of a line; haproxy's limit too.
+pub const MAX_WORDS: usize = 64;
 
-/// Bytes of a line.
-pub const MAX_LINE: usize = 64 * 1024;
+/// Bytes of a line, and of a word once its variables are replaced.
+pub const MAX_LINE: usize = 16 << 20;
 
 /// One word of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,17 +40,17 @@ fn error<T>(at: usize, message: &'static str, help: &'static str) -> Result<T, L
     Err(LexError { column: at + 1, message, help })
 }
 
-/// Cuts a line (without its LF) into words. `variable` gives the value of a name; a name with a dot in front is one of
-/// the parser's own.
-pub(crate) fn words<'a>(line: &'a [u8], variable: &mut dyn FnMut(&str) -> Option<String>) -> Result<Vec<Word<'a>>, LexError> {
+/// Cuts a line (without its LF) into words, behind those that `list` holds already. `variable` gives the value of a name; a
+/// name with a dot in front is one of the parser's own.
+pub(crate) fn words<'a>(
+    line: &'a [u8],
+    list: &mut Vec<Word<'a>>,
+    variable: &mut dyn FnMut(&str) -> Option<String>,
+) -> Result<(), LexError> {
     if line.len() > MAX_LINE {
-        return error(
-            0,
-            "the line is too long (more than 65536 bytes)",
-            "break it into several lines; a missing line end is the usual reason",
-        );
+        return error(0, "the line is too long (more than 16 MiB)", "break it into several lines; a missing line end is the usual reason");
     }
-    let mut words = Words { list: Vec::new(), word: None };
+    let mut words = Words { list, word: None, unset: false, mangled: false };
     let mut scanner = Scanner::new(line);
     for part in &mut scanner {
         let Part { kind, range } = part;
@@ -67,23 +67,27 @@ pub(crate) fn words<'a>(line: &'a [u8], variable: &mut dyn FnMut(&str) -> Option
         return error(opened, "this quote is never closed", "close it, or write \\\" or \\' for a quote that is meant literally");
     }
     words.finish(line.len());
-    Ok(words.list)
+    Ok(())
 }
 
 /// The words of a line as far as it has been read.
-struct Words<'a> {
-    list: Vec<Word<'a>>,
+struct Words<'a, 'l> {
+    list: &'l mut Vec<Word<'a>>,
     /// Start and text of the one that is being read. Most have nothing to resolve: these are borrowed.
     word: Option<(usize, Cow<'a, [u8]>)>,
+    /// A variable that is not set was part of it.
+    unset: bool,
+    /// A variable's value that was not UTF-8 was part of it: the environment marks it.
+    mangled: bool,
 }
 
-impl<'a> Words<'a> {
+impl<'a> Words<'a, '_> {
     /// Adds to the word that is being read; starts one when there is none.
     fn add(&mut self, at: usize, text: impl Into<Cow<'a, [u8]>>) -> Result<(), LexError> {
         let text = text.into();
         match &mut self.word {
             Some((_, word)) => word.to_mut().extend_from_slice(&text),
-            None if self.list.len() >= MAX_WORDS => return error(at, "too many words on this line", "a line has at most 256 words"),
+            None if self.list.len() >= MAX_WORDS => return error(at, "too many words on this line", "a line has at most 64 words"),
             None => self.word = Some((at, text)),
         }
         Ok(())
@@ -92,6 +96,10 @@ impl<'a> Words<'a> {
     /// Ends the word that is being read, if there is one.
     fn finish(&mut self, end: usize) {
         let Some((start, text)) = self.word.take() else { return };
+        // Nothing but variables that are not set is no word at all, as in haproxy from 2.8 or so on; 2.6 makes an empty one of it.
+        if std::mem::take(&mut self.unset) && text.is_empty() {
+            return;
+        }
         let (text, lossy) = match text {
             Cow::Borrowed(bytes) => {
                 let text = String::from_utf8_lossy(bytes);
@@ -103,6 +111,7 @@ impl<'a> Words<'a> {
                 Err(error) => (Cow::Owned(String::from_utf8_lossy(error.as_bytes()).into_owned()), true),
             },
         };
+        let lossy = lossy | std::mem::take(&mut self.mangled);
         self.list.push(Word { text, column: column(start), length: column(end) - column(start), lossy });
     }
 }
@@ -135,12 +144,15 @@ fn expand<'a>(
     range: Range<usize>,
     reference: &Variable,
     variable: &mut dyn FnMut(&str) -> Option<String>,
-    words: &mut Words<'a>,
+    words: &mut Words<'a, '_>,
 ) -> Result<(), LexError> {
     let start = words.word.as_ref().map_or(range.start, |(start, _)| *start);
     let text = |range: &Range<usize>| String::from_utf8_lossy(&line[range.clone()]);
     let value = variable(&text(&reference.name));
-    let value = value.or_else(|| reference.default.as_ref().map(|default| text(default).into_owned())).unwrap_or_default();
+    let value = value.or_else(|| reference.default.as_ref().map(|default| text(default).into_owned()));
+    words.unset |= value.is_none();
+    words.mangled |= value.as_ref().is_some_and(|value| value.contains(char::REPLACEMENT_CHARACTER));
+    let value = value.unwrap_or_default();
     if reference.list {
         let mut parts = value.split_ascii_whitespace();
         words.add(start, parts.next().unwrap_or("").as_bytes().to_vec())?;
@@ -152,7 +164,7 @@ fn expand<'a>(
         words.add(start, value.into_bytes())?;
     }
     if words.word.as_ref().is_some_and(|(_, text)| text.len() > MAX_LINE) {
-        return error(start, "the word is too long once its variables are replaced", "a word has at most 65536 bytes");
+        return error(start, "the word is too long once its variables are replaced", "a word has at most 16 MiB");
     }
     Ok(())
 }
@@ -166,6 +178,14 @@ fn explain(fault: Fault, at: usize) -> LexError {
             at,
             "a variable's name starts with a letter or '_'",
             "write \"${NAME}\", or \\$ (or single quotes) for a dollar that is meant literally",
+        ),
+        Fault::Pseudo(at) => {
+            (at, "there is no variable of the parser's own by this name", "known are \"${.FILE}\", \"${.LINE}\" and \"${.SECTION}\"")
+        }
+        Fault::Return(at) => (
+            at,
+            "a carriage return in the middle of the line",
+            "end each line with LF or CR LF; haproxy drops what stands behind a carriage return",
         ),
         Fault::Brace => (at + 1, "the brace of this variable is never closed", "write \"${NAME}\" or \"${NAME-default}\""),
     };
@@ -183,11 +203,13 @@ mod tests {
             ".LINE" => Some("7".to_owned()),
             _ => None,
         };
-        words(line.as_bytes(), &mut env).expect(line).into_iter().map(|word| word.text.into_owned()).collect()
+        let mut list = Vec::new();
+        words(line.as_bytes(), &mut list, &mut env).expect(line);
+        list.into_iter().map(|word| word.text.into_owned()).collect()
     }
 
     fn fails(line: &[u8]) -> usize {
-        words(line, &mut |_| None).expect_err("must fail").column
+        words(line, &mut Vec::new(), &mut |_| None).expect_err("must fail").column
     }
 
     #[test]
@@ -233,7 +255,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_are_marked_unless_commented() {
-        let found = words(b"name \xe9 # \xe9", &mut |_| None).expect("read");
+        let mut found = Vec::new();
+        words(b"name \xe9 # \xe9", &mut found, &mut |_| None).expect("read");
         assert_eq!(found.iter().map(|word| word.lossy).collect::<Vec<_>>(), [false, true]);
     }
 }

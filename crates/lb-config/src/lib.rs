@@ -23,11 +23,13 @@ mod model;
 mod parse;
 mod source;
 mod units;
+mod variables;
 
 pub use builder::{BuildError, ConfigBuilder, ProxyBuilder};
+pub use condition::{ConditionError, LANGUAGE_VERSION};
 pub use diag::{Diagnostic, MAX_DIAGNOSTICS, MAX_EXCERPT, Severity, render};
 pub use keywords::{Context, Keyword, Sections, State, keywords, keywords_markdown};
 pub use lexer::{MAX_LINE, MAX_WORDS, Word};
 pub use model::*;
 pub use parse::parse;
-pub use source::{Environment, LoadError, Loader, Nothing, Resolver, Source};
+pub use source::{Environment, LoadError, Loader, Nothing, Resolver, Source, Switches};

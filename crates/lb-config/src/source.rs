@@ -60,18 +60,74 @@ impl Resolver for Nothing {
     }
 }
 
+/// What was said on the command line and matters to the reading of the files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// `-dD`: diagnostics too ([`Severity::Diag`](crate::Severity::Diag)): `.diag`, and what looks suspicious without being wrong.
+    pub diagnostics: bool,
+    /// `-dp`: no poll(2).
+    pub no_poll: bool,
+    /// `-de`: no epoll(7).
+    pub no_epoll: bool,
+    /// `-dS`: no splice(2).
+    pub no_splice: bool,
+    /// `-dG`: no getaddrinfo(3).
+    pub no_getaddrinfo: bool,
+    /// `-dR`: no SO_REUSEPORT.
+    pub no_reuseport: bool,
+    /// `-dF`: no fast forwarding.
+    pub no_fast_forward: bool,
+    /// `-dV`: certificates of servers are not verified.
+    pub no_server_verify: bool,
+    /// `-dr`: a server whose name has no address starts without one.
+    pub ignore_unresolved: bool,
+}
+
+impl Switches {
+    /// Whether a runtime option is on, by the name that `enabled()` knows it by; `None`: there is no such option.
+    pub(crate) fn enabled(&self, option: &str) -> Option<bool> {
+        Some(match option {
+            "POLL" => !self.no_poll,
+            "EPOLL" => !self.no_epoll,
+            // Other systems have these.
+            "KQUEUE" | "EVPORTS" => false,
+            "SPLICE" => !self.no_splice,
+            "GETADDRINFO" => !self.no_getaddrinfo,
+            "REUSEPORT" => !self.no_reuseport,
+            "FAST-FORWARD" => !self.no_fast_forward,
+            "SERVER-SSL-VERIFY-NONE" => self.no_server_verify,
+            _ => return None,
+        })
+    }
+
+    /// Applies a line of `global` that says the same as a switch.
+    pub(crate) fn apply(&mut self, keyword: &str, value: Option<&str>) {
+        match (keyword, value) {
+            ("nopoll", _) => self.no_poll = true,
+            ("noepoll", _) => self.no_epoll = true,
+            ("nosplice", _) => self.no_splice = true,
+            ("nogetaddrinfo", _) => self.no_getaddrinfo = true,
+            ("noreuseport", _) => self.no_reuseport = true,
+            ("tune.disable-fast-forward", _) => self.no_fast_forward = true,
+            ("ssl-server-verify", Some(value)) => self.no_server_verify = value == "none",
+            _ => {}
+        }
+    }
+}
+
 /// Files and world for one run of the parser.
 pub struct Source<'a> {
     pub(crate) files: Vec<(String, &'a [u8])>,
     pub(crate) environment: &'a dyn Environment,
     pub(crate) loader: &'a dyn Loader,
     pub(crate) resolver: &'a dyn Resolver,
+    pub(crate) switches: Switches,
 }
 
 impl<'a> Source<'a> {
     /// No files yet, and an empty world.
     pub fn new() -> Self {
-        Self { files: Vec::new(), environment: &Nothing, loader: &Nothing, resolver: &Nothing }
+        Self { files: Vec::new(), environment: &Nothing, loader: &Nothing, resolver: &Nothing, switches: Switches::default() }
     }
 
     /// Adds a file; its name is used in messages only. Files are read in the order given, each starts a section anew.
@@ -92,6 +148,13 @@ impl<'a> Source<'a> {
     #[must_use]
     pub fn loader(mut self, loader: &'a dyn Loader) -> Self {
         self.loader = loader;
+        self
+    }
+
+    /// Sets what was said on the command line.
+    #[must_use]
+    pub fn switches(mut self, switches: Switches) -> Self {
+        self.switches = switches;
         self
     }
 

@@ -2,24 +2,27 @@
 //! Called by the parser; may be called alone by tools that want the lines and not their meaning.
 //!
 //! Holds: every word keeps file, line and column; a section ends with its file; a line inside a block that is not
-//! taken is not looked at beyond its first word.
+//! taken is cut into words and not looked at beyond the first one.
 
 use crate::condition;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
-use crate::keywords::{Context, Lookup};
-use crate::lexer::{self, Word};
+use crate::keywords::{Context, Keyword, Lookup};
+use crate::lexer::{self, LexError, Word};
 use crate::model::Span;
+use crate::parse::World;
 use crate::source::Source;
 use crate::syntax;
-use std::collections::HashMap;
+
+/// Bytes that variables may be replaced by in one run: a variable may hold itself twice, and so grow without end.
+const MAX_EXPANDED: usize = 64 << 20;
 
 /// Nested `.if` blocks; haproxy's limit.
 const MAX_CONDITIONS: usize = 99;
 
-/// One line with at least one word that is not empty.
+/// One line with at least one word; none is empty.
 #[derive(Clone, Debug)]
 pub struct Directive<'a> {
-    /// Its words; the first one is not empty.
+    /// Its words; an empty one has ended the line.
     pub words: Vec<Word<'a>>,
     /// Index of the file.
     pub file: u32,
@@ -44,55 +47,45 @@ pub struct Section<'a> {
     pub lines: Vec<Directive<'a>>,
 }
 
+/// What takes the lines as they are read: the parser itself, or a collector.
+pub(crate) trait Sink<'a, 's> {
+    /// What the reader needs: variables, keywords, a place for findings.
+    fn world(&mut self) -> &mut World<'s>;
+    /// A line that starts a section. The one before it has been closed.
+    fn open(&mut self, header: &Directive<'a>, keyword: &'static Keyword);
+    /// A line of the open section.
+    fn line(&mut self, line: &Directive<'a>);
+    /// The end of the open section.
+    fn close(&mut self);
+}
+
 /// Reads all files of a source.
 pub fn sections<'a>(source: &Source<'a>) -> (Vec<Section<'a>>, Vec<Diagnostic>) {
-    let mut diagnostics = Diagnostics::default();
-    let sections = read(source, &Lookup::new(), &mut diagnostics).0;
-    (sections, diagnostics.finish(&source.files))
+    let lookup = Lookup::new();
+    let mut collector = Collector { world: World::new(source, &lookup), sections: Vec::new() };
+    read(source, &mut collector);
+    (collector.sections, collector.world.diagnostics.finish(&source.files))
 }
 
-/// Variables as the file sees them: those of the process, and what `setenv` and its sisters made of them.
-pub(crate) struct Variables<'s> {
-    source: &'s Source<'s>,
-    changed: HashMap<String, Option<String>>,
-    /// `resetenv`: only these are left of the process's own.
-    kept: Option<Vec<String>>,
+struct Collector<'a, 's> {
+    world: World<'s>,
+    sections: Vec<Section<'a>>,
 }
 
-impl Variables<'_> {
-    pub(crate) fn get(&self, name: &str) -> Option<String> {
-        if let Some(value) = self.changed.get(name) {
-            return value.clone();
-        }
-        if self.kept.as_ref().is_some_and(|kept| !kept.iter().any(|known| known == name)) {
-            return None;
-        }
-        self.source.environment.variable(name)
+impl<'a, 's> Sink<'a, 's> for Collector<'a, 's> {
+    fn world(&mut self) -> &mut World<'s> {
+        &mut self.world
     }
 
-    /// Applies a line of `global`; these lines matter to all lines after them.
-    fn apply(&mut self, words: &[Word<'_>]) {
-        let word = |n: usize| words.get(n).map(|word| word.text.as_ref());
-        match (word(0), word(1), word(2)) {
-            (Some("setenv"), Some(name), Some(value)) => {
-                self.changed.insert(name.to_owned(), Some(value.to_owned()));
-            }
-            (Some("presetenv"), Some(name), Some(value)) if self.get(name).is_none() => {
-                self.changed.insert(name.to_owned(), Some(value.to_owned()));
-            }
-            (Some("unsetenv"), ..) => {
-                for name in &words[1..] {
-                    self.changed.insert(name.text.clone().into_owned(), None);
-                }
-            }
-            (Some("resetenv"), ..) => {
-                let kept: Vec<String> = words[1..].iter().map(|word| word.text.clone().into_owned()).collect();
-                self.changed.retain(|name, _| kept.contains(name));
-                self.kept = Some(kept);
-            }
-            _ => {}
-        }
+    fn open(&mut self, header: &Directive<'a>, _keyword: &'static Keyword) {
+        self.sections.push(Section { header: header.clone(), lines: Vec::new() });
     }
+
+    fn line(&mut self, line: &Directive<'a>) {
+        self.sections.last_mut().expect("lines come behind a header").lines.push(line.clone());
+    }
+
+    fn close(&mut self) {}
 }
 
 /// One level of `.if`.
@@ -106,44 +99,49 @@ struct Block {
     opened: Span,
 }
 
-pub(crate) fn read<'a, 's>(source: &'s Source<'a>, lookup: &Lookup, diagnostics: &mut Diagnostics) -> (Vec<Section<'a>>, Variables<'s>)
-where
-    'a: 's,
-{
-    let mut reader = Reader {
-        variables: Variables { source, changed: HashMap::new(), kept: None },
-        lookup,
-        diagnostics,
-        sections: Vec::new(),
-        in_section: false,
-        blocks: Vec::new(),
-    };
+/// The section that is open.
+struct Open {
+    /// What `.SECTION` stands for.
+    name: String,
+    global: bool,
+}
+
+/// Gives all lines of a source to `sink`, in order. A line's words live no longer than the call.
+pub(crate) fn read<'a, 's>(source: &Source<'a>, sink: &mut dyn Sink<'a, 's>) {
+    let mut reader = Reader { sink, open: None, blocks: Vec::new(), words: Vec::new(), expanded: 0 };
     for (index, (name, bytes)) in (0u32..).zip(&source.files) {
         reader.file(index, name, bytes);
     }
-    (reader.sections, reader.variables)
 }
 
-struct Reader<'a, 's, 'd> {
-    variables: Variables<'s>,
-    lookup: &'d Lookup,
-    diagnostics: &'d mut Diagnostics,
-    sections: Vec<Section<'a>>,
-    in_section: bool,
+struct Reader<'a, 's, 'r> {
+    sink: &'r mut dyn Sink<'a, 's>,
+    open: Option<Open>,
     blocks: Vec<Block>,
+    /// The last line's, kept for their memory.
+    words: Vec<Word<'a>>,
+    /// Bytes that variables were replaced by.
+    expanded: usize,
 }
 
 impl<'a> Reader<'a, '_, '_> {
+    fn diagnostics(&mut self) -> &mut Diagnostics {
+        &mut self.sink.world().diagnostics
+    }
+
     fn file(&mut self, file: u32, name: &str, bytes: &'a [u8]) {
-        self.in_section = false;
         let (_, bytes) = syntax::without_mark(bytes);
         let mut line = 0u32;
+        // haproxy refuses a last line without LF; such files are common and whole, so they are read.
         for (text, _) in syntax::lines(bytes) {
             line = line.saturating_add(1);
             self.line(file, name, line, text);
         }
+        if self.open.take().is_some() {
+            self.sink.close();
+        }
         for block in std::mem::take(&mut self.blocks) {
-            self.diagnostics.push(
+            self.diagnostics().push(
                 Severity::Error,
                 block.opened,
                 0,
@@ -154,131 +152,173 @@ impl<'a> Reader<'a, '_, '_> {
     }
 
     fn line(&mut self, file: u32, name: &str, line: u32, text: &'a [u8]) {
-        let active = self.blocks.iter().all(|block| block.active);
-        let first = text.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
-        if !active && first != Some(&b'.') {
+        let mut words = std::mem::take(&mut self.words);
+        words.clear();
+        // haproxy cuts lines into words whether their block is taken or not, so a quote must be closed anywhere.
+        if let Err(error) = self.cut(text, &mut words, name, line) {
+            let span = Span { file, line, column: u32::try_from(error.column).unwrap_or(0) };
+            self.diagnostics().push(Severity::Error, span, 1, error.message, Some(error.help.into()));
             return;
         }
-        let words = {
-            let variables = &self.variables;
-            let section = if self.in_section { self.sections.last() } else { None };
-            let mut variable = |wanted: &str| match wanted {
+        let directive = Directive { words, file, line };
+        // A first word that a variable made empty takes the whole line with it, as in haproxy.
+        if let Some(word) = directive.words.first().filter(|word| !word.text.is_empty()) {
+            let active = self.blocks.last().is_none_or(|block| block.active);
+            if word.text.starts_with('.') {
+                self.condition(&directive, active);
+            } else if active {
+                self.words = self.directive(directive);
+                return;
+            }
+        }
+        self.words = directive.words;
+    }
+
+    fn cut(&mut self, text: &'a [u8], words: &mut Vec<Word<'a>>, name: &str, line: u32) -> Result<(), LexError> {
+        let variables = &self.sink.world().variables;
+        let (open, expanded) = (self.open.as_ref(), &mut self.expanded);
+        let mut variable = |wanted: &str| {
+            let value = match wanted {
                 ".FILE" => Some(name.to_owned()),
                 ".LINE" => Some(line.to_string()),
-                ".SECTION" => section.map(|section| section.header.words[section.header.words.len().min(2) - 1].text.clone().into_owned()),
+                ".SECTION" => open.map(|open| open.name.clone()),
                 _ => variables.get(wanted),
             };
-            match lexer::words(text, &mut variable) {
-                Ok(words) => words,
-                Err(error) => {
-                    if active {
-                        let column = u32::try_from(error.column).unwrap_or(0);
-                        let span = Span { file, line, column };
-                        self.diagnostics.push(Severity::Error, span, 1, error.message, Some(error.help.into()));
-                    }
-                    return;
-                }
-            }
+            *expanded = expanded.saturating_add(value.as_ref().map_or(0, String::len));
+            value.filter(|_| *expanded <= MAX_EXPANDED)
         };
-        // A first word that a variable made empty takes the whole line with it, as in haproxy.
-        let Some(word) = words.first().filter(|word| !word.text.is_empty()) else { return };
-        let directive = Directive { file, line, words: Vec::new() };
-        if word.text.starts_with('.') {
-            self.condition(Directive { words, ..directive }, active);
-            return;
+        lexer::words(text, words, &mut variable)?;
+        if self.expanded > MAX_EXPANDED {
+            let help = "a variable that holds itself several times grows with each line";
+            return Err(LexError { column: 0, message: "variables have been replaced by more than 64 MiB of text", help });
         }
-        if self.lookup.get(Context::Section, &word.text).is_some() {
-            self.in_section = true;
-            self.sections.push(Section { header: Directive { words, ..directive }, lines: Vec::new() });
-            return;
+        Ok(())
+    }
+
+    /// A line that is to be taken; gives its words back for their memory.
+    fn directive(&mut self, mut directive: Directive<'a>) -> Vec<Word<'a>> {
+        self.end_at_empty_word(&mut directive);
+        let word = &directive.words[0];
+        if let Some(keyword) = self.sink.world().lookup.get(Context::Section, &word.text) {
+            if self.open.is_some() {
+                self.sink.close();
+            }
+            let name = directive.words.get(1).unwrap_or(word).text.clone().into_owned();
+            self.open = Some(Open { name, global: keyword.name == "global" });
+            self.sink.open(&directive, keyword);
+            return directive.words;
         }
-        if !self.in_section {
-            let directive = Directive { words, ..directive };
-            let word = &directive.words[0];
-            let nearest = crate::diag::nearest(&word.text, Lookup::first_words(Context::Section));
-            let help = match nearest {
-                Some(section) => format!("did you mean '{section}'?"),
-                None => "a file starts with a section: global, defaults, frontend, backend or listen".to_owned(),
-            };
-            let message = format!("'{}' stands outside of any section", shown(&word.text));
-            self.diagnostics.push(Severity::Error, directive.span(Some(0)), word.length as usize, message, Some(help));
-            return;
+        match &self.open {
+            Some(open) => {
+                if open.global {
+                    self.sink.world().variables.apply(&directive.words);
+                }
+                self.sink.line(&directive);
+            }
+            None => {
+                let nearest = crate::diag::nearest(&word.text, Lookup::first_words(Context::Section));
+                let help = match nearest {
+                    Some(section) => format!("did you mean '{section}'?"),
+                    None => "a file starts with a section: global, defaults, frontend, backend or listen".to_owned(),
+                };
+                let message = format!("'{}' stands outside of any section", shown(&word.text));
+                self.diagnostics().push(Severity::Error, directive.span(Some(0)), word.length as usize, message, Some(help));
+            }
         }
-        let section = self.sections.last_mut().expect("in_section says there is one");
-        if section.header.words[0].text == "global" {
-            self.variables.apply(&words);
+        directive.words
+    }
+
+    /// An empty word ends the line's words, in haproxy as here. What is lost by that is told, though it is no warning: haproxy
+    /// says nothing, and warnings can be fatal.
+    fn end_at_empty_word(&mut self, directive: &mut Directive<'a>) {
+        let Some(empty) = directive.words.iter().position(|word| word.text.is_empty()) else { return };
+        if let Some(lost) = directive.words.get(empty + 1) {
+            let message = format!("'{}' and what follows is not read: the word before it is empty", shown(&lost.text));
+            let help = "remove the empty word, or set the variable in it".to_owned();
+            self.diagnostics().push(Severity::Notice, directive.span(Some(empty + 1)), lost.length as usize, message, Some(help));
         }
-        section.lines.push(Directive { words, ..directive });
+        directive.words.truncate(empty);
     }
 
     /// `.if` and its sisters, `.alert` and its sisters.
-    fn condition(&mut self, directive: Directive<'a>, active: bool) {
-        let word = directive.words[0].text.clone();
-        let span = directive.span(Some(0));
-        let complain = |diagnostics: &mut Diagnostics, message: &str, help: &str| {
-            diagnostics.push(Severity::Error, span, directive.words[0].length as usize, message, Some(help.to_owned()));
-        };
-        match &*word {
+    fn condition(&mut self, directive: &Directive<'a>, active: bool) {
+        let word = directive.words[0].text.as_ref();
+        match word {
             ".if" if self.blocks.len() >= MAX_CONDITIONS => {
-                complain(self.diagnostics, "too many nested '.if'", "at most 99 may be open at once");
+                self.complain(directive, 0, "too many nested '.if'", "at most 99 may be open at once");
                 // An inactive block keeps the count of '.endif' right.
-                self.blocks.push(Block { active: false, done: true, last: false, opened: span });
+                self.blocks.push(Block { active: false, done: true, last: false, opened: directive.span(Some(0)) });
             }
             ".if" => {
-                let taken = active && self.evaluate(&directive);
-                self.blocks.push(Block { active: taken, done: taken || !active, last: false, opened: span });
+                let taken = active && self.evaluate(directive);
+                self.blocks.push(Block { active: taken, done: taken || !active, last: false, opened: directive.span(Some(0)) });
             }
-            ".elif" | ".else" => {
-                let Some(block) = self.blocks.last() else {
-                    complain(self.diagnostics, "there is no open '.if' here", "remove the line, or add the missing '.if'");
-                    return;
-                };
-                if block.last {
-                    complain(self.diagnostics, "this block already had its '.else'", "'.else' is the last branch of an '.if'");
+            ".elif" | ".else" | ".endif" => self.branch(directive),
+            ".alert" | ".warning" | ".notice" | ".diag" if active => {
+                if let Some(extra) = directive.words.get(2) {
+                    let message = format!("unexpected '{}' behind the text of '{word}'", shown(&extra.text));
+                    self.complain(directive, 2, &message, "put the whole text in double quotes");
                     return;
                 }
-                let may = !block.done;
-                let taken = may && (*word == *".else" || self.evaluate(&directive));
-                let block = self.blocks.last_mut().expect("checked above");
-                block.active = taken;
-                block.done |= taken;
-                block.last = *word == *".else";
-            }
-            ".endif" => {
-                let closed = self.blocks.pop();
-                if closed.is_none() {
-                    complain(self.diagnostics, "there is no open '.if' here", "remove the line, or add the missing '.if'");
-                }
-            }
-            ".diag" => {}
-            ".alert" | ".warning" | ".notice" if active => {
-                let severity = match &*word {
+                let severity = match word {
                     ".alert" => Severity::Error,
                     ".warning" => Severity::Warning,
-                    _ => Severity::Notice,
+                    ".notice" => Severity::Notice,
+                    _ => Severity::Diag,
                 };
                 let text = directive.words.get(1).map_or("", |word| &word.text);
-                self.diagnostics.push(severity, directive.span(None), 0, format!("'{}'", shown(text)), None);
+                self.diagnostics().push(severity, directive.span(None), 0, format!("'{}'", shown(text)), None);
             }
-            _ if active => {
+            _ if active && !matches!(word, ".alert" | ".warning" | ".notice" | ".diag") => {
                 let known = [".if", ".elif", ".else", ".endif", ".alert", ".warning", ".notice", ".diag"];
-                let help = match crate::diag::nearest(&word, known.into_iter()) {
+                let help = match crate::diag::nearest(word, known.into_iter()) {
                     Some(word) => format!("did you mean '{word}'?"),
                     None => "known are .if .elif .else .endif .alert .warning .notice .diag".to_owned(),
                 };
-                complain(self.diagnostics, &format!("unknown directive '{}'", shown(&word)), &help);
+                self.complain(directive, 0, &format!("unknown directive '{}'", shown(word)), &help);
             }
             _ => {}
         }
     }
 
+    /// `.elif`, `.else`, `.endif`: what they do to the block that is open.
+    fn branch(&mut self, directive: &Directive<'a>) {
+        let word = directive.words[0].text.as_ref();
+        if let Some(extra) = directive.words.get(1).filter(|_| word != ".elif") {
+            let message = format!("unexpected '{}' behind '{word}'", shown(&extra.text));
+            self.complain(directive, 1, &message, "write it as a comment, or '.elif' if it is a condition");
+        }
+        let Some(block) = self.blocks.last() else {
+            self.complain(directive, 0, "there is no open '.if' here", "remove the line, or add the missing '.if'");
+            return;
+        };
+        if word == ".endif" {
+            self.blocks.pop();
+            return;
+        }
+        if block.last {
+            self.complain(directive, 0, "this block already had its '.else'", "'.else' is the last branch of an '.if'");
+            return;
+        }
+        let taken = !block.done && (word == ".else" || self.evaluate(directive));
+        let block = self.blocks.last_mut().expect("checked above");
+        block.active = taken;
+        block.done |= taken;
+        block.last = word == ".else";
+    }
+
+    fn complain(&mut self, directive: &Directive<'_>, word: usize, message: &str, help: &str) {
+        let length = directive.words[word].length as usize;
+        self.diagnostics().push(Severity::Error, directive.span(Some(word)), length, message, Some(help.to_owned()));
+    }
+
     fn evaluate(&mut self, directive: &Directive<'_>) -> bool {
         let text: String = directive.words[1..].iter().map(|word| word.text.as_ref()).collect::<Vec<_>>().join(" ");
-        match condition::evaluate(&text, &|name| self.variables.get(name).is_some()) {
+        match condition::evaluate(&text, &self.sink.world().variables) {
             Ok(value) => value,
             Err(error) => {
-                let help = "predicates are defined(), feature(), streq(), strneq(), version_atleast(), version_before()";
-                self.diagnostics.push(Severity::Error, directive.span(None), 0, error.to_string(), Some(help.into()));
+                let message = error.to_string();
+                self.diagnostics().push(Severity::Error, directive.span(None), 0, message, Some(condition::predicates()));
                 false
             }
         }
@@ -325,7 +365,7 @@ mod tests {
 
     #[test]
     fn conditional_blocks() {
-        let text = "global\n.if 0\n a\n.if 1\n b\n.else\n c \"unclosed\n.endif\n.elif 1\n d\n.elif 1\n e\n.else\n f\n.endif\n g\n";
+        let text = "global\n.if 0\n a\n.if 1\n b\n.else\n c foo\n.endif\n.elif 1\n d\n.elif 1\n e\n.else\n f\n.endif\n g\n";
         assert_eq!(read(text), (vec!["global: d, g".to_owned()], String::new()));
         assert_eq!(read("global\n.if defined(X)\n a\n.endif\n setenv X 1\n.if defined(X)\n b\n.endif\n").0, ["global: setenv X 1, b"]);
         assert_eq!(
@@ -344,10 +384,32 @@ mod tests {
             (".fi\n", "did you mean '.if'?"),
             (".if foo()\n.endif\n", "unknown predicate"),
             (".alert \"stop here\"\n", "'stop here'"),
+            (".notice stop here\n", "unexpected 'here' behind the text of '.notice'"),
+            (".if 0\n a \"unclosed\n.endif\n", "this quote is never closed"),
+            (".if 0\n.else 1\n.endif\n", "unexpected '1' behind '.else'"),
+            (".if 1\n.endif x\n", "unexpected 'x' behind '.endif'"),
         ] {
             let (_, messages) = read(text);
             assert!(messages.contains(message), "{text}: {messages}");
         }
-        assert_eq!(read(".if 0\n.alert x\n.warning x\n.foo\n.endif\n").1, "");
+        assert_eq!(read(".if 0\n.alert x y\n.warning x\n.foo\n.if foo()\n.endif\n.endif\n.if 1\n.elif foo()\n.endif\n").1, "");
+    }
+
+    #[test]
+    fn words_that_became_empty() {
+        // Unset: no word at all. Empty: the end of the line's words, as in haproxy 3.0.
+        assert_eq!(read("listen a\n x \"${NO}\" y\n\"$NO\" x \"${NO[*]}\"y\n"), (vec!["listen a: x y, x y".to_owned()], String::new()));
+        let (sections, messages) = read("listen a\n x \"${NO-}\" y z\n\"\" x\n x ''\n");
+        assert_eq!(sections, ["listen a: x, x"]);
+        assert!(messages.starts_with("[NOTICE]  t.cfg:2:13: 'y' and what follows is not read"), "{messages}");
+        assert_eq!(messages.matches("[").count(), 1, "{messages}");
+    }
+
+    #[test]
+    fn a_variable_that_doubles_itself_comes_to_an_end() {
+        let text = format!("global\n setenv A {}\n{}", "x".repeat(1000), " setenv A \"$A$A\"\n".repeat(100));
+        let (sections, messages) = read(&text);
+        assert!(messages.contains("more than 64 MiB of text"), "{messages}");
+        assert!(sections[0].len() < 2 * MAX_EXPANDED);
     }
 }

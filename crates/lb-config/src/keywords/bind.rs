@@ -294,7 +294,7 @@ fn addresses(text: &str, word: usize, world: &World<'_>) -> Result<Vec<BindAddre
                 Problem::at(word, format!("'{}' is a port without an address", shown(one))).help(format!("write ':{}'", shown(one)))
             );
         }
-        match address(one, word, world.variables)? {
+        match address(one, word, &world.variables)? {
             Address::Fd(fd) => list.push(BindAddress::Fd(fd)),
             Address::Unix(unix) => list.push(BindAddress::Unix(prefixed(unix, word, world)?)),
             Address::Standard(_) => return Err(Problem::at(word, format!("'{}' is not an address to listen on", shown(one)))),

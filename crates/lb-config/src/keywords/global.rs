@@ -179,8 +179,7 @@ fn log(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
             .help("write a target, for example 'log 127.0.0.1:514 local0'"));
     }
     let target = super::proxy::log_target(cx.world, line)?;
-    cx.global.logs.push(target);
-    cx.world.logs.clone_from(&cx.global.logs);
+    cx.world.logs.push(target);
     Ok(())
 }
 

@@ -271,7 +271,7 @@ fn source(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 
 /// A local address; one port at most.
 pub(super) fn source_address(text: &str, word: usize, world: &World<'_>) -> Result<SocketAddr, Problem> {
-    match address(text, word, world.variables)? {
+    match address(text, word, &world.variables)? {
         Address::Inet { host, port: Port::None } => Ok(SocketAddr::new(resolve_host(&host, word, world.source)?, 0)),
         Address::Inet { host, port: Port::One(port) } => Ok(SocketAddr::new(resolve_host(&host, word, world.source)?, port)),
         Address::Inet { port: Port::Range(..), .. } => {
@@ -377,7 +377,7 @@ pub(super) fn log_target(world: &mut World<'_>, line: &Line<'_>) -> Result<LogTa
         _ => (text.to_owned(), ""),
     };
     let at = line.first;
-    let address = match address(&format!("{family}{plain}"), at, world.variables)? {
+    let address = match address(&format!("{family}{plain}"), at, &world.variables)? {
         Address::Standard(StandardStream::Out) => LogAddress::Stdout,
         Address::Standard(StandardStream::Err) => LogAddress::Stderr,
         Address::Fd(fd) => LogAddress::Fd(fd),

@@ -128,7 +128,7 @@ fn id(cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {
 fn addr(cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {
     let text = params.value()?;
     let word = params.at - 1;
-    match address(text, word, cx.world.variables)? {
+    match address(text, word, &cx.world.variables)? {
         Address::Inet { host, port } => {
             cx.server.settings.address = Some(resolve_host(&host, word, cx.world.source)?);
             match port {
@@ -223,7 +223,7 @@ pub(super) fn server(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     draft.server.span = line.span();
     // Parameters first: `init-addr` says how the name is resolved.
     parameters(&mut draft, cx.world, line.directive, line.first + 2, false);
-    let parsed = address(text, word, cx.world.variables)?;
+    let parsed = address(text, word, &cx.world.variables)?;
     draft.server.address = server_address(&mut draft, parsed, word, cx.world)?;
     cx.draft.servers.push(draft);
     Ok(())

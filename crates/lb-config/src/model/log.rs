@@ -186,6 +186,8 @@ impl LogFormatText {
     pub const TCP: &'static str = lb_expr::formats::TCP;
     /// `option httplog`: manual 8.2.3.
     pub const HTTP: &'static str = lb_expr::formats::HTTP;
+    /// `option httpslog`: manual 8.2.4.
+    pub const HTTPS: &'static str = lb_expr::formats::HTTPS;
     /// `option httplog clf`: manual 4.2.
     pub const HTTP_CLF: &'static str = lb_expr::formats::CLF;
 

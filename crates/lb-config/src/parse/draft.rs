@@ -4,6 +4,7 @@ use super::line::Negation;
 use crate::diag::{Diagnostics, Severity};
 use crate::keywords::Sections;
 use crate::model::{Proxy, ProxyKind, Server, ServerAddress, ServerCheck, Span, TcpKeepAlive};
+use crate::variables::Variables;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -146,7 +147,7 @@ pub(crate) struct ServerCx<'p, 's> {
 /// What every step of the parser shares.
 pub(crate) struct World<'s> {
     pub source: &'s crate::source::Source<'s>,
-    pub variables: &'s crate::tree::Variables<'s>,
+    pub variables: Variables<'s>,
     pub lookup: &'s crate::keywords::Lookup,
     pub diagnostics: Diagnostics,
     /// Targets of `global` as far as it has been read: `log global` takes those.
@@ -158,7 +159,20 @@ pub(crate) struct World<'s> {
     pub unix_bind: crate::model::UnixBindOptions,
 }
 
-impl World<'_> {
+impl<'s> World<'s> {
+    pub(crate) fn new(source: &'s crate::source::Source<'s>, lookup: &'s crate::keywords::Lookup) -> Self {
+        Self {
+            source,
+            variables: Variables::new(source),
+            lookup,
+            diagnostics: Diagnostics::new(source.switches.diagnostics),
+            logs: Vec::new(),
+            log_formats: Default::default(),
+            unix_prefix: None,
+            unix_bind: Default::default(),
+        }
+    }
+
     pub(crate) fn warn(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
         self.diagnostics.push(Severity::Warning, span, 1, message, help);
     }

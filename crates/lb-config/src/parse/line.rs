@@ -6,8 +6,9 @@ use crate::keywords::Keyword;
 use crate::lexer::Word;
 use crate::model::Span;
 use crate::source::Source;
-use crate::tree::{Directive, Variables, shown};
+use crate::tree::{Directive, shown};
 use crate::units;
+use crate::variables::Variables;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 

@@ -12,12 +12,12 @@ pub(crate) use asked::{Asked, expression};
 pub(crate) use draft::{BindCx, Draft, GlobalCx, InitAddr, ProxyCx, ServerCx, ServerDraft, World};
 pub(crate) use line::{Line, Negation, Params, address, resolve as resolve_host};
 
-use crate::diag::{Diagnostic, Diagnostics, Problem, Severity, nearest};
+use crate::diag::{Diagnostic, Problem, Severity, nearest};
 use crate::keywords::{Context, Keyword, Lookup, Parser, Sections, State};
 use crate::model::{Config, Global, Span};
 use crate::source::Source;
-use crate::tree::{self, Directive, Section, shown};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::tree::{self, Directive, Sink, shown};
+use std::collections::{BTreeMap, HashMap};
 
 /// Reads a configuration: the resolved values, and everything there is to say about it, in the order of the files.
 ///
@@ -33,31 +33,19 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// ```
 pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
     let lookup = Lookup::new();
-    let mut diagnostics = Diagnostics::default();
-    let (sections, variables) = tree::read(source, &lookup, &mut diagnostics);
-    let world = World {
-        source,
-        variables: &variables,
-        lookup: &lookup,
-        diagnostics,
-        logs: Vec::new(),
-        log_formats: HashSet::new(),
-        unix_prefix: None,
-        unix_bind: Default::default(),
-    };
     let mut walk = Walk {
-        world,
+        world: World::new(source, &lookup),
         global: Global::default(),
         seen: BTreeMap::new(),
         defaults: Vec::new(),
         current: None,
         by_name: HashMap::new(),
         drafts: Vec::new(),
+        open: Open::Refused,
     };
-    for section in &sections {
-        walk.section(section);
-    }
-    let Walk { mut world, global, drafts, .. } = walk;
+    tree::read(source, &mut walk);
+    let Walk { mut world, mut global, drafts, .. } = walk;
+    global.logs = std::mem::take(&mut world.logs);
     let config = resolve::resolve(global, drafts, &mut world);
     (config, world.diagnostics.finish(&source.files))
 }
@@ -73,60 +61,90 @@ struct Walk<'s> {
     /// Defaults by name; `None`: the name is ambiguous.
     by_name: HashMap<String, Option<usize>>,
     drafts: Vec<Draft>,
+    open: Open,
 }
 
 /// Longest name of a proxy or server that is kept; haproxy has no limit, log lines do.
 const MAX_NAME: usize = 1024;
 
-impl Walk<'_> {
-    fn section(&mut self, section: &Section<'_>) {
-        let header = &section.header;
-        let word = header.words[0].text.as_ref();
-        let keyword = self.world.lookup.get(Context::Section, word).expect("the reader cuts at known sections");
+/// The section that is being read.
+enum Open {
+    /// Told once; its lines mean nothing.
+    Refused,
+    Global,
+    /// A proxy or defaults.
+    Proxy(Box<Draft>),
+}
+
+impl<'a, 's> Sink<'a, 's> for Walk<'s> {
+    fn world(&mut self) -> &mut World<'s> {
+        &mut self.world
+    }
+
+    fn open(&mut self, header: &Directive<'a>, keyword: &'static Keyword) {
         if let State::Refused(what) = keyword.state {
             self.refused(header, 0, keyword, what);
+            self.open = Open::Refused;
             return;
         }
-        let kind = match word {
-            "global" => return self.global(section),
+        let kind = match keyword.name {
+            "global" => {
+                if let Some(extra) = header.words.get(1) {
+                    let message = format!("unexpected '{}' behind 'global'", shown(&extra.text));
+                    self.problem(header, Problem::at(1, message).help("'global' has no name"));
+                }
+                self.open = Open::Global;
+                return;
+            }
             "defaults" => Sections::DEFAULTS,
             "frontend" => Sections::FRONTEND,
             "backend" => Sections::BACKEND,
             _ => Sections::LISTEN,
         };
-        let mut draft = self.open(header, kind);
-        for directive in &section.lines {
-            self.proxy_line(&mut draft, directive);
-        }
-        if kind == Sections::DEFAULTS {
-            let index = self.defaults.len();
-            if !draft.proxy.name.is_empty() {
-                self.by_name.entry(draft.proxy.name.clone()).and_modify(|known| *known = None).or_insert(Some(index));
+        self.open = Open::Proxy(Box::new(self.header(header, kind)));
+    }
+
+    fn line(&mut self, directive: &Directive<'a>) {
+        match std::mem::replace(&mut self.open, Open::Refused) {
+            Open::Refused => {}
+            Open::Global => {
+                self.global_line(directive);
+                self.open = Open::Global;
             }
-            self.defaults.push(draft);
-            self.current = Some(index);
-        } else {
-            self.drafts.push(draft);
+            Open::Proxy(mut draft) => {
+                self.proxy_line(&mut draft, directive);
+                self.open = Open::Proxy(draft);
+            }
         }
     }
 
-    fn global(&mut self, section: &Section<'_>) {
-        if let Some(extra) = section.header.words.get(1) {
-            let message = format!("unexpected '{}' behind 'global'", shown(&extra.text));
-            self.problem(&section.header, Problem::at(1, message).help("'global' has no name"));
+    fn close(&mut self) {
+        let Open::Proxy(draft) = std::mem::replace(&mut self.open, Open::Refused) else { return };
+        if !draft.is_defaults() {
+            self.drafts.push(*draft);
+            return;
         }
-        for directive in &section.lines {
-            let Some(line) = self.keyword(directive, Context::Global, "global") else { continue };
-            let Parser::Global(parser) = line.keyword.parser else { continue };
-            let mut cx = GlobalCx { global: &mut self.global, seen: &mut self.seen, world: &mut self.world };
-            if let Err(problem) = parser(&mut cx, &line) {
-                self.problem(directive, problem);
-            }
+        let index = self.defaults.len();
+        if !draft.proxy.name.is_empty() {
+            self.by_name.entry(draft.proxy.name.clone()).and_modify(|known| *known = None).or_insert(Some(index));
+        }
+        self.defaults.push(*draft);
+        self.current = Some(index);
+    }
+}
+
+impl Walk<'_> {
+    fn global_line(&mut self, directive: &Directive<'_>) {
+        let Some(line) = self.keyword(directive, Context::Global, "global") else { return };
+        let Parser::Global(parser) = line.keyword.parser else { return };
+        let mut cx = GlobalCx { global: &mut self.global, seen: &mut self.seen, world: &mut self.world };
+        if let Err(problem) = parser(&mut cx, &line) {
+            self.problem(directive, problem);
         }
     }
 
     /// The header of a proxy: its name, `from`, and an address in the manner of 1.4.
-    fn open(&mut self, header: &Directive<'_>, kind: Sections) -> Draft {
+    fn header(&mut self, header: &Directive<'_>, kind: Sections) -> Draft {
         let word = header.words[0].text.as_ref();
         let span = header.span(Some(0));
         let mut rest = 1;

@@ -199,7 +199,8 @@ impl<'a> Token<'a> {
             return None;
         }
         let variable = self.parts().any(|part| matches!(part.kind, PartKind::Variable(_)));
-        let mut words = crate::lexer::words(&self.text, &mut |_| None).ok().filter(|_| !variable)?;
+        let mut words = Vec::new();
+        crate::lexer::words(&self.text, &mut words, &mut |_| None).ok().filter(|()| !variable)?;
         words.pop().filter(|word| !word.lossy).map(|word| word.text)
     }
 }

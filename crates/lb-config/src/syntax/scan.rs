@@ -3,12 +3,15 @@
 //!
 //! Holds: every byte is in exactly one part, in order; any bytes can be scanned, what is wrong with them is a part of its
 //! own ([`PartKind::Fault`]); one pass, no allocation. Source: manual 2.1 to 2.3, and what haproxy 2.6 does where the
-//! manual is silent: there is no line continuation, a carriage return is white space.
+//! manual is silent: there is no line continuation, a carriage return is white space at the start and the end of a line.
 
 use std::ops::Range;
 
 /// The mark that some editors put before the first byte; it is no part of the first line.
 const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Variables that the reader itself knows (manual 2.3).
+const PSEUDO: &[&[u8]] = &[b".FILE", b".LINE", b".SECTION"];
 
 /// Takes the mark off.
 pub(crate) fn without_mark(bytes: &[u8]) -> (bool, &[u8]) {
@@ -47,7 +50,7 @@ pub struct Part {
 /// make one word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartKind {
-    /// Spaces, tabs, carriage returns outside quotes.
+    /// Spaces, tabs (both kinds), form feeds and carriage returns outside quotes.
     Space,
     /// From `#` to the end of the line.
     Comment,
@@ -85,8 +88,12 @@ pub enum Fault {
     EscapedZero,
     /// A `$` without a name; where the name should be.
     Name(usize),
+    /// A name with a dot in front that is none of the parser's own; where it stands.
+    Pseudo(usize),
     /// A `${` without its brace.
     Brace,
+    /// A carriage return that is not at the end of its line; where it stands.
+    Return(usize),
 }
 
 /// Cuts a line, or a word of one, into parts.
@@ -113,6 +120,16 @@ impl<'a> Scanner<'a> {
     fn run(&self, takes: impl Fn(u8) -> bool) -> usize {
         let rest = &self.line[self.at..];
         self.at + rest.iter().position(|byte| !takes(*byte)).unwrap_or(rest.len())
+    }
+
+    /// The part at white space and its end.
+    fn space(&self) -> (PartKind, usize) {
+        let end = self.run(is_space);
+        let inside = self.at > 0 && self.line.get(end).is_some_and(|next| *next != b'#');
+        match self.line[self.at..end].iter().position(|byte| *byte == b'\r') {
+            Some(at) if inside => (PartKind::Fault(Fault::Return(self.at + at)), end),
+            _ => (PartKind::Space, end),
+        }
     }
 
     /// The part at a backslash and its end.
@@ -145,6 +162,9 @@ impl<'a> Scanner<'a> {
             at += 1;
         }
         let name = first..at;
+        if line[first] == b'.' && !PSEUDO.contains(&&line[name.clone()]) {
+            return fault(Fault::Pseudo(first));
+        }
         if !braced {
             return (PartKind::Variable(Variable { name, default: None, list: false }), at);
         }
@@ -173,8 +193,8 @@ impl Iterator for Scanner<'_> {
         let byte = *self.line.get(start)?;
         let open = self.quote.map(|(quote, _)| quote);
         let (kind, end) = match (byte, open) {
-            (b' ' | b'\t' | b'\r', None) => (PartKind::Space, self.run(is_space)),
-            (b'#', None) => (PartKind::Comment, self.line.len()),
+            (byte, None) if is_space(byte) => self.space(),
+            (b'#', None) => (PartKind::Comment, self.run(|byte| byte != 0)),
             (b'"' | b'\'', None) => {
                 self.quote = Some((byte, start));
                 (PartKind::Quote, start + 1)
@@ -196,5 +216,5 @@ impl Iterator for Scanner<'_> {
 }
 
 fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r')
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\x0b' | b'\x0c')
 }
