@@ -132,10 +132,14 @@ impl<'a> Reader<'a, '_, '_> {
     fn file(&mut self, file: u32, name: &str, bytes: &'a [u8]) {
         let (_, bytes) = syntax::without_mark(bytes);
         let mut line = 0u32;
-        // haproxy refuses a last line without LF; such files are common and whole, so they are read.
-        for (text, _) in syntax::lines(bytes) {
+        for (text, ended) in syntax::lines(bytes) {
             line = line.saturating_add(1);
             self.line(file, name, line, text);
+            if !ended {
+                let message = "the last line of the file has no line end";
+                let help = "add one: today's haproxy takes a file without it for one that was cut off";
+                self.diagnostics().push(Severity::Warning, Span { file, line, column: 0 }, 0, message, Some(help.into()));
+            }
         }
         if self.open.take().is_some() {
             self.sink.close();
@@ -352,7 +356,7 @@ mod tests {
 
     #[test]
     fn sections_and_places() {
-        let text = b"# x\nglobal#y\n\tmaxconn   10 # z\r\n\nlisten a\n bind :80";
+        let text = b"# x\nglobal#y\n\tmaxconn   10 # z\r\n\nlisten a\n bind :80\n";
         let source = Source::new().file("t.cfg", text);
         let (sections, diagnostics) = sections(&source);
         assert!(diagnostics.is_empty());

@@ -1,7 +1,9 @@
-//! A client's connection from the accept to the close: PROXY header, then mode tcp or http.
+//! A client's connection from the accept to the close: a probe that is answered at once, or PROXY header, then mode tcp or http.
 
 use crate::client::Client;
+use crate::http::answer::close_gently;
 use crate::{listener, record, tcp};
+use lb_config::Probes;
 use lb_http::proxy::{Decoded, Endpoints, ProxyError};
 use lb_rt::{Buffer, Socket};
 use lb_sys::Addr;
@@ -17,6 +19,12 @@ const PROXY_HEADER: Duration = Duration::from_secs(10);
 /// Starts a session.
 pub fn spawn(client: Client, socket: Socket) {
     let rt = client.place.worker.rt.clone();
+    if let Some(probes) = client.frontend().settings.probes
+        && is_probe(&probes, &client.peer)
+    {
+        rt.spawn(answer_probe(client, socket, probes.answer));
+        return;
+    }
     if client.place.accept_proxy {
         rt.spawn(async move {
             if let Some((client, input)) = accept_proxy(client, &socket).await {
@@ -25,6 +33,21 @@ pub fn spawn(client: Client, socket: Socket) {
         });
     } else {
         start(Rc::new(client), socket, None);
+    }
+}
+
+fn is_probe(probes: &Probes, peer: &Addr) -> bool {
+    match (probes.from, peer) {
+        (None, _) => true,
+        (Some(net), Addr::Ip(peer)) => net.contains(peer.ip()),
+        (Some(_), _) => false,
+    }
+}
+
+/// `monitor-net`, `mode health`: the answer and the end, and no line in the log.
+async fn answer_probe(client: Client, socket: Socket, answer: &'static [u8]) {
+    if socket.write_all(answer).await.is_ok() {
+        close_gently(&client.place.worker.rt, &socket).await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Context, Keyword, Parser, State};
 use crate::address::{Address, Host, Port};
-use crate::diag::{Problem, nearest};
+use crate::diag::{Problem, Severity, nearest};
 use crate::model::{Account, Bind, BindAddress, Shards, UnixAddress, V6Mode};
 use crate::parse::{BindCx, Line, Params, ProxyCx, World, address, resolve_host, tell};
 use crate::tree::{Directive, shown};
@@ -109,7 +109,14 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     skipped("level", "user|operator|admin", "rights of the run-time socket", CLI),
     skipped("severity-output", "none|number|string", "severity before the answers of the run-time socket", CLI),
     skipped("expose-fd", "listeners", "hands the listeners over", CLI),
-    skipped("process", "<set>", "processes of the listener", "there is one process"),
+    Keyword::new(
+        Context::Bind,
+        "process",
+        "<set>",
+        "processes of the listener (until 2.6)",
+        State::Gone("there is one process"),
+        Parser::Bind(|_, params| params.value().map(drop)),
+    ),
     skipped("thread", "<set>", "threads of the listener", "which thread serves a connection changes none of its bytes"),
     skipped("label", "<name>", "label of the listener", "concerns statistics only"),
     skipped("guid-prefix", "<prefix>", "start of the listener's identifier", "concerns statistics only"),
@@ -257,6 +264,11 @@ pub(crate) fn bind_line(cx: &mut ProxyCx<'_, '_>, directive: &Directive<'_>, at:
             );
             next += 1 + usize::from(!keyword.args.is_empty());
             continue;
+        }
+        if let State::Gone(why) = keyword.state {
+            let message = format!("'{}' is an old word without effect: {why}", keyword.name);
+            let span = directive.span(Some(next));
+            cx.world.diagnostics.push(Severity::Warning, span, word.length as usize, message, Some("remove it and its value".into()));
         }
         let mut cursor = Params { directive, keyword, name: next, at: next + 1 };
         if let Parser::Bind(parser) = keyword.parser

@@ -1,6 +1,6 @@
 //! Keywords of `global` that are read: process, limits, logs. Source: manual 3.1, 3.2.
 
-use super::{Context, Keyword, Parser, State};
+use super::{Context, Keyword, Parser, State, Today};
 use crate::diag::{Problem, Severity};
 use crate::model::{Account, Switch, UnixBindOptions};
 use crate::parse::{GlobalCx, Line, Negation};
@@ -65,7 +65,12 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         "processes; there is one, with threads",
         State::Old("nbthread <value>"),
         Parser::Global(nbproc),
-    ),
+    )
+    .written(|line| match line.value(0).and_then(|text| text.parse::<u32>().ok()) {
+        Some(1) => Today::Nothing,
+        Some(count) if count > MAX_THREADS => Today::Line(format!("nbthread {MAX_THREADS}")),
+        _ => Today::Keyword("nbthread"),
+    }),
 ];
 
 /// Says that a keyword that may be given once was given before; haproxy keeps the first value.
@@ -87,8 +92,11 @@ fn maxconn(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
     Ok(())
 }
 
+/// As many as haproxy 2.6 takes.
+const MAX_THREADS: u32 = 64;
+
 fn nbthread(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    cx.global.nbthread = Some(line.number(0, 1..=64)? as u16);
+    cx.global.nbthread = Some(line.number(0, 1..=i64::from(MAX_THREADS))? as u16);
     line.end(1)
 }
 
@@ -97,7 +105,7 @@ fn nbproc(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
     let value = line.number(0, 1..=i64::from(i32::MAX))?;
     line.end(1)?;
     if cx.global.nbthread.is_none() && value > 1 {
-        cx.global.nbthread = Some(value.min(64) as u16);
+        cx.global.nbthread = Some(value.min(i64::from(MAX_THREADS)) as u16);
     }
     Ok(())
 }

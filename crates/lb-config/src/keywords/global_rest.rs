@@ -53,7 +53,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("warn-blocked-traffic-after", "<time>", "warns of stuck threads", PROCESS),
     accepted("stats timeout", "<time>", "inactivity on the run-time socket", CLI),
     accepted("stats maxconn", "<number>", "connections of the run-time socket", CLI),
-    accepted("stats bind-process", "<set>", "processes of the run-time socket", CLI),
     accepted("stats-file", "<file>", "counters to start with", "concerns statistics only"),
     accepted("server-state-base", "<directory>", "where state files are", "the lines that read them are refused by name"),
     accepted("server-state-file", "<file>", "state file", "the lines that read it are refused by name"),

@@ -9,6 +9,7 @@ mod bind;
 mod global;
 mod global_rest;
 mod global_tune;
+mod old;
 mod options;
 mod page;
 mod proxy;
@@ -23,6 +24,7 @@ use crate::parse::{BindCx, GlobalCx, Line, Params, ProxyCx, ServerCx};
 use std::collections::HashMap;
 
 pub(crate) use bind::bind_line;
+pub(crate) use old::{Names, OldLine, OldWord, Today};
 pub(crate) use options::finish_keepalive;
 pub use page::keywords_markdown;
 
@@ -111,6 +113,8 @@ pub enum State {
     Accepted(&'static str),
     /// An old spelling that works and gives a warning; the text is today's.
     Old(&'static str),
+    /// An old word that is read with a warning and has no effect; the text says why that is sound.
+    Gone(&'static str),
     /// Known, not there yet: an error by name. The text says what it belongs to.
     Refused(&'static str),
 }
@@ -134,6 +138,8 @@ pub struct Keyword {
     pub negatable: bool,
     /// In a section where it has no meaning it is an error, not a warning.
     pub(crate) strict: bool,
+    /// How a line is written today, where the state alone does not say it.
+    pub(crate) today: Option<old::Function>,
     pub(crate) parser: Parser,
 }
 
@@ -156,7 +162,7 @@ impl std::fmt::Debug for Parser {
 /// What the tables are written with.
 impl Keyword {
     const fn new(context: Context, name: &'static str, args: &'static str, doc: &'static str, state: State, parser: Parser) -> Self {
-        Self { name, context, sections: Sections::NONE, args, doc, state, negatable: false, strict: false, parser }
+        Self { name, context, sections: Sections::NONE, args, doc, state, negatable: false, strict: false, today: None, parser }
     }
 
     const fn sections(mut self, sections: Sections) -> Self {
@@ -213,6 +219,7 @@ const TABLES: &[&[Keyword]] = &[
     timeouts::KEYWORDS,
     options::KEYWORDS,
     proxy_rest::KEYWORDS,
+    old::KEYWORDS,
     bind::KEYWORDS,
     server::KEYWORDS,
     server_rest::KEYWORDS,

@@ -24,6 +24,10 @@ const fn accepted(name: &'static str, sections: Sections, doc: &'static str, why
     Keyword::new(Context::Proxy, name, "", doc, State::Accepted(why), Parser::Proxy(parser)).sections(sections).negatable()
 }
 
+const fn old(name: &'static str, sections: Sections, today: &'static str, doc: &'static str, parser: Function) -> Keyword {
+    Keyword::new(Context::Proxy, name, "", doc, State::Old(today), Parser::Proxy(parser)).sections(sections).negatable()
+}
+
 const D_F_L_B: Sections = Sections::D_F_L_B;
 const D_F_L: Sections = Sections::D_F_L;
 const D_L_B: Sections = Sections::D_L_B;
@@ -112,15 +116,15 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     )
     .sections(D_L_B)
     .negatable(),
-    Keyword::new(
-        Context::Proxy,
-        "redispatch",
-        "",
-        "a retry may go to another server",
-        State::Old("option redispatch"),
-        Parser::Proxy(redispatch),
-    )
-    .sections(D_L_B),
+    old("redispatch", D_L_B, "option redispatch", "a retry may go to another server", redispatch),
+    old("redisp", D_L_B, "option redispatch", "a retry may go to another server", redispatch),
+    old("option forceclose", D_F_L_B, "option httpclose", "both connections are closed after a response", httpclose),
+    old("option independant-streams", D_F_L_B, "option independent-streams", "a spelling of 1.4", |cx, line| {
+        flag(cx, line, |o| &mut o.independent_streams)
+    }),
+    old("option tcpsplice", D_F_L_B, "option splice-auto", "splices where it pays (1.3)", |cx, line| {
+        flag(cx, line, |o| &mut o.splice_auto)
+    }),
     switch("option dontlognull", D_F_L, "connections without data are not logged", |cx, line| flag(cx, line, |o| &mut o.dontlognull)),
     switch("option dontlog-normal", D_F_L, "what went well is not logged", |cx, line| flag(cx, line, |o| &mut o.dontlog_normal)),
     switch("option logasap", D_F_L, "lines are written before the transfer ends", |cx, line| flag(cx, line, |o| &mut o.logasap)),
@@ -163,12 +167,14 @@ fn flag(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, slot: fn(&mut crate::model::O
 
 fn http_mode(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, mode: HttpConnectionMode) -> Outcome {
     line.end(0)?;
-    let slot = &mut cx.draft.proxy.options.http_mode;
+    let draft = &mut *cx.draft;
     if line.negation.value() {
-        *slot = mode;
-    } else if *slot == mode {
-        // Only the mode that is set can be taken back.
-        *slot = HttpConnectionMode::KeepAlive;
+        draft.proxy.options.http_mode = mode;
+        draft.http_mode = line.keyword.name;
+    } else if draft.http_mode == line.keyword.name {
+        // Only the word that is set can be taken back: 'no option httpclose' leaves 'option forceclose' alone.
+        draft.proxy.options.http_mode = HttpConnectionMode::KeepAlive;
+        draft.http_mode = "";
     }
     Ok(())
 }
@@ -191,12 +197,7 @@ fn forwardfor(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     while let Some(word) = line.arg(at) {
         match word {
             "except" => {
-                let text = line.need(at + 1)?;
-                let net = network(text).ok_or_else(|| {
-                    line.problem(at + 1, format!("'{}' is not a network", shown(text)))
-                        .help("write an address or <address>/<mask>, for example 127.0.0.0/8")
-                })?;
-                value.except = Some(net);
+                value.except = Some(need_network(line, at + 1)?);
                 at += 2;
             }
             "header" => {
@@ -228,6 +229,15 @@ pub(super) fn header_name(line: &Line<'_>, at: usize, name: &str) -> Result<Stri
             .help("header names are made of letters, digits and '-'"));
     }
     Ok(name.to_owned())
+}
+
+/// An argument that is a network.
+pub(super) fn need_network(line: &Line<'_>, at: usize) -> Result<IpNet, Problem> {
+    let text = line.need(at)?;
+    network(text).ok_or_else(|| {
+        line.problem(at, format!("'{}' is not a network", shown(text)))
+            .help("write an address or <address>/<mask>, for example 127.0.0.0/8")
+    })
 }
 
 /// `10.0.0.0/8`, `10.0.0.0/255.0.0.0`, `::1/128`, or one address.

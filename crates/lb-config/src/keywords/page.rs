@@ -48,7 +48,8 @@ pub fn keywords_markdown() -> String {
         "# Keywords of haproxy.cfg\n\n\
          Generated from the keyword table of `lb-config` by `cargo xtask keywords`; do not edit.\n\n\
          **works**: does what the manual says. **accepted**: read, without effect on what traffic gets, for the reason given. \
-         **old**: an older spelling that works and gives a warning. **not yet**: known and refused by name.\n\n\
+         **old**: an older spelling that works and gives a warning. **gone**: an older word that is read with a warning and has no \
+         effect, for the reason given. **not yet**: known and refused by name.\n\n\
          Sections: D `defaults`, F `frontend`, L `listen`, B `backend`; (no) may be negated with `no`.\n",
     );
     for Part { title, holds, place, meaning } in PARTS {
@@ -68,6 +69,7 @@ pub fn keywords_markdown() -> String {
                 State::Works => write!(out, " works"),
                 State::Accepted(why) => write!(out, " accepted: {why}"),
                 State::Old(today) => write!(out, " old: today `{today}`"),
+                State::Gone(why) => write!(out, " gone: {why}"),
                 State::Refused(what) => write!(out, " not yet ({what})"),
             };
             let _ = writeln!(out, " | {} |", keyword.doc.replace('|', "\\|"));

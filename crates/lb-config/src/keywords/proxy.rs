@@ -1,6 +1,6 @@
 //! Keywords of proxies that are read: addresses, servers, choice, limits, logs, replies. Source: manual 4.2.
 
-use super::{Context, Keyword, Lookup, Parser, Sections, State};
+use super::{Context, Keyword, Lookup, Parser, Sections, State, Today};
 use crate::address::{Address, Host, Port, StandardStream};
 use crate::diag::Problem;
 use crate::model::{
@@ -24,7 +24,10 @@ const D_L_B: Sections = Sections::D_L_B;
 const F_L_B: Sections = Sections::F_L_B;
 
 pub(super) const KEYWORDS: &[Keyword] = &[
-    works("mode", D_F_L_B, "tcp|http", "bytes or requests", mode),
+    works("mode", D_F_L_B, "tcp|http", "bytes or requests", mode).written(|line| match line.value(0) {
+        Some("health") => Today::Left(NO_HEALTH.to_owned()),
+        _ => Today::Same,
+    }),
     works("bind", Sections::F_L, "<address>[,...] [<parameter> ...]", "listening addresses", super::bind::bind),
     works("server", Sections::L_B, "<name> <address>[:<port>] [<parameter> ...]", "a server", super::server::server).strict(),
     works("default-server", D_L_B, "<parameter> ...", "parameters that the following servers start from", super::server::default_server)
@@ -38,7 +41,13 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("fullconn", D_L_B, "<number>", "load at which servers reach their full maxconn", fullconn),
     works("backlog", D_F_L, "<number>", "connections that the system queues", backlog),
     works("balance", D_L_B, "roundrobin|leastconn|source", "how a server is chosen", balance),
-    works("hash-type", D_L_B, "map-based [sdbm|djb2|wt6|crc32]", "how a hash becomes a server", hash_type),
+    works("hash-type", D_L_B, "map-based [sdbm|djb2|wt6|crc32]", "how a hash becomes a server", hash_type).written(|line| {
+        match line.value(0) {
+            // As 1.5 had it while it was being made.
+            Some("avalanche") => Today::Line("hash-type map-based sdbm avalanche".to_owned()),
+            _ => Today::Same,
+        }
+    }),
     works("retries", D_L_B, "<number>", "further attempts after a failed one", retries),
     works("retry-on", D_L_B, "none | <reason> ...", "what is tried again", retry_on).strict(),
     works("http-reuse", D_L_B, "never|safe|aggressive|always", "who may take an idle server connection", http_reuse),
@@ -62,12 +71,17 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("log-format", D_F_L, "<format>", "format of log lines", log_format),
 ];
 
+const NO_HEALTH: &str = "today 'mode http' with 'monitor-uri /' comes near: it waits for a request";
+
 fn mode(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     let text = line.need(0)?;
     cx.draft.proxy.mode = match text {
         "tcp" => Mode::Tcp,
         "http" => Mode::Http,
-        "health" => return Err(line.problem(0, "'mode health' does not exist any more").help("write 'mode http' and 'monitor-uri /'")),
+        "health" => {
+            cx.world.warn(line.directive.span(Some(line.first)), "'mode health' is an old spelling", Some(NO_HEALTH.to_owned()));
+            Mode::Tcp
+        }
         "log" | "spop" | "haterm" | "syslog" | "peers" | "cli" => {
             return Err(line
                 .problem(0, format!("'mode {text}' is known but not there yet in this version"))
@@ -75,6 +89,7 @@ fn mode(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
         }
         _ => line.choice(0, &[("tcp", Mode::Tcp), ("http", Mode::Http)])?,
     };
+    cx.draft.mode_health = text == "health";
     line.end(1)
 }
 
@@ -152,6 +167,9 @@ fn balance(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 }
 
 fn hash_type(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    if line.arg(0) == Some("avalanche") {
+        return Err(line.problem(0, "'hash-type avalanche' is an old spelling").help("write 'hash-type map-based sdbm avalanche'"));
+    }
     let method = line.choice(0, &[("map-based", HashMethod::MapBased), ("consistent", HashMethod::Consistent)])?;
     let later = |at: usize, word: &str| {
         line.problem(at, format!("'hash-type {word}' is known but not there yet in this version"))

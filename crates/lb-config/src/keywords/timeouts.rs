@@ -40,6 +40,9 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     old("contimeout", Sections::D_L_B, "timeout connect <value>", "time for a connection to a server", connect),
     old("clitimeout", Sections::D_F_L, "timeout client <value>", "inactivity of the client", client),
     old("srvtimeout", Sections::D_L_B, "timeout server <value>", "inactivity of the server", server),
+    old("timeout contimeout", Sections::D_L_B, "timeout connect <value>", "time for a connection to a server", connect),
+    old("timeout clitimeout", Sections::D_F_L, "timeout client <value>", "inactivity of the client", client),
+    old("timeout srvtimeout", Sections::D_L_B, "timeout server <value>", "inactivity of the server", server),
 ];
 
 /// Reads the value; 0 means no limit.

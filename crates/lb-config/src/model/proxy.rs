@@ -31,6 +31,8 @@ pub struct Proxy {
     pub backlog: Option<u32>,
     /// `monitor-uri`: requests for it get 200 without any backend.
     pub monitor_uri: Option<String>,
+    /// `monitor-net`, `mode health`: connections that are answered at once and closed.
+    pub probes: Option<Probes>,
 
     /// Servers in the order of the file.
     pub servers: Vec<Server>,
@@ -90,6 +92,7 @@ impl Proxy {
             maxconn: None,
             backlog: None,
             monitor_uri: None,
+            probes: None,
             servers: Vec::new(),
             balance: Balance::RoundRobin,
             hash_type: HashType::default(),
@@ -116,6 +119,23 @@ impl Proxy {
     pub fn error_reply(&self, status: u16) -> Option<&ErrorReply> {
         self.error_replies.iter().find(|reply| reply.status == status)
     }
+}
+
+/// Connections that ask nothing but whether somebody is there. They are neither read nor logged. Source: the manuals up
+/// to haproxy 2.0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probes {
+    /// Clients that send them; `None`: all, which is `mode health`.
+    pub from: Option<IpNet>,
+    /// What they get before the connection is closed.
+    pub answer: &'static [u8],
+}
+
+impl Probes {
+    /// The answer in `mode health`.
+    pub const OK: &'static [u8] = b"OK\n";
+    /// The answer in mode http, and with `option httpchk`.
+    pub const HTTP_OK: &'static [u8] = b"HTTP/1.0 200 OK\r\n\r\n";
 }
 
 /// Which sides a proxy has.

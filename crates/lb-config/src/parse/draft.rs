@@ -3,7 +3,7 @@
 use super::line::Negation;
 use crate::diag::{Diagnostics, Severity};
 use crate::keywords::Sections;
-use crate::model::{Proxy, ProxyKind, Server, ServerAddress, ServerCheck, Span, TcpKeepAlive};
+use crate::model::{IpNet, Proxy, ProxyKind, Server, ServerAddress, ServerCheck, Span, TcpKeepAlive};
 use crate::variables::Variables;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -17,6 +17,11 @@ pub(crate) struct Draft {
     pub default_server: ServerDraft,
     pub servers: Vec<ServerDraft>,
     pub default_backend: Option<(String, Span)>,
+    /// `mode health`: answers each connection and closes it; the proxy's own mode is tcp.
+    pub mode_health: bool,
+    pub monitor_net: Option<IpNet>,
+    /// The keyword that set `http_mode`.
+    pub http_mode: &'static str,
     pub id: Option<Span>,
     /// Where each keyword was last said, here or in the defaults.
     pub said: BTreeMap<&'static str, Span>,
@@ -40,6 +45,9 @@ impl Draft {
             default_server: ServerDraft::new("", span),
             servers: Vec::new(),
             default_backend: None,
+            mode_health: false,
+            monitor_net: None,
+            http_mode: "",
             id: None,
             said: BTreeMap::new(),
             client_keepalive: (false, TcpKeepAlive::default()),

@@ -13,7 +13,8 @@ pub(crate) use draft::{BindCx, Draft, GlobalCx, InitAddr, ProxyCx, ServerCx, Ser
 pub(crate) use line::{Line, Negation, Params, address, resolve as resolve_host};
 
 use crate::diag::{Diagnostic, Problem, Severity, nearest};
-use crate::keywords::{Context, Keyword, Lookup, Parser, Sections, State};
+use crate::keywords::{Context, Keyword, Lookup, OldLine, OldWord, Parser, Sections, State, Today};
+use crate::lexer::Word;
 use crate::model::{Config, Global, Span};
 use crate::source::Source;
 use crate::tree::{self, Directive, Sink, shown};
@@ -198,13 +199,17 @@ impl Walk<'_> {
                     }
                 },
             }
-            if let Some(extra) = header.words.get(rest + 2) {
-                let message = format!("unexpected '{}'", shown(&extra.text));
-                self.problem(header, Problem::at(rest + 2, message));
-            }
+            rest += 2;
         } else if kind == Sections::DEFAULTS {
             // A defaults section without `from` starts from nothing.
             base = None;
+        }
+        if let Some(extra) = header.words.get(rest) {
+            let help = match address {
+                Some(_) => "write the address with its parameters on a 'bind' line".to_owned(),
+                None => format!("write '{word} <name> [from <defaults>]'"),
+            };
+            self.problem(header, Problem::at(rest, format!("unexpected '{}' behind the name", shown(&extra.text))).help(help));
         }
 
         let mut draft = match base {
@@ -313,14 +318,34 @@ impl Walk<'_> {
             self.problem(directive, Problem::at(0, message).help("remove the line, or set the value that is meant"));
             return None;
         }
-        if let State::Old(today) = keyword.state {
-            let old: String = words[at..].iter().take(3).map(|word| word.text.as_ref()).collect::<Vec<_>>().join(" ");
-            let value = words.get(at + count).map_or("", |word| &word.text);
-            let message = format!("'{}' is an old spelling", shown(&old));
-            let help = format!("today this is written '{}'", today.replace("<value>", &shown(value)));
-            self.world.diagnostics.push(Severity::Warning, directive.span(Some(at)), first.length as usize, message, Some(help));
+        if let State::Old(_) | State::Gone(_) = keyword.state {
+            self.old(directive, at, count, keyword);
         }
         Some(Line { directive, keyword, first: at + count, negation })
+    }
+
+    /// Says how a line of an older version is written today.
+    fn old(&mut self, directive: &Directive<'_>, at: usize, count: usize, keyword: &Keyword) {
+        let words = &directive.words;
+        let text = |words: &[Word<'_>]| shown(&words.iter().map(|word| word.text.as_ref()).collect::<Vec<_>>().join(" "));
+        let args: Vec<OldWord<'_>> = words[at + count..]
+            .iter()
+            .map(|word| OldWord { raw: word.text.as_ref().into(), value: Some(word.text.as_ref().into()) })
+            .collect();
+        let written = |today: &str| format!("today this is written '{today}'");
+        let help = match keyword.today(&OldLine { args: &args }) {
+            Today::Keyword(today) if args.is_empty() => written(today),
+            Today::Keyword(today) => written(&format!("{today} {}", text(&words[at + count..]))),
+            Today::Line(today) => written(&shown(&today)),
+            Today::Nothing => "remove the line".to_owned(),
+            Today::Left(near) => near,
+            Today::Same => return,
+        };
+        let message = match keyword.state {
+            State::Gone(why) => format!("'{}' is an old word without effect: {why}", keyword.name),
+            _ => format!("'{}' is an old spelling", text(&words[at..words.len().min(at + 3)])),
+        };
+        self.world.diagnostics.push(Severity::Warning, directive.span(Some(at)), words[at].length as usize, message, Some(help));
     }
 
     fn refused(&mut self, directive: &Directive<'_>, at: usize, keyword: &Keyword, what: &str) {

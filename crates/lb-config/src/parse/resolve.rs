@@ -4,10 +4,11 @@
 use super::draft::{Draft, ServerDraft, World};
 use super::section_name;
 use crate::diag::Severity;
+use crate::keywords::Names;
 use crate::keywords::{Sections, finish_keepalive};
 use crate::model::{
-    Config, Global, LogFormatKind, LogFormatText, LogTransportFormat, Mode, Proxy, ProxyIndex, ProxyKind, SendProxy, Server, ServerAddress,
-    ServerCheck, ServerPort, Span,
+    CheckKind, Config, Global, LogFormatKind, LogFormatText, LogTransportFormat, Mode, Probes, Proxy, ProxyIndex, ProxyKind, SendProxy,
+    Server, ServerAddress, ServerCheck, ServerPort, Span,
 };
 use crate::tree::shown;
 use std::collections::{HashMap, HashSet};
@@ -24,7 +25,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         }
     }
 
-    let names = unique_names(&drafts, world);
+    let names = unique_names(&mut drafts, world);
     unique_ids(&mut drafts, world);
     let modes: Vec<(Mode, String)> = drafts.iter().map(|draft| (draft.proxy.mode, draft.proxy.name.clone())).collect();
     let mut proxies = Vec::with_capacity(drafts.len());
@@ -32,6 +33,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         default_backend(&mut draft, index, &names, &modes, world);
         servers(&mut draft, world);
         listeners(&mut draft, world);
+        probes(&mut draft);
         timeouts(&draft, world);
         http_only(&mut draft, world);
         finish_keepalive(&mut draft);
@@ -45,41 +47,42 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
     config
 }
 
-/// Backends and listens by name.
-type Backends = HashMap<String, ProxyIndex>;
+/// Backends and listens by name; `None`: there are two.
+type Backends = HashMap<String, Option<ProxyIndex>>;
 
-/// Two proxies that share a side have different names; a frontend and a backend may share one.
-fn unique_names(drafts: &[Draft], world: &mut World<'_>) -> Backends {
-    let mut frontends: HashMap<&str, &Draft> = HashMap::new();
-    let mut backends: HashMap<&str, (&Draft, ProxyIndex)> = HashMap::new();
+/// Two proxies that share a side have different names at run time; a frontend and a backend may share one.
+fn unique_names(drafts: &mut [Draft], world: &mut World<'_>) -> Backends {
+    let mut names = Names::new(drafts.iter().map(|draft| draft.proxy.name.as_str()));
+    let mut frontends: HashMap<String, (ProxyKind, Span)> = HashMap::new();
+    let mut backends: HashMap<String, (ProxyKind, Span)> = HashMap::new();
+    let mut list = Backends::new();
     for (index, draft) in (0u32..).zip(drafts) {
-        let name = draft.proxy.name.as_str();
+        let kind = draft.proxy.kind;
+        let name = draft.proxy.name.clone();
         if name.is_empty() {
             continue;
         }
-        let kind = draft.proxy.kind;
-        let mut other = None;
+        let same = |side: &HashMap<String, (ProxyKind, Span)>, has: bool| side.get(&name).copied().filter(|_| has);
+        let other = same(&frontends, kind.is_frontend()).or(same(&backends, kind.is_backend()));
+        let mut own = name.clone();
+        if let Some((other, span)) = other {
+            own = names.other(&name);
+            if kind.is_backend() && backends.contains_key(&name) {
+                list.insert(name.clone(), None);
+            }
+            let message = format!("the {} '{name}' has the same name as the {} on line {}", kind.name(), other.name(), span.line);
+            world.warn(draft.proxy.span, message, Some(format!("it is called '{own}' in logs; write '{} {own}'", kind.name())));
+            draft.proxy.name.clone_from(&own);
+        }
         if kind.is_frontend() {
-            other = frontends.insert(name, draft);
+            frontends.insert(own.clone(), (kind, draft.proxy.span));
         }
         if kind.is_backend() {
-            other = backends.insert(name, (draft, ProxyIndex(index))).map(|(known, _)| known).or(other);
-        }
-        // A listen also clashes with the other side of what came before.
-        if kind == ProxyKind::Backend {
-            other = other.or_else(|| frontends.get(name).copied().filter(|known| known.proxy.kind == ProxyKind::Listen));
-        }
-        if let Some(known) = other {
-            let message = format!(
-                "the {} '{name}' has the same name as the {} on line {}",
-                kind.name(),
-                known.proxy.kind.name(),
-                known.proxy.span.line
-            );
-            world.error(draft.proxy.span, message, Some("give one of them another name".into()));
+            backends.insert(own.clone(), (kind, draft.proxy.span));
+            list.entry(own).or_insert(Some(ProxyIndex(index)));
         }
     }
-    backends.into_iter().map(|(name, (_, index))| (name.to_owned(), index)).collect()
+    list
 }
 
 /// Proxies without `id` get the next free number, in order.
@@ -126,6 +129,11 @@ fn default_backend(draft: &mut Draft, index: usize, names: &Backends, modes: &[(
         world.error(span, format!("there is no backend named '{}'", shown(&name)), Some(help));
         return;
     };
+    let Some(target) = target else {
+        let message = format!("there are several backends named '{}'", shown(&name));
+        world.error(span, message, Some("give each its own name".into()));
+        return;
+    };
     if target == own {
         world.error(span, format!("'{name}' leads to itself"), Some("remove the line, or name another backend".into()));
         return;
@@ -140,14 +148,10 @@ fn default_backend(draft: &mut Draft, index: usize, names: &Backends, modes: &[(
 }
 
 fn servers(draft: &mut Draft, world: &mut World<'_>) {
-    let drafts = std::mem::take(&mut draft.servers);
-    let mut names: HashMap<String, Span> = HashMap::with_capacity(drafts.len());
+    let mut drafts = std::mem::take(&mut draft.servers);
+    unique_servers(&mut drafts, world);
     let mut ids: HashMap<u32, Span> = HashMap::new();
     for server in &drafts {
-        if let Some(first) = names.insert(server.server.name.clone(), server.server.span) {
-            let message = format!("the server '{}' is already there on line {}", shown(&server.server.name), first.line);
-            world.error(server.server.span, message, Some("each server of a backend has its own name".into()));
-        }
         if let Some(span) = server.id
             && let Some(first) = ids.insert(server.server.id, span)
         {
@@ -162,6 +166,25 @@ fn servers(draft: &mut Draft, world: &mut World<'_>) {
             server.server.id = free(&mut next, |id| ids.contains_key(&id));
         }
         draft.proxy.servers.push(finish_server(server, world));
+    }
+}
+
+/// Servers of one name, as old files have them: all get traffic, the later ones under another name.
+fn unique_servers(drafts: &mut [ServerDraft], world: &mut World<'_>) {
+    let mut first: HashMap<String, Span> = HashMap::with_capacity(drafts.len());
+    if drafts.iter().all(|draft| first.insert(draft.server.name.clone(), draft.server.span).is_none()) {
+        return;
+    }
+    let mut names = Names::new(drafts.iter().map(|draft| draft.server.name.as_str()));
+    first.clear();
+    for server in drafts.iter_mut().map(|draft| &mut draft.server) {
+        if let Some(known) = first.get(&server.name) {
+            let own = names.other(&server.name);
+            let message = format!("the server '{}' is already there on line {}", shown(&server.name), known.line);
+            world.warn(server.span, message, Some(format!("it is called '{0}' at run time; write 'server {0} ...'", shown(&own))));
+            server.name.clone_from(&own);
+        }
+        first.insert(server.name.clone(), server.span);
     }
 }
 
@@ -238,9 +261,22 @@ fn listeners(draft: &mut Draft, world: &mut World<'_>) {
     }
 }
 
+/// `mode health` and `monitor-net`.
+fn probes(draft: &mut Draft) {
+    let checked = matches!(draft.proxy.check, CheckKind::Http(_));
+    let http = draft.proxy.mode == Mode::Http;
+    draft.proxy.probes = match (draft.mode_health, draft.monitor_net) {
+        _ if !draft.proxy.kind.is_frontend() => None,
+        (true, _) => Some(Probes { from: None, answer: if checked { Probes::HTTP_OK } else { Probes::OK } }),
+        (false, Some(net)) => Some(Probes { from: Some(net), answer: if http { Probes::HTTP_OK } else { b"" } }),
+        (false, None) => None,
+    };
+}
+
 fn timeouts(draft: &Draft, world: &mut World<'_>) {
     let proxy = &draft.proxy;
-    if proxy.disabled {
+    // `mode health` needs none.
+    if proxy.disabled || proxy.probes.is_some_and(|probes| probes.from.is_none()) {
         return;
     }
     let mut missing = Vec::new();

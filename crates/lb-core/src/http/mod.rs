@@ -3,7 +3,7 @@
 //! Called by session.rs. A connection that waits for its next request is a plain value ([`Conn`]) in its task: the future that
 //! serves requests, some kilobytes, exists only while the client is busy.
 
-mod answer;
+pub(crate) mod answer;
 mod attempt;
 mod exchange;
 mod receive;
