@@ -8,6 +8,10 @@ pub enum Command {
     Version { full: bool },
     /// Run (or, with `check`, only read) configuration files.
     Run(RunArgs),
+    /// `check`: all that there is to say about configuration files.
+    Check(CheckArgs),
+    /// `-cc`: is a condition of `.if` true?
+    Condition(String),
     /// `demo`: a show with its own origins.
     Demo(DemoArgs),
     /// Say how to call the program, and why it was called wrongly.
@@ -39,6 +43,34 @@ pub struct RunArgs {
     pub no_reuseport: bool,
     /// `-dW`: warnings are fatal.
     pub zero_warning: bool,
+    /// `-dD`: diagnostic mode, tells what is suspicious.
+    pub diagnostic: bool,
+    /// `-dK`: classes of keywords to show.
+    pub keywords: Option<String>,
+    /// `-dC`: shows the configuration as it was read.
+    pub dump: Option<Dump>,
+}
+
+/// `-dC[<key>][,line]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dump {
+    /// Names and addresses are replaced by what the key makes of them; 0 and none leave them.
+    pub key: Option<u32>,
+    /// Each line begins with its number.
+    pub lines: bool,
+}
+
+/// Switches of `check`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct CheckArgs {
+    /// `-f`, and what stands alone.
+    pub files: Vec<String>,
+    /// `--lint`: tells what is sound and perhaps not meant.
+    pub lint: bool,
+    /// `--json`: for editors and machines.
+    pub json: bool,
+    /// `-dW`: warnings count as errors.
+    pub zero_warning: bool,
 }
 
 /// Switches of the demo.
@@ -50,13 +82,19 @@ pub struct DemoArgs {
 
 /// The usage text.
 pub const USAGE: &str = "\
-Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dR] [-dS] [-dW] [-n <maxconn>] [-N <maxconn>] [-- <cfgfile>*]
+Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dC] [-dD] [-dK] [-dR] [-dS] [-dW] [-n <maxconn>] [-N <maxconn>] [-- <cfgfile>*]
+       lb -cc <condition>
+       lb check [--lint] [--json] [-dW] [-f] <cfgfile>*
        lb demo [--for <seconds>]
         -f <file>   read this configuration; may be given several times
-        -c          check the configuration and exit
+        -c          check the configuration and exit: 0 it is good, 1 it has errors, 2 nothing would listen
+        -cc <cond>  evaluate a condition of .if and exit: 0 true, 1 false, 2 it is none
         -n <n>      connections of the process at once
         -N <n>      connections at once of a proxy that does not set maxconn
         -d, -db     stay in the foreground
+        -dC[<key>][,line]  show the configuration as it was read; with a key, names and addresses are hidden
+        -dD         tell what is suspicious, too
+        -dK<class>[,<class>]  show the known keywords; -dKhelp lists the classes
         -dR         do not use SO_REUSEPORT
         -dS         do not use splice(2)
         -dW         refuse to start when there are warnings
@@ -64,14 +102,15 @@ Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dR] [-dS] [-dW] [-n <maxconn>] [-
         -V          messages even when the configuration says quiet
         -v, -vv     version; with build details
         --          configuration files follow
+        check       all about the configuration: errors, warnings, words without effect
+          --lint    and what is sound but perhaps not meant
+          --json    for editors and machines
         demo        start origins, a TCP and an HTTP front, and show what happens
 ";
 
 /// Switches of haproxy that are known and not there yet.
-const LATER: [&str; 21] = [
-    "-D", "-W", "-Ws", "-p", "-L", "-C", "-x", "-S", "-sf", "-st", "-cc", "-m", "-de", "-dp", "-dG", "-dL", "-dr", "-dV", "-dD", "-dM",
-    "-dK",
-];
+const LATER: [&str; 18] =
+    ["-D", "-W", "-Ws", "-p", "-L", "-C", "-x", "-S", "-sf", "-st", "-m", "-de", "-dp", "-dG", "-dL", "-dr", "-dV", "-dM"];
 
 /// Reads the arguments (without the program's name).
 pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
@@ -81,6 +120,11 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "demo" if first => return demo(args),
+            "check" if first => return check(args),
+            "-cc" => match args.next() {
+                Some(condition) => return Command::Condition(condition),
+                None => return Command::Usage(Some("-cc wants a condition".into())),
+            },
             "-v" => return Command::Version { full: false },
             "-vv" => return Command::Version { full: true },
             "-h" | "--help" | "help" => return Command::Usage(None),
@@ -90,6 +134,7 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
             "-dS" => run.no_splice = true,
             "-dR" => run.no_reuseport = true,
             "-dW" => run.zero_warning = true,
+            "-dD" => run.diagnostic = true,
             "-q" => run.quiet = true,
             "-V" => run.verbose = true,
             "-f" => match args.next() {
@@ -102,7 +147,12 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
                 _ => return Command::Usage(Some(format!("{arg} wants a number of connections"))),
             },
             "--" => run.files.extend(args.by_ref()),
-            other if LATER.contains(&other) || other.starts_with("-dM") || other.starts_with("-dK") => {
+            other if other.starts_with("-dK") => run.keywords = Some(other[3..].to_owned()),
+            other if other.starts_with("-dC") => match dump(&other[3..]) {
+                Some(dump) => run.dump = Some(dump),
+                None => return Command::Usage(Some(format!("'{other}': write -dC, -dC<number> or -dC<number>,line"))),
+            },
+            other if LATER.contains(&other) || other.starts_with("-dM") => {
                 return Command::Usage(Some(format!("{other} is known but not there yet in this version")));
             }
             other => return Command::Usage(Some(format!("unknown argument '{other}'"))),
@@ -113,6 +163,40 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
         return Command::Usage(Some("no configuration file: give one with -f".into()));
     }
     Command::Run(run)
+}
+
+/// What stands behind `-dC`.
+fn dump(text: &str) -> Option<Dump> {
+    let (key, lines) = match text.split_once(',') {
+        Some((key, "line")) => (key, true),
+        Some(_) => return None,
+        None => (text, false),
+    };
+    let key = if key.is_empty() { None } else { Some(key.parse::<u32>().ok()?) };
+    Some(Dump { key: key.filter(|key| *key != 0), lines })
+}
+
+fn check(mut args: impl Iterator<Item = String>) -> Command {
+    let mut check = CheckArgs::default();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--lint" => check.lint = true,
+            "--json" => check.json = true,
+            "-dW" => check.zero_warning = true,
+            "-f" => match args.next() {
+                Some(file) => check.files.push(file),
+                None => return Command::Usage(Some("-f wants the name of a configuration file".into())),
+            },
+            "--" => check.files.extend(args.by_ref()),
+            "-h" | "--help" => return Command::Usage(None),
+            other if other.starts_with('-') => return Command::Usage(Some(format!("unknown argument '{other}' of check"))),
+            file => check.files.push(file.to_owned()),
+        }
+    }
+    if check.files.is_empty() {
+        return Command::Usage(Some("no configuration file to check".into()));
+    }
+    Command::Check(check)
 }
 
 fn demo(mut args: impl Iterator<Item = String>) -> Command {
@@ -154,5 +238,21 @@ mod tests {
         assert!(matches!(of("-f a -Z"), Command::Usage(Some(e)) if e.contains("-Z")));
         assert!(matches!(of("-f a -W"), Command::Usage(Some(e)) if e.contains("not there yet")));
         assert!(matches!(of("-f a -n x"), Command::Usage(Some(_))));
+    }
+
+    #[test]
+    fn switches_of_checking() {
+        let Command::Run(run) = of("-c -dD -dKcfg,smp -dC12,line -f a") else { panic!() };
+        assert!(run.diagnostic && run.keywords.as_deref() == Some("cfg,smp"));
+        assert_eq!(run.dump, Some(Dump { key: Some(12), lines: true }));
+        let dump = |line: &str| if let Command::Run(run) = of(line) { run.dump } else { None };
+        assert_eq!(dump("-dC -f a"), Some(Dump::default()));
+        assert_eq!(dump("-dC0,line -f a"), Some(Dump { key: None, lines: true }));
+        assert!(matches!(of("-dCx -f a"), Command::Usage(Some(_))));
+        let files = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(of("check a --lint -f b"), Command::Check(CheckArgs { files, lint: true, ..CheckArgs::default() }));
+        assert!(matches!(of("check --json"), Command::Usage(Some(_))));
+        assert!(matches!(of("check --jsn a"), Command::Usage(Some(_))));
+        assert_eq!(of("-cc defined(A)"), Command::Condition("defined(A)".into()));
     }
 }

@@ -1,6 +1,8 @@
 //! The `lb` binary: arguments, wiring, exit codes.
 
 mod args;
+mod check;
+mod classes;
 mod demo;
 mod load;
 mod run;
@@ -27,6 +29,8 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Condition(text) => check::condition(&text),
         Command::Demo(args) => demo::run(&args),
         Command::Usage(None) => {
             run::print(args::USAGE);

@@ -1,8 +1,8 @@
 //! One run: limits, listeners, threads, signals.
 
 use crate::args::RunArgs;
-use crate::load;
-use lb_config::{Config, Severity};
+use crate::check;
+use lb_config::Config;
 use lb_core::start::{Proxy, Sizes};
 use lb_core::worker::{Process, Severity as Notice, Worker};
 use lb_rt::Signals;
@@ -30,38 +30,18 @@ pub fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-fn alert(text: &str) {
-    say(&format!("[ALERT]   {text}\n"));
+/// A message in haproxy's form.
+pub fn alert(text: &str) {
+    say(&format!("[ALERT]    ({}) : {text}\n", std::process::id()));
 }
 
 /// Reads, checks, runs.
 pub fn run(args: &RunArgs) -> ExitCode {
-    let loaded = match load::load(&args.files) {
+    let loaded = match check::read(args) {
         Ok(loaded) => loaded,
-        Err(text) => {
-            alert(&text);
-            return ExitCode::FAILURE;
-        }
+        Err(code) => return code,
     };
-    let quiet = (args.quiet || loaded.config.global.quiet) && !args.verbose;
-    let failed = loaded.has(Severity::Error);
-    if failed || !quiet {
-        say(&lb_config::render(&loaded.diagnostics));
-    }
-    if failed {
-        alert("errors found in the configuration: nothing was started");
-        return ExitCode::FAILURE;
-    }
-    if (args.zero_warning || loaded.config.global.zero_warning) && loaded.has(Severity::Warning) {
-        alert("warnings found, and -dW or zero-warning makes them fatal");
-        return ExitCode::FAILURE;
-    }
-    if args.check {
-        if !quiet {
-            print("Configuration file is valid\n");
-        }
-        return ExitCode::SUCCESS;
-    }
+    let quiet = check::is_quiet(args, &loaded);
     let mut config = loaded.config;
     config.global.nosplice |= args.no_splice;
     config.global.noreuseport |= args.no_reuseport;
@@ -74,7 +54,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
 fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
     let warn = |text: &str| {
         if !quiet {
-            say(&format!("[WARNING] {text}\n"));
+            say(&format!("[WARNING]  ({}) : {text}\n", std::process::id()));
         }
     };
     let maxconn = connections(config, args.maxconn, &warn);

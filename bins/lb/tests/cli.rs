@@ -142,3 +142,90 @@ fn directives_of_the_process_are_accepted_in_the_foreground() {
     assert_eq!(get(lb.addr(), "/").unwrap().body, b"hello");
     assert!(lb.alive(), "-db keeps it in the foreground in spite of daemon");
 }
+
+/// Output and exit codes of `-c` as haproxy's, on the same files; columns: name, file, code.
+#[test]
+fn exit_codes_of_a_check() {
+    let warned = GOOD.replace("    timeout client 1s\n", "");
+    let nothing = "backend b\n    server s1 127.0.0.1:18081\n    timeout connect 1s\n    timeout server 1s\n";
+    for (name, config, more, code, said) in [
+        ("good", GOOD, &[][..], 0, "Configuration file is valid"),
+        ("good, warnings fatal", GOOD, &["-dW"], 0, "Configuration file is valid"),
+        ("warning", &warned, &[], 0, "Warnings were found.\nConfiguration file is valid"),
+        ("warning, warnings fatal", &warned, &["-dW"], 1, "Some warnings were found and 'zero-warning' is set. Aborting."),
+        ("warning, quiet", &warned, &["-q"], 0, ""),
+        ("no listener", nothing, &[], 2, "Configuration file has no error but will not start (no listener) => exit(2)."),
+        ("no listener, quiet", nothing, &["-q"], 2, ""),
+        ("error", "frobnicate\n", &[], 1, "Fatal errors found in configuration."),
+        ("error, quiet", "frobnicate\n", &["-q"], 1, ""),
+        ("error, quiet and verbose", "frobnicate\n", &["-q", "-V"], 1, "Fatal errors found in configuration."),
+        ("zero-warning", &format!("global\n    zero-warning\n{warned}"), &[], 1, "'zero-warning' is set"),
+        ("diagnostic", &format!(".diag hm\n{GOOD}"), &["-dD", "-dW"], 0, "[DIAG]     ("),
+        ("notice", &format!(".notice hm\n{GOOD}"), &["-dW"], 0, "[NOTICE]   ("),
+    ] {
+        let (found, text) = check(config, more);
+        assert_eq!(found, Some(code), "{name}:\n{text}");
+        assert!(text.contains(said) && said.is_empty() == text.is_empty(), "{name}:\n{text}");
+    }
+}
+
+/// What watches haproxy's messages finds them in their form.
+#[test]
+fn messages_have_haproxys_form() {
+    let dir = TempDir::new("cli").unwrap();
+    let file = dir.write("test.cfg", GOOD.replace("mode http", "mode htp")).unwrap();
+    let file = file.to_str().unwrap();
+    let (status, out, err) = run(&program(), &["-c", "-f", file]).unwrap();
+    assert_eq!((status.unwrap().code(), out.as_str()), (Some(1), ""), "messages go to standard error");
+    let line = err.lines().find(|line| line.contains(&format!("parsing [{file}:2] : "))).unwrap_or_else(|| panic!("{err}"));
+    let pid = line.strip_prefix("[ALERT]    (").and_then(|rest| rest.split_once(") : config : parsing ["));
+    assert!(pid.is_some_and(|(pid, _)| pid.parse::<u32>().is_ok()), "{line}");
+    assert!(err.contains(&format!(" : config : Error(s) found in configuration file : {file}\n")), "{err}");
+    if !is_other() {
+        assert!(err.contains("\n   |  mode htp\n   |       ^^^\n   = "), "the word is underlined:\n{err}");
+    }
+}
+
+#[test]
+fn check_for_people_and_machines() {
+    if is_other() {
+        return;
+    }
+    let config = GOOD.replace("    default_backend be\n", "    default_backend bee\n") + "global\n    daemon\nbackend unused\n";
+    let dir = TempDir::new("cli").unwrap();
+    let file = dir.write("test.cfg", config).unwrap();
+    let file = file.to_str().unwrap();
+    let (status, out, _) = run(&program(), &["check", file]).unwrap();
+    assert_eq!(status.unwrap().code(), Some(1), "{out}");
+    for said in [":8:21: there is no backend named 'bee'", "[INFO] ", "'daemon' has no effect", "[DIAG] ", "errors: 1, warnings: "] {
+        assert!(out.contains(said), "no {said} in\n{out}");
+    }
+    let (_, out, _) = run(&program(), &["check", "--json", "-f", file]).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let list = value["diagnostics"].as_array().unwrap();
+    let error = list.iter().find(|one| one["severity"] == "error").unwrap();
+    assert_eq!((&error["file"], &error["line"], &error["column"], &error["end"]), (&file.into(), &8.into(), &21.into(), &24.into()));
+    assert_eq!(error["help"], "did you mean 'be'?");
+    assert!(list.iter().any(|one| one["severity"] == "information" && one["line"] == 12));
+    assert_eq!((&value["errors"], &value["listens"]), (&1.into(), &true.into()));
+}
+
+#[test]
+fn conditions_of_the_command_line() {
+    for (condition, code) in [("1", 0), ("0", 1), ("version_atleast(2.4) && !defined(NO_SUCH_NAME)", 0), ("frobnicate(1)", 2)] {
+        let (status, ..) = run(&program(), &["-cc", condition]).unwrap();
+        assert_eq!(status.unwrap().code(), Some(code), "{condition}");
+    }
+}
+
+#[test]
+fn the_configuration_and_the_keywords_are_shown() {
+    if is_other() {
+        return;
+    }
+    let (code, text) = check(GOOD, &["-dC", "-dKcfg", "-q"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("frontend fe\n\tbind 127.0.0.1:18080\n") && text.contains("\tserver <name> <addr> weight"), "{text}");
+    let (_, text) = check(GOOD, &["-dC77", "-q"]);
+    assert!(!text.contains("fe\n") && !text.contains("127.0.0.1") && text.contains(":18080\n"), "{text}");
+}

@@ -1,12 +1,12 @@
-//! What is wrong with a configuration, and how it is shown. Filled by every step of the parser, rendered in one place.
+//! What is wrong with a configuration. Filled by every step of the parser, shown by [`crate::render`] and
+//! [`crate::report`].
 //!
-//! Holds: at most [`MAX_DIAGNOSTICS`] are kept, so that a hostile file cannot fill the memory with messages; an excerpt
-//! is at most [`MAX_EXCERPT`] characters long.
+//! Holds: at most [`MAX_DIAGNOSTICS`] are kept, and as many remarks, so that a hostile file cannot fill the memory with
+//! messages; an excerpt is at most [`MAX_EXCERPT`] characters long; a remark that nobody asked for costs nothing.
 
 use crate::model::Span;
-use std::fmt::Write as _;
 
-/// So many diagnostics are kept; the rest is counted in a last one.
+/// So many diagnostics are kept, and so many remarks (what is below a notice); the rest is counted in a last one.
 pub const MAX_DIAGNOSTICS: usize = 1000;
 
 /// Longest excerpt of a line, in characters.
@@ -15,6 +15,10 @@ pub const MAX_EXCERPT: usize = 160;
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
+    /// A word that is read without effect, and why that is sound. Asked for by [`crate::Source::remark`].
+    Info,
+    /// Sound, and perhaps not meant: what a lint noticed. Asked for by [`crate::Source::remark`].
+    Lint,
     /// Suspicious, not wrong; only with [`Switches::diagnostics`](crate::Switches::diagnostics), never fatal.
     Diag,
     /// Worth knowing.
@@ -29,6 +33,8 @@ impl Severity {
     /// The word in brackets, as haproxy writes it.
     pub fn label(self) -> &'static str {
         match self {
+            Self::Info => "INFO",
+            Self::Lint => "LINT",
             Self::Diag => "DIAG",
             Self::Notice => "NOTICE",
             Self::Warning => "WARNING",
@@ -44,6 +50,8 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// Where; a column of 0 points at the whole line.
     pub span: Span,
+    /// How many bytes from the column on are meant; 0 with a column of 0.
+    pub length: u32,
     /// Name of the file, as given.
     pub file: String,
     /// The line as it stands in the file, without its end; shortened around the place when it is long.
@@ -60,10 +68,12 @@ pub struct Diagnostic {
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
     list: Vec<Raw>,
+    /// Below a notice.
+    remarks: Vec<Raw>,
+    /// Severities of the remarks that are wanted.
+    wanted: Vec<Severity>,
     dropped: usize,
     errors: bool,
-    /// Keeps [`Severity::Diag`] too.
-    diag: bool,
 }
 
 /// A finding before its line was looked up: most files have none, so lines are not kept for it.
@@ -101,12 +111,22 @@ impl Problem {
 }
 
 impl Diagnostics {
-    pub(crate) fn new(diag: bool) -> Self {
-        Self { diag, ..Self::default() }
+    /// Keeps remarks of these severities.
+    pub(crate) fn wanting(severities: &[Severity]) -> Self {
+        Self { wanted: severities.to_vec(), ..Self::default() }
     }
 
+    /// True when a remark of this severity is worth finding out.
+    pub(crate) fn wants(&self, severity: Severity) -> bool {
+        self.wanted.contains(&severity) && self.remarks.len() < MAX_DIAGNOSTICS
+    }
+
+    /// Adds one; a `length` of 0 means the word at the span's column.
     pub(crate) fn push(&mut self, severity: Severity, span: Span, length: usize, message: impl Into<String>, help: Option<String>) {
-        if severity == Severity::Diag && !self.diag {
+        if severity < Severity::Notice {
+            if self.wants(severity) {
+                self.remarks.push(Raw { severity, span, length: clamp(length), message: message.into(), help });
+            }
             return;
         }
         self.errors |= severity == Severity::Error;
@@ -114,8 +134,7 @@ impl Diagnostics {
             self.dropped += 1;
             return;
         }
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
-        self.list.push(Raw { severity, span, length, message: message.into(), help });
+        self.list.push(Raw { severity, span, length: clamp(length), message: message.into(), help });
     }
 
     /// Nothing more will be kept: what costs time to say need not be found out.
@@ -123,12 +142,9 @@ impl Diagnostics {
         self.list.len() >= MAX_DIAGNOSTICS
     }
 
-    pub(crate) fn has_errors(&self) -> bool {
-        self.errors
-    }
-
     /// Sorts by place, looks the lines up, and turns everything into what the caller sees.
     pub(crate) fn finish(mut self, files: &[(String, &[u8])]) -> Vec<Diagnostic> {
+        self.list.append(&mut self.remarks);
         // What concerns the whole configuration goes last, as haproxy tells it last.
         self.list.sort_by_key(|raw| (raw.span.is_none(), raw.span.file, raw.span.line));
         let mut cursor = LineCursor::default();
@@ -138,10 +154,12 @@ impl Diagnostics {
             .map(|raw| {
                 let file = files.get(raw.span.file as usize).filter(|_| !raw.span.is_none());
                 let line = file.map_or(&b""[..], |(_, bytes)| cursor.line(raw.span, bytes));
-                let (excerpt, marker) = excerpt(line, raw.span.column, raw.length);
+                let length = length(line, raw.span.column, raw.length);
+                let (excerpt, marker) = excerpt(line, raw.span.column, length);
                 Diagnostic {
                     severity: raw.severity,
                     span: raw.span,
+                    length,
                     file: file.map_or_else(String::new, |(name, _)| name.clone()),
                     excerpt,
                     marker,
@@ -154,6 +172,7 @@ impl Diagnostics {
             list.push(Diagnostic {
                 severity: if self.errors { Severity::Error } else { Severity::Warning },
                 span: Span::default(),
+                length: 0,
                 file: String::new(),
                 excerpt: String::new(),
                 marker: None,
@@ -163,6 +182,20 @@ impl Diagnostics {
         }
         list
     }
+}
+
+fn clamp(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Bytes that are meant from the column on: at least one, at most to the line's end.
+fn length(line: &[u8], column: u32, given: u32) -> u32 {
+    let Some(start) = column.checked_sub(1) else { return 0 };
+    let rest = line.get(start as usize..).unwrap_or_default();
+    let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
+    let word = rest.iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
+    let wanted = if given == 0 { clamp(word) } else { given };
+    wanted.min(clamp(rest.len())).max(1)
 }
 
 /// Finds lines by number, forwards, so that many findings in a long file stay linear.
@@ -209,46 +242,6 @@ fn excerpt(line: &[u8], column: u32, length: u32) -> (String, Option<(usize, usi
     let from = printable(&window[..at]).chars().count();
     let width = printable(&window[at..end]).chars().count();
     (text, Some((from, width.max(1))))
-}
-
-/// Diagnostics as text: for each a line with severity and place, the line of the file with the place marked, and what
-/// to write instead.
-///
-/// ```text
-/// [ALERT]   haproxy.cfg:12:5: unknown keyword 'balanc' in section 'backend'
-///    |  balanc roundrobin
-///    |  ^^^^^^
-///    = did you mean 'balance'?
-/// ```
-pub fn render(diagnostics: &[Diagnostic]) -> String {
-    let mut out = String::new();
-    for diagnostic in diagnostics {
-        let label = format!("[{}]", diagnostic.severity.label());
-        let _ = write!(out, "{label:<9} ");
-        if diagnostic.span.is_none() {
-            let _ = writeln!(out, "config: {}", diagnostic.message);
-        } else {
-            let _ = write!(out, "{}:{}", diagnostic.file, diagnostic.span.line);
-            if diagnostic.span.column > 0 {
-                let _ = write!(out, ":{}", diagnostic.span.column);
-            }
-            let _ = writeln!(out, ": {}", diagnostic.message);
-            let indent = diagnostic.excerpt.chars().take_while(|c| *c == ' ').count();
-            let trimmed = diagnostic.excerpt.trim_end();
-            if trimmed.len() > indent {
-                let _ = writeln!(out, "   |  {}", &trimmed[indent..]);
-                if let Some((from, width)) = diagnostic.marker {
-                    let _ = writeln!(out, "   |  {}{}", " ".repeat(from.saturating_sub(indent)), "^".repeat(width));
-                }
-            }
-        }
-        if let Some(help) = &diagnostic.help {
-            for line in help.lines() {
-                let _ = writeln!(out, "   = {line}");
-            }
-        }
-    }
-    out
 }
 
 /// Longest word that can be a misspelt keyword; also bounds the cost of looking for it.
@@ -330,20 +323,13 @@ mod tests {
     }
 
     #[test]
-    fn rendering() {
-        let mut list = Diagnostics::default();
-        list.push(
-            Severity::Error,
-            Span { file: 0, line: 2, column: 5 },
-            6,
-            "unknown keyword 'balanc'",
-            Some("did you mean 'balance'?".into()),
-        );
-        let text = render(&list.finish(&[("x.cfg".into(), b"backend b\n    balanc roundrobin\r\n")]));
-        assert_eq!(
-            text,
-            "[ALERT]   x.cfg:2:5: unknown keyword 'balanc'\n   |  balanc roundrobin\n   |  ^^^^^^\n   = did you mean 'balance'?\n"
-        );
+    fn remarks_are_kept_when_they_are_wanted() {
+        let mut list = Diagnostics::wanting(&[Severity::Lint]);
+        let span = Span { file: 0, line: 1, column: 3 };
+        list.push(Severity::Info, span, 0, "not wanted", None);
+        list.push(Severity::Lint, span, 0, "wanted", None);
+        let list = list.finish(&[("x.cfg".into(), b"  word more\r\n")]);
+        assert_eq!(list.iter().map(|one| (one.message.as_str(), one.length)).collect::<Vec<_>>(), [("wanted", 4)]);
     }
 
     #[test]

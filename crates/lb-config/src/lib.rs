@@ -2,8 +2,8 @@
 //!
 //! The lines of the files become [`tree`] directives with their places kept, the directives become a [`Config`] of
 //! plain typed values, and whatever is wrong becomes a list of [`Diagnostic`]s: each with file, line and column, what is
-//! wrong and what to write instead. Later code never looks at strings. [`parse`] does all of it, [`render`] shows the
-//! diagnostics, and [`Config::builder`] makes a configuration without any text.
+//! wrong and what to write instead. Later code never looks at strings. [`parse`] does all of it, [`render`] and [`report`]
+//! show the diagnostics, and [`Config::builder`] makes a configuration without any text.
 //!
 //! Absent on purpose: no socket, no clock, no environment, no file access, no name resolution of its own. What a
 //! configuration needs of the world comes in through the traits of [`Source`].
@@ -21,15 +21,17 @@ mod keywords;
 mod lexer;
 mod model;
 mod parse;
+mod show;
 mod source;
 mod units;
 mod variables;
 
 pub use builder::{BuildError, ConfigBuilder, ProxyBuilder};
 pub use condition::{ConditionError, LANGUAGE_VERSION};
-pub use diag::{Diagnostic, MAX_DIAGNOSTICS, MAX_EXCERPT, Severity, render};
+pub use diag::{Diagnostic, MAX_DIAGNOSTICS, MAX_EXCERPT, Severity};
 pub use keywords::{Context, Keyword, Sections, State, keywords, keywords_markdown};
 pub use lexer::{MAX_LINE, MAX_WORDS, Word};
 pub use model::*;
 pub use parse::parse;
+pub use show::{render, report};
 pub use source::{Environment, LoadError, Loader, Nothing, Resolver, Source, Switches};

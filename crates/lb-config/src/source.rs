@@ -1,6 +1,7 @@
 //! What the parser is given: the bytes of the files, and the three things of the outside world that a configuration
 //! may refer to. The crate itself touches none of them.
 
+use crate::diag::Severity;
 use std::net::IpAddr;
 
 /// Environment variables (manual 2.3).
@@ -122,12 +123,20 @@ pub struct Source<'a> {
     pub(crate) loader: &'a dyn Loader,
     pub(crate) resolver: &'a dyn Resolver,
     pub(crate) switches: Switches,
+    pub(crate) remarks: Vec<Severity>,
 }
 
 impl<'a> Source<'a> {
     /// No files yet, and an empty world.
     pub fn new() -> Self {
-        Self { files: Vec::new(), environment: &Nothing, loader: &Nothing, resolver: &Nothing, switches: Switches::default() }
+        Self {
+            files: Vec::new(),
+            environment: &Nothing,
+            loader: &Nothing,
+            resolver: &Nothing,
+            switches: Switches::default(),
+            remarks: Vec::new(),
+        }
     }
 
     /// Adds a file; its name is used in messages only. Files are read in the order given, each starts a section anew.
@@ -135,6 +144,19 @@ impl<'a> Source<'a> {
     pub fn file(mut self, name: impl Into<String>, bytes: &'a [u8]) -> Self {
         self.files.push((name.into(), bytes));
         self
+    }
+
+    /// Asks for remarks of a severity that is not told otherwise: [`Severity::Info`], [`Severity::Lint`].
+    #[must_use]
+    pub fn remark(mut self, severity: Severity) -> Self {
+        self.remarks.push(severity);
+        self
+    }
+
+    /// Severities of all remarks that are asked for.
+    pub(crate) fn wanted(&self) -> Vec<Severity> {
+        let diagnostics = self.switches.diagnostics.then_some(Severity::Diag);
+        self.remarks.iter().copied().chain(diagnostics).collect()
     }
 
     /// Sets where variables come from.

@@ -4,6 +4,10 @@
 //! Holds: every word keeps file, line and column; a section ends with its file; a line inside a block that is not
 //! taken is cut into words and not looked at beyond the first one.
 
+mod dump;
+
+pub use dump::dump;
+
 use crate::condition;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::keywords::{Context, Keyword, Lookup};
@@ -341,7 +345,7 @@ pub(crate) fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diag::render;
+    use crate::render;
 
     /// Sections as `header: line, line`, and the messages.
     fn read(text: &str) -> (Vec<String>, String) {

@@ -14,7 +14,7 @@ use crate::args::DemoArgs;
 use crate::{load, run};
 use clients::Tally;
 use config::{HTTP, Ports, TCP, TempFile};
-use lb_config::Severity;
+use lb_config::{Severity, Switches};
 use lb_core::proxy::{Backend, Server, ServerState};
 use lb_core::start::{Proxy, Sizes};
 use lb_core::worker::{Process, Severity as Notice};
@@ -112,7 +112,7 @@ struct Running {
 
 /// Reads the file and starts what it says.
 fn start_proxy(file: &TempFile) -> Result<Running, String> {
-    let loaded = load::load(&[file.path().to_string_lossy().into_owned()])?;
+    let loaded = load::load(&[file.path().to_string_lossy().into_owned()], Switches::default(), &[])?;
     if loaded.has(Severity::Error) {
         return Err(format!("the demo's configuration is refused:\n{}", lb_config::render(&loaded.diagnostics)));
     }

@@ -270,6 +270,7 @@ pub(crate) fn bind_line(cx: &mut ProxyCx<'_, '_>, directive: &Directive<'_>, at:
             let span = directive.span(Some(next));
             cx.world.diagnostics.push(Severity::Warning, span, word.length as usize, message, Some("remove it and its value".into()));
         }
+        cx.world.without_effect(keyword, directive, next);
         let mut cursor = Params { directive, keyword, name: next, at: next + 1 };
         if let Parser::Bind(parser) = keyword.parser
             && let Err(problem) = parser(&mut BindCx { bind: &mut bind }, &mut cursor)

@@ -255,7 +255,7 @@ fn group(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
 fn one_account(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>, what: &'static str) {
     if let Some(first) = cx.seen.insert(what, line.span()) {
         let message = format!("the {what} of the process is given twice; this one counts");
-        cx.world.diagnostics.push(Severity::Warning, line.span(), 1, message, Some(format!("remove line {} or this one", first.line)));
+        cx.world.diagnostics.push(Severity::Warning, line.span(), 0, message, Some(format!("remove line {} or this one", first.line)));
     }
 }
 

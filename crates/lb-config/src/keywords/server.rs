@@ -257,6 +257,7 @@ fn parameters(draft: &mut ServerDraft, world: &mut World<'_>, directive: &Direct
             next += 1 + usize::from(!keyword.args.is_empty());
             continue;
         }
+        world.without_effect(keyword, directive, next);
         let mut cursor = Params { directive, keyword, name: next, at: next + 1 };
         if let Parser::Server(parser) = keyword.parser
             && let Err(problem) = parser(&mut ServerCx { server: draft, is_default, world }, &mut cursor)

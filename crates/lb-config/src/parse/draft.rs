@@ -2,8 +2,9 @@
 
 use super::line::Negation;
 use crate::diag::{Diagnostics, Severity};
-use crate::keywords::Sections;
+use crate::keywords::{Keyword, Sections, State};
 use crate::model::{IpNet, Proxy, ProxyKind, Server, ServerAddress, ServerCheck, Span, TcpKeepAlive};
+use crate::tree::Directive;
 use crate::variables::Variables;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -173,7 +174,7 @@ impl<'s> World<'s> {
             source,
             variables: Variables::new(source),
             lookup,
-            diagnostics: Diagnostics::new(source.switches.diagnostics),
+            diagnostics: Diagnostics::wanting(&source.wanted()),
             logs: Vec::new(),
             log_formats: Default::default(),
             unix_prefix: None,
@@ -182,11 +183,21 @@ impl<'s> World<'s> {
     }
 
     pub(crate) fn warn(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
-        self.diagnostics.push(Severity::Warning, span, 1, message, help);
+        self.diagnostics.push(Severity::Warning, span, 0, message, help);
     }
 
     pub(crate) fn error(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
-        self.diagnostics.push(Severity::Error, span, 1, message, help);
+        self.diagnostics.push(Severity::Error, span, 0, message, help);
+    }
+
+    /// Remarks that a word is read without effect, and why.
+    pub(crate) fn without_effect(&mut self, keyword: &Keyword, directive: &Directive<'_>, word: usize) {
+        if let State::Accepted(why) = keyword.state
+            && self.diagnostics.wants(Severity::Info)
+        {
+            let message = format!("'{}' has no effect here: {why}", keyword.name);
+            self.diagnostics.push(Severity::Info, directive.span(Some(word)), 0, message, None);
+        }
     }
 }
 

@@ -90,6 +90,10 @@ impl<'a, 's> Sink<'a, 's> for Walk<'s> {
         }
         let kind = match keyword.name {
             "global" => {
+                if !self.drafts.is_empty() || !self.defaults.is_empty() {
+                    let message = "a 'global' section behind others: lines before it did not see what it sets";
+                    self.world.diagnostics.push(Severity::Diag, header.span(Some(0)), 0, message, Some("move it to the top".into()));
+                }
                 if let Some(extra) = header.words.get(1) {
                     let message = format!("unexpected '{}' behind 'global'", shown(&extra.text));
                     self.problem(header, Problem::at(1, message).help("'global' has no name"));
@@ -321,6 +325,7 @@ impl Walk<'_> {
         if let State::Old(_) | State::Gone(_) = keyword.state {
             self.old(directive, at, count, keyword);
         }
+        self.world.without_effect(keyword, directive, at);
         Some(Line { directive, keyword, first: at + count, negation })
     }
 

@@ -3,7 +3,6 @@
 
 use super::draft::{Draft, ServerDraft, World};
 use super::section_name;
-use crate::diag::Severity;
 use crate::keywords::Names;
 use crate::keywords::{Sections, finish_keepalive};
 use crate::model::{
@@ -39,12 +38,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         finish_keepalive(&mut draft);
         proxies.push(prune(draft));
     }
-    let config = Config { global, proxies, files: world.source.files.iter().map(|(name, _)| name.clone()).collect() };
-    if !world.diagnostics.has_errors() && !config.listens() {
-        let help = "add a 'frontend' or 'listen' section with a 'bind' line".to_owned();
-        world.diagnostics.push(Severity::Notice, Span::default(), 0, "nothing listens: there is no 'bind' line in use", Some(help));
-    }
-    config
+    Config { global, proxies, files: world.source.files.iter().map(|(name, _)| name.clone()).collect() }
 }
 
 /// Backends and listens by name; `None`: there are two.

@@ -1,0 +1,168 @@
+//! What there is to say about configuration files: before a run and for `-c` in haproxy's form and with its exit codes, for
+//! `lb check` in short or as JSON.
+
+use crate::args::{CheckArgs, RunArgs};
+use crate::classes;
+use crate::load::{self, Loaded};
+use crate::run::{alert, print, say};
+use lb_config::{Diagnostic, Severity, Switches, render, report};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+/// The configuration is good, and nothing would listen.
+const NO_LISTENER: u8 = 2;
+
+/// True when there are to be no messages but errors.
+pub fn is_quiet(args: &RunArgs, loaded: &Loaded) -> bool {
+    (args.quiet || loaded.config.global.quiet) && !args.verbose
+}
+
+/// Reads the files of a run and tells what is wrong with them.
+///
+/// # Errors
+/// The exit code, when there is nothing to run.
+pub fn read(args: &RunArgs) -> Result<Loaded, ExitCode> {
+    // haproxy says nothing at all under `-q`, not even why it ends.
+    let silent = args.quiet && !args.verbose;
+    let complain = |text: &str| {
+        if !silent {
+            alert(text);
+        }
+    };
+    let switches =
+        Switches { diagnostics: args.diagnostic, no_splice: args.no_splice, no_reuseport: args.no_reuseport, ..Switches::default() };
+    let cannot_open = |text: String| {
+        complain(&text);
+        ExitCode::FAILURE
+    };
+    if let Some(dump) = args.dump {
+        print(&load::dump(&args.files, dump).map_err(cannot_open)?);
+    }
+    let loaded = load::load(&args.files, switches, &[]).map_err(cannot_open)?;
+    let quiet = is_quiet(args, &loaded);
+    let failed = loaded.has(Severity::Error);
+    if !quiet || (failed && !silent) {
+        say(&report(&loaded.diagnostics, std::process::id()));
+    }
+    if failed {
+        for file in files_with_errors(&loaded.diagnostics) {
+            complain(&format!("config : Error(s) found in configuration file : {file}"));
+        }
+        complain("config : Fatal errors found in configuration.");
+        return Err(ExitCode::FAILURE);
+    }
+    let warnings = loaded.has(Severity::Warning);
+    if warnings && (args.zero_warning || loaded.config.global.zero_warning) {
+        complain("config : Some warnings were found and 'zero-warning' is set. Aborting.");
+        return Err(ExitCode::FAILURE);
+    }
+    if let Some(names) = &args.keywords {
+        print(&classes::show(names));
+    }
+    let tell = |text: &str| {
+        if !quiet {
+            print(text);
+        }
+    };
+    match (loaded.config.listens(), args.check) {
+        (false, true) => {
+            tell("Configuration file has no error but will not start (no listener) => exit(2).\n");
+            Err(ExitCode::from(NO_LISTENER))
+        }
+        (true, true) => {
+            if warnings {
+                tell("Warnings were found.\n");
+            }
+            tell("Configuration file is valid\n");
+            Err(ExitCode::SUCCESS)
+        }
+        (false, false) => {
+            complain("No enabled listener found (check for 'bind' directives) ! Exiting.");
+            Err(ExitCode::FAILURE)
+        }
+        (true, false) => Ok(loaded),
+    }
+}
+
+/// Each file once, in order.
+fn files_with_errors(diagnostics: &[Diagnostic]) -> Vec<&str> {
+    let mut files: Vec<&str> =
+        diagnostics.iter().filter(|one| one.severity == Severity::Error && !one.file.is_empty()).map(|one| one.file.as_str()).collect();
+    files.dedup();
+    files
+}
+
+/// `lb -cc`: 0 true, 1 false, 2 no condition, as haproxy.
+pub fn condition(text: &str) -> ExitCode {
+    match load::condition(text) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            alert(&format!("config : Failed to evaluate condition: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// `lb check`: everything, words without effect included. The exit code is that of `-c`.
+pub fn run(args: &CheckArgs) -> ExitCode {
+    let switches = Switches { diagnostics: true, ..Switches::default() };
+    let remarks: &[Severity] = if args.lint { &[Severity::Info, Severity::Lint] } else { &[Severity::Info] };
+    let loaded = match load::load(&args.files, switches, remarks) {
+        Ok(loaded) => loaded,
+        Err(text) => {
+            alert(&text);
+            return ExitCode::FAILURE;
+        }
+    };
+    let list = &loaded.diagnostics;
+    let count = |severity: Severity| list.iter().filter(|one| one.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let remarks = list.len() - errors - warnings;
+    if args.json {
+        let mut value = json(list, errors, warnings);
+        value["listens"] = loaded.config.listens().into();
+        print(&format!("{value:#}\n"));
+    } else {
+        let listener = if loaded.config.listens() { "" } else { ", no listener" };
+        print(&format!("{}errors: {errors}, warnings: {warnings}, remarks: {remarks}{listener}\n", render(list)));
+    }
+    match () {
+        () if errors > 0 || (warnings > 0 && (args.zero_warning || loaded.config.global.zero_warning)) => ExitCode::FAILURE,
+        () if !loaded.config.listens() => ExitCode::from(NO_LISTENER),
+        () => ExitCode::SUCCESS,
+    }
+}
+
+/// One object. Lines and columns count from 1, columns in bytes; `end` is the column behind what is meant. What concerns no
+/// place has no `line`, what concerns a whole line no `column`.
+fn json(list: &[Diagnostic], errors: usize, warnings: usize) -> Value {
+    let one = |diagnostic: &Diagnostic| {
+        let mut value = json!({ "severity": severity(diagnostic.severity), "message": diagnostic.message });
+        let mut set = |name: &str, field: Value| value[name] = field;
+        if !diagnostic.span.is_none() {
+            set("file", diagnostic.file.as_str().into());
+            set("line", diagnostic.span.line.into());
+        }
+        if diagnostic.span.column > 0 {
+            set("column", diagnostic.span.column.into());
+            set("end", (diagnostic.span.column + diagnostic.length).into());
+        }
+        if let Some(help) = &diagnostic.help {
+            set("help", help.as_str().into());
+        }
+        value
+    };
+    json!({ "errors": errors, "warnings": warnings, "diagnostics": list.iter().map(one).collect::<Vec<_>>() })
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "information",
+        Severity::Lint => "lint",
+        Severity::Diag => "diagnostic",
+        Severity::Notice => "notice",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    }
+}
