@@ -49,6 +49,16 @@ impl Refused {
     }
 }
 
+/// The server of a client's last request, on whose connection nobody else is.
+#[derive(Clone, Copy, Debug)]
+pub struct Preferred {
+    /// The server.
+    pub server: ServerId,
+    /// Its connection is authenticated for this client: it is waited for, however long the queue. Otherwise that is
+    /// `option prefer-last-server`, and `max-keep-alive-queue` has a say.
+    pub bound: bool,
+}
+
 /// The attempts of one stream.
 pub struct Attempts {
     /// Its backend.
@@ -56,8 +66,8 @@ pub struct Attempts {
     tried: Tried,
     /// The slot is kept for another attempt at the same server.
     slot: Option<Slot>,
-    /// The server that the stream should go to, if it can (`option prefer-last-server`, connection-bound authentication).
-    preferred: Option<ServerId>,
+    /// The server that the stream should go to, if it can.
+    preferred: Option<Preferred>,
     key: Key,
 }
 
@@ -97,17 +107,17 @@ impl Attempts {
     }
 
     /// Names the server that the stream should go to.
-    pub fn prefer(&mut self, server: Option<ServerId>) {
+    pub fn prefer(&mut self, server: Option<Preferred>) {
         self.preferred = server;
     }
 
     /// The server for this attempt; the policy has counted the stream there.
     fn choose(&mut self) -> Pick {
-        if let Some(id) = self.preferred.take() {
+        if let Some(Preferred { server: id, bound }) = self.preferred.take() {
             let server = self.backend.server(id);
-            let waiting = server.queued.load(Ordering::Relaxed);
-            // Manual 4.2 max-keep-alive-queue: with a longer queue there, another server is quicker.
-            let patient = self.backend.settings.max_keep_alive_queue.is_none_or(|max| waiting < max.max(1));
+            // Manual 4.2 max-keep-alive-queue: with so many waiting there, another server is quicker. With 0 nobody waits.
+            let short = |max| server.has_room(&self.backend) || server.queued.load(Ordering::Relaxed) < max;
+            let patient = bound || self.backend.settings.max_keep_alive_queue.is_none_or(short);
             if server.usable() && patient {
                 self.backend.policy().taken(id);
                 return Pick::Server(id);
@@ -137,14 +147,12 @@ impl Attempts {
                         self.backend.policy().released(id);
                         return Err(Refused::QueueFull);
                     }
+                    // As haproxy: a stream that waits for this server is this server's in the log.
+                    record.server = Some(server.clone());
                     Some(id)
                 }
             };
             let mut ticket = queue::enqueue(rt, &self.backend, server);
-            match server {
-                Some(_) => record.server_queue = record.server_queue.max(ticket.ahead + 1),
-                None => record.backend_queue = record.backend_queue.max(ticket.ahead + 1),
-            }
             let waited = poll_fn(|_| {
                 if let Poll::Ready(granted) = ticket.poll(rt) {
                     return Poll::Ready(Ok(granted));
@@ -156,6 +164,12 @@ impl Attempts {
             })
             .await;
             record.mark_first(Step::Queue);
+            // Counted as haproxy does, whether its turn has come or not.
+            let place = ticket.served_before().saturating_add(1);
+            match server {
+                Some(_) => record.server_queue = record.server_queue.max(place),
+                None => record.backend_queue = record.backend_queue.max(place),
+            }
             if let Granted::Slot(slot) = waited? {
                 self.admitted(record, &slot);
                 return Ok(slot);

@@ -142,6 +142,11 @@ impl Server {
         }
     }
 
+    /// True when another stream would be served at once.
+    pub(crate) fn has_room(&self, backend: &Backend) -> bool {
+        self.settings.maxconn.is_none() || self.served.load(Ordering::Relaxed) < self.limit(backend)
+    }
+
     /// Counts one more stream if there is room.
     pub(crate) fn take_place(&self, backend: &Backend) -> bool {
         if self.settings.maxconn.is_none() {

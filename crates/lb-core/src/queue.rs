@@ -25,8 +25,16 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     sequence: u64,
-    any: VecDeque<Arc<Waiter>>,
-    per_server: Vec<VecDeque<Arc<Waiter>>>,
+    any: Line,
+    per_server: Vec<Line>,
+}
+
+/// Those who wait for the same.
+#[derive(Debug, Default)]
+struct Line {
+    waiters: VecDeque<Arc<Waiter>>,
+    /// Places given out so far; wraps around.
+    grants: u32,
 }
 
 const WAITING: u64 = 0;
@@ -37,6 +45,8 @@ struct Waiter {
     sequence: u64,
     /// `WAITING`, `AGAIN`, or the granted server's id + 1.
     granted: AtomicU64,
+    /// `grants` of its line when it came, and once it is settled, how many were given out meanwhile.
+    grants: AtomicU32,
     remote: Remote,
     task: TaskKey,
 }
@@ -94,8 +104,6 @@ pub struct Ticket {
     /// The queue of this server, or the backend's.
     server: Option<ServerId>,
     waiter: Arc<Waiter>,
-    /// Streams that were ahead in the queue: `%sq`, `%bq`.
-    pub ahead: u32,
     settled: bool,
 }
 
@@ -113,21 +121,18 @@ pub fn enqueue(rt: &Rt, backend: &Arc<Backend>, server: Option<ServerId>) -> Tic
     let queue = &backend.queue;
     let mut inner = queue.lock();
     inner.sequence += 1;
-    let waiter =
-        Arc::new(Waiter { sequence: inner.sequence, granted: AtomicU64::new(WAITING), remote: rt.remote().clone(), task: rt.current() });
-    let ahead = match server {
-        Some(id) => {
-            let list = inner.of(id);
-            list.push_back(waiter.clone());
-            backend.server(id).queued.fetch_add(1, Ordering::SeqCst);
-            list.len() - 1
-        }
-        None => {
-            inner.any.push_back(waiter.clone());
-            queue.backend_waiting.fetch_add(1, Ordering::SeqCst);
-            inner.any.len() - 1
-        }
-    };
+    let sequence = inner.sequence;
+    let line = inner.line(server);
+    let waiter = Arc::new(Waiter {
+        sequence,
+        granted: AtomicU64::new(WAITING),
+        grants: AtomicU32::new(line.grants),
+        remote: rt.remote().clone(),
+        task: rt.current(),
+    });
+    line.waiters.push_back(waiter.clone());
+    let count = server.map_or(&queue.backend_waiting, |id| &backend.server(id).queued);
+    count.fetch_add(1, Ordering::SeqCst);
     queue.waiting.fetch_add(1, Ordering::SeqCst);
     // A slot that was freed before the count above was seen is still free: look once more.
     fence(Ordering::SeqCst);
@@ -141,7 +146,7 @@ pub fn enqueue(rt: &Rt, backend: &Arc<Backend>, server: Option<ServerId>) -> Tic
             }
         }
     }
-    Ticket { backend: backend.clone(), server, waiter, ahead: ahead as u32, settled: false }
+    Ticket { backend: backend.clone(), server, waiter, settled: false }
 }
 
 impl Ticket {
@@ -159,6 +164,18 @@ impl Ticket {
                 rt.progress();
                 Poll::Ready(Granted::Slot(Slot { backend: self.backend.clone(), server: ServerId((id - 1) as u32) }))
             }
+        }
+    }
+}
+
+impl Ticket {
+    /// Streams that were served from the same queue before this one: `%sq` and `%bq` count them, and itself.
+    pub fn served_before(&self) -> u32 {
+        let inner = &mut *self.backend.queue.lock();
+        let grants = self.waiter.grants.load(Ordering::Relaxed);
+        match self.waiter.granted.load(Ordering::Relaxed) {
+            WAITING => inner.line(self.server).grants.wrapping_sub(grants),
+            _ => grants,
         }
     }
 }
@@ -197,8 +214,8 @@ fn grant(backend: &Arc<Backend>, inner: &mut Inner, id: ServerId) -> usize {
     let server = backend.server(id);
     let mut granted = 0;
     while server.usable() {
-        let own = inner.of(id).front().map(|w| w.sequence);
-        let any = inner.any.front().map(|w| w.sequence);
+        let own = inner.line(Some(id)).waiters.front().map(|w| w.sequence);
+        let any = inner.any.waiters.front().map(|w| w.sequence);
         let from_own = match (own, any) {
             (None, None) => break,
             (Some(own), Some(any)) => own < any,
@@ -208,13 +225,14 @@ fn grant(backend: &Arc<Backend>, inner: &mut Inner, id: ServerId) -> usize {
         if (!from_own && !backend.may_dequeue(id)) || !server.take_place(backend) {
             break;
         }
-        let list = if from_own { inner.of(id) } else { &mut inner.any };
-        let Some(waiter) = list.pop_front() else { break };
+        let line = inner.line(from_own.then_some(id));
+        let Some(waiter) = line.waiters.pop_front() else { break };
         backend.queue.left(server, from_own);
         if !from_own {
             backend.policy().taken(id);
         }
-        waiter.settle(u64::from(id.0) + 1);
+        waiter.settle(u64::from(id.0) + 1, line.grants);
+        line.grants = line.grants.wrapping_add(1);
         granted += 1;
     }
     granted
@@ -224,27 +242,31 @@ fn grant(backend: &Arc<Backend>, inner: &mut Inner, id: ServerId) -> usize {
 pub fn redistribute(backend: &Arc<Backend>, id: ServerId) -> usize {
     let mut inner = backend.queue.lock();
     let mut sent = 0;
-    while let Some(waiter) = inner.of(id).pop_front() {
+    let line = inner.line(Some(id));
+    while let Some(waiter) = line.waiters.pop_front() {
         backend.queue.left(backend.server(id), true);
         backend.policy().released(id);
-        waiter.settle(AGAIN);
+        waiter.settle(AGAIN, line.grants);
         sent += 1;
     }
     sent
 }
 
 impl Waiter {
-    fn settle(&self, granted: u64) {
+    fn settle(&self, granted: u64, grants: u32) {
+        self.grants.store(grants.wrapping_sub(self.grants.load(Ordering::Relaxed)), Ordering::Relaxed);
         self.granted.store(granted, Ordering::Release);
         self.remote.wake(self.task);
     }
 }
 
 impl Inner {
-    fn of(&mut self, id: ServerId) -> &mut VecDeque<Arc<Waiter>> {
+    /// The queue of a server, or the backend's.
+    fn line(&mut self, server: Option<ServerId>) -> &mut Line {
+        let Some(id) = server else { return &mut self.any };
         let index = id.0 as usize;
         if self.per_server.len() <= index {
-            self.per_server.resize_with(index + 1, VecDeque::new);
+            self.per_server.resize_with(index + 1, Line::default);
         }
         &mut self.per_server[index]
     }
@@ -267,12 +289,9 @@ impl Queue {
     }
 
     fn remove(&self, backend: &Backend, inner: &mut Inner, server: Option<ServerId>, waiter: &Arc<Waiter>) {
-        let list = match server {
-            Some(id) => inner.of(id),
-            None => &mut inner.any,
-        };
-        if let Some(at) = list.iter().position(|w| Arc::ptr_eq(w, waiter)) {
-            list.remove(at);
+        let waiters = &mut inner.line(server).waiters;
+        if let Some(at) = waiters.iter().position(|w| Arc::ptr_eq(w, waiter)) {
+            waiters.remove(at);
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             let count = server.map_or(&self.backend_waiting, |id| &backend.server(id).queued);
             count.fetch_sub(1, Ordering::SeqCst);

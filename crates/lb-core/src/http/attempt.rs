@@ -157,6 +157,7 @@ enum Waited {
     Closed { heard: bool },
     Junk,
     ServerTimeout,
+    ClientTimeout,
     ClientGone,
     BadChunk,
 }
@@ -265,9 +266,14 @@ impl Attempt<'_> {
         }
         self.input = self.input.take().filter(|b| !b.is_empty());
         // While the answer is waited for, `timeout server` alone counts, even when the client stops in its body: haproxy 2.6
-        // then answers with 504 and logs `sH` (observed).
-        let until = self.server_timeout.map(|d| self.server_seen + d);
-        rt.poll_deadline(until).map(|()| Waited::ServerTimeout)
+        // then answers with 504 and logs `sH`. Without one it is the client's, and ends the stream without a word (`cD`; both
+        // observed).
+        let stops = !self.up_done && self.up.waits() == Waits::Source;
+        let (seen, limit, end) = match self.server_timeout {
+            None if stops => (self.client_seen, self.client_timeout, Waited::ClientTimeout),
+            limit => (self.server_seen, limit, Waited::ServerTimeout),
+        };
+        rt.poll_deadline(limit.map(|d| seen + d)).map(|()| end)
     }
 
     /// Takes the rest of a request whose response is complete already.
@@ -398,6 +404,7 @@ pub async fn run(
         // The client has stopped in its body.
         Waited::ServerTimeout if !attempt.up_done => Err(failed(RetryOn::NONE, 504, Cause::ServerTimeout, Phase::Headers, false)),
         Waited::ServerTimeout => Err(failed(RetryOn::RESPONSE_TIMEOUT, 504, Cause::ServerTimeout, Phase::Headers, false)),
+        Waited::ClientTimeout => Err(failed(RetryOn::NONE, 0, Cause::ClientTimeout, Phase::Data, false)),
         Waited::BadChunk => Err(failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Headers, false)),
         Waited::ClientGone if attempt.up_done && !conn_broken(&attempt) => {
             Err(failed(RetryOn::NONE, 400, Cause::ClientAbort, Phase::Headers, false))

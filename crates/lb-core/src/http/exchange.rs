@@ -4,13 +4,12 @@
 use super::attempt::{self, Outcome};
 use super::receive::{self, ChunkScan, Chunks, NoRequest};
 use super::{Conn, PooledHead, answer};
-use crate::admit::{Attempts, ClientWatch, Refused};
+use crate::admit::{Attempts, ClientWatch, Preferred, Refused};
 use crate::proxy::{Backend, Frontend};
 use crate::record::{Record, counted_size};
 use crate::reply::ReplyTo;
 use crate::tcp::InBackend;
 use crate::timers::Step;
-use lb_balance::ServerId;
 use lb_config::{HttpConnectionMode, RestrictNames, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
 use lb_http::{Body, FieldId, Method, RequestFraming, Version, hop};
@@ -384,14 +383,15 @@ async fn buffer_body(
 }
 
 /// The server of the request before, where this one should go there too.
-fn preferred(conn: &Conn, backend: &Backend) -> Option<ServerId> {
+fn preferred(conn: &Conn, backend: &Backend) -> Option<Preferred> {
     // Only while a connection is held for this client alone: one in the pool is nobody's (as haproxy sees it).
-    let own = conn.own.as_ref()?;
-    if !own.private && !backend.settings.options.prefer_last_server {
+    let bound = conn.own.as_ref()?.private;
+    if !bound && !backend.settings.options.prefer_last_server {
         return None;
     }
     let last = conn.last.as_ref()?.upgrade()?;
-    backend.servers().get(last.id.0 as usize).filter(|s| Arc::ptr_eq(s, &last)).map(|s| s.id)
+    let same = backend.servers().get(last.id.0 as usize).filter(|s| Arc::ptr_eq(s, &last))?;
+    Some(Preferred { server: same.id, bound })
 }
 
 /// A request that got no server.

@@ -273,6 +273,11 @@ pub const KNOWN: &[Known] = &[
         why: "an answer before a body that never ends: haproxy 2.6 waits for good; lb ends it after timeout client",
     },
     Known {
+        cases: &["upload/stops-after-answer-began", "upload/stops-no-server-timeout"],
+        facets: &["server1.0.end"],
+        why: "an upload that is broken off: haproxy sends the server a FIN; lb a reset, so that nobody takes a part for the whole",
+    },
+    Known {
         cases: &["tcp/timeout-client-server-stays", "tcp/timeout-server-client-stays"],
         facets: &["log0.timers"],
         why: "after a timeout both send FIN to both sides; haproxy then waits for a side that does not close until that side's timeout, \

@@ -6,6 +6,7 @@ mod bodies;
 mod connection;
 mod headers;
 mod hostile;
+mod limits;
 mod pages;
 mod proxies;
 mod queue;
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Case> {
     all.extend(tcp::cases());
     all.extend(proxies::cases());
     all.extend(hostile::cases());
+    all.extend(limits::cases());
     for case in &mut all {
         case.differs.extend(known::of(case.name));
     }
