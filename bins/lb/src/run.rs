@@ -202,7 +202,8 @@ async fn drain(rt: lb_rt::Rt, process: Arc<Process>, hard_stop: Option<Duration>
         if process.gate.is_empty_or_wait(rt.remote(), rt.current()) {
             return std::task::Poll::Ready(());
         }
-        rt.poll_deadline(until)
+        // In haproxy's words.
+        rt.poll_deadline(until).map(|()| process.report("soft-stop running for too long, performing a hard-stop."))
     })
     .await;
     process.end();

@@ -86,6 +86,10 @@ fn term_and_int_end_at_once() {
         let status = lb.process.wait(Deadline::after(Duration::from_secs(5))).expect("it ends at once");
         assert!(status.success() || status.signal().is_some() || status.code() == Some(128 + signal.as_raw()), "{status}");
         assert!(relay.at_eof(), "the relay ends with it");
+        if !common::is_other() {
+            // haproxy writes no line then.
+            assert!(lb.log.wait_for(" KD ", Deadline::patient()).is_some(), "{:?}", lb.log.text());
+        }
     }
 }
 
@@ -111,5 +115,9 @@ fn a_soft_stop_has_an_end() {
         let status = lb.process.wait(Deadline::after(Duration::from_secs(10))).expect("it ends");
         assert!(status.success() && second.passed(), "{status}, or too early");
         assert!(endless.at_eof(), "the stream has ended with it");
+        // Killed by the operator, as the manual (8.5) has it, in the phase that it was in. haproxy 2.6 names no phase in mode tcp.
+        let state = if http { " KH-- " } else { " K" };
+        assert!(lb.log.wait_for(state, Deadline::patient()).is_some(), "{:?}", lb.log.text());
+        assert!(lb.process.stderr().contains("soft-stop running for too long"), "{}", lb.process.stderr());
     }
 }

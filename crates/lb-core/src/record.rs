@@ -150,9 +150,6 @@ pub struct Record {
     pub applet: Option<&'static str>,
 }
 
-/// How a stream that nobody ended properly ended: a bug.
-const UNFINISHED: Termination = Termination::new(Cause::Internal, Phase::Data);
-
 impl Record {
     /// A record that begins with `timers`.
     pub fn new(client: Rc<Client>, timers: Timers) -> Record {
@@ -175,7 +172,7 @@ impl Record {
             server_queue: 0,
             backend_queue: 0,
             left: None,
-            end: UNFINISHED,
+            end: Termination::NORMAL,
             logged,
             applet: None,
         }
@@ -233,6 +230,22 @@ impl Record {
         }
     }
 
+    /// What the stream was about, by the steps that it has reached.
+    fn phase(&mut self) -> Phase {
+        let mut reached = |step| self.timers.reached(step);
+        if reached(Step::Response) {
+            Phase::Data
+        } else if reached(Step::Connect) {
+            Phase::Headers
+        } else if reached(Step::Queue) {
+            Phase::Connect
+        } else if self.backend.is_some() {
+            Phase::Queue
+        } else {
+            Phase::Request
+        }
+    }
+
     fn is_normal(&self) -> bool {
         self.end.is_normal() && self.retries == 0 && !self.redispatched && self.status < 500
     }
@@ -272,12 +285,20 @@ impl Record {
     }
 }
 
+/// A stream that nobody has ended: the process ends and takes it along, or a bug has.
 impl Drop for Record {
     fn drop(&mut self) {
-        if !self.logged {
-            self.mark(Step::End);
-            self.write();
+        if self.logged {
+            return;
         }
+        let killed = self.client.worker().process.ended();
+        // A connection that has asked for nothing yet is worth no word when it is closed so.
+        if killed && self.client.serves_http() && !self.timers.reached(Step::FirstByte) {
+            return;
+        }
+        let cause = if killed { Cause::Killed } else { Cause::Internal };
+        let phase = self.phase();
+        self.finish(Termination::new(cause, phase));
     }
 }
 

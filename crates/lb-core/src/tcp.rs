@@ -41,6 +41,22 @@ struct Connected {
     relay: Relay,
 }
 
+/// A stream that relays. However it ends, its record has what was moved, and who remained when it left.
+struct Running<'a> {
+    record: &'a mut Record,
+    connected: Box<Connected>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let relay = &self.connected.relay;
+        self.record.uploaded = relay.up.sent;
+        self.record.downloaded = relay.down.sent;
+        self.record.client.worker().count_bytes(&relay.up, &relay.down);
+        self.record.note_release();
+    }
+}
+
 /// Serves one client. `input`: what it has sent already.
 pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
     let worker = client.worker().clone();
@@ -48,7 +64,7 @@ pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
     client.frontend().requests.fetch_add(1, Ordering::Relaxed);
     worker.process.streams.fetch_add(1, Ordering::Relaxed);
     // Boxed for the time that it takes, so that the relay, which lives long, is small.
-    let mut connected = match Box::pin(connect(&mut record, &socket, input)).await {
+    let connected = match Box::pin(connect(&mut record, &socket, input)).await {
         Ok(connected) => connected,
         Err(refused) => {
             // Unread data would turn the close into a reset.
@@ -57,20 +73,17 @@ pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
             return record.finish(refused.termination());
         }
     };
-    let Connected { socket: server, relay, .. } = &mut *connected;
-    record.response_began();
+    let mut running = Running { record: &mut record, connected };
+    running.record.response_began();
+    let Connected { socket: server, relay, .. } = &mut *running.connected;
     let end = poll_fn(|_| relay.poll(&worker.rt, &worker.outs, &socket, server)).await;
-    record.uploaded = relay.up.sent;
-    record.downloaded = relay.down.sent;
-    worker.count_bytes(&relay.up, &relay.down);
     if end.cause == Cause::ServerAbort || end.cause == Cause::ClientAbort {
         // Who got a part shall not take it for the whole.
         server.reset_on_close();
         socket.reset_on_close();
     }
     drop(socket);
-    record.note_release();
-    drop(connected);
+    drop(running);
     record.finish(end);
 }
 

@@ -168,6 +168,11 @@ impl Process {
         self.everywhere(|worker| worker.soft_stop());
     }
 
+    /// All threads end.
+    pub fn ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
     /// Ends all threads now.
     pub fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
@@ -331,7 +336,7 @@ impl Worker {
         main(&self);
         std::future::poll_fn(|_| {
             self.rt.progress();
-            if process.ended.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+            if process.ended() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
