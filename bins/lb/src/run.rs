@@ -57,7 +57,13 @@ fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
             say(&format!("[WARNING]  ({}) : {text}\n", std::process::id()));
         }
     };
-    let maxconn = connections(config, args.maxconn, &warn);
+    let maxconn = match connections(config, args.maxconn, &warn) {
+        Ok(maxconn) => maxconn,
+        Err(text) => {
+            alert(&text);
+            return ExitCode::FAILURE;
+        }
+    };
     let threads = config.global.nbthread.map_or_else(process::cores, usize::from);
     // Before any thread exists, so that all of them inherit the mask.
     let signals = match SignalFd::new(&[SIGUSR1, SIGTERM, SIGINT]) {
@@ -143,7 +149,10 @@ impl Messenger {
 }
 
 /// The process's `maxconn`: what the file or `-n` says as far as the limit of descriptors allows, else what that limit allows.
-pub fn connections(config: &Config, switch: Option<u32>, warn: &dyn Fn(&str)) -> u32 {
+///
+/// # Errors
+/// With `strict-limits`: the file asks for more than there is.
+pub fn connections(config: &Config, switch: Option<u32>, warn: &dyn Fn(&str)) -> Result<u32, String> {
     let wanted = switch.or(config.global.maxconn);
     let listeners: u64 = config.proxies.iter().flat_map(|p| &p.binds).map(|b| b.addresses.len() as u64).sum();
     let servers: u64 = config.proxies.iter().map(|p| p.servers.iter().filter(|s| s.check.is_some()).count() as u64).sum();
@@ -161,18 +170,25 @@ pub fn connections(config: &Config, switch: Option<u32>, warn: &dyn Fn(&str)) ->
             limit = ceiling;
         }
     }
-    let possible = u32::try_from(limit.saturating_sub(fixed) / 2).unwrap_or(u32::MAX).max(1);
-    match wanted {
-        Some(wanted) if wanted > possible => {
-            warn(&format!(
-                "maxconn {wanted} needs {} file descriptors and the limit is {limit}: running with maxconn {possible}. Raise the limit (ulimit -n) or lower maxconn.",
-                u64::from(wanted) * 2 + fixed
-            ));
-            possible
+    let missing = |text: String| {
+        if config.global.strict_limits {
+            return Err(text + " Without strict-limits this is a warning.");
         }
-        Some(wanted) => wanted,
-        None => possible,
+        warn(&text);
+        Ok(())
+    };
+    if let Some(n) = config.global.ulimit_n.filter(|n| *n > limit) {
+        missing(format!("ulimit-n {n} cannot be had, the limit is {limit}. Raise it (ulimit -H -n) or lower ulimit-n."))?;
     }
+    let possible = u32::try_from(limit.saturating_sub(fixed) / 2).unwrap_or(u32::MAX).max(1);
+    let Some(wanted) = wanted else { return Ok(possible) };
+    if wanted > possible {
+        let files = u64::from(wanted) * 2 + fixed;
+        missing(format!(
+            "maxconn {wanted} needs {files} file descriptors and the limit is {limit}: running with maxconn {possible}. Raise the limit (ulimit -n) or lower maxconn."
+        ))?;
+    }
+    Ok(wanted.min(possible))
 }
 
 async fn watch_signals(worker: Rc<Worker>, signals: SignalFd, hard_stop: Option<Duration>) {

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Lb, PREAMBLE, io, start_with};
+use lb_testkit::fixture::TempDir;
 use lb_testkit::origin::Origin;
 use lb_testkit::script::Step;
 use lb_testkit::wait::must;
@@ -68,8 +69,12 @@ fn the_file_has_its_way_within_the_limit() {
     assert_eq!(lb.process.stderr(), "");
 }
 
+/// The one place where haproxy does otherwise: unless told `no strict-limits`, it does not start.
 #[test]
 fn what_the_limit_does_not_allow_is_said() {
+    if common::is_other() {
+        return;
+    }
     let origins = [origin(), origin(), origin()];
     let asks = start_with(&[], Some((200, 200)), &site("maxconn 5000"), &[("o1", origins[0].port())]);
     let possible = told(&asks, "running with maxconn ");
@@ -88,7 +93,25 @@ fn what_the_limit_does_not_allow_is_said() {
 }
 
 #[test]
+fn strict_limits_prevent_the_start() {
+    for line in ["maxconn 5000", "ulimit-n 5000"] {
+        let dir = TempDir::new("strict").unwrap();
+        let config = "global\n strict-limits\n LINE\nlisten l\n mode tcp\n bind 127.0.0.1:PORT\n server s 127.0.0.1:1\n";
+        let file =
+            dir.write("proxy.cfg", config.replace("LINE", line).replace("PORT", &lb_testkit::ports::free_tcp().to_string())).unwrap();
+        let mut command = common::limited(Some((200, 200)), &file, &[]);
+        let out = command.output().unwrap();
+        let text = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{line}: {text}");
+        assert!(text.contains("[ALERT]") && text.contains("200"), "{line}: {text}");
+    }
+}
+
+#[test]
 fn limits_of_files_that_the_file_sets() {
+    if common::is_other() {
+        return;
+    }
     let origins = [origin(), origin()];
     // Of a high limit only so much is used.
     let hard = start_with(&[], Some((100, 1000)), &site("fd-hard-limit 150"), &[("o1", origins[0].port())]);

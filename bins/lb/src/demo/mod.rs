@@ -124,7 +124,7 @@ fn start_proxy(file: &TempFile) -> Result<Running, String> {
             let _ = sender.send(text.to_owned());
         }
     });
-    let maxconn = run::connections(&loaded.config, None, &|text| run::say(&format!("[WARNING] {text}\n")));
+    let maxconn = run::connections(&loaded.config, None, &|text| run::say(&format!("[WARNING] {text}\n")))?;
     let threads = loaded.config.global.nbthread.map_or_else(process::cores, usize::from);
     let proxy = Proxy::open(&loaded.config, Sizes { threads, maxconn }, report)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;

@@ -75,12 +75,19 @@ pub fn start(text: &str, values: &[(&str, u16)]) -> Lb {
 /// As [`start`] with more arguments, and with these limits of open files (soft, hard) where given.
 #[track_caller]
 pub fn start_with(args: &[&str], files: Option<(u32, u32)>, text: &str, values: &[(&str, u16)]) -> Lb {
-    start_by(text, values, |file| {
-        let limits = files.map_or_else(String::new, |(soft, hard)| format!("ulimit -S -n {soft} && ulimit -H -n {hard} && "));
-        let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(limits + "exec \"$0\" \"$@\"").arg(program()).args(["-db", "-f"]).arg(file).args(args);
-        command
-    })
+    start_by(text, values, |file| limited(files, file, args))
+}
+
+/// The program with `file` and `args`, and with these limits of open files; without the right to go beyond them, should the tests
+/// have it.
+pub fn limited(files: Option<(u32, u32)>, file: &Path, args: &[&str]) -> Command {
+    let limits = files.map_or_else(String::new, |(soft, hard)| {
+        let drop = "setpriv --bounding-set -sys_resource";
+        format!("ulimit -S -n {soft} && ulimit -H -n {hard} && {drop} true 2>/dev/null && exec {drop} \"$0\" \"$@\"; ")
+    });
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(limits + "exec \"$0\" \"$@\"").arg(program()).args(["-db", "-f"]).arg(file).args(args);
+    command
 }
 
 #[track_caller]

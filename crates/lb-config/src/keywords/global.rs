@@ -2,7 +2,7 @@
 
 use super::{Context, Keyword, Parser, State, Today};
 use crate::diag::{Problem, Severity};
-use crate::model::{Account, Switch, UnixBindOptions};
+use crate::model::{Account, UnixBindOptions};
 use crate::parse::{GlobalCx, Line, Negation};
 use crate::tree::shown;
 use std::time::Duration;
@@ -25,7 +25,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("nbthread", "<number>", "threads, 1 to 64; the usable cores when absent", nbthread),
     works("ulimit-n", "<number>", "file descriptors to ask the system for", ulimit_n),
     works("fd-hard-limit", "<number>", "upper end of a derived number of file descriptors", fd_hard_limit),
-    works("strict-limits", "", "a limit that cannot be set prevents the start (the default)", strict_limits).negatable(),
+    works("strict-limits", "", "a limit that cannot be had prevents the start; without the word there is a warning", strict_limits)
+        .negatable(),
     works("zero-warning", "", "warnings prevent the start", zero_warning),
     works("quiet", "", "no messages at the start", quiet),
     works("hard-stop-after", "<time>", "end of a soft stop, whatever still runs", hard_stop_after),
@@ -121,7 +122,7 @@ fn fd_hard_limit(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
 }
 
 fn strict_limits(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    cx.global.strict_limits = if line.negation == Negation::No { Switch::Off } else { Switch::On };
+    cx.global.strict_limits = line.negation != Negation::No;
     line.end(0)
 }
 

@@ -17,8 +17,8 @@ pub struct Global {
     pub ulimit_n: Option<u64>,
     /// `fd-hard-limit`: upper end of a derived fd limit.
     pub fd_hard_limit: Option<u64>,
-    /// `strict-limits`: a limit that cannot be set is an error (default) and not a warning.
-    pub strict_limits: Switch,
+    /// `strict-limits`: a limit that cannot be had is an error. Without the word it is a warning.
+    pub strict_limits: bool,
     /// `daemon`
     pub daemon: bool,
     /// `quiet`: no messages at start.
@@ -65,16 +65,6 @@ pub struct Global {
     pub unix_bind: UnixBindOptions,
     /// All `tune.*` values.
     pub tune: Tune,
-}
-
-/// A switch that is on unless said otherwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Switch {
-    /// On.
-    #[default]
-    On,
-    /// Off.
-    Off,
 }
 
 /// `tune.*`.
