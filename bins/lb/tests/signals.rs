@@ -34,23 +34,45 @@ fn soft_stop_finishes_what_runs() {
     assert!(lb.log.wait_for("GET / ", Deadline::patient()).is_some());
 }
 
-#[test]
-fn soft_stop_says_close_to_kept_clients() {
-    // A second connection in the middle of an answer keeps the process up until the kept one has spoken.
+/// A kept connection, one that has sent a part of a request, and one that has sent nothing, in a proxy that is told to stop softly.
+fn stopped(option: &str) -> (lb_testkit::origin::Origin, common::Lb, [Connection; 3]) {
     let origin = origins(vec![vec![Step::Serve(OK.into())]]);
-    let mut lb = start(&(PREAMBLE.to_owned() + SITE), &[("o1", origin.port())]);
+    let lb = start(&(PREAMBLE.to_owned() + SITE).replace("    bind", &format!("    {option}\n    bind")), &[("o1", origin.port())]);
     let mut kept = io(Connection::open(lb.addr()));
-    let answer = io(kept.exchange(GET));
-    assert_eq!(answer.header("connection"), None);
+    assert_eq!(io(kept.exchange(GET)).header("connection"), None);
+    let mut begun = io(Connection::open(lb.addr()));
+    io(begun.send(&GET[..9]));
+    let fresh = io(Connection::open(lb.addr()));
+    // Whoever is accepted after them has seen them accepted.
+    assert_eq!(io(io(Connection::open(lb.addr())).exchange(GET)).status, 200);
     lb.process.signal(Signal::USR1).unwrap();
     let addr = lb.addr();
     must("new connections are refused", || TcpStream::connect(addr).is_err());
-    if common::is_other() {
-        return; // haproxy 2.6 closes idle connections at once.
-    }
-    let answer = io(kept.exchange(GET));
+    (origin, lb, [kept, begun, fresh])
+}
+
+fn answers_and_closes(connection: &mut Connection, request: &str) {
+    let answer = io(connection.exchange(request));
     assert_eq!((answer.status, answer.header("connection").as_deref()), (200, Some("close")));
-    assert!(kept.at_eof());
+    assert!(connection.at_eof());
+}
+
+#[test]
+fn soft_stop_closes_kept_clients_at_once() {
+    let (_origin, mut lb, [mut kept, mut begun, mut fresh]) = stopped("");
+    assert!(kept.at_eof(), "an idle client is not waited for");
+    answers_and_closes(&mut begun, &GET[9..]);
+    answers_and_closes(&mut fresh, GET);
+    assert!(lb.process.wait(Deadline::patient()).expect("it ends").success());
+}
+
+#[test]
+fn idle_close_on_response_says_close_to_kept_clients() {
+    let (_origin, mut lb, [mut kept, mut begun, mut fresh]) = stopped("option idle-close-on-response");
+    answers_and_closes(&mut begun, &GET[9..]);
+    answers_and_closes(&mut fresh, GET);
+    assert!(lb.alive(), "the kept one is waited for");
+    answers_and_closes(&mut kept, GET);
     assert!(lb.process.wait(Deadline::patient()).expect("it ends").success());
 }
 

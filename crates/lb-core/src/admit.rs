@@ -83,6 +83,12 @@ pub struct ClientWatch<'a> {
 }
 
 impl ClientWatch<'_> {
+    /// True when something of the client waits for the server.
+    fn has_sent(&self) -> bool {
+        // In mode http a request is there before a server is chosen.
+        !self.abort_on_silence || matches!(self.socket.poll_peek(&mut [0]), Poll::Ready(Ok(1)))
+    }
+
     /// Ready when the client has left. Wakes the task when its state changes.
     pub fn poll_gone(&self) -> Poll<()> {
         if self.socket.is_broken() || (self.abort_on_close && self.socket.hung_up()) {
@@ -101,6 +107,7 @@ impl Attempts {
     pub fn new(record: &Record, backend: Arc<Backend>) -> Attempts {
         let key = match (backend.settings.balance, &record.client.peer) {
             (Balance::Source, Addr::Ip(a)) => Key::Addr(a.ip()),
+            (Balance::Random(_), _) => Key::Random(0),
             _ => Key::None,
         };
         Attempts { backend, tried: Tried::new(), slot: None, preferred: None, key }
@@ -112,7 +119,7 @@ impl Attempts {
     }
 
     /// The server for this attempt; the policy has counted the stream there.
-    fn choose(&mut self) -> Pick {
+    fn choose(&mut self, rt: &Rt) -> Pick {
         if let Some(Preferred { server: id, bound }) = self.preferred.take() {
             let server = self.backend.server(id);
             // Manual 4.2 max-keep-alive-queue: with so many waiting there, another server is quicker. With 0 nobody waits.
@@ -122,6 +129,10 @@ impl Attempts {
                 self.backend.policy().taken(id);
                 return Pick::Server(id);
             }
+        }
+        if let Key::Random(number) = &mut self.key {
+            // Each attempt is a draw of its own.
+            *number = rt.random();
         }
         self.backend.choose(self.key, &self.tried)
     }
@@ -133,7 +144,7 @@ impl Attempts {
         }
         let deadline = self.backend.settings.timeouts.effective_queue().map(|d| rt.now() + d);
         loop {
-            let server = match self.choose() {
+            let server = match self.choose(rt) {
                 Pick::NoneUsable => return Err(Refused::NoServer),
                 Pick::AllFull => None,
                 Pick::Server(id) => {
@@ -199,8 +210,6 @@ impl Attempts {
         }
         record.retries += 1;
         let elsewhere = self.elsewhere(record.retries);
-        // With round robin and a choice, another server is asked at once instead of waiting for this one.
-        let in_turn = self.in_turn();
         let id = slot.server_id();
         if elsewhere {
             self.tried.add(id);
@@ -210,7 +219,8 @@ impl Attempts {
         } else {
             self.slot = Some(slot);
         }
-        if matches!(failure, Refused::Connect(_)) && !(elsewhere && in_turn) {
+        // Only the same server is given time.
+        if matches!(failure, Refused::Connect(_)) && !(elsewhere && self.has_others()) {
             let until = rt.now() + turnaround(settings.timeouts.connect);
             self.pause(rt, until, watch).await?;
         }
@@ -218,18 +228,20 @@ impl Attempts {
         Ok(true)
     }
 
-    fn in_turn(&self) -> bool {
-        self.backend.settings.balance == Balance::RoundRobin && self.backend.usable().0 > 1
+    fn has_others(&self) -> bool {
+        self.backend.usable().0 > 1
     }
 
     /// `option redispatch`: the given further attempt may go to another server.
     fn elsewhere(&self, attempt: u16) -> bool {
         let (attempt, retries) = (u32::from(attempt), self.backend.settings.retries);
+        // Where any server will do, another one is asked at once instead of waiting for this one.
+        let at_once = || !self.backend.settings.balance.is_hash() && self.has_others();
         match self.backend.settings.redispatch {
             None => false,
-            Some(Redispatch::Every(n)) => self.in_turn() || attempt.is_multiple_of(n.max(1)),
+            Some(Redispatch::Every(n)) => at_once() || attempt.is_multiple_of(n.max(1)),
             Some(Redispatch::BeforeLast(n)) => {
-                self.in_turn() || (retries + 1).checked_sub(n).is_some_and(|at| at != 0 && attempt.is_multiple_of(at))
+                at_once() || (retries + 1).checked_sub(n).is_some_and(|at| at != 0 && attempt.is_multiple_of(at))
             }
         }
     }
@@ -262,19 +274,23 @@ impl Attempts {
     }
 }
 
-/// Starts a connection to the slot's server; it is established when it first takes a byte or [`established`] says so.
-pub fn begin(rt: &Rt, record: &Record, slot: &Slot) -> io::Result<Socket> {
+/// Starts a connection to the slot's server.
+fn begin(rt: &Rt, record: &Record, slot: &Slot, watch: ClientWatch<'_>) -> io::Result<Socket> {
     let server = slot.server();
+    let options = match &server.smart_options {
+        Some(smart) if watch.has_sent() => smart,
+        _ => &server.options,
+    };
     let to = server.address(|| record.client.local().cloned()).ok_or(io::ErrorKind::AddrNotAvailable)?;
     let backend = record.backend.as_ref();
     let source = server.settings.source.as_ref().or_else(|| backend.and_then(|b| b.settings.source.as_ref()));
     let local = source.map(|s| Addr::Ip(s.address));
-    Socket::connect(rt, &to, local.as_ref(), &server.options)
+    Socket::connect(rt, &to, local.as_ref(), options)
 }
 
 /// Connects to the slot's server.
 pub async fn connect(rt: &Rt, record: &mut Record, slot: &Slot, watch: ClientWatch<'_>) -> Result<Socket, Refused> {
-    let socket = begin(rt, record, slot).map_err(Refused::Connect)?;
+    let socket = begin(rt, record, slot, watch).map_err(Refused::Connect)?;
     let deadline = slot_timeout(record).map(|d| rt.now() + d);
     poll_fn(|_| {
         match socket.poll_connected() {

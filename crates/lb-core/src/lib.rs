@@ -17,6 +17,7 @@ pub mod pool;
 pub mod proxy;
 pub mod pump;
 pub mod queue;
+pub mod rate;
 pub mod record;
 pub mod relay;
 pub mod reply;

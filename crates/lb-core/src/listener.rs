@@ -1,8 +1,9 @@
-//! Accepting: `maxconn` of process, frontend and listener, `tune.maxaccept`, what to do when descriptors run out. One task per
+//! Accepting: `maxconn` of process, frontend and listener, connections per second, `tune.maxaccept`, what to do when descriptors run out. One task per
 //! listening socket and thread.
 
 use crate::client::{Client, Place};
 use crate::gate::{Gate, Pass};
+use crate::rate::{Rate, Shares};
 use crate::record;
 use crate::session;
 use crate::worker::Worker;
@@ -28,6 +29,8 @@ pub struct Accepting {
     pub place: Rc<Place>,
     /// `maxconn` of its `bind` line.
     pub gate: Option<Arc<Gate>>,
+    /// Connections per second of the process and the frontend, where they are limited.
+    pub rates: Vec<Arc<Rate>>,
     /// The address that it is bound to, unless that is a wildcard.
     pub local: Option<Addr>,
     /// Connections are dealt out to all threads in turn.
@@ -76,6 +79,13 @@ enum Accepted {
 fn poll_accept(accepting: &Accepting) -> Poll<io::Result<(Accepted, Addr, Passes)>> {
     ready!(accepting.listener.poll_readable())?;
     let worker = &accepting.place.worker;
+    let shares = match Shares::take(&accepting.rates, worker.rt.now()) {
+        Ok(shares) => shares,
+        Err(at) => {
+            worker.rt.poll_at_latest(at);
+            return Poll::Pending;
+        }
+    };
     let gates = [Some(&worker.process.gate), Some(&accepting.place.frontend.gate), accepting.gate.as_ref()];
     let mut passes = [None, None, None];
     for (pass, gate) in passes.iter_mut().zip(gates) {
@@ -94,6 +104,7 @@ fn poll_accept(accepting: &Accepting) -> Poll<io::Result<(Accepted, Addr, Passes
         let (socket, peer) = ready!(accepting.listener.poll_accept())?;
         (Accepted::Here(socket), peer)
     };
+    shares.keep();
     Poll::Ready(Ok((socket, peer, passes)))
 }
 

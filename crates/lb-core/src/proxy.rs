@@ -4,11 +4,14 @@
 
 use crate::gate::Gate;
 use crate::queue::Queue;
+use crate::rate::Rate;
 use crate::record::{FrontendLog, ProxyLog};
 use crate::reply::ErrorPages;
 use lb_balance::{Key, Kind, LoadView, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried};
 use lb_check::Health;
 use lb_config::{Balance, BindAddress, Config, HttpReuse, Mode, ProxyIndex, ServerAddress};
+use lb_http::Spellings;
+use lb_http::chunk::Trailers;
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -29,6 +32,8 @@ pub struct Frontend {
     pub settings: lb_config::Proxy,
     /// `maxconn`, and the connections that count.
     pub gate: Arc<Gate>,
+    /// `rate-limit sessions`
+    pub rate: Option<Arc<Rate>>,
     /// Where requests go; `None`: 503.
     pub backend: Option<Arc<Backend>>,
     /// Lines and where they go; `None`: nothing is logged.
@@ -41,6 +46,37 @@ pub struct Frontend {
     pub requests: AtomicU64,
     /// What [`Limits`] of `lb-http` say for its clients.
     pub limits: lb_http::h1::Limits,
+    /// How fields and trailers go to its clients.
+    pub spelling: Spelling,
+}
+
+/// How the fields of messages are written: in lower case, unless options say otherwise.
+#[derive(Default)]
+pub struct Spelling {
+    /// `option h1-case-adjust-bogus-client`, `option h1-case-adjust-bogus-server`
+    names: Option<Arc<Spellings>>,
+    /// What becomes of trailers.
+    pub trailers: Trailers,
+}
+
+impl Spelling {
+    fn new(spellings: &Arc<Spellings>, adjust: bool, drop_trailers: bool) -> Spelling {
+        let names = (adjust && !spellings.is_empty()).then(|| spellings.clone());
+        let trailers = match &names {
+            _ if drop_trailers => Trailers::Drop,
+            Some(names) => Trailers::Spell(names.clone()),
+            None => Trailers::Keep,
+        };
+        Spelling { names, trailers }
+    }
+
+    /// Writes the names of an encoded head as they are to be sent.
+    #[inline]
+    pub fn apply(&self, head: &mut [u8]) {
+        if let Some(names) = &self.names {
+            names.apply_to_head(head);
+        }
+    }
 }
 
 /// A backend, or the serving side of a `listen`.
@@ -59,6 +95,8 @@ pub struct Backend {
     pub log: Option<ProxyLog>,
     /// What [`Limits`] of `lb-http` say for its servers.
     pub limits: lb_http::h1::Limits,
+    /// How fields and trailers go to its servers.
+    pub spelling: Spelling,
     /// Held while a server's state changes, until what there is to say of it has been said.
     pub(crate) changes: Mutex<()>,
     /// Connecting to one of its servers takes the address that the client connected to.
@@ -88,6 +126,8 @@ pub struct Server {
     need: AtomicU32,
     /// Options of sockets towards it.
     pub options: Vec<SockOpt>,
+    /// `option tcp-smart-connect`: the options for when there is something to send already.
+    pub smart_options: Option<Vec<SockOpt>>,
     /// What its checks and the operator say of it.
     pub health: Mutex<Health>,
     state: AtomicU8,
@@ -331,16 +371,18 @@ impl Topology {
     /// Builds the run state of a configuration.
     pub fn new(config: &Config, loggers: &mut crate::record::Loggers, process_maxconn: u32) -> Topology {
         let mut pool_index = 0;
+        let spellings = Arc::new(config.global.spellings());
         let mut by_index: Vec<Option<Arc<Backend>>> = vec![None; config.proxies.len()];
         for (index, proxy) in config.backends().filter(|(_, p)| !p.disabled) {
-            by_index[index.0 as usize] = Some(Arc::new(Backend::new(config, index, proxy, loggers, process_maxconn, &mut pool_index)));
+            by_index[index.0 as usize] =
+                Some(Arc::new(Backend::new(config, index, proxy, loggers, process_maxconn, &spellings, &mut pool_index)));
         }
         let frontends = config
             .frontends()
             .filter(|(_, p)| !p.disabled)
             .map(|(_, p)| {
                 let backend = p.default_backend.and_then(|i| by_index[i.0 as usize].clone());
-                Arc::new(Frontend::new(config, p, backend, loggers, process_maxconn))
+                Arc::new(Frontend::new(config, p, backend, loggers, process_maxconn, &spellings))
             })
             .collect();
         Topology { frontends, backends: by_index.into_iter().flatten().collect() }
@@ -359,14 +401,18 @@ impl Frontend {
         backend: Option<Arc<Backend>>,
         loggers: &mut crate::record::Loggers,
         process_maxconn: u32,
+        spellings: &Arc<Spellings>,
     ) -> Frontend {
+        let options = &proxy.options;
         Frontend {
             gate: Gate::new(proxy.maxconn.unwrap_or(process_maxconn)),
+            rate: proxy.rate_limit_sessions.map(Rate::new),
             log: loggers.frontend(config, proxy),
             errors: ErrorPages::new(proxy),
-            accept_options: keepalive(proxy.options.client_keepalive.as_ref()),
+            accept_options: keepalive(options.client_keepalive.as_ref()),
             requests: AtomicU64::new(0),
-            limits: limits(config, proxy.options.accept_invalid_http_request),
+            limits: limits(config, options.accept_invalid_http_request),
+            spelling: Spelling::new(spellings, options.h1_case_adjust_bogus_client, options.http_drop_response_trailers),
             settings: lb_config::Proxy { servers: Vec::new(), ..proxy.clone() },
             backend,
         }
@@ -380,6 +426,9 @@ impl Frontend {
     /// Options that its listeners set, which accepted sockets inherit.
     pub fn listener_options(&self, tune: &lb_config::Tune) -> Vec<SockOpt> {
         let mut options = vec![SockOpt::NoDelay(true), SockOpt::OobInline(true)];
+        if self.settings.options.tcp_smart_accept.unwrap_or(self.settings.mode == Mode::Http) {
+            options.push(SockOpt::QuickAck(false));
+        }
         options.extend(self.accept_options.iter().cloned());
         options.extend(tune.rcvbuf_client.map(SockOpt::RecvBuf));
         options.extend(tune.sndbuf_client.map(SockOpt::SendBuf));
@@ -394,6 +443,7 @@ impl Backend {
         proxy: &lb_config::Proxy,
         loggers: &mut crate::record::Loggers,
         process_maxconn: u32,
+        spellings: &Arc<Spellings>,
         pool_index: &mut usize,
     ) -> Backend {
         let tune = &config.global.tune;
@@ -409,7 +459,10 @@ impl Backend {
             .collect();
         let kind = match proxy.balance {
             Balance::RoundRobin => Kind::RoundRobin,
+            Balance::StaticRr => Kind::StaticRr,
             Balance::LeastConn => Kind::LeastConn,
+            Balance::First => Kind::First,
+            Balance::Random(draws) => Kind::Random { draws },
             Balance::Source => Kind::Source,
         };
         let policy = Policy::new(Settings { kind, allbackups: proxy.options.allbackups }, &specs)
@@ -433,6 +486,9 @@ impl Backend {
                         options.push(SockOpt::BindNoPort);
                     }
                 }
+                let smart = proxy.options.tcp_smart_connect && matches!(s.address, ServerAddress::Ip { .. });
+                // The kernel then waits with the last step of the handshake for what goes with it.
+                let smart_options = smart.then(|| [&options[..], &[SockOpt::QuickAck(false)]].concat());
                 *pool_index += 1;
                 Arc::new(Server {
                     settings: s.clone(),
@@ -445,6 +501,7 @@ impl Backend {
                     peak: AtomicU32::new(0),
                     need: AtomicU32::new(0),
                     options,
+                    smart_options,
                     health: crate::health::new_health(s),
                     state: AtomicU8::new(if s.disabled { ServerState::Maintenance } else { ServerState::Up } as u8),
                 })
@@ -457,6 +514,7 @@ impl Backend {
             errors: ErrorPages::new(proxy),
             log: loggers.proxy(config, proxy),
             limits: limits(config, proxy.options.accept_invalid_http_response),
+            spelling: Spelling::new(spellings, proxy.options.h1_case_adjust_bogus_server, proxy.options.http_drop_request_trailers),
             needs_client_address: servers.iter().any(|s| s.needs_client_address()),
             // As many as a stream's record counts.
             settings: lb_config::Proxy { servers: Vec::new(), retries: proxy.retries.min(u16::MAX.into()), ..proxy.clone() },

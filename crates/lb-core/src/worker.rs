@@ -9,6 +9,7 @@ use crate::out::OutPool;
 use crate::pool::{Offers, Pools};
 use crate::proxy::Topology;
 use crate::pump::Flow;
+use crate::rate::Rate;
 use lb_config::Config;
 use lb_expr::Timestamp;
 use lb_rt::{Listener, PipeLimits, Remote, Rt, TaskKey};
@@ -46,6 +47,8 @@ struct Thread {
 pub struct Process {
     /// The global `maxconn`.
     pub gate: Arc<Gate>,
+    /// The lower one of `maxconnrate` and `maxsessrate`: every connection is a session while no rule refuses any.
+    pub rate: Option<Arc<Rate>>,
     /// Frontends, backends, servers.
     pub topology: Topology,
     /// For `%H`.
@@ -85,6 +88,7 @@ impl Process {
         let maxpipes = config.global.maxpipes.map_or(maxconn as usize / 4, |n| n as usize);
         Arc::new(Process {
             gate: Gate::new(maxconn),
+            rate: [config.global.maxconnrate, config.global.maxsessrate].into_iter().flatten().min().map(Rate::new),
             offers: Offers::new(if tune.idle_pool_shared { checks.threads() } else { 1 }, topology.server_count()),
             topology,
             host_name: lb_sys::process::host_name(),
@@ -253,6 +257,8 @@ impl Worker {
             self.rt.kill(key);
         }
         self.pools.clear();
+        // Connections that wait for a request find out that they shall not.
+        self.rt.wake_all();
     }
 
     /// What a thread has, over a loop of the kernel or of the simulator. [`Worker::shut_down`] ends it.
@@ -319,7 +325,9 @@ impl Worker {
 
     fn spawn_accepting(self: &Rc<Worker>, listener: Listener, at: ListenerKey, gate: Option<Arc<Gate>>, local: Option<Addr>, alone: bool) {
         let deals = alone && self.process.checks.threads() > 1;
-        let accepting = Accepting { listener, place: self.place(at), gate, local, deals };
+        let place = self.place(at);
+        let rates = self.process.rate.iter().chain(&place.frontend.rate).cloned().collect();
+        let accepting = Accepting { listener, place, gate, rates, local, deals };
         self.ends_with_soft_stop(self.rt.spawn(accept_loop(accepting)));
     }
 

@@ -6,7 +6,9 @@
 //! 2^63 - 1, bounded extensions and trailers. Trailer fields that would frame, route or steer a message are dropped.
 
 use crate::name::FieldId;
+use crate::spelling::Spellings;
 use crate::token::{find_control, is_token_byte, trim_ows};
+use std::sync::Arc;
 
 /// Most bytes of one chunk's size line: `;` extensions and leading zeros included.
 pub const MAX_SIZE_LINE: u32 = 4096;
@@ -115,7 +117,20 @@ pub struct Decoder {
     max_fields: u16,
     max_trailers: u32,
     padding: bool,
+    kept: Trailers,
     trailers: Vec<u8>,
+}
+
+/// What becomes of trailer fields.
+#[derive(Clone, Debug, Default)]
+pub enum Trailers {
+    /// They go on, names in lower case.
+    #[default]
+    Keep,
+    /// They go on with names in these spellings.
+    Spell(Arc<Spellings>),
+    /// They are read and dropped.
+    Drop,
 }
 
 impl Decoder {
@@ -132,6 +147,7 @@ impl Decoder {
             max_fields: u16::try_from(max_trailer_fields).unwrap_or(u16::MAX),
             max_trailers: u32::try_from(max_trailer_bytes).unwrap_or(u32::MAX),
             padding: false,
+            kept: Trailers::Keep,
             trailers: Vec::new(),
         }
     }
@@ -140,6 +156,13 @@ impl Decoder {
     #[must_use]
     pub fn allow_padding(mut self) -> Decoder {
         self.padding = true;
+        self
+    }
+
+    /// Says what becomes of trailer fields, which otherwise go on.
+    #[must_use]
+    pub fn trailers_to(mut self, kept: Trailers) -> Decoder {
+        self.kept = kept;
         self
     }
 
@@ -343,7 +366,7 @@ impl Decoder {
         self.state = State::TrailerStart;
         let (mark, colon) = (self.mark as usize, self.colon as usize);
         let name = self.trailers.get(mark..colon.saturating_sub(2)).unwrap_or_default();
-        if is_forbidden_trailer(FieldId::of(name)) {
+        if is_forbidden_trailer(FieldId::of(name)) || matches!(self.kept, Trailers::Drop) {
             self.trailers.truncate(mark);
             return;
         }
@@ -353,9 +376,12 @@ impl Decoder {
         self.trailers.truncate(end);
         self.trailers.drain(colon..colon + lead);
         self.trailers.extend_from_slice(b"\r\n");
+        if let Trailers::Spell(spellings) = &self.kept {
+            spellings.apply_to_fields(&mut self.trailers[mark..]);
+        }
     }
 
-    /// Trailer fields so far: name in lower case, trimmed value.
+    /// Trailer fields so far: name in lower case (or as [`Trailers::Spell`] says), trimmed value.
     pub fn trailers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.trailers.split(|&b| b == b'\n').filter_map(|line| {
             let line = line.strip_suffix(b"\r")?;

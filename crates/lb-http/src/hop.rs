@@ -184,8 +184,8 @@ pub fn fit_version(head: &mut Head, framing: &ResponseFraming, client: Version) 
     had && framing.body == Body::Chunked
 }
 
-/// Appends an address field as `option forwardfor` does: a field of its own after the others.
-pub fn append_forwarded_for(head: &mut Head, name: &[u8], addr: std::net::IpAddr) {
+/// Appends an address field as `option forwardfor` and `option originalto` do: a field of its own after the others.
+pub fn append_address(head: &mut Head, name: &[u8], addr: std::net::IpAddr) {
     use std::io::Write;
     let mut text = [0u8; 48];
     let mut rest = &mut text[..];

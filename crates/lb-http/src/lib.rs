@@ -18,11 +18,13 @@ pub mod hop;
 pub mod host;
 mod name;
 pub mod proxy;
+mod spelling;
 mod token;
 
 pub use h1::{Body, RequestFraming, ResponseFraming};
 pub use head::{FieldRef, Fields, Head, Method, Version};
 pub use name::FieldId;
+pub use spelling::{SpellingError, Spellings};
 pub use token::{CommaList, comma_list, is_field_name, is_field_value, is_token_byte};
 
 /// The example of the README compiles and holds.

@@ -297,6 +297,19 @@ impl Rt {
         }
     }
 
+    /// Puts every task into the run queue, so that each looks at what has changed for all. Takes time in proportion to the
+    /// tasks.
+    pub fn wake_all(&self) {
+        let mut tasks = self.0.tasks.borrow_mut();
+        let mut queue = self.0.queue.borrow_mut();
+        for (index, slot) in (0u32..).zip(&mut tasks.slots) {
+            if slot.live && !slot.queued {
+                slot.queued = true;
+                queue.push_back(TaskKey { index, generation: slot.generation });
+            }
+        }
+    }
+
     /// As [`Rt::wake`], for what comes from outside: a peer that sends many small pieces to a task which waits for something
     /// else does not make it a spinning one.
     #[inline]

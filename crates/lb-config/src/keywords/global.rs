@@ -22,6 +22,14 @@ const PROCESS: &str = "how the process runs, not what traffic gets; read for the
 
 pub(super) const KEYWORDS: &[Keyword] = &[
     works("maxconn", "<number>", "connections of the process at once; derived from the fd limit when absent", maxconn),
+    works("maxconnrate", "<number>", "connections of the process per second; 0 for no limit", |cx, line| {
+        cx.global.maxconnrate = rate(cx, line)?;
+        Ok(())
+    }),
+    works("maxsessrate", "<number>", "sessions of the process per second; 0 for no limit", |cx, line| {
+        cx.global.maxsessrate = rate(cx, line)?;
+        Ok(())
+    }),
     works("nbthread", "<number>", "threads, 1 to 64; the usable cores when absent", nbthread),
     works("ulimit-n", "<number>", "file descriptors to ask the system for", ulimit_n),
     works("fd-hard-limit", "<number>", "upper end of a derived number of file descriptors", fd_hard_limit),
@@ -91,6 +99,13 @@ fn maxconn(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
     cx.global.maxconn = Some(value).filter(|value| *value > 0);
     cx.global.maxconn_span = line.span();
     Ok(())
+}
+
+fn rate(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Result<Option<u32>, Problem> {
+    once(cx, line)?;
+    let value = line.count(0, 0)?;
+    line.end(1)?;
+    Ok(Some(value).filter(|value| *value > 0))
 }
 
 /// As many as haproxy 2.6 takes.

@@ -16,6 +16,7 @@ mod proxy;
 mod proxy_rest;
 mod server;
 mod server_rest;
+mod spelling;
 mod timeouts;
 mod words;
 
@@ -215,6 +216,7 @@ const TABLES: &[&[Keyword]] = &[
     global::KEYWORDS,
     global_tune::KEYWORDS,
     global_rest::KEYWORDS,
+    spelling::KEYWORDS,
     proxy::KEYWORDS,
     timeouts::KEYWORDS,
     options::KEYWORDS,

@@ -2,8 +2,10 @@
 
 use super::{Context, Keyword, Parser, Sections, State};
 use crate::diag::Problem;
-use crate::model::{CheckKind, ForwardFor, HttpCheck, HttpConnectionMode, IpNet, LogFormatKind, Redispatch, RestrictNames, TcpKeepAlive};
-use crate::parse::{Draft, Line, ProxyCx};
+use crate::model::{
+    CheckKind, ForwardFor, HttpCheck, HttpConnectionMode, IpNet, LogFormatKind, OriginalTo, Redispatch, RestrictNames, TcpKeepAlive,
+};
+use crate::parse::{Draft, Line, Negation, ProxyCx};
 use crate::tree::shown;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -43,6 +45,13 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         "tells the server the client's address in X-Forwarded-For",
         forwardfor,
     ),
+    works(
+        "option originalto",
+        D_F_L_B,
+        "[except <net>] [header <name>]",
+        "tells the server in X-Original-To which address the client connected to",
+        originalto,
+    ),
     switch("option splice-auto", D_F_L_B, "splices where it pays", |cx, line| flag(cx, line, |o| &mut o.splice_auto)),
     switch("option splice-request", D_F_L_B, "splices what clients send", |cx, line| flag(cx, line, |o| &mut o.splice_request)),
     switch("option splice-response", D_F_L_B, "splices what servers send", |cx, line| flag(cx, line, |o| &mut o.splice_response)),
@@ -80,6 +89,18 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("option http-no-delay", D_F_L_B, "each piece goes out at once", "every piece goes out at once always", |cx, line| {
         flag(cx, line, |o| &mut o.http_no_delay)
     }),
+    switch("option h1-case-adjust-bogus-client", D_F_L, "responses' field names are spelled as 'h1-case-adjust' says", |cx, line| {
+        flag(cx, line, |o| &mut o.h1_case_adjust_bogus_client)
+    }),
+    switch("option h1-case-adjust-bogus-server", D_L_B, "requests' field names are spelled as 'h1-case-adjust' says", |cx, line| {
+        flag(cx, line, |o| &mut o.h1_case_adjust_bogus_server)
+    }),
+    switch("option http-drop-request-trailers", D_L_B, "trailers of requests are dropped", |cx, line| {
+        flag(cx, line, |o| &mut o.http_drop_request_trailers)
+    }),
+    switch("option http-drop-response-trailers", D_F_L, "trailers of responses are dropped", |cx, line| {
+        flag(cx, line, |o| &mut o.http_drop_response_trailers)
+    }),
     switch("option http-pretend-keepalive", D_L_B, "servers are not told that their connection will be closed", |cx, line| {
         flag(cx, line, |o| &mut o.http_pretend_keepalive)
     }),
@@ -93,11 +114,10 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     switch("option independent-streams", D_F_L_B, "writing does not refresh the timeout of reading", |cx, line| {
         flag(cx, line, |o| &mut o.independent_streams)
     }),
-    accepted(
+    switch(
         "option idle-close-on-response",
         D_F_L,
-        "a soft stop closes idle connections with their next response",
-        "a soft stop always does so",
+        "a soft stop closes idle connections with their next response, not at once",
         |cx, line| flag(cx, line, |o| &mut o.idle_close_on_response),
     ),
     switch("option prefer-last-server", D_L_B, "a client's next request goes to the same server where it can", |cx, line| {
@@ -143,20 +163,15 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("option socket-stats", D_F_L, "statistics for each listening address", "concerns statistics only", |cx, line| {
         flag(cx, line, |o| &mut o.socket_stats)
     }),
-    accepted(
+    switch(
         "option tcp-smart-accept",
         D_F_L,
-        "saves an acknowledgement at the start",
-        "packets, not bytes; the proxy decides itself",
+        "the answer acknowledges the request, not a packet of its own (the default in mode http)",
         smart_accept,
     ),
-    accepted(
-        "option tcp-smart-connect",
-        D_L_B,
-        "saves an acknowledgement at the start",
-        "packets, not bytes; the proxy decides itself",
-        smart_connect,
-    ),
+    switch("option tcp-smart-connect", D_L_B, "the request ends the handshake with the server, not a packet of its own", |cx, line| {
+        flag(cx, line, |o| &mut o.tcp_smart_connect)
+    }),
 ];
 
 fn flag(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, slot: fn(&mut crate::model::Options) -> &mut bool) -> Outcome {
@@ -217,6 +232,25 @@ fn forwardfor(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
         }
     }
     cx.draft.proxy.options.forwardfor = Some(value);
+    Ok(())
+}
+
+fn originalto(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let mut value = OriginalTo { except: None, header: OriginalTo::DEFAULT_HEADER.into() };
+    let mut at = 0;
+    while let Some(word) = line.arg(at) {
+        match word {
+            "except" => value.except = Some(need_network(line, at + 1)?),
+            "header" => value.header = header_name(line, at + 1, line.need(at + 1)?)?,
+            other => {
+                return Err(line
+                    .problem(at, format!("'option originalto' does not take '{}'", shown(other)))
+                    .help("it takes 'except <net>' and 'header <name>'"));
+            }
+        }
+        at += 2;
+    }
+    cx.draft.proxy.options.originalto = Some(value);
     Ok(())
 }
 
@@ -347,15 +381,10 @@ fn redispatch(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     Ok(())
 }
 
+/// `default` gives the choice back to the proxy.
 fn smart_accept(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     line.end(0)?;
-    cx.draft.proxy.options.tcp_smart_accept = Some(line.negation.value());
-    Ok(())
-}
-
-fn smart_connect(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    line.end(0)?;
-    cx.draft.proxy.options.tcp_smart_connect = Some(line.negation.value());
+    cx.draft.proxy.options.tcp_smart_accept = (line.negation != Negation::Default).then(|| line.negation.value());
     Ok(())
 }
 

@@ -39,8 +39,9 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("enabled", D_F_L_B, "", "takes 'disabled' of the defaults back", |cx, line| enabled(cx, line, true)),
     works("maxconn", D_F_L, "<number>", "connections at once", maxconn),
     works("fullconn", D_L_B, "<number>", "load at which servers reach their full maxconn", fullconn),
+    works("rate-limit sessions", D_F_L, "<number>", "new connections per second; 0 for no limit", rate_limit_sessions),
     works("backlog", D_F_L, "<number>", "connections that the system queues", backlog),
-    works("balance", D_L_B, "roundrobin|leastconn|source", "how a server is chosen", balance),
+    works("balance", D_L_B, "roundrobin|static-rr|leastconn|first|random[(<draws>)]|source", "how a server is chosen", balance),
     works("hash-type", D_L_B, "map-based [sdbm|djb2|wt6|crc32]", "how a hash becomes a server", hash_type).written(|line| {
         match line.value(0) {
             // As 1.5 had it while it was being made.
@@ -133,13 +134,19 @@ fn fullconn(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     line.end(1)
 }
 
+fn rate_limit_sessions(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.proxy.rate_limit_sessions = Some(line.count(0, 0)?).filter(|value| *value > 0);
+    no_effect(cx, line, 1);
+    Ok(())
+}
+
 fn backlog(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     cx.draft.proxy.backlog = Some(line.count(0, 0)?).filter(|value| *value > 0);
     line.end(1)
 }
 
 /// Algorithms of haproxy that have their own issue.
-const BALANCE_LATER: &[&str] = &["static-rr", "first", "random", "uri", "url_param", "hdr", "rdp-cookie", "hash", "log-hash", "sticky"];
+const BALANCE_LATER: &[&str] = &["uri", "url_param", "hdr", "rdp-cookie", "hash", "log-hash", "sticky"];
 
 fn balance(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     // Without a word it is the default, as in haproxy.
@@ -151,19 +158,33 @@ fn balance(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     if BALANCE_LATER.contains(&name) {
         return Err(line
             .problem(0, format!("'balance {}' is known but not there yet in this version", shown(text)))
-            .help("'balance' takes 'roundrobin', 'leastconn' and 'source'"));
+            .help("'balance' takes 'roundrobin', 'static-rr', 'leastconn', 'first', 'random' and 'source'"));
     }
-    let choices = [("roundrobin", Balance::RoundRobin), ("leastconn", Balance::LeastConn), ("source", Balance::Source)];
-    cx.draft.proxy.balance = line.choice(0, &choices)?;
-    if let Some(extra) = line.arg(1) {
-        // haproxy takes and drops it; so it has no effect, but is no reason not to start.
-        cx.world.warn(
-            line.directive.span(Some(line.first + 1)),
-            format!("'{}' behind '{name}' has no effect", shown(extra)),
-            Some("remove it".into()),
-        );
-    }
+    let choices = [
+        ("roundrobin", Balance::RoundRobin),
+        ("static-rr", Balance::StaticRr),
+        ("leastconn", Balance::LeastConn),
+        ("first", Balance::First),
+        ("random", Balance::Random(Balance::DRAWS)),
+        ("source", Balance::Source),
+    ];
+    cx.draft.proxy.balance = match text.strip_prefix("random(").and_then(|rest| rest.strip_suffix(')')) {
+        Some("") => Balance::Random(Balance::DRAWS),
+        Some(draws) => Balance::Random(draws.parse().ok().filter(|draws| *draws > 0).ok_or_else(|| {
+            line.problem(0, format!("'{}' is not a number of draws", shown(draws))).help("write 'random' or 'random(<number>)', from 1")
+        })?),
+        None => line.choice(0, &choices)?,
+    };
+    no_effect(cx, line, 1);
     Ok(())
+}
+
+/// Words that haproxy takes and drops: they have no effect, but are no reason not to start.
+pub(super) fn no_effect(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, at: usize) {
+    if let (Some(extra), Some(before)) = (line.arg(at), line.arg(at - 1)) {
+        let message = format!("'{}' behind '{}' has no effect", shown(extra), shown(before));
+        cx.world.warn(line.directive.span(Some(line.first + at)), message, Some("remove it".into()));
+    }
 }
 
 fn hash_type(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {

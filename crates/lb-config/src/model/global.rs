@@ -1,6 +1,7 @@
 //! Process-wide settings. Source: manual 3.
 
 use super::{Account, LogTarget, Span, UnixBindOptions};
+use lb_http::Spellings;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +12,10 @@ pub struct Global {
     pub maxconn: Option<u32>,
     /// Where `maxconn` was set, for the warning when the fd limit does not allow it.
     pub maxconn_span: Span,
+    /// `maxconnrate`: connections of the process per second; `None`: no limit.
+    pub maxconnrate: Option<u32>,
+    /// `maxsessrate`: sessions of the process per second; `None`: no limit.
+    pub maxsessrate: Option<u32>,
     /// `nbthread`; `None`: the cores that the process may use.
     pub nbthread: Option<u16>,
     /// `ulimit-n`: file descriptors to ask for; `None`: what maxconn needs.
@@ -63,8 +68,22 @@ pub struct Global {
     pub unix_bind_prefix: Option<String>,
     /// `unix-bind`: ownership of UNIX sockets of `bind` (already applied to them).
     pub unix_bind: UnixBindOptions,
+    /// `h1-case-adjust`
+    pub h1_case_adjust: Spellings,
+    /// `h1-case-adjust-file`
+    pub h1_case_adjust_file: Spellings,
     /// All `tune.*` values.
     pub tune: Tune,
+}
+
+impl Global {
+    /// Spellings of field names for peers that look at the case of letters, of lines and file together.
+    pub fn spellings(&self) -> Spellings {
+        let mut all = self.h1_case_adjust_file.clone();
+        // The parser has refused names that are in both.
+        let _ = all.merge(&self.h1_case_adjust);
+        all
+    }
 }
 
 /// `tune.*`.

@@ -29,6 +29,8 @@ pub struct Proxy {
     pub maxconn: Option<u32>,
     /// `backlog`; `None`: `maxconn`.
     pub backlog: Option<u32>,
+    /// `rate-limit sessions`: new connections per second; `None`: no limit.
+    pub rate_limit_sessions: Option<u32>,
     /// `monitor-uri`: requests for it get 200 without any backend.
     pub monitor_uri: Option<String>,
     /// `monitor-net`, `mode health`: connections that are answered at once and closed.
@@ -91,6 +93,7 @@ impl Proxy {
             default_backend: None,
             maxconn: None,
             backlog: None,
+            rate_limit_sessions: None,
             monitor_uri: None,
             probes: None,
             servers: Vec::new(),
@@ -245,6 +248,8 @@ pub struct Options {
     pub http_mode: HttpConnectionMode,
     /// `option forwardfor`
     pub forwardfor: Option<ForwardFor>,
+    /// `option originalto`
+    pub originalto: Option<OriginalTo>,
     /// `option splice-auto`
     pub splice_auto: bool,
     /// `option splice-request`
@@ -257,10 +262,10 @@ pub struct Options {
     pub server_keepalive: Option<TcpKeepAlive>,
     /// `option nolinger` towards clients (frontend) or servers (backend)
     pub nolinger: bool,
-    /// `option tcp-smart-accept`; `None`: let the proxy decide
+    /// `option tcp-smart-accept`; `None`: not said, which is on in mode http
     pub tcp_smart_accept: Option<bool>,
-    /// `option tcp-smart-connect`; `None`: let the proxy decide
-    pub tcp_smart_connect: Option<bool>,
+    /// `option tcp-smart-connect`
+    pub tcp_smart_connect: bool,
     /// `option abortonclose`
     pub abortonclose: bool,
     /// `option http-buffer-request`
@@ -273,6 +278,14 @@ pub struct Options {
     pub accept_invalid_http_response: bool,
     /// `option http-no-delay`
     pub http_no_delay: bool,
+    /// `option h1-case-adjust-bogus-client`
+    pub h1_case_adjust_bogus_client: bool,
+    /// `option h1-case-adjust-bogus-server`
+    pub h1_case_adjust_bogus_server: bool,
+    /// `option http-drop-request-trailers`
+    pub http_drop_request_trailers: bool,
+    /// `option http-drop-response-trailers`
+    pub http_drop_response_trailers: bool,
     /// `option http-pretend-keepalive`
     pub http_pretend_keepalive: bool,
     /// `option http-restrict-req-hdr-names`; `None`: not said, which is [`RestrictNames::Preserve`]
@@ -335,6 +348,20 @@ impl ForwardFor {
     pub const DEFAULT_HEADER: &'static str = "X-Forwarded-For";
 }
 
+/// `option originalto`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginalTo {
+    /// Clients that connected to this network get no field.
+    pub except: Option<IpNet>,
+    /// Name of the field.
+    pub header: String,
+}
+
+impl OriginalTo {
+    /// Name of the field where `header` is not given.
+    pub const DEFAULT_HEADER: &'static str = "X-Original-To";
+}
+
 /// TCP keep-alive with its kernel settings; `None` leaves the system's value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpKeepAlive {
@@ -362,10 +389,26 @@ pub enum RestrictNames {
 pub enum Balance {
     /// Each in turn by weight; weights change at run time.
     RoundRobin,
+    /// Each in turn by weight, from a table.
+    StaticRr,
     /// Fewest connections by weight.
     LeastConn,
+    /// The first one by `id` that has room.
+    First,
+    /// The least loaded of so many servers (at least 1) that are drawn by weight.
+    Random(u32),
     /// Hash of the client's address.
     Source,
+}
+
+impl Balance {
+    /// Draws of a `random` without a number.
+    pub const DRAWS: u32 = 2;
+
+    /// The server follows from the client: another one is not as good.
+    pub fn is_hash(self) -> bool {
+        self == Self::Source
+    }
 }
 
 /// `hash-type`. The parser gives [`HashMethod::MapBased`] without avalanche only, until the ring is there.

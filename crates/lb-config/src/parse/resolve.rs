@@ -16,6 +16,11 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
     // Room for added fields is never more than half of a buffer.
     global.tune.maxrewrite = global.tune.maxrewrite.min(global.tune.bufsize / 2);
 
+    if global.h1_case_adjust_file.clone().merge(&global.h1_case_adjust).is_err() {
+        let help = "remove it from one of them".to_owned();
+        world.error(Span::default(), "a name is in 'h1-case-adjust' and in the file of 'h1-case-adjust-file'", Some(help));
+    }
+
     if global.log_send_hostname.is_some() {
         // A target without a format has the host name when it is to be sent, and no place for it otherwise.
         let targets = global.logs.iter_mut().chain(drafts.iter_mut().flat_map(|draft| &mut draft.proxy.logs));
@@ -313,6 +318,9 @@ fn http_only(draft: &mut Draft, world: &mut World<'_>) {
     if draft.proxy.options.forwardfor.take().is_some() {
         ignored(world, draft, "option forwardfor");
     }
+    if draft.proxy.options.originalto.take().is_some() {
+        ignored(world, draft, "option originalto");
+    }
     if draft.proxy.kind.is_frontend() && draft.proxy.monitor_uri.take().is_some() {
         ignored(world, draft, "monitor-uri");
     }
@@ -369,6 +377,7 @@ fn prune(draft: Draft) -> Proxy {
         proxy.binds.clear();
         proxy.maxconn = None;
         proxy.backlog = None;
+        proxy.rate_limit_sessions = None;
         proxy.monitor_uri = None;
         proxy.timeouts.client = None;
         proxy.timeouts.client_fin = None;

@@ -21,6 +21,9 @@ pub async fn send(conn: &Conn, record: &mut Record, status: u16, to: ReplyTo, en
     let backend = record.backend.clone();
     let pages = backend.iter().map(|b| &b.errors).chain([&conn.client.frontend().errors]);
     let written = reply::write(pages, status, to, out.bytes());
+    if !to.early {
+        conn.client.frontend().spelling.apply(out.bytes());
+    }
     record.status = written.status;
     let sent = write_all(conn, out.rest()).await;
     record.downloaded += written.counted;

@@ -16,8 +16,9 @@ use crate::relay::{Relay, TunnelTimeouts};
 use crate::timers::Step;
 use lb_config::{HttpConnectionMode, HttpReuse, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
+use lb_http::chunk::{self, Trailers};
 use lb_http::h1::{Decoded, Decoder, Encoder, ResponseTo};
-use lb_http::{Body, FieldId, ResponseFraming, Version, chunk, hop};
+use lb_http::{Body, FieldId, ResponseFraming, Version, hop};
 use lb_rt::{Buffer, Socket};
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -318,12 +319,12 @@ impl Attempt<'_> {
     }
 }
 
-fn framing_of(body: Body, max_trailers: usize, dechunk: bool) -> Framing {
+fn framing_of(body: Body, max_trailers: usize, dechunk: bool, trailers: &Trailers) -> Framing {
     match body {
         Body::None => Framing::None,
         Body::Length(n) => Framing::Length(n),
         Body::Chunked if dechunk => Framing::Dechunked(Box::new(chunk::Decoder::new(max_trailers, 101))),
-        Body::Chunked => Framing::Chunked(Box::new(chunk::Decoder::new(max_trailers, 101))),
+        Body::Chunked => Framing::Chunked(Box::new(chunk::Decoder::new(max_trailers, 101).trailers_to(trailers.clone()))),
         Body::UntilClose | Body::Tunnel => Framing::UntilClose,
     }
 }
@@ -347,12 +348,14 @@ pub async fn run(
     let frontend = client.frontend();
     let Some(backend) = record.backend.clone() else { return failed(RetryOn::NONE, 500, Cause::Internal, Phase::Headers, false) };
     let splice = if worker.process.splice { SpliceMode::Auto } else { SpliceMode::Off };
-    let mut up = Flow::new(framing_of(request.framing.body, frontend.limits.max_head, false), splice);
+    let mut up = Flow::new(framing_of(request.framing.body, frontend.limits.max_head, false, &backend.spelling.trailers), splice);
     let out = up.out(&worker.outs);
     if let Some(kind) = slot.server().settings.send_proxy.as_ref().filter(|_| !server.reused()) {
         write_proxy_header(kind, &client, out);
     }
+    let at = out.len();
     Encoder::new().encode_request(head, out);
+    backend.spelling.apply(&mut out[at..]);
     let has_body = request.framing.body != Body::None;
     if has_body {
         up.set_input(conn.input.take());
@@ -386,6 +389,7 @@ pub async fn run(
             record.downloaded += counted_size(&response);
             hop::strip(&mut response);
             Encoder::new().encode_response(&response, out.bytes());
+            frontend.spelling.apply(out.bytes());
             if !answer::write_all(attempt.conn, out.rest()).await {
                 break Waited::ClientGone;
             }
@@ -440,8 +444,10 @@ pub async fn run(
     if framing.body != Body::Tunnel {
         hop::set_response_connection(&mut response, if keep_client { hop::Wanted::KeepAlive } else { hop::Wanted::Close }, request.version);
     }
-    let mut down = Flow::new(framing_of(framing.body, backend.limits.max_head, dechunk), splice);
-    Encoder::new().encode_response(&response, down.out(&worker.outs));
+    let mut down = Flow::new(framing_of(framing.body, backend.limits.max_head, dechunk, &frontend.spelling.trailers), splice);
+    let out = down.out(&worker.outs);
+    Encoder::new().encode_response(&response, out);
+    frontend.spelling.apply(out);
     drop(response);
     down.set_input(attempt.input.take());
     if framing.body == Body::Tunnel {

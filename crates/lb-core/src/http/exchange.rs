@@ -3,7 +3,7 @@
 
 use super::attempt::{self, Outcome};
 use super::receive::{self, ChunkScan, Chunks, NoRequest};
-use super::{Conn, PooledHead, answer};
+use super::{Conn, PooledHead, answer, fields};
 use crate::admit::{Attempts, ClientWatch, Preferred, Refused};
 use crate::proxy::{Backend, Frontend};
 use crate::record::{Record, counted_size};
@@ -13,7 +13,6 @@ use crate::timers::Step;
 use lb_config::{HttpConnectionMode, RestrictNames, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
 use lb_http::{Body, FieldId, Method, RequestFraming, Version, hop};
-use lb_sys::Addr;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -320,16 +319,7 @@ fn prepare(conn: &Conn, head: &mut PooledHead, request: &mut Request, frontend: 
     let pretend = backend.settings.options.http_pretend_keepalive;
     let close = request.mode != HttpConnectionMode::KeepAlive && !pretend;
     hop::set_request_connection(head, if close { hop::Wanted::Close } else { hop::Wanted::KeepAlive });
-    let (front, back) = (&frontend.settings.options.forwardfor, &backend.settings.options.forwardfor);
-    let Some(option) = back.as_ref().or(front.as_ref()) else { return };
-    let Addr::Ip(peer) = &conn.client.peer else { return };
-    let excepted = [front, back].into_iter().flatten().any(|o| o.except.is_some_and(|net| net.contains(peer.ip())));
-    let name = option.header.as_bytes();
-    let if_none = [front, back].into_iter().flatten().all(|o| o.if_none);
-    let kept = if_none && head.get(name).is_some();
-    if !excepted && !kept {
-        hop::append_forwarded_for(head, name, peer.ip());
-    }
+    fields::add_addresses(&conn.client, &conn.socket, head, frontend, backend);
 }
 
 /// `option http-buffer-request`: waits until the body is here, or the buffer is full.

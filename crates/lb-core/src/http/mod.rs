@@ -6,6 +6,7 @@
 pub(crate) mod answer;
 mod attempt;
 mod exchange;
+mod fields;
 mod receive;
 
 use crate::client::Client;
@@ -92,6 +93,12 @@ impl Conn {
         limit.map(|d| self.since + d)
     }
 
+    /// A soft stop is under way, in which a connection that waits for its next request is closed; with `option
+    /// idle-close-on-response` it may still ask, and its answer says `close`.
+    fn has_to_go(&self) -> bool {
+        self.served != 0 && self.client.worker().process.stopping() && !self.client.frontend().settings.options.idle_close_on_response
+    }
+
     fn timers(&self) -> Timers {
         // On a kept-alive connection each request counts from the end of the one before.
         Timers::new(if self.served == 0 { self.client.accepted } else { self.since })
@@ -113,6 +120,9 @@ impl<F: Future<Output = Option<Conn>>> Future for Task<F> {
                 Task::Waiting(conn, rt, serve) => {
                     let Some(c) = conn else { return Poll::Ready(()) };
                     let begun = c.input.is_some() || c.socket.poll_readable().is_ready();
+                    if !begun && c.has_to_go() {
+                        return Poll::Ready(());
+                    }
                     if !begun && rt.poll_deadline(c.patience()).is_pending() {
                         return Poll::Pending;
                     }
@@ -170,6 +180,7 @@ async fn asks_again(conn: &Conn) -> bool {
     let rt = &conn.client.worker().rt;
     poll_fn(|_| match conn.socket.poll_readable() {
         Poll::Ready(_) => Poll::Ready(true),
+        Poll::Pending if conn.has_to_go() => Poll::Ready(false),
         Poll::Pending => rt.poll_deadline(Some(until)).map(|()| false),
     })
     .await

@@ -15,12 +15,10 @@ use crate::token::lower_front;
 /// assert_eq!(out, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Encoder {
-    _case_adjust_comes_here: (),
-}
+pub struct Encoder(());
 
 impl Encoder {
-    /// An encoder that writes names in lower case.
+    /// An encoder that writes names in lower case; [`crate::Spellings`] changes them afterwards.
     #[must_use]
     pub fn new() -> Encoder {
         Encoder::default()

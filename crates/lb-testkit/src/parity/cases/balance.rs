@@ -29,6 +29,32 @@ fn order(name: &'static str, balance: &str, options: [&str; 3], count: usize) ->
     builder
 }
 
+/// `first`: the second server serves while the first one has no room.
+fn full_first() -> Builder {
+    let held =
+        vec![REQ, Step::Signal("held"), Step::Wait("free"), send("HTTP/1.1 200 OK\r\nX-Server: 1\r\nContent-Length: 0\r\n\r\n"), EOF];
+    http("balance/first-full")
+        .be("balance first")
+        .be("http-reuse never")
+        .srv("maxconn 1")
+        .origins(vec![held, named(1)])
+        .origin(named(2))
+        .beside(vec![send("GET /hold HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), EOF])
+        .client(vec![Step::Wait("held"), send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), EOF, Step::Signal("free")])
+        .client(vec![Step::Logs(2), send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), EOF])
+        .logs(3)
+}
+
+/// The first choice refuses connections: another server is asked at once.
+fn refused(name: &'static str, balance: &str) -> Builder {
+    http(name)
+        .be(&format!("balance {balance}"))
+        .be("option redispatch")
+        .server(Server::Refused)
+        .origin(named(2))
+        .client(vec![send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), EOF])
+}
+
 pub(super) fn cases() -> Vec<Case> {
     vec![
         order("balance/default", "", ["", "", ""], 6).build(),
@@ -38,6 +64,18 @@ pub(super) fn cases() -> Vec<Case> {
         order("balance/roundrobin-weight-0", "balance roundrobin", ["weight 0", "", ""], 5).build(),
         order("balance/roundrobin-disabled", "balance roundrobin", ["", "disabled", ""], 5).build(),
         order("balance/roundrobin-backup", "balance roundrobin", ["", "", "backup"], 5).build(),
+        order("balance/static-rr", "balance static-rr", ["", "", ""], 7).build(),
+        order("balance/static-rr-weights", "balance static-rr", ["weight 3", "weight 1", "weight 2"], 12).build(),
+        order("balance/static-rr-disabled", "balance static-rr", ["", "disabled", ""], 5).build(),
+        order("balance/first", "balance first", ["maxconn 1", "", ""], 4).build(),
+        order("balance/first-by-id", "balance first", ["id 7", "id 3", "id 5"], 3).build(),
+        order("balance/first-ignores-weight", "balance first", ["weight 1", "weight 200", ""], 3).build(),
+        order("balance/first-disabled", "balance first", ["disabled", "", ""], 3).build(),
+        order("balance/random-one-server", "balance random(3)", ["", "weight 0", "disabled"], 3).build(),
+        full_first().build(),
+        refused("balance/static-rr-refused", "static-rr").build(),
+        refused("balance/leastconn-refused", "leastconn").build(),
+        refused("balance/first-refused", "first").build(),
         order("balance/leastconn", "balance leastconn", ["", "", ""], 6).build(),
         order("balance/leastconn-weights", "balance leastconn", ["weight 3", "weight 1", "weight 2"], 8).build(),
         order("balance/source", "balance source", ["", "", ""], 4).build(),
