@@ -2,40 +2,65 @@
 
 use crate::args::Dump;
 use lb_config::{Config, Diagnostic, Environment, LoadError, Loader, Resolver, Severity, Source, Switches};
-use std::fs;
-use std::io;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::net::{IpAddr, ToSocketAddrs};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Largest configuration file, in bytes.
+const MAX_CONFIG: u64 = 256 << 20;
 
 /// Largest file that a configuration may refer to, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 
 /// The world that the process lives in.
-struct System;
+#[derive(Default)]
+struct System {
+    /// Names that were looked up: many servers have the same one.
+    names: RefCell<HashMap<String, Vec<IpAddr>>>,
+}
 
 impl Environment for System {
     fn variable(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
+        match name {
+            // Set by haproxy itself at its start (manual 2.3).
+            "HAPROXY_LOCALPEER" => Some(lb_sys::process::host_name()),
+            _ => std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()),
+        }
     }
 }
 
 impl Loader for System {
     fn load(&self, path: &str) -> Result<Vec<u8>, LoadError> {
-        let error = |e: io::Error| match e.kind() {
+        let bytes = read(Path::new(path), MAX_FILE).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => LoadError::NotFound,
             io::ErrorKind::PermissionDenied => LoadError::Denied,
             _ => LoadError::Other,
-        };
-        if fs::metadata(path).map_err(error)?.len() > MAX_FILE {
-            return Err(LoadError::TooLarge);
-        }
-        fs::read(path).map_err(error)
+        })?;
+        bytes.ok_or(LoadError::TooLarge)
     }
 }
 
 impl Resolver for System {
     fn resolve(&self, host: &str) -> Vec<IpAddr> {
-        (host, 0).to_socket_addrs().map(|list| list.map(|a| a.ip()).collect()).unwrap_or_default()
+        if let Some(known) = self.names.borrow().get(host) {
+            return known.clone();
+        }
+        let list: Vec<IpAddr> = (host, 0).to_socket_addrs().map(|list| list.map(|a| a.ip()).collect()).unwrap_or_default();
+        self.names.borrow_mut().insert(host.to_owned(), list.clone());
+        list
     }
+}
+
+/// The bytes of a file, as many as there are while it is read; `None` when there are more than `limit`, as in a device that never
+/// ends.
+fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= limit))
 }
 
 /// A configuration that may run, or what is wrong with it, ready to print.
@@ -53,13 +78,13 @@ impl Loaded {
     }
 }
 
-/// Reads the files in order; also tells remarks of the given severities.
+/// Reads files and directories in order; also tells remarks of the given severities.
 ///
 /// # Errors
 /// A file that cannot be read, with its name.
 pub fn load(names: &[String], switches: Switches, remarks: &[Severity]) -> Result<Loaded, String> {
-    let contents = contents(names)?;
-    let source = remarks.iter().fold(source(&contents).switches(switches), |s, severity| s.remark(*severity));
+    let (contents, system) = (contents(names)?, System::default());
+    let source = remarks.iter().fold(source(&contents, &system).switches(switches), |s, severity| s.remark(*severity));
     let (config, diagnostics) = lb_config::parse(&source);
     Ok(Loaded { config, diagnostics })
 }
@@ -69,8 +94,8 @@ pub fn load(names: &[String], switches: Switches, remarks: &[Severity]) -> Resul
 /// # Errors
 /// As [`load`].
 pub fn dump(names: &[String], dump: Dump) -> Result<String, String> {
-    let contents = contents(names)?;
-    let (sections, _) = lb_config::tree::sections(&source(&contents));
+    let (contents, system) = (contents(names)?, System::default());
+    let (sections, _) = lb_config::tree::sections(&source(&contents, &system));
     Ok(lb_config::tree::dump(&sections, dump.key, dump.lines))
 }
 
@@ -79,30 +104,101 @@ pub fn dump(names: &[String], dump: Dump) -> Result<String, String> {
 /// # Errors
 /// What is wrong with it.
 pub fn condition(text: &str) -> Result<bool, String> {
-    // A file that has a section when it is true.
-    let file = format!(".if {text}\nglobal\n.endif\n");
-    let contents = [("-cc".to_owned(), file.into_bytes())];
-    let (sections, diagnostics) = lb_config::tree::sections(&source(&contents));
-    match diagnostics.into_iter().find(|one| one.severity == Severity::Error) {
-        Some(error) => Err(error.message),
-        None => Ok(!sections.is_empty()),
-    }
+    lb_config::condition(text, &Source::new().environment(&System::default())).map_err(|e| e.to_string())
 }
 
 fn contents(names: &[String]) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let read = |name: &String| match fs::read(name) {
-        Ok(bytes) => Ok((name.clone(), bytes)),
-        Err(e) => {
-            // As haproxy says it: without the number that the library adds.
-            let text = e.to_string();
-            let reason = text.split(" (os error").next().unwrap_or_default();
-            Err(format!("config : Cannot open configuration file {name} : {reason}"))
-        }
-    };
-    names.iter().map(read).collect()
+    let mut contents = Vec::new();
+    for path in files(names)? {
+        let name = path.to_string_lossy().into_owned();
+        let bytes = read(&path, MAX_CONFIG).map_err(|e| cannot_open(&path, &e))?;
+        let bytes =
+            bytes.ok_or_else(|| format!("config : configuration file {name} is too large: at most {} MiB are read", MAX_CONFIG >> 20))?;
+        contents.push((name, bytes));
+    }
+    Ok(contents)
 }
 
-fn source(contents: &[(String, Vec<u8>)]) -> Source<'_> {
+fn source<'a>(contents: &'a [(String, Vec<u8>)], system: &'a System) -> Source<'a> {
     let source = contents.iter().fold(Source::new(), |s, (name, bytes)| s.file(name, bytes));
-    source.environment(&System).loader(&System).resolver(&System)
+    source.environment(system).loader(system).resolver(system)
+}
+
+/// What `-f` and `--` name: a directory stands for its files that end in `.cfg`, by their bytes in order, hidden ones left out.
+fn files(names: &[String]) -> Result<Vec<PathBuf>, String> {
+    let mut list = Vec::new();
+    for name in names.iter().map(Path::new) {
+        if fs::metadata(name).map_err(|e| cannot_open(name, &e))?.is_dir() {
+            list.extend(directory(name)?);
+        } else {
+            list.push(name.to_owned());
+        }
+    }
+    if list.is_empty() {
+        return Err(format!("config : no configuration file: '{}' has no file whose name ends in .cfg", names.join("' and '")));
+    }
+    Ok(list)
+}
+
+fn directory(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut list = Vec::new();
+    for entry in fs::read_dir(path).map_err(|e| cannot_open(path, &e))? {
+        let name = entry.map_err(|e| cannot_open(path, &e))?.file_name();
+        let bytes = name.as_bytes();
+        if bytes.starts_with(b".") || !bytes.ends_with(b".cfg") {
+            continue;
+        }
+        let file = path.join(&name);
+        // Through links: one that leads nowhere is an error, as in haproxy.
+        if fs::metadata(&file).map_err(|e| cannot_open(&file, &e))?.is_file() {
+            list.push(file);
+        }
+    }
+    list.sort_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
+    Ok(list)
+}
+
+/// As haproxy says it: without the number that the library adds.
+fn cannot_open(path: &Path, error: &io::Error) -> String {
+    let text = error.to_string();
+    let reason = text.split(" (os error").next().unwrap_or_default();
+    format!("config : Cannot open configuration file {} : {reason}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lb_testkit::fixture::TempDir;
+
+    fn names(list: &[&str]) -> Result<Vec<String>, String> {
+        let list: Vec<String> = list.iter().map(|&name| name.to_owned()).collect();
+        Ok(files(&list)?.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned()).collect())
+    }
+
+    #[test]
+    fn a_directory_is_its_files() {
+        let dir = TempDir::new("load").unwrap();
+        let path = dir.path().to_str().unwrap();
+        assert!(names(&[path]).is_err_and(|text| text.contains("no configuration file")));
+        for name in ["b.cfg", "a.cfg", "A.cfg", "10.cfg", "9.cfg", ".hidden.cfg", ".cfg", "x.txt", "y.CFG", "cfg"] {
+            dir.write(name, "").unwrap();
+        }
+        fs::create_dir(dir.path().join("sub.cfg")).unwrap();
+        std::os::unix::fs::symlink("a.cfg", dir.path().join("link.cfg")).unwrap();
+        assert_eq!(names(&[path]).unwrap(), ["10.cfg", "9.cfg", "A.cfg", "a.cfg", "b.cfg", "link.cfg"]);
+        let one = dir.path().join("x.txt");
+        assert_eq!(names(&[one.to_str().unwrap(), path, one.to_str().unwrap()]).unwrap().len(), 8);
+        std::os::unix::fs::symlink("nowhere", dir.path().join("z.cfg")).unwrap();
+        assert!(names(&[path]).is_err_and(|text| text.contains("z.cfg")));
+    }
+
+    #[test]
+    fn what_cannot_be_read() {
+        let dir = TempDir::new("load").unwrap();
+        let gone = dir.path().join("gone.cfg");
+        assert!(load(&[gone.to_str().unwrap().to_owned()], Switches::default(), &[]).is_err_and(|text| text.contains("gone.cfg")));
+        assert!(matches!(read(Path::new("/dev/zero"), 1000), Ok(None)));
+        assert_eq!(System::default().load("/nonexistent"), Err(LoadError::NotFound));
+        assert_eq!(System::default().load("/dev/zero"), Err(LoadError::TooLarge));
+    }
 }

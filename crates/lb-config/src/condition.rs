@@ -4,6 +4,8 @@
 //! Holds: the depth is bounded, the time linear; the whole condition is read even where its value is known early, so that
 //! a misspelt predicate is told wherever it stands.
 
+use crate::lexer::{self, Word};
+use crate::source::Source;
 use crate::variables::Variables;
 
 /// The version of haproxy whose behaviour this is: `version_atleast()` and `version_before()` compare with it, and
@@ -50,6 +52,31 @@ pub enum ConditionError {
     /// Nothing where a number or predicate should be.
     #[error("a part of the condition is missing")]
     Missing,
+    /// It cannot be cut into words.
+    #[error("{0}")]
+    Line(&'static str),
+}
+
+/// The value of a condition as it may stand behind `.if`, variables included: for `-cc`. The files of the source are not read.
+///
+/// ```
+/// use lb_config::{Source, condition};
+/// assert_eq!(condition("version_atleast(2.4) && !feature(LUA)", &Source::new()), Ok(true));
+/// assert!(condition("version_atleast(2.4) &&", &Source::new()).is_err());
+/// ```
+///
+/// # Errors
+/// What cannot be read in it.
+pub fn condition(text: &str, source: &Source<'_>) -> Result<bool, ConditionError> {
+    let variables = Variables::new(source);
+    let mut words = Vec::new();
+    lexer::words(text.as_bytes(), &mut words, &mut |name| variables.get(name)).map_err(|error| ConditionError::Line(error.message))?;
+    evaluate(&joined(&words), &variables)
+}
+
+/// The words of a condition as one text.
+pub(crate) fn joined(words: &[Word<'_>]) -> String {
+    words.iter().map(|word| word.text.as_ref()).collect::<Vec<_>>().join(" ")
 }
 
 /// The value of a condition. An empty one is false.
@@ -260,7 +287,7 @@ fn version(text: &str) -> Result<[u32; 5], ConditionError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Environment, Source, Switches};
+    use crate::source::{Environment, Switches};
 
     struct World;
 

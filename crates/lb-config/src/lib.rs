@@ -27,7 +27,7 @@ mod units;
 mod variables;
 
 pub use builder::{BuildError, ConfigBuilder, ProxyBuilder};
-pub use condition::{ConditionError, LANGUAGE_VERSION};
+pub use condition::{ConditionError, LANGUAGE_VERSION, condition};
 pub use diag::{Diagnostic, MAX_DIAGNOSTICS, MAX_EXCERPT, Severity};
 pub use keywords::{Context, Keyword, Sections, State, keywords, keywords_markdown};
 pub use lexer::{MAX_LINE, MAX_WORDS, Word};

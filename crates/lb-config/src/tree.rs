@@ -321,8 +321,7 @@ impl<'a> Reader<'a, '_, '_> {
     }
 
     fn evaluate(&mut self, directive: &Directive<'_>) -> bool {
-        let text: String = directive.words[1..].iter().map(|word| word.text.as_ref()).collect::<Vec<_>>().join(" ");
-        match condition::evaluate(&text, &self.sink.world().variables) {
+        match condition::evaluate(&condition::joined(&directive.words[1..]), &self.sink.world().variables) {
             Ok(value) => value,
             Err(error) => {
                 let message = error.to_string();

@@ -41,6 +41,7 @@ impl<'s> Variables<'s> {
     pub(crate) fn apply(&mut self, words: &[Word<'_>]) {
         let word = |n: usize| words.get(n).map(|word| word.text.as_ref());
         match (word(0), word(1), word(2)) {
+            (Some("setenv" | "presetenv"), Some(name), _) if name.contains('=') => {}
             (Some("setenv"), Some(name), Some(value)) => {
                 self.changed.insert(name.to_owned(), Some(value.to_owned()));
             }

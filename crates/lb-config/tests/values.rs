@@ -86,7 +86,7 @@ fn addresses_of_binds() {
         proxy.binds[2].addresses,
         [
             BindAddress::Unix(UnixAddress::Path("/tmp/x.sock".into())),
-            BindAddress::Unix(UnixAddress::Abstract(b"y".to_vec())),
+            BindAddress::Unix(UnixAddress::Abstract([b"y".as_slice(), &[0; 106]].concat())),
             BindAddress::Fd(3)
         ]
     );

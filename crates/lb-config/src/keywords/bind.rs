@@ -297,16 +297,14 @@ pub(super) fn unknown(text: &str, word: usize, context: Context, line: &str) -> 
 /// Listening sockets of one line at most; a range over all ports is surely a mistake.
 const MAX_ADDRESSES: usize = 65_535;
 
+/// Listening sockets of the whole configuration: more than the system gives a process descriptors for, and few enough to be held.
+const MAX_LISTENERS: usize = 1 << 20;
+
 /// `<address>,<address>` with ranges expanded.
-fn addresses(text: &str, word: usize, world: &World<'_>) -> Result<Vec<BindAddress>, Problem> {
+fn addresses(text: &str, word: usize, world: &mut World<'_>) -> Result<Vec<BindAddress>, Problem> {
     let mut list = Vec::new();
     // A comma at the end is let pass, as in haproxy.
-    for one in text.split(',').filter(|one| !one.is_empty()) {
-        if one.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(
-                Problem::at(word, format!("'{}' is a port without an address", shown(one))).help(format!("write ':{}'", shown(one)))
-            );
-        }
+    for one in text.strip_suffix(',').unwrap_or(text).split(',') {
         match address(one, word, &world.variables)? {
             Address::Fd(fd) => list.push(BindAddress::Fd(fd)),
             Address::Unix(unix) => list.push(BindAddress::Unix(prefixed(unix, word, world)?)),
@@ -326,6 +324,16 @@ fn addresses(text: &str, word: usize, world: &World<'_>) -> Result<Vec<BindAddre
                         );
                     }
                 };
+                // Before they are held: a short line can ask for many.
+                let more = list.len() + usize::from(high - low) + 1;
+                if more > MAX_ADDRESSES {
+                    return Err(Problem::at(word, "too many addresses on one line").help("at most 65535"));
+                }
+                if world.listeners + more > MAX_LISTENERS {
+                    return Err(
+                        Problem::at(word, "too many addresses to listen on in all").help("at most 1048576, ranges of ports counted whole")
+                    );
+                }
                 let ip = match &host {
                     Host::Any => std::net::Ipv4Addr::UNSPECIFIED.into(),
                     host => resolve_host(host, word, world.source)?,
@@ -333,13 +341,8 @@ fn addresses(text: &str, word: usize, world: &World<'_>) -> Result<Vec<BindAddre
                 list.extend((low..=high).map(|port| BindAddress::Tcp(SocketAddr::new(ip, port))));
             }
         }
-        if list.len() > MAX_ADDRESSES {
-            return Err(Problem::at(word, "too many addresses on one line").help("at most 65535"));
-        }
     }
-    if list.is_empty() {
-        return Err(Problem::at(word, "an address is missing").help("for example 'bind :80'"));
-    }
+    world.listeners += list.len();
     Ok(list)
 }
 

@@ -56,7 +56,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     ),
     works("setenv", "<name> <value>", "sets a variable for the lines after it", environment),
     works("presetenv", "<name> <value>", "sets a variable that is not set yet", environment),
-    works("unsetenv", "[<name> ...]", "removes variables", environment),
+    works("unsetenv", "<name> ...", "removes variables", environment),
     works("resetenv", "[<name> ...]", "removes all variables but these", environment),
     accepted("daemon", "", "goes into the background", PROCESS, daemon),
     accepted("user", "<name>", "user of the process", PROCESS, user),
@@ -321,13 +321,16 @@ fn unix_bind(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
 
 /// The reader has applied these lines already, since they matter to the words after them.
 fn environment(_cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    if line.keyword.args.starts_with('[') {
+    if line.keyword.name == "resetenv" {
         return Ok(());
     }
-    line.need(0)?;
-    if line.arg(1).is_none() {
-        // An empty value is one; a missing one is not.
-        line.need(1)?;
+    let name = line.need(0)?;
+    if line.keyword.name == "unsetenv" {
+        return Ok(());
+    }
+    line.need(1)?;
+    if name.contains('=') {
+        return Err(line.problem(0, "a variable's name cannot hold '='").help(format!("write '{} <name> <value>'", line.keyword.name)));
     }
     line.end(2)
 }

@@ -1,13 +1,13 @@
 //! Keywords of proxies that are read: addresses, servers, choice, limits, logs, replies. Source: manual 4.2.
 
 use super::{Context, Keyword, Lookup, Parser, Sections, State, Today};
-use crate::address::{Address, Host, Port, StandardStream};
+use crate::address::{Address, Host, Port, StandardStream, Use};
 use crate::diag::Problem;
 use crate::model::{
     Balance, ErrorReply, ErrorReplyKind, Facility, HashFunction, HashMethod, HashType, HttpReuse, Level, LogAddress, LogFormatKind,
     LogFormatText, LogSample, LogTarget, LogTransportFormat, Mode, RetryOn, Source,
 };
-use crate::parse::{Asked, Line, Negation, ProxyCx, World, address, check_name, expression, resolve_host};
+use crate::parse::{Asked, Line, Negation, ProxyCx, World, address, address_for, check_name, expression, resolve_host};
 use crate::tree::shown;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -407,16 +407,8 @@ pub(super) fn log_target(world: &mut World<'_>, line: &Line<'_>) -> Result<LogTa
     if line.arg(1).is_none() {
         line.need(1)?;
     }
-    // Syslog is UDP by nature, so the prefix that says so is taken off.
-    let (plain, family) = match text.split_once('@') {
-        Some(("udp", rest)) => (rest.to_owned(), ""),
-        Some(("udp4", rest)) => (rest.to_owned(), "ipv4@"),
-        Some(("udp6", rest)) => (rest.to_owned(), "ipv6@"),
-        Some(("uxdg", rest)) => (rest.to_owned(), "unix@"),
-        _ => (text.to_owned(), ""),
-    };
     let at = line.first;
-    let address = match address(&format!("{family}{plain}"), at, &world.variables)? {
+    let address = match address_for(Use::Datagram, text, at, &world.variables)? {
         Address::Standard(StandardStream::Out) => LogAddress::Stdout,
         Address::Standard(StandardStream::Err) => LogAddress::Stderr,
         Address::Fd(fd) => LogAddress::Fd(fd),

@@ -177,7 +177,8 @@ fn v2_options(cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome
 fn init_addr(cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {
     let text = params.value()?;
     let mut list = Vec::new();
-    for method in text.split(',') {
+    // Empty ones are let pass, as in haproxy.
+    for method in text.split(',').filter(|method| !method.is_empty()) {
         list.push(match method {
             "last" => InitAddr::Last,
             "libc" => InitAddr::Libc,
@@ -240,7 +241,11 @@ fn parameters(draft: &mut ServerDraft, world: &mut World<'_>, directive: &Direct
     while let Some(word) = directive.words.get(next) {
         let Some(keyword) = world.lookup.get(Context::Server, &word.text) else {
             let mut problem = unknown(&word.text, next, Context::Server, line);
-            if is_default && next == first && crate::address::parse(&word.text).is_ok() && word.text.contains([':', '.', '/']) {
+            if is_default
+                && next == first
+                && crate::address::parse(&word.text, crate::address::Use::Stream).is_ok()
+                && word.text.contains([':', '.', '/'])
+            {
                 problem = problem.help("'default-server' has no address: write its parameters only");
             }
             tell(world, directive, problem);

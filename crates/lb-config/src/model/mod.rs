@@ -131,7 +131,8 @@ pub struct ServerIndex(pub u32);
 pub enum UnixAddress {
     /// A path in the file system (at most 107 bytes).
     Path(PathBuf),
-    /// A name in the abstract namespace of Linux, without the leading zero byte (at most 107 bytes).
+    /// A name in the abstract namespace of Linux, without the leading zero byte (at most 107 bytes). `abns@` fills it up with
+    /// zero bytes to those 107, as haproxy does; `abnsz@` does not. Names that differ in that are different sockets.
     Abstract(Vec<u8>),
 }
 
@@ -139,7 +140,10 @@ impl fmt::Display for UnixAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => write!(f, "unix@{}", path.display()),
-            Self::Abstract(name) => write!(f, "abns@{}", String::from_utf8_lossy(name)),
+            Self::Abstract(name) => {
+                let short = name.iter().rposition(|byte| *byte != 0).map_or(0, |end| end + 1);
+                write!(f, "{}@{}", if short < name.len() { "abns" } else { "abnsz" }, String::from_utf8_lossy(&name[..short]))
+            }
         }
     }
 }

@@ -163,6 +163,8 @@ pub(crate) struct World<'s> {
     pub logs: Vec<crate::model::LogTarget>,
     /// Lines of log targets whose format was given: the others get theirs when `global` is complete.
     pub log_formats: std::collections::HashSet<Span>,
+    /// Addresses of all `bind` lines, ranges counted whole.
+    pub listeners: usize,
     /// `unix-bind` as far as it has been read.
     pub unix_prefix: Option<String>,
     pub unix_bind: crate::model::UnixBindOptions,
@@ -177,6 +179,7 @@ impl<'s> World<'s> {
             diagnostics: Diagnostics::wanting(&source.wanted()),
             logs: Vec::new(),
             log_formats: Default::default(),
+            listeners: 0,
             unix_prefix: None,
             unix_bind: Default::default(),
         }

@@ -1,6 +1,6 @@
 //! A line's arguments on their way into values: every refusal names the word and what to write instead.
 
-use crate::address::{self, Address};
+use crate::address::{self, Address, AddressError, Use};
 use crate::diag::Problem;
 use crate::keywords::Keyword;
 use crate::lexer::Word;
@@ -200,12 +200,22 @@ fn time_problem(problem: Problem, name: &str, text: &str, error: units::UnitErro
         .help(format!("'{name}' takes a time such as 500ms, 30s, 5m, 2h or 1d (us, ms, s, m, h, d; at most 24.8 days)"))
 }
 
-/// Reads the address in word `word`, `${VAR}` in it replaced.
+/// Reads the address in word `word` that connections go to or come from; variables in it are replaced.
 pub(crate) fn address(text: &str, word: usize, variables: &Variables<'_>) -> Result<Address, Problem> {
-    let text = address::expand(text, &|name| variables.get(name));
-    address::parse(&text).map_err(|error| {
-        Problem::at(word, error.to_string())
-            .help("addresses are <ip>:<port>, :<port>, [<ipv6>]:<port>, <name>:<port>, /<path>, unix@<path>, abns@<name>, fd@<n>")
+    address_for(Use::Stream, text, word, variables)
+}
+
+/// The same for any purpose.
+pub(crate) fn address_for(purpose: Use, text: &str, word: usize, variables: &Variables<'_>) -> Result<Address, Problem> {
+    let expanded = address::expand(text, &|name| variables.get(name));
+    address::parse(&expanded, purpose).map_err(|error| {
+        let help = match &error {
+            AddressError::Datagram(_) => "write the address without this prefix for connections".to_owned(),
+            AddressError::Stream(_) => "write the address without this prefix for datagrams".to_owned(),
+            AddressError::OnlyPort(port) => format!("write ':{}'", port),
+            _ => "addresses are <ip>:<port>, :<port>, [<ipv6>]:<port>, <name>:<port>, /<path>, unix@<path>, abns@<name>, fd@<n>".to_owned(),
+        };
+        Problem::at(word, error.to_string()).help(help)
     })
 }
 

@@ -10,7 +10,7 @@ mod resolve;
 
 pub(crate) use asked::{Asked, expression};
 pub(crate) use draft::{BindCx, Draft, GlobalCx, InitAddr, ProxyCx, ServerCx, ServerDraft, World};
-pub(crate) use line::{Line, Negation, Params, address, resolve as resolve_host};
+pub(crate) use line::{Line, Negation, Params, address, address_for, resolve as resolve_host};
 
 use crate::diag::{Diagnostic, Problem, Severity, nearest};
 use crate::keywords::{Context, Keyword, Lookup, OldLine, OldWord, Parser, Sections, State, Today};
@@ -56,13 +56,22 @@ struct Walk<'s> {
     global: Global,
     seen: BTreeMap<&'static str, Span>,
     /// All defaults sections, for `from`.
-    defaults: Vec<Draft>,
+    defaults: Vec<Defaults>,
     /// The one that sections without `from` take.
     current: Option<usize>,
     /// Defaults by name; `None`: the name is ambiguous.
     by_name: HashMap<String, Option<usize>>,
     drafts: Vec<Draft>,
     open: Open,
+}
+
+/// A `defaults` section that has been read.
+struct Defaults {
+    draft: Draft,
+    /// A section named it behind `from`.
+    by_name: bool,
+    /// A section took it because it was the last one.
+    by_place: bool,
 }
 
 /// Longest name of a proxy or server that is kept; haproxy has no limit, log lines do.
@@ -133,7 +142,7 @@ impl<'a, 's> Sink<'a, 's> for Walk<'s> {
         if !draft.proxy.name.is_empty() {
             self.by_name.entry(draft.proxy.name.clone()).and_modify(|known| *known = None).or_insert(Some(index));
         }
-        self.defaults.push(*draft);
+        self.defaults.push(Defaults { draft: *draft, by_name: false, by_place: false });
         self.current = Some(index);
     }
 }
@@ -154,8 +163,8 @@ impl Walk<'_> {
         let span = header.span(Some(0));
         let mut rest = 1;
         let mut name = header.words.get(1).map_or("", |word| &word.text);
-        if kind == Sections::DEFAULTS && name == "from" {
-            // `defaults from x` names no section.
+        if kind == Sections::DEFAULTS && name == "from" && header.words.len() > 2 {
+            // `defaults from x` names no section; `defaults from` is a section of that name.
             name = "";
         } else if !name.is_empty() {
             rest = 2;
@@ -186,21 +195,17 @@ impl Walk<'_> {
             }
             rest += 1;
         }
+        let mut named = false;
         if header.words.get(rest).is_some_and(|text| text.text == "from") {
+            named = true;
             match header.words.get(rest + 1) {
-                None => self.problem(header, Problem::at(rest, "'from' wants the name of a defaults section")),
-                Some(from) => match self.by_name.get(from.text.as_ref()) {
-                    Some(Some(index)) => base = Some(*index),
-                    Some(None) => {
-                        let message = format!("there are several defaults sections named '{}'", shown(&from.text));
-                        self.problem(header, Problem::at(rest + 1, message).help("give each its own name"));
-                    }
-                    None => {
-                        let near =
-                            nearest(&from.text, self.by_name.keys().map(String::as_str)).map(|near| format!("did you mean '{near}'?"));
-                        let message = format!("there is no defaults section named '{}' before this line", shown(&from.text));
-                        self.problem(header, Problem { help: near, ..Problem::at(rest + 1, message) });
-                    }
+                None => {
+                    let problem = Problem::at(rest, "'from' wants the name of a defaults section");
+                    self.problem(header, problem.help(format!("write '{word} <name> from <defaults>'")));
+                }
+                Some(from) => match self.from(&from.text, rest + 1) {
+                    Ok(index) => base = Some(index),
+                    Err(problem) => self.problem(header, problem),
                 },
             }
             rest += 2;
@@ -217,7 +222,10 @@ impl Walk<'_> {
         }
 
         let mut draft = match base {
-            Some(index) => self.defaults[index].derive(kind, name, span),
+            Some(index) => {
+                self.used(index, named, header.span(Some(0)));
+                self.defaults[index].draft.derive(kind, name, span)
+            }
             None => Draft::new(kind, name, span),
         };
         if let Some(at) = address {
@@ -234,6 +242,45 @@ impl Walk<'_> {
             crate::keywords::bind_line(&mut ProxyCx { draft: &mut draft, world: &mut self.world }, &bind, at, at + 1);
         }
         draft
+    }
+
+    /// The defaults section that is named behind `from`.
+    fn from(&self, name: &str, word: usize) -> Result<usize, Problem> {
+        match self.by_name.get(name) {
+            Some(Some(index)) => {
+                // Any name will do for a section that nobody names.
+                check_name(name, word, "a defaults section that is named behind 'from'")?;
+                Ok(*index)
+            }
+            Some(None) => {
+                let message = format!("there are several defaults sections named '{}'", shown(name));
+                Err(Problem::at(word, message).help("give each its own name"))
+            }
+            None => {
+                let help = match nearest(name, self.by_name.keys().map(String::as_str)) {
+                    Some(near) => format!("did you mean '{near}'?"),
+                    None => "a section starts from one that stands above it, so never from itself".to_owned(),
+                };
+                let message = format!("there is no defaults section named '{}' before this line", shown(name));
+                Err(Problem::at(word, message).help(help))
+            }
+        }
+    }
+
+    /// Notes that a section starts from these defaults. Both ways at once are easy to misread, which newer haproxy warns of.
+    fn used(&mut self, index: usize, named: bool, span: Span) {
+        let Defaults { draft, by_name, by_place } = &mut self.defaults[index];
+        *by_name |= named;
+        *by_place |= !named;
+        if *by_name && *by_place {
+            let message = format!(
+                "the defaults section '{}' on line {} is taken by name in one place and for being the last one in another",
+                shown(&draft.proxy.name),
+                draft.proxy.span.line
+            );
+            let help = "write 'from <defaults>' everywhere, or add an own defaults section for the sections without it";
+            self.world.diagnostics.push(Severity::Warning, span, 1, message, Some(help.into()));
+        }
     }
 
     fn proxy_line(&mut self, draft: &mut Draft, directive: &Directive<'_>) {

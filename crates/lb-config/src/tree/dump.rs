@@ -134,7 +134,7 @@ fn name(key: u32, text: &str) -> String {
 }
 
 fn hidden_address(key: u32, word: &str) -> Option<String> {
-    let Ok(Address::Inet { host, port }) = address::parse(word) else { return None };
+    let Ok(Address::Inet { host, port }) = address::parse(word, address::Use::Stream) else { return None };
     let port = match port {
         Port::None => String::new(),
         Port::One(port) => format!(":{port}"),

@@ -21,7 +21,6 @@ const fn refused_prefix(name: &'static str, args: &'static str, doc: &'static st
 }
 
 const NO_VALUE: State = State::Accepted("written as '-': there is nothing to show");
-const ADDRESSES: &str = "more forms of addresses";
 const BANDWIDTH: &str = "bandwidth limits";
 
 pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
@@ -103,19 +102,19 @@ pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
     prefix("ipv4@", "<address>[:<port>]", "IPv4"),
     prefix("ipv6@", "<address>[:<port>]", "IPv6"),
     prefix("unix@", "<path>", "UNIX socket"),
-    prefix("abns@", "<name>", "UNIX socket in the abstract namespace"),
+    prefix("abns@", "<name>", "UNIX socket in the abstract namespace, its name filled up with zeros"),
     prefix("fd@", "<n>", "inherited descriptor"),
     prefix("udp@", "<address>[:<port>]", "UDP, for logs"),
     prefix("udp4@", "<address>[:<port>]", "UDP over IPv4, for logs"),
     prefix("udp6@", "<address>[:<port>]", "UDP over IPv6, for logs"),
     prefix("uxdg@", "<path>", "UNIX datagrams, for logs"),
-    refused_prefix("abnsz@", "<name>", "UNIX socket in the abstract namespace, its name ended by a zero", ADDRESSES),
+    prefix("abnsz@", "<name>", "UNIX socket in the abstract namespace, its name as it stands"),
     prefix("tcp@", "<address>[:<port>]", "TCP"),
     prefix("tcp4@", "<address>[:<port>]", "TCP over IPv4"),
     prefix("tcp6@", "<address>[:<port>]", "TCP over IPv6"),
     prefix("uxst@", "<path>", "UNIX stream socket"),
-    refused_prefix("stream+", "<family>@<address>", "stream transport", ADDRESSES),
-    refused_prefix("dgram+", "<family>@<address>", "datagram transport", ADDRESSES),
+    prefix("stream+", "<family>@<address>", "stream transport"),
+    prefix("dgram+", "<family>@<address>", "datagram transport, for logs"),
     refused_prefix("sockpair@", "<n>", "sockets handed over by descriptor", "socket pairs"),
     refused_prefix("quic4@", "<address>:<port>", "QUIC over IPv4", QUIC),
     refused_prefix("quic6@", "<address>:<port>", "QUIC over IPv6", QUIC),
