@@ -1,7 +1,9 @@
 //! haproxy.cfg: any bytes. Also used by the tests of `lb-config`, which run their own mutator over it.
 
 use lb_config::syntax::{Document, Line, TokenKind};
-use lb_config::{Environment, LoadError, Loader, MAX_DIAGNOSTICS, MAX_EXCERPT, ProxyKind, Resolver, Severity, Source, parse, render};
+use lb_config::{
+    Environment, LoadError, Loader, MAX_DIAGNOSTICS, MAX_EXCERPT, ProxyKind, Resolver, Severity, Source, indented, parse, render, upgrade,
+};
 use std::net::{IpAddr, Ipv4Addr};
 
 struct World;
@@ -28,6 +30,10 @@ impl Resolver for World {
 /// something, no value that a run could stumble over.
 pub fn config(data: &[u8]) {
     syntax(data);
+    // Half of the time goes to the keyword table, which each run builds anew: one file of eight is enough.
+    if data.len().is_multiple_of(8) {
+        rewrite(data);
+    }
     let (config, diagnostics) = parse(&Source::new().file("fuzz.cfg", data).environment(&World).loader(&World).resolver(&World));
     let lines = data.split(|byte| *byte == b'\n').count();
     assert!(diagnostics.len() <= MAX_DIAGNOSTICS + 1);
@@ -52,6 +58,16 @@ pub fn config(data: &[u8]) {
             assert!(!proxy.name.is_empty());
         }
     }
+}
+
+/// What rewrites files: nothing more to do the second time, and no other meaning for a new layout.
+fn rewrite(data: &[u8]) {
+    let mean = |text: &[u8]| parse(&Source::new().file("fuzz.cfg", text)).0.without_places();
+    let layout = indented(data);
+    assert_eq!(indented(&layout), layout);
+    assert_eq!(mean(&layout), mean(data));
+    let new = upgrade(data);
+    assert_eq!(upgrade(&new.text).text, new.text);
 }
 
 /// Any bytes come back from the syntax tree, and its words are those that the reader of configurations cuts.

@@ -12,6 +12,8 @@ pub enum Command {
     Check(CheckArgs),
     /// `-cc`: is a condition of `.if` true?
     Condition(String),
+    /// `fmt`: files in consistent layout or today's spelling.
+    Fmt(FmtArgs),
     /// `demo`: a show with its own origins.
     Demo(DemoArgs),
     /// Say how to call the program, and why it was called wrongly.
@@ -73,6 +75,17 @@ pub struct CheckArgs {
     pub zero_warning: bool,
 }
 
+/// Switches of `fmt`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct FmtArgs {
+    /// What stands alone.
+    pub files: Vec<String>,
+    /// `--upgrade`: today's spelling; the layout stays.
+    pub upgrade: bool,
+    /// `-i`, `--in-place`: replaces the file.
+    pub in_place: bool,
+}
+
 /// Switches of the demo.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct DemoArgs {
@@ -85,6 +98,7 @@ pub const USAGE: &str = "\
 Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dC] [-dD] [-dK] [-dR] [-dS] [-dW] [-n <maxconn>] [-N <maxconn>] [-- <cfgfile>*]
        lb -cc <condition>
        lb check [--lint] [--json] [-dW] [-f] <cfgfile>*
+       lb fmt [--upgrade] [-i] <cfgfile>*
        lb demo [--for <seconds>]
         -f <file>   read this configuration; may be given several times
         -c          check the configuration and exit: 0 it is good, 1 it has errors, 2 nothing would listen
@@ -105,6 +119,9 @@ Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dC] [-dD] [-dK] [-dR] [-dS] [-dW]
         check       all about the configuration: errors, warnings, words without effect
           --lint    and what is sound but perhaps not meant
           --json    for editors and machines
+        fmt         print the configuration with consistent indentation
+          --upgrade instead in today's spelling, layout and comments kept; what cannot be said today is told
+          -i, --in-place  replace the file
         demo        start origins, a TCP and an HTTP front, and show what happens
 ";
 
@@ -121,6 +138,7 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
         match arg.as_str() {
             "demo" if first => return demo(args),
             "check" if first => return check(args),
+            "fmt" if first => return fmt(args),
             "-cc" => match args.next() {
                 Some(condition) => return Command::Condition(condition),
                 None => return Command::Usage(Some("-cc wants a condition".into())),
@@ -199,6 +217,26 @@ fn check(mut args: impl Iterator<Item = String>) -> Command {
     Command::Check(check)
 }
 
+fn fmt(mut args: impl Iterator<Item = String>) -> Command {
+    let mut fmt = FmtArgs::default();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--upgrade" => fmt.upgrade = true,
+            "-i" | "--in-place" => fmt.in_place = true,
+            "--" => fmt.files.extend(args.by_ref()),
+            "-h" | "--help" => return Command::Usage(None),
+            other if other.starts_with('-') => return Command::Usage(Some(format!("unknown argument '{other}' of fmt"))),
+            file => fmt.files.push(file.to_owned()),
+        }
+    }
+    match fmt.files.len() {
+        0 => Command::Usage(Some("no configuration file to write".into())),
+        1 => Command::Fmt(fmt),
+        _ if fmt.in_place => Command::Fmt(fmt),
+        _ => Command::Usage(Some("several files can be written with --in-place only".into())),
+    }
+}
+
 fn demo(mut args: impl Iterator<Item = String>) -> Command {
     let mut demo = DemoArgs::default();
     while let Some(arg) = args.next() {
@@ -229,6 +267,14 @@ mod tests {
         assert!(run.foreground && run.quiet && !run.check);
         assert_eq!(run.maxconn, Some(100));
         assert_eq!(of("-vv"), Command::Version { full: true });
+        let fmt = |files: &[&str], upgrade, in_place| {
+            Command::Fmt(FmtArgs { files: files.iter().map(|name| name.to_string()).collect(), upgrade, in_place })
+        };
+        assert_eq!(of("fmt a.cfg"), fmt(&["a.cfg"], false, false));
+        assert_eq!(of("fmt --upgrade -i a.cfg b.cfg"), fmt(&["a.cfg", "b.cfg"], true, true));
+        assert!(matches!(of("fmt a.cfg b.cfg"), Command::Usage(Some(_))));
+        assert!(matches!(of("fmt -x a.cfg"), Command::Usage(Some(_))));
+        assert!(matches!(of("fmt"), Command::Usage(Some(_))));
         assert_eq!(of("demo"), Command::Demo(DemoArgs { seconds: None }));
         assert_eq!(of("demo --for 3"), Command::Demo(DemoArgs { seconds: Some(3) }));
         assert!(matches!(of("demo --for 0"), Command::Usage(Some(_))));

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod classes;
 mod demo;
+mod fmt;
 mod load;
 mod run;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Condition(text) => check::condition(&text),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Usage(None) => {
             run::print(args::USAGE);

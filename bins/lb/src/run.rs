@@ -26,8 +26,13 @@ pub fn say(text: &str) {
 
 /// What the operator asked for, on standard output.
 pub fn print(text: &str) {
+    print_bytes(text.as_bytes());
+}
+
+/// As [`print`], for what need not be UTF-8.
+pub fn print_bytes(bytes: &[u8]) {
     // As above: a reader that has left wants nothing more.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().write_all(bytes);
 }
 
 /// A message in haproxy's form.

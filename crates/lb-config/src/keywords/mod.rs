@@ -25,7 +25,7 @@ use crate::parse::{BindCx, GlobalCx, Line, Params, ProxyCx, ServerCx};
 use std::collections::HashMap;
 
 pub(crate) use bind::bind_line;
-pub(crate) use old::{Names, OldLine, OldWord, Today};
+pub(crate) use old::{Names, OldLine, OldWord, Today, turn};
 pub(crate) use options::finish_keepalive;
 pub use page::keywords_markdown;
 

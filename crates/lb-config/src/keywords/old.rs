@@ -216,6 +216,21 @@ impl Names {
     }
 }
 
+/// The rules of a section in the order in which the old versions went through them, whatever the order of their lines.
+/// `None`: no such rule. Requests and responses are apart.
+pub(crate) fn turn(keyword: &str) -> Option<(&'static str, u8)> {
+    match keyword {
+        "block" => Some(("request", 0)),
+        "http-request" => Some(("request", 1)),
+        "reqadd" => Some(("request", 3)),
+        "http-response" => Some(("response", 1)),
+        "rspadd" => Some(("response", 3)),
+        _ if keyword.starts_with("req") => Some(("request", 2)),
+        _ if keyword.starts_with("rsp") => Some(("response", 2)),
+        _ => None,
+    }
+}
+
 fn monitor_net(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Result<(), Problem> {
     cx.draft.monitor_net = Some(super::options::need_network(line, 0)?);
     line.end(1)

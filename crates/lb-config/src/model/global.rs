@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The `global` section. `Default` is an empty one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Global {
     /// `maxconn`: connections of the process at once; `None`: derived from the fd limit.
     pub maxconn: Option<u32>,

@@ -44,7 +44,7 @@ impl Span {
 }
 
 /// A whole configuration. The parser gives one even when there were errors; it is to be run only when there were none.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// Process-wide settings.
     pub global: Global,
@@ -111,6 +111,26 @@ impl Config {
             Some(file) if !span.is_none() => format!("{file}:{}", span.line),
             _ => "built-in".to_owned(),
         }
+    }
+
+    /// The same without a place in any file: configurations that mean the same are equal then, however they are written.
+    #[must_use]
+    pub fn without_places(mut self) -> Self {
+        let nowhere = Span::default();
+        self.files.clear();
+        self.global.maxconn_span = nowhere;
+        let logs = self.global.logs.iter_mut();
+        for target in logs.chain(self.proxies.iter_mut().flat_map(|proxy| &mut proxy.logs)) {
+            target.span = nowhere;
+        }
+        for proxy in &mut self.proxies {
+            proxy.span = nowhere;
+            proxy.log_format.span = nowhere;
+            proxy.binds.iter_mut().for_each(|bind| bind.span = nowhere);
+            proxy.servers.iter_mut().for_each(|server| server.span = nowhere);
+            proxy.error_replies.iter_mut().for_each(|reply| reply.span = nowhere);
+        }
+        self
     }
 
     fn indexed(&self) -> impl Iterator<Item = (ProxyIndex, &Proxy)> {

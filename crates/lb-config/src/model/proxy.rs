@@ -6,7 +6,7 @@ use std::time::Duration;
 /// One `frontend`, `backend` or `listen` section, `defaults` applied.
 ///
 /// A value that its kind has no use for (servers of a frontend, binds of a backend) is empty.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Proxy {
     /// Name; a frontend and a backend may share one.
     pub name: String,

@@ -157,7 +157,7 @@ impl<'a> Line<'a> {
             None => {}
             Some(token) if token.kind == TokenKind::End => {}
             Some(token) if token.kind == TokenKind::Space => token.text = Cow::Owned(indent),
-            Some(_) => self.tokens.insert(at, Token { kind: TokenKind::Space, text: Cow::Owned(indent) }),
+            Some(_) => self.tokens.insert(at, Token::owned(TokenKind::Space, indent)),
         }
     }
 
@@ -180,9 +180,26 @@ impl<'a> Line<'a> {
         let word = self.tokens.iter_mut().filter(|token| token.kind == TokenKind::Word).nth(n);
         word.map(|token| token.text = Cow::Owned(text.into())).is_some()
     }
+
+    /// Takes a word out, counted from 0, with the white space that parts it from the word before (from the next one, for the
+    /// first); false when there is no such word.
+    pub fn remove_word(&mut self, n: usize) -> bool {
+        let mut words = self.tokens.iter().enumerate().filter(|(_, token)| token.kind == TokenKind::Word);
+        let Some((at, _)) = words.nth(n) else { return false };
+        let beside = if n == 0 { at + 1 } else { at - 1 };
+        let space = self.tokens.get(beside).is_some_and(|token| token.kind == TokenKind::Space);
+        let range = if space { at.min(beside)..=at.max(beside) } else { at..=at };
+        self.tokens.drain(range);
+        true
+    }
 }
 
 impl<'a> Token<'a> {
+    /// A token of a line that is made anew.
+    pub fn owned(kind: TokenKind, text: impl Into<Vec<u8>>) -> Self {
+        Self { kind, text: Cow::Owned(text.into()) }
+    }
+
     fn new(kind: TokenKind, text: &'a [u8]) -> Self {
         Self { kind, text: Cow::Borrowed(text) }
     }
@@ -245,6 +262,7 @@ mod tests {
         assert_eq!(line(b"\xef\xbb\xbfa\n", |line| line.set_indent(*b" ")), "\u{feff} a\n");
         assert_eq!(line(b"\n", |line| line.set_indent(*b" ")), "\n");
         assert_eq!(line(b"a", |line| line.set_end(b"\r\n")), "a\r\n");
+        assert_eq!(line(b" a  b c # d\n", |line| assert!(line.remove_word(1) && line.remove_word(0))), " c # d\n");
         assert_eq!(line(b"a  'b'\n", |line| assert!(line.set_word(1, "c\\ d") && !line.set_word(2, "e"))), "a  c\\ d\n");
     }
 
