@@ -92,7 +92,7 @@ pub fn load(names: &[String], switches: Switches, remarks: &[Severity]) -> Resul
 /// What the text of one file means by itself, as far as it can be read.
 pub fn meaning(name: &str, text: &[u8]) -> Config {
     let contents = [(name.to_owned(), text.to_vec())];
-    lb_config::parse(&source(&contents)).0.without_places()
+    lb_config::parse(&source(&contents, &System::default())).0.without_places()
 }
 
 /// The lines as they are read: conditions decided, variables in their place.
