@@ -23,8 +23,10 @@ pub struct TunnelTimeouts {
     pub client_nolinger: bool,
     /// `option nolinger` of the backend.
     pub server_nolinger: bool,
-    /// `option independent-streams`: what is written to a side says nothing about its being alive.
-    pub independent: bool,
+    /// `option independent-streams` of the frontend: what is written to the client says nothing about its being alive.
+    pub client_independent: bool,
+    /// `option independent-streams` of the backend, about the server.
+    pub server_independent: bool,
 }
 
 impl TunnelTimeouts {
@@ -37,7 +39,8 @@ impl TunnelTimeouts {
             server_fin: back.timeouts.server_fin,
             client_nolinger: front.options.nolinger,
             server_nolinger: back.options.nolinger,
-            independent: front.options.independent_streams,
+            client_independent: front.options.independent_streams,
+            server_independent: back.options.independent_streams,
         }
     }
 }
@@ -96,10 +99,10 @@ impl Relay {
         }
         let (up, down) = (self.up.take_activity(), self.down.take_activity());
         if up != Activity::default() || down != Activity::default() {
-            if up.read || (down.wrote && !self.timeouts.independent) {
+            if up.read || (down.wrote && !self.timeouts.client_independent) {
                 self.client_seen = rt.now();
             }
-            if down.read || (up.wrote && !self.timeouts.independent) {
+            if down.read || (up.wrote && !self.timeouts.server_independent) {
                 self.server_seen = rt.now();
             }
         }

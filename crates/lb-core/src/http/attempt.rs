@@ -178,6 +178,8 @@ struct Attempt<'a> {
     client_timeout: Option<Duration>,
     server_timeout: Option<Duration>,
     abort_on_close: bool,
+    /// `option independent-streams` of the backend: a server that takes the request does not count as alive for that.
+    independent: bool,
     /// The request asked for a WebSocket.
     websocket: bool,
 }
@@ -200,7 +202,7 @@ impl Attempt<'_> {
         if activity.read {
             self.client_seen = worker.rt.now();
         }
-        if activity.wrote {
+        if activity.wrote && !self.independent {
             self.server_seen = worker.rt.now();
         }
         match polled {
@@ -374,6 +376,7 @@ pub async fn run(
         client_timeout: frontend.settings.timeouts.client,
         server_timeout: backend.settings.timeouts.server,
         abort_on_close: backend.settings.options.abortonclose,
+        independent: backend.settings.options.independent_streams,
         websocket: request.framing.upgrade && head.get_id(FieldId::Upgrade).is_some_and(|v| v.eq_ignore_ascii_case(b"websocket")),
     };
     let mut response = worker.heads.take();

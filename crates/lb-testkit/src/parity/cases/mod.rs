@@ -7,6 +7,7 @@ mod connection;
 mod headers;
 mod hostile;
 mod limits;
+mod options;
 mod pages;
 mod proxies;
 mod queue;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Case> {
     all.extend(bodies::cases());
     all.extend(connection::cases());
     all.extend(headers::cases());
+    all.extend(options::cases());
     all.extend(pages::cases());
     all.extend(responses::cases());
     all.extend(timeouts::cases());

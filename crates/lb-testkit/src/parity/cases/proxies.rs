@@ -158,6 +158,14 @@ fn malformed() -> Vec<Case> {
                 .build(),
         );
     }
+    // `name` and `id` of the line show where a connection has no stream yet.
+    for (name, words) in [
+        ("proxy-bad/bind-name", "accept-proxy name web"),
+        ("proxy-bad/bind-id", "accept-proxy id 77"),
+        ("proxy-bad/bind-name-and-id", "accept-proxy id 77 name web"),
+    ] {
+        out.push(http(name).bind(words).origin(serve(OK)).client(vec![send(GET), EOF]).build());
+    }
     out.push(http("proxy-bad/nothing-then-close").bind("accept-proxy").origin(serve(OK)).client(vec![pause(20), FIN, EOF]).build());
     out.push(
         http("proxy-bad/nothing-then-close-dontlognull")

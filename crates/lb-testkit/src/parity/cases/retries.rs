@@ -99,6 +99,11 @@ pub(super) fn cases() -> Vec<Case> {
         ("retry-on/several", "retry-on 500 502 503 empty-response", vec![REQ, send(status(502))]),
         ("retry-on/other-status", "retry-on 500", vec![REQ, send(status(503))]),
         ("retry-on/425", "retry-on 425", vec![REQ, send(status(425))]),
+        ("retry-on/401", "retry-on 401", vec![REQ, send(status(401))]),
+        ("retry-on/403", "retry-on 403", vec![REQ, send(status(403))]),
+        ("retry-on/408", "retry-on 408", vec![REQ, send(status(408))]),
+        ("retry-on/501", "retry-on 501", vec![REQ, send(status(501))]),
+        ("retry-on/504", "retry-on 504", vec![REQ, send(status(504))]),
     ] {
         out.push(flaky(name, line, first).build());
     }
