@@ -32,6 +32,7 @@ fn independent_streams() -> Vec<Case> {
                 .be(line)
                 .origin(vec![REQ, send(OK)])
                 .client(vec![send(post), drip("abcdefghijkl", 1, 100), RESP])
+                .loose("server1", "how much of the body had gone when the timeout struck")
                 .build(),
         );
     }
