@@ -118,3 +118,48 @@ fn small_pieces_are_copied() {
     let (spliced, copied) = transfer("tcp", "", "", b"ping".to_vec(), vec![Step::Count(4), Step::Send(b"pong".to_vec()), Step::Close]);
     assert_eq!((spliced, copied), (0, 8));
 }
+
+/// Sizes of the pipes of this process.
+fn pipe_sizes() -> Vec<usize> {
+    let entries = std::fs::read_dir("/proc/self/fd").unwrap();
+    let mut sizes: Vec<_> = entries
+        .filter_map(|e| {
+            let path = e.ok()?.path();
+            let link = std::fs::read_link(&path).ok()?;
+            let number = path.file_name()?.to_str()?.parse().ok()?;
+            let copy = link.to_str()?.starts_with("pipe:").then(|| lb_sys::process::inherited(number).ok())??;
+            Some((link, rustix::pipe::fcntl_getpipe_size(&copy).ok()?))
+        })
+        .collect();
+    sizes.sort();
+    sizes.dedup();
+    sizes.into_iter().map(|(_, size)| size).collect()
+}
+
+/// How many pipes there are at once, and how large: relays whose clients do not read keep theirs.
+#[test]
+fn number_and_size_of_pipes() {
+    // Of other sizes than the other tests' pipes have.
+    for (global, size, most) in [("tune.pipesize 131072", 131_072, 3), ("tune.pipesize 32768\n maxpipes 2", 32_768, 2)] {
+        let world = Arc::new(Plain::default());
+        let steps = vec![Step::Send(vec![b'x'; 8 << 20]), Step::Wait("over")];
+        let origin = Origin::start(vec![steps], world.clone()).unwrap();
+        let port = free_tcp();
+        let proxy = Running::start(
+            &format!(
+                "global\n {global}\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n\
+                 listen l\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{}\n",
+                origin.port()
+            ),
+            1,
+        );
+        let clients: Vec<TcpStream> = (0..3).map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap()).collect();
+        let pipes = || pipe_sizes().into_iter().filter(|s| *s == size).count();
+        wait::must(&format!("{global}: {most} pipes"), || pipes() == most);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert_eq!(pipes(), most, "{global}");
+        drop(clients);
+        lb_testkit::script::World::signals(&*world).raise("over");
+        wait::must("the streams have ended", || proxy.process.gate.current() == 0);
+    }
+}

@@ -284,13 +284,17 @@ pub const KNOWN: &[Known] = &[
               lb is done",
     },
     Known {
+        cases: &["mode/max-reuse"],
+        facets: &["server1"],
+        why: "max-reuse: haproxy respects it on HTTP/2 connections alone; lb on those of HTTP/1 too, as the manual says",
+    },
+    Known {
         cases: &[
             "keep/second-client-first-request",
             "keep/second-client-reuses-on-second-request",
             "mode/reuse-safe",
             "mode/http-keep-alive",
             "mode/prefer-last-server",
-            "mode/max-reuse",
             "backup/",
             "balance/leastconn-busy-server",
             "queue/waits-for-slot",
