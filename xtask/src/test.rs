@@ -15,6 +15,7 @@ const PEERS: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("python3", "python3-minimal"),
     ("ip", "iproute2"),
+    ("nft", "nftables"),
 ];
 
 /// A step: its name, and what it does.

@@ -281,7 +281,10 @@ fn begin(rt: &Rt, record: &Record, slot: &Slot, watch: ClientWatch<'_>) -> io::R
         Some(smart) if watch.has_sent() => smart,
         _ => &server.options,
     };
-    let to = server.address(|| record.client.local().cloned()).ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let to = match &record.target {
+        Some(target) => Addr::Ip(**target),
+        None => server.address(|| record.client.local().cloned()).ok_or(io::ErrorKind::AddrNotAvailable)?,
+    };
     let backend = record.backend.as_ref();
     let source = server.settings.source.as_ref().or_else(|| backend.and_then(|b| b.settings.source.as_ref()));
     let local = source.map(|s| Addr::Ip(s.address));

@@ -72,12 +72,14 @@ impl Client {
         &self.place.worker
     }
 
-    /// Finds out the address that the client connected to.
+    /// Finds out the address that the client connected to: with IPv4 the one before the kernel redirected it here, as haproxy
+    /// has it.
     pub fn learn_local(&self, socket: &Socket) -> Option<&Addr> {
         if self.local.get().is_none()
             && let Ok(addr) = socket.local_addr()
         {
             let addr = match addr {
+                Addr::Ip(a) if a.is_ipv4() => socket.original_dst().unwrap_or(Addr::Ip(a)),
                 Addr::Ip(a) => Addr::Ip(addr::canonical(a)),
                 other => other,
             };

@@ -130,6 +130,8 @@ fn start(accepting: &Accepting, socket: Accepted, peer: Addr, passes: Passes) {
 
 fn start_at(place: Rc<Place>, socket: Socket, peer: Addr, known: Option<&Addr>, passes: Passes) {
     let now = place.worker.rt.now();
+    // An IP address may be another one than the client's: the kernel can redirect connections.
+    let known = known.filter(|known| known.is_unix());
     let local = known.map_or_else(OnceCell::new, |known| OnceCell::from(known.clone()));
     let peer = match peer {
         Addr::Ip(a) => Addr::Ip(addr::canonical(a)),

@@ -9,11 +9,12 @@ use crate::record::{FrontendLog, ProxyLog};
 use crate::reply::ErrorPages;
 use lb_balance::{Key, Kind, LoadView, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried};
 use lb_check::Health;
-use lb_config::{Balance, BindAddress, Config, HttpReuse, Mode, ProxyIndex, ServerAddress};
+use lb_config::{Balance, BindAddress, Config, Destination, HttpReuse, Mode, ProxyIndex, ServerAddress};
 use lb_http::Spellings;
 use lb_http::chunk::Trailers;
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -124,6 +125,10 @@ pub struct Server {
     /// Most streams at once since the last purge, and what remains of earlier peaks.
     peak: AtomicU32,
     need: AtomicU32,
+    /// It stands for `dispatch` and the like: logs do not know it as a server.
+    pub implicit: bool,
+    /// A connection to it serves one client: it depends on who that is, or where it connected to.
+    pub per_client: bool,
     /// Options of sockets towards it.
     pub options: Vec<SockOpt>,
     /// `option tcp-smart-connect`: the options for when there is something to send already.
@@ -221,15 +226,6 @@ impl Server {
         let peak = self.peak.swap(self.served.load(Ordering::Relaxed), Ordering::Relaxed);
         let need = self.need.load(Ordering::Relaxed);
         self.need.store(u32::midpoint(need, peak), Ordering::Relaxed);
-    }
-
-    /// True when connecting to it takes the address that the client connected to.
-    pub fn needs_client_address(&self) -> bool {
-        let follows = match &self.settings.address {
-            ServerAddress::Ip { ip, port } => ip.is_unspecified() || !matches!(port, lb_config::ServerPort::Fixed(_)),
-            ServerAddress::Unix(_) => false,
-        };
-        follows || self.settings.send_proxy.is_some()
     }
 
     /// The address to connect to for a client that connected to `client`; `None` when that is needed and unknown.
@@ -333,6 +329,29 @@ impl Backend {
         }
         moved
     }
+}
+
+/// What stands in place of servers, in the form of one that takes everything. Its address may be known only when a client is.
+fn implicit_server(destination: &Destination) -> Option<lb_config::Server> {
+    const NAME: &str = "<NOSRV>";
+    let follows = || ServerAddress::Ip { ip: Ipv4Addr::UNSPECIFIED.into(), port: lb_config::ServerPort::Offset(0) };
+    let address = match destination {
+        Destination::Servers => return None,
+        Destination::Dispatch(to) => to.clone(),
+        Destination::Transparent | Destination::Uri => follows(),
+    };
+    // The next request may go elsewhere.
+    let max_reuse = (*destination == Destination::Uri).then_some(0);
+    Some(lb_config::Server { max_reuse, ..lb_config::Server::new(NAME, address) })
+}
+
+/// True when connecting to the server takes the address that the client connected to.
+fn needs_client_address(server: &lb_config::Server) -> bool {
+    let follows = match &server.address {
+        ServerAddress::Ip { ip, port } => ip.is_unspecified() || !matches!(port, lb_config::ServerPort::Fixed(_)),
+        ServerAddress::Unix(_) => false,
+    };
+    follows || server.send_proxy.is_some()
 }
 
 /// The system's form of a configured UNIX address.
@@ -447,15 +466,17 @@ impl Backend {
         pool_index: &mut usize,
     ) -> Backend {
         let tune = &config.global.tune;
+        let implicit = implicit_server(&proxy.destination);
         let specs: Vec<ServerSpec> = proxy
             .servers
             .iter()
             .map(|s| ServerSpec {
-                weight: s.weight,
+                weight: if implicit.is_some() { 0 } else { s.weight },
                 backup: s.backup,
                 order: s.id,
                 state: if s.disabled { State::Down } else { State::Usable },
             })
+            .chain(implicit.iter().map(|s| ServerSpec::new(s.weight)))
             .collect();
         let kind = match proxy.balance {
             Balance::RoundRobin => Kind::RoundRobin,
@@ -468,8 +489,9 @@ impl Backend {
         let policy = Policy::new(Settings { kind, allbackups: proxy.options.allbackups }, &specs)
             .expect("the configuration bounds weights and the number of servers");
         let servers: Box<[Arc<Server>]> = (0u32..)
-            .zip(&proxy.servers)
+            .zip(proxy.servers.iter().chain(&implicit))
             .map(|(id, s)| {
+                let implicit = id as usize == proxy.servers.len();
                 let mut options = keepalive(proxy.options.server_keepalive.as_ref());
                 if matches!(s.address, ServerAddress::Ip { .. }) {
                     options.extend([SockOpt::NoDelay(true), SockOpt::OobInline(true)]);
@@ -491,6 +513,8 @@ impl Backend {
                 let smart_options = smart.then(|| [&options[..], &[SockOpt::QuickAck(false)]].concat());
                 *pool_index += 1;
                 Arc::new(Server {
+                    implicit,
+                    per_client: implicit || needs_client_address(s),
                     settings: s.clone(),
                     pool_index: *pool_index - 1,
                     id: ServerId(id),
@@ -515,9 +539,15 @@ impl Backend {
             log: loggers.proxy(config, proxy),
             limits: limits(config, proxy.options.accept_invalid_http_response),
             spelling: Spelling::new(spellings, proxy.options.h1_case_adjust_bogus_server, proxy.options.http_drop_request_trailers),
-            needs_client_address: servers.iter().any(|s| s.needs_client_address()),
+            needs_client_address: servers.iter().any(|s| needs_client_address(&s.settings)),
             // As many as a stream's record counts.
-            settings: lb_config::Proxy { servers: Vec::new(), retries: proxy.retries.min(u16::MAX.into()), ..proxy.clone() },
+            settings: lb_config::Proxy {
+                servers: Vec::new(),
+                retries: proxy.retries.min(u16::MAX.into()),
+                // There is nowhere else to go.
+                redispatch: if implicit.is_some() { None } else { proxy.redispatch },
+                ..proxy.clone()
+            },
             changes: Mutex::default(),
             servers,
             policy,

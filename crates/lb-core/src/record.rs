@@ -9,6 +9,7 @@ use lb_config::{Config, Level, LogFormatKind, Mode};
 use lb_expr::{Cause, Field, LogFormat, LogSource, LogValue, Phase, Termination, Timestamp};
 use lb_http::Head;
 use lb_sys::Addr;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -124,6 +125,8 @@ pub struct Record {
     pub backend: Option<Arc<Backend>>,
     /// The server, once chosen.
     pub server: Option<Arc<Server>>,
+    /// Where to connect to, if the request says so.
+    pub target: Option<Box<SocketAddr>>,
     /// Request line as received; empty: none was read.
     pub line: Vec<u8>,
     /// Bytes from the client.
@@ -163,6 +166,7 @@ impl Record {
             timers,
             backend: None,
             server: None,
+            target: None,
             line: Vec::new(),
             uploaded: 0,
             downloaded: 0,
@@ -202,14 +206,14 @@ impl Record {
     /// To be called while the places at server and backend are still held: what the line counts is who remains, not who
     /// gets the place next.
     pub fn note_release(&mut self) {
-        let server = self.server.as_ref().map_or(0, |s| s.served.load(Ordering::Relaxed));
+        let server = self.served();
         let backend = self.backend.as_ref().map_or(0, |b| b.current.load(Ordering::Relaxed));
         self.left = Some((server.saturating_sub(1), backend.saturating_sub(1)));
     }
 
     /// As [`Record::note_release`] for a stream that holds no place at a server.
     pub fn note_refusal(&mut self) {
-        let server = self.server.as_ref().map_or(0, |s| s.served.load(Ordering::Relaxed));
+        let server = self.served();
         let backend = self.backend.as_ref().map_or(0, |b| b.current.load(Ordering::Relaxed));
         self.left = Some((server, backend.saturating_sub(1)));
     }
@@ -378,7 +382,7 @@ impl LogSource for Record {
             Field::BackendConn if let Some((_, backend)) = self.left => count(backend),
             Field::ServerConn if let Some((server, _)) = self.left => count(server),
             Field::BackendConn => count(self.backend.as_ref().map_or(0, |b| b.current.load(Ordering::Relaxed))),
-            Field::ServerConn => count(self.server.as_ref().map_or(0, |s| s.served.load(Ordering::Relaxed))),
+            Field::ServerConn => count(self.served()),
             Field::Retries if self.redispatched => LogValue::AtLeast(i64::from(self.retries)),
             Field::Retries => LogValue::Int(i64::from(self.retries)),
             Field::ServerQueue => count(self.server_queue),
@@ -418,7 +422,16 @@ impl LogSource for Record {
 }
 
 impl Record {
+    /// Streams at the server now.
+    fn served(&self) -> u32 {
+        self.server.as_ref().filter(|s| !s.implicit).map_or(0, |s| s.served.load(Ordering::Relaxed))
+    }
+
+    /// Where the server is for this stream.
     fn server_addr(&self) -> Option<Addr> {
+        if let Some(target) = &self.target {
+            return Some(Addr::Ip(**target));
+        }
         self.server.as_ref()?.address(|| self.client.local().cloned())
     }
 }

@@ -408,6 +408,12 @@ impl Socket {
         self.0.handle.local_addr()
     }
 
+    /// The address that an IPv4 client connected to before a rule of the kernel sent the connection here; `None` where none
+    /// did, and in the simulator.
+    pub fn original_dst(&self) -> Option<Addr> {
+        lb_sys::socket::original_dst(self.0.handle.fd()?).ok()
+    }
+
     /// The peer's address.
     ///
     /// # Errors

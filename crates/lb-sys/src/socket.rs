@@ -165,6 +165,18 @@ pub fn local_addr(fd: BorrowedFd<'_>) -> io::Result<Addr> {
     Ok(raw.get())
 }
 
+/// The address that an IPv4 client connected to before a rule of the kernel (REDIRECT, DNAT) sent the connection here
+/// (`SO_ORIGINAL_DST`).
+///
+/// # Errors
+/// `ENOENT` when no rule did, `ENOPROTOOPT` when the kernel tracks no connections.
+pub fn original_dst(fd: BorrowedFd<'_>) -> io::Result<Addr> {
+    let mut raw = RawAddr::empty();
+    // SAFETY: the storage is valid for `raw.len` bytes.
+    once(unsafe { libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_IP, libc::SO_ORIGINAL_DST, raw.as_mut_ptr().cast(), &mut raw.len) })?;
+    Ok(raw.get())
+}
+
 /// The peer's address.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,6 +33,22 @@ impl Netns {
         netns.ip(&["link", "set", &netns.inside, "up"])?;
         netns.ip(&["link", "set", "lo", "up"])?;
         Ok(netns)
+    }
+
+    /// As [`Netns::new`] with addresses of its own, which no test that runs beside takes: outside, inside, and a second one inside.
+    /// `None` without root.
+    pub fn anywhere() -> io::Result<Option<(Self, [Ipv4Addr; 3])>> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        if !rustix::process::geteuid().is_root() {
+            return Ok(None);
+        }
+        // A network of eight addresses out of 10.128.0.0/9.
+        let number = std::process::id().wrapping_mul(8).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) & 0xf_ffff;
+        let address = |host: u32| Ipv4Addr::from(0x0a80_0000 | number << 3 | host);
+        let [outside, inside, second] = [1, 2, 3].map(address);
+        let netns = Netns::new(&format!("{outside}/29"), &format!("{inside}/29"))?;
+        netns.ip(&["addr", "add", &format!("{second}/29"), "dev", &netns.inside])?;
+        Ok(Some((netns, [outside, inside, second])))
     }
 
     /// Its name, for `ip netns exec`.

@@ -6,6 +6,7 @@
 //! why leaving it out changes nothing for traffic, or it is refused by name.
 
 mod bind;
+mod destination;
 mod global;
 mod global_rest;
 mod global_tune;
@@ -25,6 +26,7 @@ use crate::parse::{BindCx, GlobalCx, Line, Params, ProxyCx, ServerCx};
 use std::collections::HashMap;
 
 pub(crate) use bind::bind_line;
+pub(crate) use destination::{Said, finish_destination};
 pub(crate) use old::{Names, OldLine, OldWord, Today, turn};
 pub(crate) use options::finish_keepalive;
 pub use page::keywords_markdown;
@@ -221,6 +223,7 @@ const TABLES: &[&[Keyword]] = &[
     timeouts::KEYWORDS,
     options::KEYWORDS,
     proxy_rest::KEYWORDS,
+    destination::KEYWORDS,
     old::KEYWORDS,
     bind::KEYWORDS,
     server::KEYWORDS,

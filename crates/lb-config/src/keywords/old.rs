@@ -143,16 +143,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     )
     .sections(D_L_B)
     .written(|_| Today::Left("today the 'expire' of a 'stick-table' says it".into())),
-    Keyword::new(
-        Context::Proxy,
-        "transparent",
-        "",
-        "connects where the client wanted to go",
-        State::Refused("transparent proxying"),
-        Parser::None,
-    )
-    .sections(D_L_B)
-    .written(|_| Today::Keyword("option transparent")),
     refused("block", F_L_B, "{if|unless} <condition>", "refuses requests (until 2.0)", |_| Today::Keyword("http-request deny")),
     refused("reqadd", F_L_B, "<text> [{if|unless} <condition>]", "adds a field (until 2.0)", |line| add(line, "http-request")),
     refused("rspadd", F_L_B, "<text> [{if|unless} <condition>]", "adds a field (until 2.0)", |line| add(line, "http-response")),

@@ -27,7 +27,6 @@ const CHECKS: &str = "more of health checks";
 const MAIL: &str = "mail alerts";
 const LOGS: &str = "more of log formats";
 const STATE_FILE: &str = "server state files";
-const PROXYING: &str = "transparent proxying";
 const FILTERS: &str = "filters";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
@@ -45,7 +44,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("cookie", D_L_B, "<name> ...", "persistence by cookie", COOKIE),
     refused("crt", F_L, "<file>", "certificate", "TLS"),
     refused("declare capture", F_L, "...", "room for a capture", CAPTURE),
-    refused("dispatch", L_B, "<address>", "one address in place of servers", "dispatch").strict(),
     refused("email-alert from", D_F_L_B, "<address>", "sender of alerts", MAIL),
     refused("email-alert level", D_F_L_B, "<level>", "lowest level of alerts", MAIL),
     refused("email-alert mailers", D_F_L_B, "<name>", "mail servers of alerts", MAIL),
@@ -83,7 +81,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("option external-check", D_L_B, "", "checks with a program", CHECKS),
     refused("option forwarded", D_L_B, "...", "the Forwarded field", "the Forwarded field"),
     refused("option http-use-proxy-header", D_F_L, "", "the Proxy-Connection field", "the Proxy-Connection field"),
-    refused("option http_proxy", D_F_L_B, "", "plain forward proxy (until 2.4)", "forward proxying"),
     refused("option httpslog", D_F_L_B, "", "log format with TLS", "TLS"),
     refused("option ldap-check", D_L_B, "", "checks with LDAP", CHECKS),
     refused("option mysql-check", D_L_B, "[user <name>]", "checks with MySQL", CHECKS),
@@ -93,7 +90,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("option spop-check", D_L_B, "", "checks with SPOP", CHECKS),
     refused("option ssl-hello-chk", D_L_B, "", "checks with a TLS hello", CHECKS),
     refused("option tcp-check", D_L_B, "", "checks by script", CHECKS),
-    refused("option transparent", D_L_B, "", "connects where the client wanted to go", PROXYING),
     refused("persist rdp-cookie", D_L_B, "[(<name>)]", "persistence by RDP cookie", COOKIE),
     refused("quic-initial", D_F_L, "<action> ...", "rules for QUIC", "QUIC"),
     refused("redirect", F_L_B, "<kind> <to> ...", "redirects requests", RULES),

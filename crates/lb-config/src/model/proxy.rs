@@ -1,6 +1,6 @@
 //! Frontends, backends, listens. Source: manual 4.
 
-use super::{Bind, CheckKind, FileBytes, IpNet, LogFormatText, LogTarget, ProxyIndex, Server, Source, Span};
+use super::{Bind, CheckKind, FileBytes, IpNet, LogFormatText, LogTarget, ProxyIndex, Server, ServerAddress, Source, Span};
 use std::time::Duration;
 
 /// One `frontend`, `backend` or `listen` section, `defaults` applied.
@@ -38,6 +38,8 @@ pub struct Proxy {
 
     /// Servers in the order of the file.
     pub servers: Vec<Server>,
+    /// Where traffic goes: to the servers, unless one of `dispatch`, `option transparent`, `option http_proxy` stands in their place.
+    pub destination: Destination,
     /// `balance`.
     pub balance: Balance,
     /// `hash-type`.
@@ -97,6 +99,7 @@ impl Proxy {
             monitor_uri: None,
             probes: None,
             servers: Vec::new(),
+            destination: Destination::Servers,
             balance: Balance::RoundRobin,
             hash_type: HashType::default(),
             fullconn: None,
@@ -382,6 +385,19 @@ pub enum RestrictNames {
     Delete,
     /// 403.
     Reject,
+}
+
+/// Where a backend's traffic goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To the server that `balance` chooses.
+    Servers,
+    /// `dispatch`: to this address.
+    Dispatch(ServerAddress),
+    /// `option transparent`: where the client wanted to go.
+    Transparent,
+    /// `option http_proxy`: to the IP address in the request's absolute URI.
+    Uri,
 }
 
 /// `balance`.

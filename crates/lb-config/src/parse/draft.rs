@@ -24,6 +24,8 @@ pub(crate) struct Draft {
     /// The keyword that set `http_mode`.
     pub http_mode: &'static str,
     pub id: Option<Span>,
+    /// `dispatch` and what else stands in place of servers.
+    pub destination: crate::keywords::Said,
     /// Where each keyword was last said, here or in the defaults.
     pub said: BTreeMap<&'static str, Span>,
     pub client_keepalive: (bool, TcpKeepAlive),
@@ -50,6 +52,7 @@ impl Draft {
             monitor_net: None,
             http_mode: "",
             id: None,
+            destination: Default::default(),
             said: BTreeMap::new(),
             client_keepalive: (false, TcpKeepAlive::default()),
             server_keepalive: (false, TcpKeepAlive::default()),

@@ -4,7 +4,7 @@
 use super::draft::{Draft, ServerDraft, World};
 use super::section_name;
 use crate::keywords::Names;
-use crate::keywords::{Sections, finish_keepalive};
+use crate::keywords::{Sections, finish_destination, finish_keepalive};
 use crate::model::{
     CheckKind, Config, Global, LogFormatKind, LogFormatText, LogTransportFormat, Mode, Probes, Proxy, ProxyIndex, ProxyKind, SendProxy,
     Server, ServerAddress, ServerCheck, ServerPort, Span,
@@ -36,6 +36,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
     for (index, mut draft) in drafts.into_iter().enumerate() {
         default_backend(&mut draft, index, &names, &modes, world);
         servers(&mut draft, world);
+        finish_destination(&mut draft, world);
         listeners(&mut draft, world);
         probes(&mut draft);
         timeouts(&draft, world);

@@ -138,7 +138,7 @@ fn take_kept(conn: &mut Conn, record: &Record, request: &Request, slot: &Slot) -
 /// How many requests an idle connection must have carried that this one may use; `None`: it may use none.
 fn may_share(conn: &Conn, record: &Record, request: &Request, slot: &Slot) -> Option<u32> {
     let server = slot.server();
-    if request.mode != HttpConnectionMode::KeepAlive || server.settings.send_proxy.is_some() {
+    if request.mode != HttpConnectionMode::KeepAlive || server.per_client {
         return None;
     }
     let reuse = record.backend.as_ref().map_or(HttpReuse::Never, |b| b.reuse());
@@ -494,7 +494,7 @@ fn keep(conn: &mut Conn, slot: &Slot, backend: &Backend, kept: Kept) {
     if worker.process.stopping() || server.settings.max_reuse.is_some_and(|max| kept.uses > max) {
         return;
     }
-    if private || backend.reuse() == HttpReuse::Never || server.settings.send_proxy.is_some() {
+    if private || backend.reuse() == HttpReuse::Never || server.per_client {
         conn.last = Some(Arc::downgrade(server));
         conn.own = Some(kept);
     } else {

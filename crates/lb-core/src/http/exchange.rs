@@ -3,14 +3,14 @@
 
 use super::attempt::{self, Outcome};
 use super::receive::{self, ChunkScan, Chunks, NoRequest};
-use super::{Conn, PooledHead, answer, fields};
+use super::{Conn, PooledHead, answer, fields, target};
 use crate::admit::{Attempts, ClientWatch, Preferred, Refused};
 use crate::proxy::{Backend, Frontend};
 use crate::record::{Record, counted_size};
 use crate::reply::ReplyTo;
 use crate::tcp::InBackend;
 use crate::timers::Step;
-use lb_config::{HttpConnectionMode, RestrictNames, RetryOn};
+use lb_config::{Destination, HttpConnectionMode, RestrictNames, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
 use lb_http::{Body, FieldId, Method, RequestFraming, Version, hop};
 use std::cell::Cell;
@@ -253,6 +253,13 @@ async fn try_servers(
     if backend.needs_client_address {
         client.learn_local(&conn.socket);
     }
+    if matches!(backend.settings.destination, Destination::Uri) {
+        let Some(to) = target::take_address(head) else {
+            record.note_refusal();
+            return Verdict::Answer { status: 400, end: Termination::new(Cause::Proxy, Phase::Request) };
+        };
+        record.target = Some(Box::new(to));
+    }
     let mut attempts = Attempts::new(record, backend.clone());
     attempts.prefer(preferred(conn, backend));
     let body = attempt::KeptBody::new(conn, request, backend);
@@ -274,7 +281,7 @@ async fn try_servers(
                 }
             }
         };
-        if let Some(name) = &backend.settings.http_send_name_header {
+        if let Some(name) = backend.settings.http_send_name_header.as_ref().filter(|_| !slot.server().implicit) {
             head.set(name.as_bytes(), slot.server().name().as_bytes());
         }
         let reused = server.reused();

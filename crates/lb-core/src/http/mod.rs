@@ -8,6 +8,7 @@ mod attempt;
 mod exchange;
 mod fields;
 mod receive;
+mod target;
 
 use crate::client::Client;
 use crate::proxy::Server;

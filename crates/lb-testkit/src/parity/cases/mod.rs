@@ -4,6 +4,7 @@ mod balance;
 mod basic;
 mod bodies;
 mod connection;
+mod destination;
 mod headers;
 mod hostile;
 mod limits;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Case> {
     all.extend(basic::cases());
     all.extend(bodies::cases());
     all.extend(connection::cases());
+    all.extend(destination::cases());
     all.extend(headers::cases());
     all.extend(options::cases());
     all.extend(pages::cases());
