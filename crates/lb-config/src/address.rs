@@ -162,7 +162,10 @@ fn kind(text: &str) -> String {
 }
 
 fn unix(path: &str) -> Result<Address, AddressError> {
-    if path.is_empty() || path.len() > MAX_UNIX {
+    if path.is_empty() {
+        return Err(AddressError::Empty);
+    }
+    if path.len() > MAX_UNIX {
         return Err(AddressError::UnixLength);
     }
     Ok(Address::Unix(UnixAddress::Path(path.into())))
@@ -171,7 +174,10 @@ fn unix(path: &str) -> Result<Address, AddressError> {
 /// A name in Linux's abstract namespace: filled up with zero bytes (`abns@`), or ending with its last byte (`abnsz@`, as
 /// other programs have it). For the kernel these are different names.
 fn abstract_name(name: &str, padded: bool) -> Result<Address, AddressError> {
-    if name.is_empty() || name.len() > MAX_UNIX {
+    if name.is_empty() {
+        return Err(AddressError::Empty);
+    }
+    if name.len() > MAX_UNIX {
         return Err(AddressError::UnixLength);
     }
     let mut name = name.as_bytes().to_vec();

@@ -3,6 +3,7 @@
 
 use lb_config::{Environment, LoadError, Loader, Resolver, Severity, Source, parse, render};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::process::Command;
 
 /// The complete section that a case of form '+' adds a line to.
@@ -135,24 +136,35 @@ fn haproxy_says_what_was_recorded() {
     }
     let directory = std::env::temp_dir().join(format!("lb-config-cases-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory for the files");
-    let mut wrong = Vec::new();
-    for case in cases() {
-        let path = directory.join("t.cfg");
-        std::fs::write(&path, &case.text).expect("write");
-        let output = Command::new("haproxy").args(["-c", "-f"]).arg(&path).env("HOME", "/root").output().expect("haproxy runs");
-        let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8_lossy(&text);
-        let verdict = if output.status.code() == Some(1) || text.contains("[ALERT]") {
-            Verdict::Error
-        } else if text.contains("[WARNING]") {
-            Verdict::Warning
-        } else {
-            Verdict::Ok
-        };
-        if verdict != case.haproxy {
-            wrong.push(format!("{}: {verdict:?}, recorded {:?}\n{text}", case.source, case.haproxy));
-        }
-    }
+    let cases = cases();
+    // A process each, so side by side.
+    let shares = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..shares)
+            .map(|share| {
+                let path = directory.join(format!("t{share}.cfg"));
+                let cases = cases.iter().skip(share).step_by(shares);
+                scope.spawn(move || cases.filter_map(|case| differs(case, &path)).collect::<Vec<_>>())
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+    });
     std::fs::remove_dir_all(&directory).expect("remove");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is wrong with a record, by haproxy.
+fn differs(case: &Case, path: &Path) -> Option<String> {
+    std::fs::write(path, &case.text).expect("write");
+    let output = Command::new("haproxy").args(["-c", "-f"]).arg(path).env("HOME", "/root").output().expect("haproxy runs");
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    let verdict = if output.status.code() == Some(1) || text.contains("[ALERT]") {
+        Verdict::Error
+    } else if text.contains("[WARNING]") {
+        Verdict::Warning
+    } else {
+        Verdict::Ok
+    };
+    (verdict != case.haproxy).then(|| format!("{}: {verdict:?}, recorded {:?}\n{text}", case.source, case.haproxy))
 }

@@ -119,7 +119,17 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     ),
     skipped("thread", "<set>", "threads of the listener", "which thread serves a connection changes none of its bytes"),
     skipped("label", "<name>", "label of the listener", "concerns statistics only"),
-    skipped("guid-prefix", "<prefix>", "start of the listener's identifier", "concerns statistics only"),
+    Keyword::new(
+        Context::Bind,
+        "guid-prefix",
+        "<prefix>",
+        "start of the listeners' identifiers; unique",
+        State::Accepted("concerns statistics only"),
+        Parser::Bind(|cx, params| {
+            *cx.guid_prefix = Some((params.value()?.to_owned(), params.at - 1));
+            Ok(())
+        }),
+    ),
     skipped("nbconn", "<number>", "connections of a reverse listener", "has a meaning for reverse listeners only"),
     idle("no-sslv3", "no SSLv3", WITHOUT_TLS),
     idle("no-tlsv10", "no TLS 1.0", WITHOUT_TLS),
@@ -246,6 +256,7 @@ pub(crate) fn bind_line(cx: &mut ProxyCx<'_, '_>, directive: &Directive<'_>, at:
         Ok(addresses) => bind.addresses = addresses,
         Err(problem) => tell(cx.world, directive, problem),
     }
+    let mut guid_prefix = None;
     let mut next = params;
     // An address on the section's line has no parameters behind it.
     let line_is_bind = at > 0 && directive.words[0].text == "bind";
@@ -273,11 +284,17 @@ pub(crate) fn bind_line(cx: &mut ProxyCx<'_, '_>, directive: &Directive<'_>, at:
         cx.world.without_effect(keyword, directive, next);
         let mut cursor = Params { directive, keyword, name: next, at: next + 1 };
         if let Parser::Bind(parser) = keyword.parser
-            && let Err(problem) = parser(&mut BindCx { bind: &mut bind }, &mut cursor)
+            && let Err(problem) = parser(&mut BindCx { bind: &mut bind, guid_prefix: &mut guid_prefix }, &mut cursor)
         {
             tell(cx.world, directive, problem);
         }
         next = cursor.at;
+    }
+    if let Some((prefix, word)) = guid_prefix {
+        let taken = (0..bind.addresses.len()).try_for_each(|n| cx.world.take_guid(format!("{prefix}-{n}"), word, bind.span));
+        if let Err(problem) = taken {
+            tell(cx.world, directive, problem);
+        }
     }
     if bind.id > 0 && bind.addresses.len() > 1 {
         tell(cx.world, directive, Problem::at(at, "'id' stands on a line with one address").help("give each address its own 'bind' line"));

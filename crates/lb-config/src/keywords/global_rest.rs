@@ -4,7 +4,7 @@
 use super::{Context, Keyword, Parser, State};
 
 const fn accepted(name: &'static str, args: &'static str, doc: &'static str, why: &'static str) -> Keyword {
-    Keyword::new(Context::Global, name, args, doc, State::Accepted(why), Parser::Global(|_, _| Ok(()))).negatable()
+    Keyword::new(Context::Global, name, args, doc, State::Accepted(why), Parser::Global(|_, _| Ok(())))
 }
 
 const fn refused(name: &'static str, args: &'static str, doc: &'static str, what: &'static str) -> Keyword {
@@ -39,7 +39,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("expose-deprecated-directives", "", "allows words that are going away", "they are allowed anyway"),
     accepted("expose-experimental-directives", "", "allows words that are new", "they are allowed anyway"),
     accepted("force-cfg-parser-pause", "<time>", "pause of the parser, for developers", PROCESS),
-    accepted("insecure-fork-wanted", "", "allows programs to be started", PROCESS),
+    accepted("insecure-fork-wanted", "", "allows programs to be started", PROCESS).negatable(),
     accepted("insecure-setuid-wanted", "", "allows started programs to gain rights", PROCESS),
     accepted("localpeer", "<name>", "name of this peer", "peers are refused by name"),
     accepted("max-threads-per-group", "<number>", "threads of a group", PROCESS),
@@ -47,9 +47,9 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("thread-group", "<group> <threads>", "threads of a group", PROCESS),
     accepted("mworker-max-reloads", "<number>", "reloads that an old worker survives", PROCESS),
     accepted("master-worker", "[no-exit-on-failure]", "a master process with a worker", PROCESS),
-    accepted("numa-cpu-mapping", "", "threads stay on one node", PROCESS),
+    accepted("numa-cpu-mapping", "", "threads stay on one node", PROCESS).negatable(),
     accepted("prealloc-fd", "", "makes room for descriptors at the start", PROCESS),
-    accepted("set-dumpable", "", "allows core dumps", PROCESS),
+    accepted("set-dumpable", "", "allows core dumps", PROCESS).negatable(),
     accepted("warn-blocked-traffic-after", "<time>", "warns of stuck threads", PROCESS),
     accepted("stats timeout", "<time>", "inactivity on the run-time socket", CLI),
     accepted("stats maxconn", "<number>", "connections of the run-time socket", CLI),

@@ -301,6 +301,12 @@ mod tests {
             if keyword.context == Context::Proxy {
                 assert_ne!(keyword.sections, Sections::NONE, "{}", keyword.name);
             }
+            // haproxy's own list, observed: options, and these. Not every option can be negated.
+            let may = ["log", "busy-polling", "set-dumpable", "strict-limits", "insecure-fork-wanted", "numa-cpu-mapping"];
+            let gone = matches!(keyword.state, State::Old(_) | State::Gone(_));
+            assert!(!keyword.negatable || gone || keyword.name.starts_with("option ") || may.contains(&keyword.name), "{}", keyword.name);
+            let line = matches!(keyword.context, Context::Global | Context::Proxy);
+            assert!(keyword.negatable || !line || !may.contains(&keyword.name), "{}", keyword.name);
             if keyword.state == State::Works && keyword.context.is_line() {
                 assert!(!matches!(keyword.parser, Parser::None), "{} has no parser", keyword.name);
             }

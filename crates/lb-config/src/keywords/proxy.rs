@@ -30,10 +30,32 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     }),
     works("bind", Sections::F_L, "<address>[,...] [<parameter> ...]", "listening addresses", super::bind::bind),
     works("server", Sections::L_B, "<name> <address>[:<port>] [<parameter> ...]", "a server", super::server::server).strict(),
+    works(
+        "server-template",
+        Sections::L_B,
+        "<prefix> <count>|<low>-<high> <address>[:<port>] [<parameter> ...]",
+        "servers <prefix>1, <prefix>2 and so on, all at one address",
+        super::server::server_template,
+    )
+    .strict(),
     works("default-server", D_L_B, "<parameter> ...", "parameters that the following servers start from", super::server::default_server)
         .strict(),
     works("default_backend", D_F_L, "<backend>", "where traffic goes", default_backend),
     works("id", F_L_B, "<number>", "number of the proxy in statistics", id),
+    Keyword::new(
+        Context::Proxy,
+        "guid",
+        "<text>",
+        "identifier, unique over proxies, listeners and servers",
+        State::Accepted("concerns statistics only"),
+        Parser::Proxy(|cx, line| {
+            let text = line.need(0)?;
+            line.end(1)?;
+            cx.world.take_guid(text.to_owned(), line.first, line.span())
+        }),
+    )
+    .sections(F_L_B)
+    .strict(),
     works("description", F_L_B, "<text>", "text that describes the proxy", description),
     works("disabled", D_F_L_B, "", "neither listens nor serves", |cx, line| enabled(cx, line, false)),
     works("enabled", D_F_L_B, "", "takes 'disabled' of the defaults back", |cx, line| enabled(cx, line, true)),
@@ -376,7 +398,7 @@ fn errorloc(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, redirect: u16) -> Outcome
 
 fn log(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     let logs = &mut cx.draft.proxy.logs;
-    if line.negation != Negation::None {
+    if line.negation == Negation::No {
         line.end(0)?;
         logs.clear();
         cx.draft.logs_global = false;

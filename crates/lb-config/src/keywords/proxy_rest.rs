@@ -33,7 +33,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("option disable-h2-upgrade", D_F_L, "", "no HTTP/2 on a plain connection", "HTTP/2 is not spoken"),
     accepted("option persist", D_L_B, "", "a cookie's server is used even when it is down", "there is no cookie persistence"),
     accepted("option use-small-buffers", D_F_L_B, "[<what> ...]", "small buffers where they do", "concerns memory only"),
-    accepted("guid", F_L_B, "<text>", "identifier in statistics files", "concerns statistics only"),
     // Known, not there yet.
     refused("acl", D_F_L_B, "<name> <criterion> ...", "names a condition", RULES),
     refused("be-unpublished", D_L_B, "", "the backend is not chosen", "publishing of backends"),
@@ -94,7 +93,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("quic-initial", D_F_L, "<action> ...", "rules for QUIC", "QUIC"),
     refused("redirect", F_L_B, "<kind> <to> ...", "redirects requests", RULES),
     refused("server-state-file-name", D_L_B, "[<file>]", "file with states of servers", STATE_FILE),
-    refused("server-template", L_B, "<prefix> <count> <address> ...", "many servers of one kind", "server templates").strict(),
     refused("stats admin", F_L_B, "{if|unless} <condition>", "actions on the page", STATS),
     refused("stats auth", D_F_L_B, "<user>:<password>", "users of the page", STATS),
     refused("stats enable", D_F_L_B, "", "the page", STATS),

@@ -7,6 +7,7 @@ use crate::diag::Problem;
 use crate::model::{ServerAddress, ServerPort, Source};
 use crate::parse::{InitAddr, Line, Params, ProxyCx, ServerCx, ServerDraft, World, address, check_name, resolve_host, tell};
 use crate::tree::{Directive, shown};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 type Outcome = Result<(), Problem>;
@@ -38,6 +39,14 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         cx.server.settings.fastinter = Some(interval(params)?);
         Ok(())
     }),
+    Keyword::new(
+        Context::Server,
+        "guid",
+        "<text>",
+        "identifier, unique over proxies, listeners and servers",
+        State::Accepted("concerns statistics only"),
+        Parser::Server(guid),
+    ),
     works("id", "<number>", "number of the server in statistics", id),
     works("init-addr", "<method>[,...]", "how the address is found at the start: last, libc, none or an address", init_addr),
     works("inter", "<time>", "time between checks", |cx, params| {
@@ -113,6 +122,14 @@ fn interval(params: &mut Params<'_, '_>) -> Result<Duration, Problem> {
         return Err(params.problem("checks cannot follow each other without any time between").help("write a time from 1ms"));
     }
     Ok(value)
+}
+
+fn guid(cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {
+    let text = params.value()?.to_owned();
+    if cx.is_default {
+        return Err(params.problem("each server has its own guid").help("move 'guid' to the 'server' lines"));
+    }
+    cx.world.take_guid(text, params.at - 1, params.span())
 }
 
 fn id(cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {
@@ -216,18 +233,65 @@ fn source(cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {
 
 pub(super) fn server(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     let name = line.need(0)?;
-    let text = line.need(1)?;
+    line.need(1)?;
     check_name(name, line.first, "a server's name")?;
-    let word = line.first + 1;
-    let mut draft = cx.draft.default_server.clone();
+    let mut draft = read(cx, line, 1)?;
     draft.server.name = name.to_owned();
-    draft.server.span = line.span();
-    // Parameters first: `init-addr` says how the name is resolved.
-    parameters(&mut draft, cx.world, line.directive, line.first + 2, false);
-    let parsed = address(text, word, &cx.world.variables)?;
-    draft.server.address = server_address(&mut draft, parsed, word, cx.world)?;
     cx.draft.servers.push(draft);
     Ok(())
+}
+
+/// A server without its name: address `n` of the line and the parameters behind it.
+fn read(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, n: usize) -> Result<ServerDraft, Problem> {
+    let text = line.need(n)?;
+    let word = line.first + n;
+    let mut draft = cx.draft.default_server.clone();
+    draft.server.span = line.span();
+    // Parameters first: `init-addr` says how the name is resolved.
+    parameters(&mut draft, cx.world, line.directive, word + 1, false);
+    let parsed = address(text, word, &cx.world.variables)?;
+    draft.server.address = server_address(&mut draft, parsed, word, cx.world)?;
+    Ok(draft)
+}
+
+/// Servers that all `server-template` lines may make. haproxy has no limit, and takes minutes for so many.
+const MAX_TEMPLATE_SERVERS: usize = 100_000;
+
+/// Servers that differ in their names only. Each would take an address of its own from name resolution at run time; without that
+/// all have the one that the name has at the start.
+pub(super) fn server_template(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let prefix = line.need(0)?;
+    let numbers = template_numbers(line)?;
+    check_name(prefix, line.first, "the start of a server's name")?;
+    let total = cx.world.template_servers.saturating_add((numbers.end() - numbers.start()) as usize + 1);
+    if total > MAX_TEMPLATE_SERVERS {
+        let problem = line.problem(1, "too many servers by 'server-template'");
+        return Err(problem.help("all lines together may make 100000"));
+    }
+    let mut draft = read(cx, line, 2)?;
+    cx.world.template_servers = total;
+    for number in numbers {
+        draft.server.name = format!("{prefix}{number}");
+        cx.draft.servers.push(draft.clone());
+        // An id is that of the first one.
+        draft.id = None;
+        draft.server.id = 0;
+    }
+    Ok(())
+}
+
+/// `<count>` or `<low>-<high>`
+fn template_numbers(line: &Line<'_>) -> Result<RangeInclusive<u32>, Problem> {
+    let text = line.need(1)?;
+    let number = |text: &str| text.parse::<u32>().ok().filter(|n| text.bytes().all(|byte| byte.is_ascii_digit()) && *n <= i32::MAX as u32);
+    let range = match text.split_once('-') {
+        None => number(text).filter(|count| *count > 0).map(|count| 1..=count),
+        Some((low, high)) => number(low).zip(number(high)).map(|(low, high)| low..=high),
+    };
+    range.filter(|range| !range.is_empty()).ok_or_else(|| {
+        line.problem(1, format!("'{}' is neither a number of servers nor a range", shown(text)))
+            .help("write a number from 1, or the first and the last one as in 1-5")
+    })
 }
 
 pub(super) fn default_server(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
@@ -294,7 +358,10 @@ fn server_address(draft: &mut ServerDraft, parsed: Address, word: usize, world: 
         return Ok(ServerAddress::Ip { ip: resolve_host(&host, word, world.source)?, port });
     };
     draft.server.hostname = Some(name.clone());
-    let methods = draft.init_addr.clone().unwrap_or_else(|| vec![InitAddr::Last, InitAddr::Libc]);
+    let mut methods = draft.init_addr.clone().unwrap_or_else(|| vec![InitAddr::Last, InitAddr::Libc]);
+    if world.source.switches.ignore_unresolved {
+        methods.push(InitAddr::None);
+    }
     let mut asked = false;
     for method in methods {
         match method {

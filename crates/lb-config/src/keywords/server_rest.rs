@@ -50,7 +50,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     skipped("resolve-prefer", "ipv4|ipv6", "family that name resolution at run time prefers", "has a meaning with 'resolvers' only"),
     skipped("resolve-net", "<nets>", "networks that name resolution at run time prefers", "has a meaning with 'resolvers' only"),
     skipped("ws", "auto|h1|h2", "HTTP version of websockets", "connections are HTTP/1 whatever it says"),
-    skipped("guid", "<text>", "identifier in statistics files", "concerns statistics only"),
     skipped("log-proto", "<name>", "protocol towards a log server", "has a meaning for rings only"),
     skipped("log-bufsize", "<size>", "buffer towards a log server", "has a meaning for log backends only"),
     skipped("shard", "<number>", "share of a peer", "has a meaning for peers only"),

@@ -146,6 +146,8 @@ pub(crate) struct GlobalCx<'p, 's> {
 /// What the functions of `bind` parameters work on.
 pub(crate) struct BindCx<'p> {
     pub bind: &'p mut crate::model::Bind,
+    /// `guid-prefix` and its word; what it makes is known when all addresses are.
+    pub guid_prefix: &'p mut Option<(String, usize)>,
 }
 
 /// What the functions of `server` parameters work on.
@@ -166,6 +168,10 @@ pub(crate) struct World<'s> {
     pub logs: Vec<crate::model::LogTarget>,
     /// Lines of log targets whose format was given: the others get theirs when `global` is complete.
     pub log_formats: std::collections::HashSet<Span>,
+    /// `guid` and what `guid-prefix` made, with their places.
+    pub guids: std::collections::HashMap<String, Span>,
+    /// Servers that `server-template` lines made.
+    pub template_servers: usize,
     /// Addresses of all `bind` lines, ranges counted whole.
     pub listeners: usize,
     /// `unix-bind` as far as it has been read.
@@ -182,6 +188,8 @@ impl<'s> World<'s> {
             diagnostics: Diagnostics::wanting(&source.wanted()),
             logs: Vec::new(),
             log_formats: Default::default(),
+            guids: Default::default(),
+            template_servers: 0,
             listeners: 0,
             unix_prefix: None,
             unix_bind: Default::default(),

@@ -5,6 +5,7 @@
 
 mod asked;
 mod draft;
+mod guid;
 mod line;
 mod resolve;
 
