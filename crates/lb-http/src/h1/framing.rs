@@ -25,6 +25,8 @@ pub(super) struct Seen {
     upgrade: bool,
     expect: bool,
     host: bool,
+    /// There is more than one `Host`.
+    hosts: bool,
     pub(super) restricted_name: bool,
 }
 
@@ -44,8 +46,7 @@ impl Seen {
             FieldId::Connection => return Ok(self.note_connection(value)),
             FieldId::Upgrade => self.upgrade = true,
             FieldId::Expect => self.expect |= value.eq_ignore_ascii_case(b"100-continue"),
-            // RFC 9112 §3.2: more than one is refused, equal or not.
-            FieldId::Host if !response && std::mem::replace(&mut self.host, true) => return Err(ErrorKind::Host),
+            FieldId::Host if !response => self.hosts |= std::mem::replace(&mut self.host, true),
             _ => {}
         }
         Ok(true)
@@ -220,14 +221,15 @@ impl Seen {
         }
     }
 
-    /// RFC 9112 §3.2: form of the target, presence and soundness of `Host`, and that both say the same.
+    /// RFC 9112 §3.2: form of the target, soundness of `Host`, and that both say the same. A missing `Host` has one meaning, and
+    /// health checkers (haproxy's own among them) leave it out: the request passes, against that section's word.
     #[inline]
     fn check_target(&self, head: &mut Head, limits: &Limits) -> Result<(), ErrorKind> {
-        let host = if self.host { head.get_id(FieldId::Host) } else { None };
-        match host {
-            None if head.version == Version::Http11 && !limits.relaxed => return Err(ErrorKind::Host),
-            Some(host) if !is_sound_host(host) => return Err(ErrorKind::Host),
-            _ => {}
+        if self.hosts {
+            merge_hosts(head)?;
+        }
+        if self.host && head.get_id(FieldId::Host).is_some_and(|host| !is_sound_host(host)) {
+            return Err(ErrorKind::Host);
         }
         let target = head.target();
         if head.method != Method::Connect && target.first() == Some(&b'/') {
@@ -235,6 +237,18 @@ impl Seen {
         }
         check_odd_target(head, limits.relaxed)
     }
+}
+
+/// Several `Host` fields that are the same to the letter go on as one; others are refused.
+#[cold]
+fn merge_hosts(head: &mut Head) -> Result<(), ErrorKind> {
+    let first = head.get_id(FieldId::Host);
+    if head.get_all_id(FieldId::Host).any(|value| Some(value) != first) {
+        return Err(ErrorKind::Host);
+    }
+    let mut kept = false;
+    head.fields.retain(|field| field.id != FieldId::Host || !std::mem::replace(&mut kept, true));
+    Ok(())
 }
 
 /// Compares two words instead of ten letters. A value has no CR, the only byte that bit 5 makes a `-`.

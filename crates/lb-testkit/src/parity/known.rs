@@ -26,12 +26,6 @@ pub const KNOWN: &[Known] = &[
         why: "haproxy 2.6 reads a Content-Length of 2^64 as 0 (its check misses that one value) and forwards it; lb answers 400 or 502",
     },
     Known {
-        cases: &["head/no-host-1.1", "host/absolute-without-host", "host/twice-equal"],
-        facets: &["client0", "server1", "log"],
-        why: "HTTP/1.1 without Host, or with two: haproxy forwards (equal ones as one); lb answers 400 (RFC 9112 section 3.2, MUST); \
-              option accept-invalid-http-request lets a missing one pass",
-    },
-    Known {
         cases: &[
             "host/comma",
             "host/slash",
