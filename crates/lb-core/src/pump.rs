@@ -75,6 +75,17 @@ pub struct Activity {
     pub wrote: bool,
 }
 
+/// What comes behind the bytes in the pipe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Tail {
+    /// Nothing yet.
+    None,
+    /// The end of the chunk whose data they are.
+    ChunkEnd,
+    /// `out`.
+    Out,
+}
+
 /// One direction of a stream.
 pub struct Flow {
     framing: Framing,
@@ -85,12 +96,12 @@ pub struct Flow {
     pipe: Option<PooledPipe>,
     splice: SpliceMode,
     streak: u8,
-    /// The pipe has the last bytes of a chunk: its end has to follow them.
-    chunk_end: bool,
+    /// What has to follow the bytes in the pipe.
+    tail: Tail,
     /// The chunk before was spliced: what is read next is framing, and its data shall not be copied.
     large_chunks: bool,
-    /// `out` waits for more to come with it; looked at once.
-    hold: bool,
+    /// What waits in `out` or in the pipe takes more before it goes: many small writes cost more wake-ups than bytes. Looked at once.
+    gather: bool,
     waits: Waits,
     activity: Activity,
     /// The source has closed.
@@ -113,9 +124,9 @@ impl Flow {
             pipe: None,
             splice,
             streak: 0,
-            chunk_end: false,
+            tail: Tail::None,
             large_chunks: false,
-            hold: false,
+            gather: false,
             waits: Waits::Sink,
             activity: Activity::default(),
             eof: false,
@@ -228,21 +239,27 @@ impl Flow {
     fn run(&mut self, rt: &Rt, outs: &OutPool, from: &Socket, to: &Socket) -> Poll<Result<(), Broken>> {
         loop {
             self.waits = Waits::Sink;
-            if self.out.is_some() && !std::mem::take(&mut self.hold) {
-                ready!(self.poll_out(to))?;
+            if self.tail == Tail::ChunkEnd
+                && let Err(e) = self.next_framing(rt, outs, from)
+            {
+                return self.break_off(to, e);
             }
-            if self.pipe.is_some() {
-                ready!(self.poll_pipe(to))?;
-                if std::mem::take(&mut self.chunk_end) {
-                    chunk::write_chunk_end(self.out(outs));
-                    // The next chunk's size line, if it is there, goes out in the same call.
-                    self.hold = matches!(from.poll_readable(), Poll::Ready(Ok(())));
-                    continue;
+            if !std::mem::take(&mut self.gather) {
+                if self.tail == Tail::Out {
+                    ready!(self.poll_pipe(to))?;
+                    self.tail = Tail::None;
+                }
+                if self.out.is_some() {
+                    ready!(self.poll_out(to))?;
+                }
+                if self.pipe.is_some() {
+                    ready!(self.poll_pipe(to))?;
                 }
             }
             if self.input.as_ref().is_some_and(|b| !b.is_empty()) && !self.complete() {
                 if self.is_chunked() {
                     self.chunks(outs)?;
+                    self.gather = !self.complete() && self.takes_more();
                     continue;
                 }
                 ready!(self.poll_input(to))?;
@@ -252,29 +269,73 @@ impl Flow {
                 self.waits = Waits::Done;
                 return Poll::Ready(Ok(()));
             }
+            if self.eof {
+                if self.holds() {
+                    continue;
+                }
+                match self.framing {
+                    Framing::UntilClose => self.framing = Framing::None,
+                    _ => return Poll::Ready(Err(Broken::Truncated)),
+                }
+                continue;
+            }
             self.waits = Waits::Source;
             if from.poll_readable().map_err(Broken::Source)?.is_pending() {
-                if self.out.is_some() {
+                if self.holds() {
                     continue;
                 }
                 self.input = None;
                 return Poll::Pending;
             }
-            let read = if self.splices() { self.poll_fill(rt, from)? } else { self.poll_read(rt, from)? };
+            let read = if self.splices() { self.poll_fill(rt, from) } else { self.poll_read(rt, from) };
+            let read = match read {
+                Ok(read) => read,
+                Err(e) => return self.break_off(to, e),
+            };
             if read.is_pending() {
-                if self.out.is_some() {
+                if self.holds() {
                     continue;
                 }
                 self.input = self.input.take().filter(|b| !b.is_empty());
                 return Poll::Pending;
             }
-            if self.eof {
-                match self.framing {
-                    Framing::UntilClose => self.framing = Framing::None,
-                    _ => return Poll::Ready(Err(Broken::Truncated)),
-                }
-            }
         }
+    }
+
+    /// What came before the fault still goes, as far as the sink takes it now.
+    fn break_off(&mut self, to: &Socket, fault: Broken) -> Poll<Result<(), Broken>> {
+        let _ = self.poll_pipe(to);
+        Poll::Ready(Err(fault))
+    }
+
+    /// Bytes wait for the sink.
+    fn holds(&self) -> bool {
+        self.out.is_some() || self.pipe.as_ref().is_some_and(|pipe| pipe.held() != 0)
+    }
+
+    /// The source gives more than a buffer takes, what comes next is copied too, and `out` has room for it.
+    fn takes_more(&self) -> bool {
+        let room = self.input.as_ref().map_or(0, Buffer::capacity);
+        self.streak != 0 && !self.splices() && self.out.as_ref().is_some_and(|out| out.rest().len() + room <= GATHER)
+    }
+
+    /// A chunk's data is in the pipe. Its end and the size line of the next one join it there if that one is as large and its size line has
+    /// come: many chunks then leave with one call. Otherwise they follow in `out`.
+    fn next_framing(&mut self, rt: &Rt, outs: &OutPool, from: &Socket) -> Result<(), Broken> {
+        chunk::write_chunk_end(self.out(outs));
+        self.tail = Tail::Out;
+        if self.poll_read(rt, from)?.is_ready() {
+            self.chunks(outs)?;
+        }
+        if self.opaque() >= SPLICE_FROM
+            && let (Some(pipe), Some(out)) = (&mut self.pipe, &self.out)
+            && pipe.append(out.rest())
+        {
+            self.out = None;
+            self.tail = Tail::None;
+            self.gather = true;
+        }
+        Ok(())
     }
 
     fn is_chunked(&self) -> bool {
@@ -351,9 +412,7 @@ impl Flow {
     }
 
     fn poll_read(&mut self, rt: &Rt, from: &Socket) -> Result<Poll<()>, Broken> {
-        if self.pipe.is_some() {
-            self.pipe = None;
-        }
+        self.pipe = self.pipe.take().filter(|pipe| pipe.held() != 0);
         let input = self.input.get_or_insert_with(|| rt.buffers().take());
         let mut room = input.spare();
         if self.large_chunks {
@@ -413,7 +472,7 @@ impl Flow {
         match from.poll_fill(pipe, len) {
             Poll::Pending => {
                 // Waits hold nothing.
-                self.pipe = None;
+                self.pipe = self.pipe.take().filter(|pipe| pipe.held() != 0);
                 self.streak = FULL_READS;
                 Ok(Poll::Pending)
             }
@@ -425,7 +484,6 @@ impl Flow {
             Poll::Ready(Ok(Spliced::Eof)) => {
                 self.eof = true;
                 self.activity.read = true;
-                self.pipe = None;
                 Ok(Poll::Ready(()))
             }
             Poll::Ready(Ok(Spliced::PipeFull)) => Ok(Poll::Ready(())),
@@ -436,7 +494,9 @@ impl Flow {
                     Framing::Length(left) => *left -= n as u64,
                     Framing::Chunked(d) => {
                         d.advance_data(n as u64).map_err(Broken::Chunk)?;
-                        self.chunk_end = d.remaining() == 0;
+                        if d.remaining() == 0 {
+                            self.tail = Tail::ChunkEnd;
+                        }
                         self.large_chunks = true;
                     }
                     Framing::Dechunked(d) => d.advance_data(n as u64).map_err(Broken::Chunk)?,
@@ -477,7 +537,7 @@ impl Flow {
         };
         let out = self.out.get_or_insert_with(|| outs.take()).bytes();
         let mut ended = false;
-        while !input.is_empty() && out.len() < input.capacity() {
+        while !input.is_empty() && out.len() < GATHER {
             let at_start = decoder.remaining() == 0;
             let step = decoder.decode(input.filled()).map_err(Broken::Chunk)?;
             input.consume(step.consumed);
@@ -514,6 +574,9 @@ impl Flow {
         Ok(())
     }
 }
+
+/// Bytes of small chunks that leave together while the source keeps giving; also what an output vector may hold of them.
+const GATHER: usize = 64 << 10;
 
 /// Room for the end of one chunk and the size line of the next.
 const CHUNK_HEAD: usize = 32;

@@ -139,6 +139,16 @@ impl PooledPipe {
         self.inner.as_ref().map_or(0, |c| c.pipe.capacity())
     }
 
+    /// Writes `bytes` behind what the pipe holds: all of them, or none when there is no room. At most a page (4096 bytes), which the
+    /// kernel takes whole or not at all.
+    pub fn append(&mut self, bytes: &[u8]) -> bool {
+        let whole = bytes.len() <= 4096 && self.raw().write(bytes).is_ok_and(|n| n == bytes.len());
+        if whole {
+            self.moved_in(bytes.len());
+        }
+        whole
+    }
+
     /// Makes a pipe that was found full larger, if the limits allow.
     pub(crate) fn grow(&mut self) {
         let counted = self.counted();
