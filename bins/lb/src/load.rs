@@ -35,12 +35,28 @@ impl Environment for System {
 
 impl Loader for System {
     fn load(&self, path: &str) -> Result<Vec<u8>, LoadError> {
-        let bytes = read(Path::new(path), MAX_FILE).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => LoadError::NotFound,
-            io::ErrorKind::PermissionDenied => LoadError::Denied,
-            _ => LoadError::Other,
-        })?;
-        bytes.ok_or(LoadError::TooLarge)
+        read(Path::new(path), MAX_FILE).map_err(|e| load_error(&e))?.ok_or(LoadError::TooLarge)
+    }
+
+    fn list(&self, directory: &str) -> Result<Vec<String>, LoadError> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(directory).map_err(|e| load_error(&e))? {
+            let entry = entry.map_err(|e| load_error(&e))?;
+            // Through links; one that leads nowhere is told when it is loaded.
+            if fs::metadata(entry.path()).is_ok_and(|data| data.is_dir()) {
+                continue;
+            }
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        Ok(names)
+    }
+}
+
+fn load_error(error: &io::Error) -> LoadError {
+    match error.kind() {
+        io::ErrorKind::NotFound => LoadError::NotFound,
+        io::ErrorKind::PermissionDenied => LoadError::Denied,
+        _ => LoadError::Other,
     }
 }
 
@@ -206,5 +222,20 @@ mod tests {
         assert!(matches!(read(Path::new("/dev/zero"), 1000), Ok(None)));
         assert_eq!(System::default().load("/nonexistent"), Err(LoadError::NotFound));
         assert_eq!(System::default().load("/dev/zero"), Err(LoadError::TooLarge));
+    }
+
+    #[test]
+    fn included_files() {
+        let dir = TempDir::new("load").unwrap();
+        for (name, text) in [("main.cfg", "include sites/*.cfg\n"), ("sites/b.cfg", "listen b\n"), ("sites/a.cfg", "listen a\n")] {
+            fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
+            dir.write(name, text).unwrap();
+        }
+        fs::create_dir(dir.path().join("sites/dir.cfg")).unwrap();
+        let load = || load(&[dir.path().join("main.cfg").to_str().unwrap().to_owned()], Switches::default(), &[]).unwrap();
+        let names: Vec<String> = load().config.proxies.into_iter().map(|proxy| proxy.name).collect();
+        assert_eq!(names, ["a", "b"]);
+        std::os::unix::fs::symlink("nowhere", dir.path().join("sites/c.cfg")).unwrap();
+        assert!(load().diagnostics.iter().any(|one| one.message.contains("sites/c.cfg' cannot be included: no such file")));
     }
 }

@@ -10,10 +10,16 @@ pub trait Environment {
     fn variable(&self, name: &str) -> Option<String>;
 }
 
-/// Files that a configuration names (`errorfile`).
+/// Files that a configuration names (`errorfile`, `include`).
 pub trait Loader {
     /// The bytes of a file. The error says why not.
     fn load(&self, path: &str) -> Result<Vec<u8>, LoadError>;
+
+    /// The names of the files in a directory, without a path and in any order: for `include` with a wildcard.
+    fn list(&self, directory: &str) -> Result<Vec<String>, LoadError> {
+        let _ = directory;
+        Err(LoadError::NotFound)
+    }
 }
 
 /// Why a file could not be read.
@@ -139,7 +145,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Adds a file; its name is used in messages only. Files are read in the order given, each starts a section anew.
+    /// Adds a file. Its name is used in messages, and files that it includes are looked for from there. Files are read in the
+    /// order given, each starts a section anew.
     #[must_use]
     pub fn file(mut self, name: impl Into<String>, bytes: &'a [u8]) -> Self {
         self.files.push((name.into(), bytes));

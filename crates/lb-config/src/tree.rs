@@ -5,6 +5,7 @@
 //! taken is cut into words and not looked at beyond the first one.
 
 mod dump;
+mod include;
 
 pub use dump::dump;
 
@@ -40,6 +41,12 @@ impl Directive<'_> {
         let column = word.and_then(|word| self.words.get(word)).map_or(0, |word| word.column);
         Span { file: self.file, line: self.line, column }
     }
+
+    /// The same, apart from the file that it was read from.
+    fn to_owned(&self) -> Directive<'static> {
+        let word = |word: &Word<'_>| Word { text: word.text.clone().into_owned().into(), ..*word };
+        Directive { words: self.words.iter().map(word).collect(), file: self.file, line: self.line }
+    }
 }
 
 /// A section: the line that starts it, and the lines in it.
@@ -52,41 +59,42 @@ pub struct Section<'a> {
 }
 
 /// What takes the lines as they are read: the parser itself, or a collector.
-pub(crate) trait Sink<'a, 's> {
+pub(crate) trait Sink<'s> {
     /// What the reader needs: variables, keywords, a place for findings.
     fn world(&mut self) -> &mut World<'s>;
     /// A line that starts a section. The one before it has been closed.
-    fn open(&mut self, header: &Directive<'a>, keyword: &'static Keyword);
+    fn open(&mut self, header: &Directive<'_>, keyword: &'static Keyword);
     /// A line of the open section.
-    fn line(&mut self, line: &Directive<'a>);
+    fn line(&mut self, line: &Directive<'_>);
     /// The end of the open section.
     fn close(&mut self);
 }
 
-/// Reads all files of a source.
-pub fn sections<'a>(source: &Source<'a>) -> (Vec<Section<'a>>, Vec<Diagnostic>) {
+/// Reads all files of a source, and those that they include.
+pub fn sections(source: &Source<'_>) -> (Vec<Section<'static>>, Vec<Diagnostic>) {
     let lookup = Lookup::new();
     let mut collector = Collector { world: World::new(source, &lookup), sections: Vec::new() };
     read(source, &mut collector);
-    (collector.sections, collector.world.diagnostics.finish(&source.files))
+    let Collector { mut world, sections } = collector;
+    (sections, std::mem::take(&mut world.diagnostics).finish(&world.files()))
 }
 
-struct Collector<'a, 's> {
+struct Collector<'s> {
     world: World<'s>,
-    sections: Vec<Section<'a>>,
+    sections: Vec<Section<'static>>,
 }
 
-impl<'a, 's> Sink<'a, 's> for Collector<'a, 's> {
+impl<'s> Sink<'s> for Collector<'s> {
     fn world(&mut self) -> &mut World<'s> {
         &mut self.world
     }
 
-    fn open(&mut self, header: &Directive<'a>, _keyword: &'static Keyword) {
-        self.sections.push(Section { header: header.clone(), lines: Vec::new() });
+    fn open(&mut self, header: &Directive<'_>, _keyword: &'static Keyword) {
+        self.sections.push(Section { header: header.to_owned(), lines: Vec::new() });
     }
 
-    fn line(&mut self, line: &Directive<'a>) {
-        self.sections.last_mut().expect("lines come behind a header").lines.push(line.clone());
+    fn line(&mut self, line: &Directive<'_>) {
+        self.sections.last_mut().expect("lines come behind a header").lines.push(line.to_owned());
     }
 
     fn close(&mut self) {}
@@ -111,34 +119,44 @@ struct Open {
 }
 
 /// Gives all lines of a source to `sink`, in order. A line's words live no longer than the call.
-pub(crate) fn read<'a, 's>(source: &Source<'a>, sink: &mut dyn Sink<'a, 's>) {
-    let mut reader = Reader { sink, open: None, blocks: Vec::new(), words: Vec::new(), expanded: 0 };
+pub(crate) fn read<'s>(source: &Source<'_>, sink: &mut dyn Sink<'s>) {
+    let mut reader = Reader { sink, open: None, blocks: Vec::new(), chain: Vec::new(), included: 0, expanded: 0 };
     for (index, (name, bytes)) in (0u32..).zip(&source.files) {
         reader.file(index, name, bytes);
     }
 }
 
-struct Reader<'a, 's, 'r> {
-    sink: &'r mut dyn Sink<'a, 's>,
+struct Reader<'s, 'r> {
+    sink: &'r mut dyn Sink<'s>,
     open: Option<Open>,
+    /// Those of the file that is being read.
     blocks: Vec<Block>,
-    /// The last line's, kept for their memory.
-    words: Vec<Word<'a>>,
+    /// The files that are being read, each included by the one before it.
+    chain: Vec<String>,
+    /// Bytes of files that were included.
+    included: usize,
     /// Bytes that variables were replaced by.
     expanded: usize,
 }
 
-impl<'a> Reader<'a, '_, '_> {
+impl Reader<'_, '_> {
     fn diagnostics(&mut self) -> &mut Diagnostics {
         &mut self.sink.world().diagnostics
     }
 
-    fn file(&mut self, file: u32, name: &str, bytes: &'a [u8]) {
+    fn file(&mut self, file: u32, name: &str, bytes: &[u8]) {
+        self.chain.push(name.to_owned());
+        let around = std::mem::take(&mut self.blocks);
         let (_, bytes) = syntax::without_mark(bytes);
         let mut line = 0u32;
+        // One for all lines, for its memory.
+        let mut words = Vec::new();
         for (text, ended) in syntax::lines(bytes) {
             line = line.saturating_add(1);
-            self.line(file, name, line, text);
+            let mut directive = Directive { words, file, line };
+            directive.words.clear();
+            self.line(name, &mut directive, text);
+            words = directive.words;
             if !ended {
                 let message = "the last line of the file has no line end";
                 let help = "add one: today's haproxy takes a file without it for one that was cut off";
@@ -148,7 +166,7 @@ impl<'a> Reader<'a, '_, '_> {
         if self.open.take().is_some() {
             self.sink.close();
         }
-        for block in std::mem::take(&mut self.blocks) {
+        for block in std::mem::replace(&mut self.blocks, around) {
             self.diagnostics().push(
                 Severity::Error,
                 block.opened,
@@ -157,32 +175,28 @@ impl<'a> Reader<'a, '_, '_> {
                 Some("add '.endif' before the end of the file".into()),
             );
         }
+        self.chain.pop();
     }
 
-    fn line(&mut self, file: u32, name: &str, line: u32, text: &'a [u8]) {
-        let mut words = std::mem::take(&mut self.words);
-        words.clear();
+    fn line<'t>(&mut self, name: &str, directive: &mut Directive<'t>, text: &'t [u8]) {
         // haproxy cuts lines into words whether their block is taken or not, so a quote must be closed anywhere.
-        if let Err(error) = self.cut(text, &mut words, name, line) {
-            let span = Span { file, line, column: u32::try_from(error.column).unwrap_or(0) };
+        if let Err(error) = self.cut(text, &mut directive.words, name, directive.line) {
+            let span = Span { column: u32::try_from(error.column).unwrap_or(0), ..directive.span(None) };
             self.diagnostics().push(Severity::Error, span, 1, error.message, Some(error.help.into()));
             return;
         }
-        let directive = Directive { words, file, line };
         // A first word that a variable made empty takes the whole line with it, as in haproxy.
         if let Some(word) = directive.words.first().filter(|word| !word.text.is_empty()) {
             let active = self.blocks.last().is_none_or(|block| block.active);
             if word.text.starts_with('.') {
-                self.condition(&directive, active);
+                self.condition(directive, active);
             } else if active {
-                self.words = self.directive(directive);
-                return;
+                self.directive(directive);
             }
         }
-        self.words = directive.words;
     }
 
-    fn cut(&mut self, text: &'a [u8], words: &mut Vec<Word<'a>>, name: &str, line: u32) -> Result<(), LexError> {
+    fn cut<'t>(&mut self, text: &'t [u8], words: &mut Vec<Word<'t>>, name: &str, line: u32) -> Result<(), LexError> {
         let variables = &self.sink.world().variables;
         let (open, expanded) = (self.open.as_ref(), &mut self.expanded);
         let mut variable = |wanted: &str| {
@@ -203,25 +217,29 @@ impl<'a> Reader<'a, '_, '_> {
         Ok(())
     }
 
-    /// A line that is to be taken; gives its words back for their memory.
-    fn directive(&mut self, mut directive: Directive<'a>) -> Vec<Word<'a>> {
-        self.end_at_empty_word(&mut directive);
+    /// A line that is to be taken.
+    fn directive(&mut self, directive: &mut Directive<'_>) {
+        self.end_at_empty_word(directive);
         let word = &directive.words[0];
         if let Some(keyword) = self.sink.world().lookup.get(Context::Section, &word.text) {
-            if self.open.is_some() {
+            if self.open.take().is_some() {
                 self.sink.close();
+            }
+            if keyword.name == "include" {
+                self.include(directive);
+                return;
             }
             let name = directive.words.get(1).unwrap_or(word).text.clone().into_owned();
             self.open = Some(Open { name, global: keyword.name == "global" });
-            self.sink.open(&directive, keyword);
-            return directive.words;
+            self.sink.open(directive, keyword);
+            return;
         }
         match &self.open {
             Some(open) => {
                 if open.global {
                     self.sink.world().variables.apply(&directive.words);
                 }
-                self.sink.line(&directive);
+                self.sink.line(directive);
             }
             None => {
                 let nearest = crate::diag::nearest(&word.text, Lookup::first_words(Context::Section));
@@ -233,12 +251,67 @@ impl<'a> Reader<'a, '_, '_> {
                 self.diagnostics().push(Severity::Error, directive.span(Some(0)), word.length as usize, message, Some(help));
             }
         }
-        directive.words
+    }
+
+    /// `include FILE|GLOB`: other files in the place of the line.
+    fn include(&mut self, directive: &Directive<'_>) {
+        let Some(wanted) = directive.words.get(1) else {
+            return self.complain(
+                directive,
+                0,
+                "'include' wants a file",
+                "write 'include <file>', with '*' and '?' in its name for several",
+            );
+        };
+        if let Some(extra) = directive.words.get(2) {
+            let message = format!("unexpected '{}' behind the file of 'include'", shown(&extra.text));
+            return self.complain(directive, 2, &message, "write one 'include' for each file, or a wildcard");
+        }
+        let from = self.chain.last().expect("a line stands in a file").clone();
+        let loader = self.sink.world().source.loader;
+        let files = match include::files(&from, &wanted.text, loader) {
+            Ok(files) => files,
+            Err((message, help)) => return self.complain(directive, 1, &message, help),
+        };
+        for path in files {
+            if let Err((message, help)) = self.included(&path) {
+                self.complain(directive, 1, &message, help);
+            }
+        }
+    }
+
+    fn included(&mut self, path: &str) -> Result<(), (String, &'static str)> {
+        let chain = |files: &[String]| files.iter().map(|name| shown(name)).chain([shown(path)]).collect::<Vec<_>>().join(" -> ");
+        if let Some(first) = self.chain.iter().position(|name| name.trim_start_matches("./") == path) {
+            return Err((format!("the file includes itself: {}", chain(&self.chain[first..])), "take one of these 'include' lines out"));
+        }
+        if self.chain.len() > include::MAX_DEPTH {
+            let help = "at most 16 files may stand in each other; include them from one file";
+            return Err((format!("files include files too deeply: {}", chain(&self.chain)), help));
+        }
+        let world = self.sink.world();
+        if world.included.len() >= include::MAX_FILES {
+            return Err(("too many files are included".into(), "at most 4096 in all"));
+        }
+        let bytes = world.source.loader.load(path).map_err(|error| {
+            (format!("'{}' cannot be included: {error}", shown(path)), "a file is looked for from where the file with the 'include' is")
+        })?;
+        self.included = self.included.saturating_add(bytes.len());
+        if self.included > include::MAX_BYTES {
+            return Err(("the files that are included are too large".into(), "at most 256 MiB in all"));
+        }
+        // The place is taken before files that this one includes get theirs.
+        let place = world.included.len();
+        let file = u32::try_from(world.source.files.len() + place).unwrap_or(u32::MAX);
+        world.included.push((path.to_owned(), Vec::new()));
+        self.file(file, path, &bytes);
+        self.sink.world().included[place].1 = bytes;
+        Ok(())
     }
 
     /// An empty word ends the line's words, in haproxy as here. What is lost by that is told, though it is no warning: haproxy
     /// says nothing, and warnings can be fatal.
-    fn end_at_empty_word(&mut self, directive: &mut Directive<'a>) {
+    fn end_at_empty_word(&mut self, directive: &mut Directive<'_>) {
         let Some(empty) = directive.words.iter().position(|word| word.text.is_empty()) else { return };
         if let Some(lost) = directive.words.get(empty + 1) {
             let message = format!("'{}' and what follows is not read: the word before it is empty", shown(&lost.text));
@@ -249,7 +322,7 @@ impl<'a> Reader<'a, '_, '_> {
     }
 
     /// `.if` and its sisters, `.alert` and its sisters.
-    fn condition(&mut self, directive: &Directive<'a>, active: bool) {
+    fn condition(&mut self, directive: &Directive<'_>, active: bool) {
         let word = directive.words[0].text.as_ref();
         match word {
             ".if" if self.blocks.len() >= MAX_CONDITIONS => {
@@ -290,7 +363,7 @@ impl<'a> Reader<'a, '_, '_> {
     }
 
     /// `.elif`, `.else`, `.endif`: what they do to the block that is open.
-    fn branch(&mut self, directive: &Directive<'a>) {
+    fn branch(&mut self, directive: &Directive<'_>) {
         let word = directive.words[0].text.as_ref();
         if let Some(extra) = directive.words.get(1).filter(|_| word != ".elif") {
             let message = format!("unexpected '{}' behind '{word}'", shown(&extra.text));

@@ -49,6 +49,7 @@ fn mutated_files() {
         b"\0",
         b".if ",
         b".endif\n",
+        b"\ninclude ",
         b"no ",
         b" from ",
         b"-",

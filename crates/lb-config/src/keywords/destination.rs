@@ -1,7 +1,7 @@
 //! Where a backend's traffic goes without the choice of a server: `dispatch`, `option transparent`, `option http_proxy`. Source:
 //! manual 4.2, for `http_proxy` that of 1.8.
 
-use super::{Context, Keyword, Parser, Sections, State};
+use super::{Context, Keyword, Parser, Sections, State, Today};
 use crate::address::{Address, Host, Port};
 use crate::diag::Problem;
 use crate::model::{Destination, Mode, ServerAddress, ServerPort};
@@ -23,7 +23,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     word("transparent", "", "connects where the client wanted to go", State::Old(TRANSPARENT), transparent).sections(Sections::D_L_B),
     word("option http_proxy", "", "connects to the IP address in the request's absolute URI (until 2.4)", State::Works, http_proxy)
         .sections(Sections::D_F_L_B)
-        .negatable(),
+        .negatable()
+        .written(|_| Today::Left("'http-request do-resolve', 'set-dst' and 'set-uri' with 'server x 0.0.0.0' come near".to_owned())),
 ];
 
 /// What a section has said of its destination.

@@ -191,6 +191,7 @@ const SECTIONS: &[Keyword] = &[
     section("frontend", "<name> [from <defaults>]", "accepts connections", State::Works),
     section("backend", "<name> [from <defaults>]", "has servers", State::Works),
     section("listen", "<name> [from <defaults>]", "frontend and backend in one", State::Works),
+    section("include", "<file>|<glob>", "other files in the place of the line; haproxy has no such word", State::Works),
     section("userlist", "<name>", "users and passwords", State::Refused("authentication")),
     section("peers", "<name>", "processes that share stick tables", State::Refused("stick tables")),
     section("mailers", "<name>", "mail servers for alerts", State::Refused("mail alerts")),

@@ -177,6 +177,8 @@ pub(crate) struct World<'s> {
     /// `unix-bind` as far as it has been read.
     pub unix_prefix: Option<String>,
     pub unix_bind: crate::model::UnixBindOptions,
+    /// Files that were included, in the order in which they were met: they count on from those of the source.
+    pub included: Vec<(String, Vec<u8>)>,
 }
 
 impl<'s> World<'s> {
@@ -193,7 +195,14 @@ impl<'s> World<'s> {
             listeners: 0,
             unix_prefix: None,
             unix_bind: Default::default(),
+            included: Vec::new(),
         }
+    }
+
+    /// Names and bytes of all files: those of the source, then those that they include.
+    pub(crate) fn files(&self) -> Vec<(String, &[u8])> {
+        let included = self.included.iter().map(|(name, bytes)| (name.clone(), bytes.as_slice()));
+        self.source.files.iter().map(|(name, bytes)| (name.clone(), *bytes)).chain(included).collect()
     }
 
     pub(crate) fn warn(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {

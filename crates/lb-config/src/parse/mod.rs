@@ -49,7 +49,7 @@ pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
     let Walk { mut world, mut global, drafts, .. } = walk;
     global.logs = std::mem::take(&mut world.logs);
     let config = resolve::resolve(global, drafts, &mut world);
-    (config, world.diagnostics.finish(&source.files))
+    (config, std::mem::take(&mut world.diagnostics).finish(&world.files()))
 }
 
 struct Walk<'s> {
@@ -87,12 +87,12 @@ enum Open {
     Proxy(Box<Draft>),
 }
 
-impl<'a, 's> Sink<'a, 's> for Walk<'s> {
+impl<'s> Sink<'s> for Walk<'s> {
     fn world(&mut self) -> &mut World<'s> {
         &mut self.world
     }
 
-    fn open(&mut self, header: &Directive<'a>, keyword: &'static Keyword) {
+    fn open(&mut self, header: &Directive<'_>, keyword: &'static Keyword) {
         if let State::Refused(what) = keyword.state {
             self.refused(header, 0, keyword, what);
             self.open = Open::Refused;
@@ -119,7 +119,7 @@ impl<'a, 's> Sink<'a, 's> for Walk<'s> {
         self.open = Open::Proxy(Box::new(self.header(header, kind)));
     }
 
-    fn line(&mut self, directive: &Directive<'a>) {
+    fn line(&mut self, directive: &Directive<'_>) {
         match std::mem::replace(&mut self.open, Open::Refused) {
             Open::Refused => {}
             Open::Global => {

@@ -44,7 +44,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         finish_keepalive(&mut draft);
         proxies.push(prune(draft));
     }
-    Config { global, proxies, files: world.source.files.iter().map(|(name, _)| name.clone()).collect() }
+    Config { global, proxies, files: world.files().into_iter().map(|(name, _)| name).collect() }
 }
 
 /// Backends and listens by name; `None`: there are two.
