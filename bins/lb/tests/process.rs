@@ -1,0 +1,46 @@
+//! The process itself: one, with as many threads as asked for, and silent when told so.
+
+mod common;
+
+use common::{OK, PREAMBLE, start, start_with};
+use lb_testkit::http::get;
+use lb_testkit::wait::must;
+
+const SITE: &str = "frontend fe\n    bind 127.0.0.1:{fe}\n    default_backend be\nbackend be\n    server s1 127.0.0.1:{o1}\n";
+
+fn entries(path: &str) -> usize {
+    std::fs::read_dir(path).map_or(0, Iterator::count)
+}
+
+#[test]
+fn threads_as_asked_for() {
+    let origin = common::serve(OK);
+    let cores = std::thread::available_parallelism().unwrap().get();
+    for (line, threads) in [("nbthread 1", 1), ("nbthread 3", 3), ("", cores)] {
+        let lb = start(&(PREAMBLE.replace("maxconn 500", &format!("maxconn 500\n    {line}")) + SITE), &[("o1", origin.port())]);
+        let tasks = format!("/proc/{}/task", lb.process.pid());
+        must(&format!("{line:?}: {threads} threads"), || entries(&tasks) == threads);
+        assert_eq!(get(lb.addr(), "/").unwrap().status, 200);
+        // In the foreground it is one process, and the one that was started.
+        let children = std::fs::read_to_string(format!("{tasks}/{}/children", lb.process.pid())).unwrap_or_default();
+        assert_eq!(children, "");
+    }
+}
+
+#[test]
+fn quiet_and_verbose() {
+    // A proxy without timeouts is worth a warning.
+    let text = "global\n    LINE\nlisten fe\n    mode tcp\n    bind 127.0.0.1:{fe}\n    server s1 127.0.0.1:9\n";
+    for (line, args, silent) in [
+        ("nbthread 1", &[][..], false),
+        ("nbthread 1", &["-q"], true),
+        ("quiet", &[], true),
+        ("quiet", &["-V"], false),
+        ("nbthread 1", &["-d"], false),
+    ] {
+        let lb = start_with(args, None, &text.replace("LINE", line), &[]);
+        let out = lb.process.output();
+        assert_eq!(out.is_empty(), silent, "{line}, {args:?}: {out}");
+        assert!(silent || out.contains("timeout"), "{out}");
+    }
+}
