@@ -4,11 +4,19 @@
 
 mod world;
 
+use lb_balance::{Key, Pick, Tried};
+use lb_core::proxy::{Backend, Topology};
+use lb_core::queue::{enqueue, try_slot};
+use lb_core::record::Loggers;
+use lb_rt::Rt;
 use lb_testkit::http::Connection;
 use lb_testkit::ports::free_tcp;
-use lb_testkit::wait;
+use lb_testkit::wait::{self, Deadline};
+use std::future::poll_fn;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use world::{Origin, Running, asked};
 
@@ -29,7 +37,10 @@ fn narrow(origin: &Origin, port: u16, server: &str) -> Running {
 }
 
 fn waiting(proxy: &Running) -> u32 {
-    let backend = &proxy.process.topology.backends[0];
+    waiting_in(&proxy.process.topology.backends[0])
+}
+
+fn waiting_in(backend: &Backend) -> u32 {
     backend.queue.backend_waiting() + backend.servers()[0].queued.load(Ordering::SeqCst)
 }
 
@@ -164,4 +175,68 @@ fn nobody_starves() {
     let least = laggard.load(Ordering::SeqCst);
     assert!(least >= EACH / 3, "one client had {least} answers when another had {EACH}");
     nothing_is_left(&proxy);
+}
+
+/// The race that a test over sockets hardly ever meets: the only place is freed just when somebody has found none and begins to wait.
+/// Nobody else comes who would put it right.
+#[test]
+fn a_place_that_is_freed_meanwhile_is_not_overlooked() {
+    const ROUNDS: u32 = 8_000;
+    let text =
+        "defaults\n mode tcp\n timeout connect 1s\n timeout client 1s\n timeout server 1s\nbackend b\n server s 127.0.0.1:9 maxconn 1\n";
+    let (config, _) = lb_config::parse(&lb_config::Source::new().file("queue.cfg", text.as_bytes()));
+    let topology = Topology::new(&config, &mut Loggers::new(), 100);
+    let backend = topology.backends.iter().find(|b| b.name() == "b").expect("it is there").clone();
+    let take = |backend: &Arc<Backend>| match backend.choose(Key::None, &Tried::new()) {
+        Pick::Server(id) => (Some(id), try_slot(backend, id)),
+        _ => (None, None),
+    };
+    // A barrier that wakes nobody: both go on within nanoseconds of each other.
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let meet = |arrived: &AtomicUsize, times: u32| {
+        arrived.fetch_add(1, Ordering::SeqCst);
+        let deadline = Deadline::after(wait::patience() * 2);
+        let mut spins = 0u32;
+        while arrived.load(Ordering::SeqCst) < 2 * times as usize {
+            std::hint::spin_loop();
+            spins += 1;
+            if spins.is_multiple_of(5_000) {
+                assert!(!deadline.passed(), "the other thread is stuck");
+                // Should there be but one core.
+                std::thread::yield_now();
+            }
+        }
+    };
+    let spin = |n: u32| (0..n).for_each(|_| std::hint::spin_loop());
+    let (theirs, at) = (backend.clone(), arrived.clone());
+    let waits = std::thread::spawn(move || {
+        let rt = Rt::new().unwrap();
+        let own = rt.clone();
+        rt.block_on(async move {
+            for round in 0..ROUNDS {
+                meet(&at, 2 * round + 1);
+                spin(round / 7 % 100);
+                if let (server, None) = take(&theirs) {
+                    let mut ticket = enqueue(&own, &theirs, server);
+                    let deadline = own.now() + wait::patience();
+                    poll_fn(|_| match ticket.poll(&own) {
+                        Poll::Ready(granted) => Poll::Ready(drop(granted)),
+                        Poll::Pending => own.poll_deadline(Some(deadline)).map(|()| panic!("round {round}: nobody gives it the place")),
+                    })
+                    .await;
+                }
+                meet(&at, 2 * round + 2);
+            }
+        })
+        .unwrap();
+    });
+    for round in 0..ROUNDS {
+        let slot = take(&backend).1.expect("nobody has it");
+        meet(&arrived, 2 * round + 1);
+        spin(round % 100);
+        drop(slot);
+        meet(&arrived, 2 * round + 2);
+    }
+    waits.join().unwrap();
+    assert_eq!((backend.servers()[0].served.load(Ordering::SeqCst), waiting_in(&backend)), (0, 0));
 }
