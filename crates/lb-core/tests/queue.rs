@@ -220,7 +220,10 @@ fn a_place_that_is_freed_meanwhile_is_not_overlooked() {
                     let mut ticket = enqueue(&own, &theirs, server);
                     let deadline = own.now() + wait::patience();
                     poll_fn(|_| match ticket.poll(&own) {
-                        Poll::Ready(granted) => Poll::Ready(drop(granted)),
+                        Poll::Ready(granted) => {
+                            drop(granted);
+                            Poll::Ready(())
+                        }
                         Poll::Pending => own.poll_deadline(Some(deadline)).map(|()| panic!("round {round}: nobody gives it the place")),
                     })
                     .await;
