@@ -5,7 +5,7 @@
 mod fuzz;
 
 use fuzz::config as any_bytes;
-use lb_config::{Severity, Source, parse, render};
+use lb_config::{Severity, Source, indented, parse, render, upgrade};
 use std::fmt::Write as _;
 
 /// xorshift64*: the same files on every run.
@@ -153,4 +153,30 @@ fn large_files_are_linear() {
     assert!(diagnostics.is_empty(), "{}", render(&diagnostics));
     assert!(taken < std::time::Duration::from_secs(20), "{lines} lines took {taken:?}");
     eprintln!("{lines} lines in {taken:?}");
+}
+
+/// Files that would take for ever if anything in rewriting them were quadratic; the limit is far above what they take.
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn rewriting_is_linear() {
+    let many = |line: &str, count: usize| line.repeat(count).into_bytes();
+    let header = |text: &str, rest: Vec<u8>| [text.as_bytes(), &rest].concat();
+    for (name, text) in [
+        ("servers of one name", header("backend b\n", many(" server a 127.0.0.1:1\n", 100_000))),
+        ("proxies of one name", many("listen a :80\n", 50_000)),
+        ("branches", header("backend b\n.if 0\n", many(".elif 0\n server a 127.0.0.1:1\n", 50_000))),
+        ("nested", [many(".if 1\n", 90), many("backend b\n server a x\n", 20_000), many(".endif\n", 90)].concat()),
+        ("rules", header("listen a\n", many(" http-request deny\n reqadd A:\\ b\n block\n", 30_000))),
+        ("a long line", header("listen a\n", many("a \\ \"b\" # ", 100_000))),
+        ("a long word", header("listen a\n reqirep ^a:\\ ", many("(a|b)", 100_000))),
+        ("comments", many("# a\n", 200_000)),
+    ] {
+        let start = std::time::Instant::now();
+        let new = upgrade(&text);
+        let layout = indented(&text);
+        let taken = start.elapsed();
+        assert!(new.text.len() + layout.len() > text.len(), "{name}");
+        assert!(taken < std::time::Duration::from_secs(20), "{name} took {taken:?}");
+        eprintln!("{name}: {} bytes in {taken:?}", text.len());
+    }
 }

@@ -268,7 +268,7 @@ fn delete(line: &OldLine<'_>, rules: &str, case: bool) -> Today {
     }
 }
 
-/// `^Name:\ <regex>` and `Name:\ <text>` of `reqirep`, and the path: `^([^\ :]*)\ <regex>(.*)` and `\1\ <text>\N`.
+/// `^Name:`, `^Name:\ <regex>` and `Name:\ <text>` of `reqirep`, and the path: `^([^\ :]*)\ <regex>(.*)` and `\1\ <text>\N`.
 fn replace(line: &OldLine<'_>, rules: &str, case: bool) -> Today {
     let near =
         || Today::Left(format!("'{rules} replace-header', 'replace-path' and the like come near; this regex does not fit them exactly"));
@@ -284,18 +284,21 @@ fn replace(line: &OldLine<'_>, rules: &str, case: bool) -> Today {
             quoted(&text.replace('%', "%%"))
         ));
     }
-    let (Some((name, regex)), Some((new, text))) = (regex.strip_prefix('^').and_then(|r| r.split_once(": ")), text.split_once(": ")) else {
+    let (Some((name, regex)), Some((new, text))) = (regex.strip_prefix('^').and_then(|r| r.split_once(':')), text.split_once(':')) else {
         return near();
     };
-    // Without regard to case, so that HTTP/2 clients and others get the same.
-    if case || !is_name(name) || !name.eq_ignore_ascii_case(new) || text.is_empty() {
+    let regex = match (regex, regex.strip_prefix(' ')) {
+        ("" | ".*" | " " | " .*", _) => ".*".to_owned(),
+        // One space stood between name and value, whatever the client sent.
+        (_, Some(regex)) => format!("{flag}^{regex}"),
+        _ => return near(),
+    };
+    let text = text.trim();
+    // Names without regard to case, so that HTTP/2 clients and others get the same. `\0` would be the whole line.
+    if case || !is_name(name) || !name.eq_ignore_ascii_case(new) || text.is_empty() || text.contains("\\0") {
         return near();
     }
-    Today::Line(format!(
-        "{rules} replace-header {new} {} {}{condition}",
-        quoted(&format!("{flag}^{regex}")),
-        quoted(&text.replace('%', "%%"))
-    ))
+    Today::Line(format!("{rules} replace-header {new} {} {}{condition}", quoted(&regex), quoted(&text.replace('%', "%%"))))
 }
 
 /// The regex and text for the URI alone where the method is kept and the version is part of the last group; groups are
@@ -425,6 +428,8 @@ mod tests {
             ("reqidel ^X-Forwarded-For:.*", "http-request del-header X-Forwarded-For"),
             ("rspidel ^Server:\\ .* if x", "http-response del-header Server if x"),
             ("reqirep ^Host:\\ www.(.*) Host:\\ \\1", "http-request replace-header Host (?i)^www.(.*) \\1"),
+            ("reqirep ^Host: Host:\\ a.example", "http-request replace-header Host .* a.example"),
+            ("reqirep ^host:.* Host:a.example unless b", "http-request replace-header Host .* a.example unless b"),
             (
                 "rspirep ^Location:\\ http://(.*) Location:\\ https://\\1 if s",
                 "http-response replace-header Location (?i)^http://(.*) https://\\1 if s",
@@ -452,6 +457,8 @@ mod tests {
             "rspidel ^X-.*:",
             "reqrep ^Host:\\ a Host:\\ b",
             "reqirep ^Host:\\ a|b Host:\\ b",
+            "reqirep ^Host:(.*) Host:\\1",
+            "reqirep ^Host:\\ a Host:\\ \\0",
             "reqirep ^Host:\\ a X-Host:\\ b",
             "reqrep ^([^\\ ]*)\\ /old/(.*) \\1\\ /new/\\2",
             "reqrep ^([^\\ :]*)\\ /old/(.*) GET\\ /new/\\2",
