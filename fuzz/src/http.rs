@@ -217,6 +217,18 @@ pub fn h1_chunked(data: &[u8]) {
     assert_eq!(unchunk(&sent, usize::MAX, 512), Ok(Some((body, trailers, sent.len()))));
 }
 
+/// NetScaler headers, for the magic number in the first four bytes of the input: a prefix is never taken for a whole, and both
+/// ends are of one family.
+pub fn netscaler_header(data: &[u8]) {
+    let Some(magic) = data.first_chunk::<4>().map(|magic| u32::from_be_bytes(*magic)) else { return };
+    let Ok(proxy::Netscaler::Complete { src, dst, consumed }) = proxy::decode_netscaler(magic, data) else { return };
+    assert!(consumed <= data.len() && consumed <= proxy::MAX_NETSCALER + 12);
+    assert_eq!(src.is_ipv4(), dst.is_ipv4());
+    for cut in 0..consumed {
+        assert_eq!(proxy::decode_netscaler(magic, &data[..cut]), Ok(proxy::Netscaler::NeedMore));
+    }
+}
+
 /// PROXY headers: a prefix is never taken for a whole, and what was read can be written and read again.
 pub fn proxy_header(data: &[u8]) {
     let (header, consumed) = match proxy::decode(data) {

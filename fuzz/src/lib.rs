@@ -13,7 +13,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
 pub const TARGETS: &[Target] =
-    &[("h1_head", http::h1_head), ("h1_chunked", http::h1_chunked), ("proxy_header", http::proxy_header), ("config", config::config)];
+    &[("h1_head", http::h1_head), ("h1_chunked", http::h1_chunked), ("proxy_header", http::proxy_header), ("netscaler_header", http::netscaler_header), ("config", config::config)];
 
 /// Runs `target` on every file named on the command line: for a crash that libFuzzer left.
 pub fn run_files(target: fn(&[u8])) {

@@ -35,6 +35,8 @@ pub struct Place {
     pub listener_id: u32,
     /// `accept-proxy`
     pub accept_proxy: bool,
+    /// `accept-netscaler-cip`: the magic number.
+    pub netscaler_cip: Option<u32>,
 }
 
 /// A client's connection.

@@ -1,20 +1,21 @@
-//! A client's connection from the accept to the close: a probe that is answered at once, or PROXY header, then mode tcp or http.
+//! A client's connection from the accept to the close: a probe that is answered at once, or the
+//! headers of balancers before us (NetScaler, PROXY), then mode tcp or http.
 
 use crate::client::Client;
 use crate::http::answer::close_gently;
 use crate::{listener, record, tcp};
 use lb_config::Probes;
-use lb_http::proxy::{Decoded, Endpoints, ProxyError};
-use lb_rt::{Buffer, Socket};
+use lb_http::proxy::{Decoded, Endpoints, Netscaler, NetscalerError, ProxyError, decode_netscaler};
+use lb_rt::{Buffer, Rt, Socket};
 use lb_sys::Addr;
 use std::cell::OnceCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Time for a PROXY header where `timeout client` is not set.
-const PROXY_HEADER: Duration = Duration::from_secs(10);
+/// Time for all headers where `timeout client` is not set.
+const HEADERS: Duration = Duration::from_secs(10);
 
 /// Starts a session.
 pub fn spawn(client: Client, socket: Socket) {
@@ -25,9 +26,9 @@ pub fn spawn(client: Client, socket: Socket) {
         rt.spawn(answer_probe(client, socket, probes.answer));
         return;
     }
-    if client.place.accept_proxy {
+    if client.place.accept_proxy || client.place.netscaler_cip.is_some() {
         rt.spawn(async move {
-            if let Some((client, input)) = accept_proxy(client, &socket).await {
+            if let Some((client, input)) = headers(client, &socket).await {
                 start(Rc::new(client), socket, input);
             }
         });
@@ -62,44 +63,114 @@ fn start(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
     }
 }
 
-/// Reads the PROXY header of `accept-proxy`; `None` when there is no sound one, which is logged.
-async fn accept_proxy(mut client: Client, socket: &Socket) -> Option<(Client, Option<Buffer>)> {
+/// Reads the headers of `accept-netscaler-cip` and `accept-proxy`, in this order; `None` when one is not sound, which is logged.
+async fn headers(mut client: Client, socket: &Socket) -> Option<(Client, Option<Buffer>)> {
     let worker = client.place.worker.clone();
-    let deadline = worker.rt.now() + client.place.frontend.settings.timeouts.client.unwrap_or(PROXY_HEADER);
+    let deadline = worker.rt.now() + client.place.frontend.settings.timeouts.client.unwrap_or(HEADERS);
     let mut input = worker.rt.buffers().take();
-    let fault = loop {
-        let full = input.len() == input.capacity();
-        match lb_http::proxy::decode(input.filled()) {
-            Ok(Decoded::Complete { header, consumed }) => {
-                let ends = header.endpoints.clone();
-                input.consume(consumed);
-                believe(&mut client, ends);
-                client.ready = worker.rt.now();
-                return Some((client, Some(input).filter(|b| !b.is_empty())));
+    let netscaler = client.place.netscaler_cip.map(Expected::Netscaler);
+    let proxy = client.place.accept_proxy.then_some(Expected::Proxy);
+    for expected in [netscaler, proxy].into_iter().flatten() {
+        match header(&worker.rt, socket, &mut input, deadline, &expected).await {
+            Ok(ends) => believe(&mut client, ends),
+            Err(fault) => {
+                let client = Rc::new(client);
+                if !input.is_empty() || !client.frontend().settings.options.dontlognull {
+                    client.learn_local(socket);
+                    record::log_connection_error(&client, fault);
+                }
+                return None;
             }
-            Err(e) => break fault_text(e, input.filled()),
-            Ok(Decoded::NeedMore) if full => break "Received an invalid PROXY protocol header",
-            Ok(Decoded::NeedMore) => {}
+        }
+    }
+    client.ready = worker.rt.now();
+    Some((client, Some(input).filter(|b| !b.is_empty())))
+}
+
+/// A header that stands before the bytes of a connection.
+enum Expected {
+    Proxy,
+    /// With its magic number.
+    Netscaler(u32),
+}
+
+/// What is wrong when a header does not come, in the words that haproxy logs.
+struct Missing {
+    timeout: &'static str,
+    closed: &'static str,
+    truncated: &'static str,
+}
+
+impl Expected {
+    fn missing(&self) -> Missing {
+        match self {
+            Expected::Proxy => Missing {
+                timeout: "Timeout while waiting for PROXY protocol header",
+                closed: "Connection closed while waiting for PROXY protocol header",
+                truncated: "Truncated PROXY protocol header received",
+            },
+            Expected::Netscaler(_) => Missing {
+                timeout: "Timeout while waiting for a NetScaler Client IP header",
+                closed: "Connection closed while waiting for NetScaler Client IP header",
+                truncated: NETSCALER_TRUNCATED,
+            },
+        }
+    }
+
+    /// The ends that the header names and its length; `None`: it is not complete.
+    fn decode(&self, bytes: &[u8]) -> Result<Option<(Option<Endpoints>, usize)>, &'static str> {
+        match self {
+            Expected::Proxy => match lb_http::proxy::decode(bytes) {
+                Ok(Decoded::Complete { header, consumed }) => Ok(Some((header.endpoints, consumed))),
+                Ok(Decoded::NeedMore) => Ok(None),
+                Err(e) => Err(fault_text(e, bytes)),
+            },
+            Expected::Netscaler(magic) => match decode_netscaler(*magic, bytes) {
+                Ok(Netscaler::Complete { src, dst, consumed }) => Ok(Some((Some(Endpoints::Inet { src, dst }), consumed))),
+                Ok(Netscaler::NeedMore) => Ok(None),
+                Err(NetscalerError::Magic) => Err("Received an invalid NetScaler Client IP magic number"),
+                Err(NetscalerError::Protocol) => Err("Received an unhandled protocol in the NetScaler Client IP header"),
+                Err(NetscalerError::Length) => Err(NETSCALER_TRUNCATED),
+            },
+        }
+    }
+}
+
+const NETSCALER_TRUNCATED: &str = "Truncated NetScaler Client IP header received";
+
+/// Reads one header off the front of the connection, into `input` and out of it again.
+async fn header(
+    rt: &Rt,
+    socket: &Socket,
+    input: &mut Buffer,
+    deadline: Instant,
+    expected: &Expected,
+) -> Result<Option<Endpoints>, &'static str> {
+    let missing = expected.missing();
+    loop {
+        if !input.is_empty()
+            && let Some((ends, consumed)) = expected.decode(input.filled())?
+        {
+            input.consume(consumed);
+            return Ok(ends);
+        }
+        if input.spare().is_empty() {
+            input.compact();
+        }
+        if input.spare().is_empty() {
+            return Err("Received an invalid PROXY protocol header");
         }
         let read = poll_fn(|_| match socket.poll_read(input.spare()) {
             Poll::Ready(read) => Poll::Ready(Some(read)),
-            Poll::Pending => worker.rt.poll_deadline(Some(deadline)).map(|()| None),
+            Poll::Pending => rt.poll_deadline(Some(deadline)).map(|()| None),
         });
         match read.await {
-            None if input.is_empty() => break "Timeout while waiting for PROXY protocol header",
-            None => break "Truncated PROXY protocol header received",
-            Some(Ok(0)) | Some(Err(_)) if input.is_empty() => break "Connection closed while waiting for PROXY protocol header",
-            Some(Ok(0)) | Some(Err(_)) => break "Truncated PROXY protocol header received",
+            None if input.is_empty() => return Err(missing.timeout),
+            Some(Ok(0)) | Some(Err(_)) if input.is_empty() => return Err(missing.closed),
+            None | Some(Ok(0)) | Some(Err(_)) => return Err(missing.truncated),
             Some(Ok(n)) => input.commit(n),
         }
-    };
-    let client = Rc::new(client);
-    if input.is_empty() && client.frontend().settings.options.dontlognull {
-        return None;
     }
-    client.learn_local(socket);
-    record::log_connection_error(&client, fault);
-    None
 }
 
 /// A refused header in the words that haproxy logs.

@@ -304,6 +304,7 @@ impl Worker {
             listener_name: bind.name.clone().unwrap_or_else(|| id.to_string()),
             listener_id: id,
             accept_proxy: bind.accept_proxy,
+            netscaler_cip: bind.accept_netscaler_cip,
         });
         self.places.borrow_mut().push(place.clone());
         place

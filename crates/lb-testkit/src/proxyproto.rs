@@ -47,6 +47,39 @@ pub fn v2_local() -> Vec<u8> {
     v2_raw(0x20, 0x00, b"")
 }
 
+/// IPv4 or IPv6 header for `protocol`, and a TCP header, as a NetScaler copies them.
+pub fn ip_and_tcp(src: SocketAddr, dst: SocketAddr, protocol: u8) -> Vec<u8> {
+    let mut out = match (src.ip(), dst.ip()) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            let mut header = vec![0x45, 0, 0, 40, 0, 0, 0, 0, 64, protocol, 0, 0];
+            header.extend([src.octets(), dst.octets()].concat());
+            header
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            let mut header = vec![0x60, 0, 0, 0, 0, 20, protocol, 64];
+            header.extend([src.octets(), dst.octets()].concat());
+            header
+        }
+        _ => panic!("two families"),
+    };
+    out.extend(src.port().to_be_bytes());
+    out.extend(dst.port().to_be_bytes());
+    out.extend([0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0]);
+    out
+}
+
+/// A NetScaler header of the legacy form.
+pub fn netscaler_legacy(magic: u32, headers: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(headers.len()).unwrap_or(u32::MAX);
+    [&magic.to_be_bytes()[..], &len.to_be_bytes(), headers].concat()
+}
+
+/// A NetScaler header of the standard form.
+pub fn netscaler(magic: u32, headers: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(headers.len()).unwrap_or(u16::MAX);
+    [&magic.to_be_bytes()[..], &(u32::from(len) + 12).to_be_bytes(), &[0, 1], &len.to_be_bytes(), headers].concat()
+}
+
 /// One type-length-value.
 pub fn tlv(kind: u8, value: &[u8]) -> Vec<u8> {
     let mut out = vec![kind];

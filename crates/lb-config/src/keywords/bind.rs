@@ -36,6 +36,11 @@ const QUIC: &str = "QUIC";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
     works("accept-proxy", "", "connections start with a PROXY header", |cx, _| set(&mut cx.bind.accept_proxy)),
+    works("accept-netscaler-cip", "<magic number>", "connections start with a NetScaler header", |cx, params| {
+        let magic = params.number(1..=i64::from(u32::MAX))?;
+        cx.bind.accept_netscaler_cip = u32::try_from(magic).ok();
+        Ok(())
+    }),
     works("backlog", "<number>", "connections that the system queues", |cx, params| {
         cx.bind.backlog = Some(params.count(0)?).filter(|value| *value > 0);
         Ok(())
@@ -141,7 +146,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     idle("no-alpn", "no protocol negotiation", WITHOUT_TLS),
     idle("no-strict-sni", "any name will do", WITHOUT_TLS),
     // Known, not there yet.
-    refused("accept-netscaler-cip", "<magic>", "connections start with a NetScaler header", "NetScaler CIP"),
     refused("cc", "<algorithm>", "congestion control", "choice of congestion control"),
     refused("idle-ping", "<time>", "probes of idle HTTP/2 connections", "HTTP/2"),
     refused("namespace", "<name>", "network namespace", "network namespaces"),

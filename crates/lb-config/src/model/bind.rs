@@ -19,6 +19,9 @@ pub struct Bind {
     pub backlog: Option<u32>,
     /// `accept-proxy`: each connection starts with a PROXY header.
     pub accept_proxy: bool,
+    /// `accept-netscaler-cip`: each connection starts with a NetScaler header that has this magic number (and stands before a PROXY
+    /// header, where both are to come).
+    pub accept_netscaler_cip: Option<u32>,
     /// Which families an IPv6 wildcard takes.
     pub family: V6Mode,
     /// `shards`: listening sockets per address.
@@ -50,6 +53,7 @@ impl Default for Bind {
             maxconn: None,
             backlog: None,
             accept_proxy: false,
+            accept_netscaler_cip: None,
             family: V6Mode::Both,
             shards: Shards::Count(1),
             nice: 0,

@@ -1,14 +1,17 @@
-//! PROXY protocol versions 1 and 2, receiver and sender (proxy-protocol.txt of the HAProxy project).
+//! PROXY protocol versions 1 and 2, receiver and sender (proxy-protocol.txt of the HAProxy project), and the header that a NetScaler
+//! inserts, receiver.
 //!
 //! Holds: a header is taken whole or not at all; what follows it is never touched; anything that is not exactly the
 //! protocol is an error at the first byte that shows it. Lengths are checked before they are used, the CRC is checked
 //! when it is there. Incremental: call [`decode`] with all bytes so far until it no longer says [`Decoded::NeedMore`].
 
 mod crc32c;
+mod netscaler;
 mod v1;
 mod v2;
 
 pub use crc32c::crc32c;
+pub use netscaler::{MAX_NETSCALER, Netscaler, NetscalerError, decode_netscaler};
 pub use v1::encode as encode_v1;
 pub use v2::{Tlv, Tlvs, encode as encode_v2};
 

@@ -220,13 +220,20 @@ pub const KNOWN: &[Known] = &[
     Known {
         cases: &[
             "proxy-bad/",
+            "netscaler-bad/",
             "proxy-in/v2-udp",
             "proxy-in/v2-unspec",
             "proxy-in/v2-unspec-with-bytes",
             "proxy-in/timeout-client-covers-header",
         ],
         facets: &["client0.end"],
-        why: "a refused PROXY header: haproxy leaves its bytes unread, so its close is a reset; lb has read them and sends FIN",
+        why: "a refused PROXY or NetScaler header: haproxy leaves its bytes unread, so its close is a reset; lb has read them and sends FIN",
+    },
+    Known {
+        cases: &["netscaler-bad/half-a-tcp-header", "netscaler-bad/inner-length-beyond", "netscaler-bad/inner-length-none"],
+        facets: &["client0", "server1", "log"],
+        why: "a NetScaler header whose inner headers do not fit the length that it gives: haproxy takes the ports from whatever stands \
+              there; lb refuses",
     },
     Known {
         cases: &["retry-on/reused-connection-dies", "retry-on/reused-connection-dies-reset"],

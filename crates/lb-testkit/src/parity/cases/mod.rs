@@ -8,6 +8,7 @@ mod destination;
 mod headers;
 mod hostile;
 mod limits;
+mod netscaler;
 mod options;
 mod pages;
 mod proxies;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<Case> {
     all.extend(destination::cases());
     all.extend(headers::cases());
     all.extend(options::cases());
+    all.extend(netscaler::cases());
     all.extend(pages::cases());
     all.extend(responses::cases());
     all.extend(timeouts::cases());
