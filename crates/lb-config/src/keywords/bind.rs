@@ -122,7 +122,14 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         State::Gone("there is one process"),
         Parser::Bind(|_, params| params.value().map(drop)),
     ),
-    skipped("thread", "<set>", "threads of the listener", "which thread serves a connection changes none of its bytes"),
+    Keyword::new(
+        Context::Bind,
+        "thread",
+        "[<group>/]all|odd|even|<n>[-<n>]",
+        "threads of the listener",
+        State::Accepted("which thread serves a connection changes none of its bytes"),
+        Parser::Bind(threads),
+    ),
     skipped("label", "<name>", "label of the listener", "concerns statistics only"),
     Keyword::new(
         Context::Bind,
@@ -244,6 +251,27 @@ fn shards(cx: &mut BindCx<'_>, params: &mut Params<'_, '_>) -> Outcome {
         _ => Shards::Count(params.number(1..=64)? as u32),
     };
     Ok(())
+}
+
+/// Threads and groups of them that a set may name.
+const MAX_THREADS: u32 = 64;
+const MAX_GROUPS: u32 = 16;
+
+/// A set of threads, read for its form alone.
+fn threads(_cx: &mut BindCx<'_>, params: &mut Params<'_, '_>) -> Outcome {
+    let text = params.value()?;
+    let number = |text: &str, most: u32| text.parse::<u32>().is_ok_and(|n| (1..=most).contains(&n));
+    let set = match text.split_once('/') {
+        Some((group, set)) if number(group, MAX_GROUPS) => set,
+        Some(_) => "",
+        None => text,
+    };
+    let range = set.split_once('-').is_some_and(|(low, high)| number(low, MAX_THREADS) && number(high, MAX_THREADS));
+    if matches!(set, "all" | "odd" | "even") || range || number(set, MAX_THREADS) {
+        return Ok(());
+    }
+    let message = format!("'{}' is not a set of threads", shown(text));
+    Err(params.problem(message).help("write 'all', 'odd', 'even', a number from 1 to 64 or two with '-', perhaps behind a group: '1/1-4'"))
 }
 
 /// `bind` of a frontend or listen.

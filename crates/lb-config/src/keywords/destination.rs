@@ -73,20 +73,20 @@ pub(crate) fn finish_destination(draft: &mut Draft, world: &mut World<'_>) {
     }
     let Said { dispatch, transparent, http_proxy } = std::mem::take(&mut draft.destination);
     let (span, name) = (draft.proxy.span, draft.proxy.name.clone());
-    if let Some(balance) = draft.said.get("balance").copied() {
+    if let Some(balance) = draft.place("balance") {
         if transparent {
             let message = format!("'{name}' cannot have both 'balance' and 'option transparent'");
             world.error(balance, message, Some("remove one of them".into()));
         }
         if dispatch.is_some() {
-            let span = draft.said.get("dispatch").copied().unwrap_or(span);
+            let span = draft.place("dispatch").unwrap_or(span);
             let message = format!("'dispatch' has no effect in '{name}': with 'balance' a server is chosen");
             world.warn(span, message, Some("remove one of them".into()));
         }
         return;
     }
     if http_proxy && draft.proxy.mode != Mode::Http {
-        let span = draft.said.get("option http_proxy").copied().unwrap_or(span);
+        let span = draft.place("option http_proxy").unwrap_or(span);
         let message = format!("'option http_proxy' is ignored for '{name}': it needs 'mode http'");
         world.warn(span, message, Some("add 'mode http', or remove the line".into()));
     }

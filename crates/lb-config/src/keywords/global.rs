@@ -215,7 +215,7 @@ fn log(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
 
 fn log_tag(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
     cx.global.log_tag = Some(line.need(0)?.to_owned());
-    Ok(())
+    line.end(1)
 }
 
 fn log_send_hostname(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {

@@ -19,6 +19,7 @@ mod server;
 mod server_rest;
 mod spelling;
 mod timeouts;
+mod usage;
 mod words;
 
 use crate::diag::Problem;
@@ -139,6 +140,8 @@ pub struct Keyword {
     pub state: State,
     /// `no` and `default` may stand in front.
     pub negatable: bool,
+    /// It has a meaning in mode http only.
+    pub needs_http: bool,
     /// In a section where it has no meaning it is an error, not a warning.
     pub(crate) strict: bool,
     /// How a line is written today, where the state alone does not say it.
@@ -165,7 +168,19 @@ impl std::fmt::Debug for Parser {
 /// What the tables are written with.
 impl Keyword {
     const fn new(context: Context, name: &'static str, args: &'static str, doc: &'static str, state: State, parser: Parser) -> Self {
-        Self { name, context, sections: Sections::NONE, args, doc, state, negatable: false, strict: false, today: None, parser }
+        Self {
+            name,
+            context,
+            sections: Sections::NONE,
+            args,
+            doc,
+            state,
+            negatable: false,
+            needs_http: false,
+            strict: false,
+            today: None,
+            parser,
+        }
     }
 
     const fn sections(mut self, sections: Sections) -> Self {
@@ -175,6 +190,11 @@ impl Keyword {
 
     const fn negatable(mut self) -> Self {
         self.negatable = true;
+        self
+    }
+
+    const fn http(mut self) -> Self {
+        self.needs_http = true;
         self
     }
 
@@ -243,7 +263,14 @@ pub(crate) struct Lookup {
 
 impl Lookup {
     pub(crate) fn new() -> Self {
-        Self { words: keywords().map(|keyword| ((keyword.context, keyword.name), keyword)).collect() }
+        let mut words: HashMap<_, _> = keywords().map(|keyword| ((keyword.context, keyword.name), keyword)).collect();
+        // `capture request header`: two words are enough to find it.
+        for keyword in keywords().filter(|keyword| keyword.context == Context::Proxy) {
+            if let Some((at, _)) = keyword.name.match_indices(' ').nth(1) {
+                words.insert((keyword.context, &keyword.name[..at]), keyword);
+            }
+        }
+        Self { words }
     }
 
     /// The keyword of exactly this name.
@@ -266,7 +293,7 @@ impl Lookup {
                 both.push(' ');
                 both.push_str(second);
                 if let Some(keyword) = self.words.get(&(context, both.as_str())) {
-                    return Some((keyword, 2));
+                    return Some((keyword, keyword.name.split(' ').count()));
                 }
             }
         }

@@ -44,14 +44,16 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         "[except <net>] [header <name>] [if-none]",
         "tells the server the client's address in X-Forwarded-For",
         forwardfor,
-    ),
+    )
+    .http(),
     works(
         "option originalto",
         D_F_L_B,
         "[except <net>] [header <name>]",
         "tells the server in X-Original-To which address the client connected to",
         originalto,
-    ),
+    )
+    .http(),
     switch("option splice-auto", D_F_L_B, "splices where it pays", |cx, line| flag(cx, line, |o| &mut o.splice_auto)),
     switch("option splice-request", D_F_L_B, "splices what clients send", |cx, line| flag(cx, line, |o| &mut o.splice_request)),
     switch("option splice-response", D_F_L_B, "splices what servers send", |cx, line| flag(cx, line, |o| &mut o.splice_response)),
@@ -70,25 +72,32 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     }),
     switch("option http-buffer-request", D_F_L_B, "waits for the request's body before choosing a server", |cx, line| {
         flag(cx, line, |o| &mut o.http_buffer_request)
-    }),
+    })
+    .http(),
     switch("option http-ignore-probes", D_F_L, "connections without a request are neither answered nor logged", |cx, line| {
         flag(cx, line, |o| &mut o.http_ignore_probes)
-    }),
+    })
+    .http(),
     switch("option accept-invalid-http-request", D_F_L, "takes requests with forbidden characters", |cx, line| {
         flag(cx, line, |o| &mut o.accept_invalid_http_request)
-    }),
+    })
+    .http(),
     switch("option accept-invalid-http-response", D_L_B, "takes responses with forbidden characters", |cx, line| {
         flag(cx, line, |o| &mut o.accept_invalid_http_response)
-    }),
+    })
+    .http(),
     switch("option accept-unsafe-violations-in-http-request", D_F_L, "today's word for accept-invalid-http-request", |cx, line| {
         flag(cx, line, |o| &mut o.accept_invalid_http_request)
-    }),
+    })
+    .http(),
     switch("option accept-unsafe-violations-in-http-response", D_L_B, "today's word for accept-invalid-http-response", |cx, line| {
         flag(cx, line, |o| &mut o.accept_invalid_http_response)
-    }),
+    })
+    .http(),
     accepted("option http-no-delay", D_F_L_B, "each piece goes out at once", "every piece goes out at once always", |cx, line| {
         flag(cx, line, |o| &mut o.http_no_delay)
-    }),
+    })
+    .http(),
     switch("option h1-case-adjust-bogus-client", D_F_L, "responses' field names are spelled as 'h1-case-adjust' says", |cx, line| {
         flag(cx, line, |o| &mut o.h1_case_adjust_bogus_client)
     }),
@@ -97,13 +106,16 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     }),
     switch("option http-drop-request-trailers", D_L_B, "trailers of requests are dropped", |cx, line| {
         flag(cx, line, |o| &mut o.http_drop_request_trailers)
-    }),
+    })
+    .http(),
     switch("option http-drop-response-trailers", D_F_L, "trailers of responses are dropped", |cx, line| {
         flag(cx, line, |o| &mut o.http_drop_response_trailers)
-    }),
+    })
+    .http(),
     switch("option http-pretend-keepalive", D_L_B, "servers are not told that their connection will be closed", |cx, line| {
         flag(cx, line, |o| &mut o.http_pretend_keepalive)
-    }),
+    })
+    .http(),
     works(
         "option http-restrict-req-hdr-names",
         D_F_L_B,
@@ -119,10 +131,12 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         D_F_L,
         "a soft stop closes idle connections with their next response, not at once",
         |cx, line| flag(cx, line, |o| &mut o.idle_close_on_response),
-    ),
+    )
+    .http(),
     switch("option prefer-last-server", D_L_B, "a client's next request goes to the same server where it can", |cx, line| {
         flag(cx, line, |o| &mut o.prefer_last_server)
-    }),
+    })
+    .http(),
     switch("option allbackups", D_L_B, "all backup servers share the load, not the first alone", |cx, line| {
         flag(cx, line, |o| &mut o.allbackups)
     }),

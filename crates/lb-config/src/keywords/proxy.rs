@@ -83,7 +83,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     ),
     works("http-send-name-header", D_L_B, "<name>", "field that tells the server its name", http_send_name_header),
     works("source", D_L_B, "<address>[:<port>] [interface <name>]", "local address of connections to servers", source),
-    works("monitor-uri", D_F_L, "<uri>", "a request for it is answered with 200 at once", monitor_uri),
+    works("monitor-uri", D_F_L, "<uri>", "a request for it is answered with 200 at once", monitor_uri).http(),
     works("errorfile", D_F_L_B, "<status> <file>", "a file in place of a built-in reply", errorfile),
     works("errorloc", D_F_L_B, "<status> <url>", "a redirect (302) in place of a built-in reply", |cx, line| errorloc(cx, line, 302)),
     works("errorloc302", D_F_L_B, "<status> <url>", "a redirect (302) in place of a built-in reply", |cx, line| errorloc(cx, line, 302)),
@@ -205,7 +205,7 @@ fn balance(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 pub(super) fn no_effect(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, at: usize) {
     if let (Some(extra), Some(before)) = (line.arg(at), line.arg(at - 1)) {
         let message = format!("'{}' behind '{}' has no effect", shown(extra), shown(before));
-        cx.world.warn(line.directive.span(Some(line.first + at)), message, Some("remove it".into()));
+        cx.world.notice(line.directive.span(Some(line.first + at)), message, Some("remove it".into()));
     }
 }
 
@@ -418,7 +418,7 @@ fn log(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 
 fn log_tag(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     cx.draft.proxy.log_tag = Some(line.need(0)?.to_owned());
-    Ok(())
+    line.end(1)
 }
 
 const LOG_PORT: u16 = 514;

@@ -4,7 +4,8 @@
 use super::{Context, Keyword, Parser, Sections, State};
 
 const fn accepted(name: &'static str, sections: Sections, args: &'static str, doc: &'static str, why: &'static str) -> Keyword {
-    Keyword::new(Context::Proxy, name, args, doc, State::Accepted(why), Parser::Proxy(|_, _| Ok(()))).sections(sections).negatable()
+    Keyword::new(Context::Proxy, name, args, doc, State::Accepted(why), Parser::Proxy(|_, line| super::usage::check(line)))
+        .sections(sections)
 }
 
 const fn refused(name: &'static str, sections: Sections, args: &'static str, doc: &'static str, what: &'static str) -> Keyword {
@@ -30,9 +31,16 @@ const STATE_FILE: &str = "server state files";
 const FILTERS: &str = "filters";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
-    accepted("option disable-h2-upgrade", D_F_L, "", "no HTTP/2 on a plain connection", "HTTP/2 is not spoken"),
-    accepted("option persist", D_L_B, "", "a cookie's server is used even when it is down", "there is no cookie persistence"),
-    accepted("option use-small-buffers", D_F_L_B, "[<what> ...]", "small buffers where they do", "concerns memory only"),
+    accepted("option disable-h2-upgrade", D_F_L, "", "no HTTP/2 on a plain connection", "HTTP/2 is not spoken").negatable().http(),
+    accepted("option persist", D_L_B, "", "a cookie's server is used even when it is down", "there is no cookie persistence").negatable(),
+    accepted("option use-small-buffers", D_F_L_B, "[<what> ...]", "small buffers where they do", "concerns memory only").negatable(),
+    accepted(
+        "max-session-srv-conns",
+        D_F_L,
+        "<number>",
+        "idle server connections that are kept for one client",
+        "how many are kept, not what is exchanged on them",
+    ),
     // Known, not there yet.
     refused("acl", D_F_L_B, "<name> <criterion> ...", "names a condition", RULES),
     refused("be-unpublished", D_L_B, "", "the backend is not chosen", "publishing of backends"),

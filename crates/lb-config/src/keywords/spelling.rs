@@ -30,7 +30,7 @@ fn adjust(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
     line.end(2)?;
     if from.bytes().any(|byte| byte.is_ascii_uppercase()) {
         let message = format!("'{}' has capital letters, so no field ever meets it", shown(from));
-        cx.world.warn(line.directive.span(Some(line.first)), message, Some(HELP.into()));
+        cx.world.notice(line.directive.span(Some(line.first)), message, Some(HELP.into()));
     }
     cx.global.h1_case_adjust.insert(from, to).map_err(|error| line.problem(0, format!("'{}': {error}", shown(from))).help(HELP))
 }

@@ -26,8 +26,8 @@ pub(crate) struct Draft {
     pub id: Option<Span>,
     /// `dispatch` and what else stands in place of servers.
     pub destination: crate::keywords::Said,
-    /// Where each keyword was last said, here or in the defaults.
-    pub said: BTreeMap<&'static str, Span>,
+    /// The last line with each keyword, here or in the defaults.
+    pub said: BTreeMap<&'static str, Mention>,
     pub client_keepalive: (bool, TcpKeepAlive),
     pub server_keepalive: (bool, TcpKeepAlive),
     /// The targets of `global` are among the logs.
@@ -72,15 +72,29 @@ impl Draft {
         draft
     }
 
+    /// Where the keyword was last said, here or in the defaults.
+    pub(crate) fn place(&self, name: &str) -> Option<Span> {
+        self.said.get(name).map(|said| said.span)
+    }
+
     /// Where the keyword was said in this section itself.
     pub(crate) fn said_here(&self, name: &str) -> Option<Span> {
         let here = self.proxy.span;
-        self.said.get(name).copied().filter(|span| span.file == here.file && span.line > here.line)
+        self.place(name).filter(|span| span.file == here.file && span.line > here.line)
     }
 
     pub(crate) fn is_defaults(&self) -> bool {
         self.section == Sections::DEFAULTS
     }
+}
+
+/// The last line with a keyword.
+#[derive(Clone, Copy)]
+pub(crate) struct Mention {
+    pub keyword: &'static Keyword,
+    pub span: Span,
+    /// Neither `no` nor `default` stood in front.
+    pub on: bool,
 }
 
 /// A server, or the `default-server` that the next ones start from.
@@ -203,6 +217,11 @@ impl<'s> World<'s> {
     pub(crate) fn files(&self) -> Vec<(String, &[u8])> {
         let included = self.included.iter().map(|(name, bytes)| (name.clone(), bytes.as_slice()));
         self.source.files.iter().map(|(name, bytes)| (name.clone(), *bytes)).chain(included).collect()
+    }
+
+    /// What is told where haproxy is silent: no warning, since a warning can be fatal.
+    pub(crate) fn notice(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
+        self.diagnostics.push(Severity::Notice, span, 0, message, help);
     }
 
     pub(crate) fn warn(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {

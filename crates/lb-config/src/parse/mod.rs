@@ -4,13 +4,14 @@
 //! stops at an error, so that all of them are told at once.
 
 mod asked;
+mod checks;
 mod draft;
 mod guid;
 mod line;
 mod resolve;
 
 pub(crate) use asked::{Asked, expression};
-pub(crate) use draft::{BindCx, Draft, GlobalCx, InitAddr, ProxyCx, ServerCx, ServerDraft, World};
+pub(crate) use draft::{BindCx, Draft, GlobalCx, InitAddr, Mention, ProxyCx, ServerCx, ServerDraft, World};
 pub(crate) use line::{Line, Negation, Params, address, address_for, resolve as resolve_host};
 
 use crate::diag::{Diagnostic, Problem, Severity, nearest};
@@ -187,12 +188,8 @@ impl Walk<'_> {
             } else {
                 let message = format!("unexpected '{}' behind the name", shown(&text.text));
                 let help = format!("write '{word} <name> [from <defaults>]'");
-                if kind == Sections::DEFAULTS {
-                    // haproxy drops it.
-                    self.world.warn(header.span(Some(rest)), message, Some(help));
-                } else {
-                    self.problem(header, Problem::at(rest, message).help(help));
-                }
+                // haproxy drops it in silence, and warnings can be fatal.
+                self.world.notice(header.span(Some(rest)), message, Some(help));
             }
             rest += 1;
         }
@@ -297,7 +294,8 @@ impl Walk<'_> {
         let outcome = parser(&mut ProxyCx { draft, world: &mut self.world }, &line);
         match outcome {
             Ok(()) => {
-                draft.said.insert(line.keyword.name, place);
+                let said = Mention { keyword: line.keyword, span: place, on: line.negation.value() };
+                draft.said.insert(line.keyword.name, said);
             }
             Err(problem) => self.problem(directive, problem),
         }
@@ -360,8 +358,12 @@ impl Walk<'_> {
             return None;
         }
         if let State::Refused(_) = keyword.state {
-            let message = format!("'{}' is ignored in '{section}': it has no meaning there", keyword.name);
-            self.world.diagnostics.push(Severity::Warning, directive.span(Some(at)), first.length as usize, message, None);
+            let (severity, outcome) = match section {
+                "defaults" => (Severity::Error, "is not allowed"),
+                _ => (Severity::Warning, "is ignored"),
+            };
+            let message = format!("'{}' {outcome} in '{section}': it has no meaning there", keyword.name);
+            self.world.diagnostics.push(severity, directive.span(Some(at)), first.length as usize, message, Some("remove the line".into()));
             return None;
         }
         if negation != Negation::None && !keyword.negatable {

@@ -2,12 +2,12 @@
 //! haproxy checks at its end.
 
 use super::draft::{Draft, ServerDraft, World};
-use super::section_name;
+use super::{checks, section_name};
 use crate::keywords::Names;
 use crate::keywords::{Sections, finish_destination, finish_keepalive};
 use crate::model::{
-    CheckKind, Config, Global, LogFormatKind, LogFormatText, LogTransportFormat, Mode, Probes, Proxy, ProxyIndex, ProxyKind, SendProxy,
-    Server, ServerAddress, ServerCheck, ServerPort, Span,
+    CheckKind, Config, Global, LogTransportFormat, Mode, Probes, Proxy, ProxyIndex, ProxyKind, SendProxy, Server, ServerAddress,
+    ServerCheck, ServerPort, Span,
 };
 use crate::tree::shown;
 use std::collections::{HashMap, HashSet};
@@ -39,8 +39,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         finish_destination(&mut draft, world);
         listeners(&mut draft, world);
         probes(&mut draft);
-        timeouts(&draft, world);
-        http_only(&mut draft, world);
+        checks::proxy(&mut draft, world);
         finish_keepalive(&mut draft);
         proxies.push(prune(draft));
     }
@@ -65,7 +64,11 @@ fn unique_names(drafts: &mut [Draft], world: &mut World<'_>) -> Backends {
         let same = |side: &HashMap<String, (ProxyKind, Span)>, has: bool| side.get(&name).copied().filter(|_| has);
         let other = same(&frontends, kind.is_frontend()).or(same(&backends, kind.is_backend()));
         let mut own = name.clone();
-        if let Some((other, span)) = other {
+        if kind == ProxyKind::Listen && matches!(other, Some((ProxyKind::Backend, _))) {
+            // haproxy has nothing against it, and finds the backend under the name.
+            let message = format!("the listen '{}' has the same name as a backend, which is what others find under it", shown(&name));
+            world.notice(draft.proxy.span, message, Some("give one of them another name".into()));
+        } else if let Some((other, span)) = other {
             own = names.other(&name);
             if kind.is_backend() && backends.contains_key(&name) {
                 list.insert(name.clone(), None);
@@ -145,6 +148,10 @@ fn default_backend(draft: &mut Draft, index: usize, names: &Backends, modes: &[(
         return;
     }
     draft.proxy.default_backend = Some(target);
+    if is_listen && !draft.servers.is_empty() {
+        let message = format!("the servers of '{}' are never used: 'default_backend' comes first", shown(&draft.proxy.name));
+        world.warn(span, message, Some("remove the line, or the servers".into()));
+    }
 }
 
 fn servers(draft: &mut Draft, world: &mut World<'_>) {
@@ -198,7 +205,7 @@ fn finish_server(draft: ServerDraft, world: &mut World<'_>) -> Server {
         (false, false) => None,
     };
     if options && !draft.send_proxy_v2 {
-        world.warn(
+        world.notice(
             server.span,
             "'proxy-v2-options' without 'send-proxy-v2' sends a header of version 1",
             Some("add 'send-proxy-v2', or remove the options".into()),
@@ -271,103 +278,6 @@ fn probes(draft: &mut Draft) {
         (false, Some(net)) => Some(Probes { from: Some(net), answer: if http { Probes::HTTP_OK } else { b"" } }),
         (false, None) => None,
     };
-}
-
-fn timeouts(draft: &Draft, world: &mut World<'_>) {
-    let proxy = &draft.proxy;
-    // `mode health` needs none.
-    if proxy.disabled || proxy.probes.is_some_and(|probes| probes.from.is_none()) {
-        return;
-    }
-    let mut missing = Vec::new();
-    if proxy.kind.is_frontend() && !proxy.binds.is_empty() && proxy.timeouts.client.is_none() {
-        missing.push("'timeout client'");
-    }
-    if proxy.kind.is_backend() && !proxy.servers.is_empty() {
-        if proxy.timeouts.connect.is_none() {
-            missing.push("'timeout connect'");
-        }
-        if proxy.timeouts.server.is_none() {
-            missing.push("'timeout server'");
-        }
-    }
-    if !missing.is_empty() {
-        let message = format!(
-            "the {} '{}' lacks {}: a silent peer holds its connection for ever",
-            proxy.kind.name(),
-            proxy.name,
-            missing.join(" and ")
-        );
-        world.warn(proxy.span, message, Some("set them here or in 'defaults', for example 30s".into()));
-    }
-}
-
-/// What needs mode http, in a proxy of mode tcp: told when it was written for this proxy, dropped in any case.
-fn http_only(draft: &mut Draft, world: &mut World<'_>) {
-    let mode = draft.proxy.mode;
-    let name = draft.proxy.name.clone();
-    log_format(draft, world);
-    if mode == Mode::Http {
-        return;
-    }
-    let ignored = |world: &mut World<'_>, draft: &Draft, keyword: &'static str| {
-        // Also when it comes from the defaults: haproxy warns as well.
-        let span = draft.said.get(keyword).copied().unwrap_or(draft.proxy.span);
-        let message = format!("'{keyword}' is ignored for '{name}': it needs 'mode http'");
-        world.warn(span, message, Some("add 'mode http', or remove the line".into()));
-    };
-    if draft.proxy.options.forwardfor.take().is_some() {
-        ignored(world, draft, "option forwardfor");
-    }
-    if draft.proxy.options.originalto.take().is_some() {
-        ignored(world, draft, "option originalto");
-    }
-    if draft.proxy.kind.is_frontend() && draft.proxy.monitor_uri.take().is_some() {
-        ignored(world, draft, "monitor-uri");
-    }
-    if std::mem::take(&mut draft.proxy.options.http_buffer_request) {
-        ignored(world, draft, "option http-buffer-request");
-    }
-    let format = &mut draft.proxy.log_format;
-    if draft.proxy.kind.is_frontend() && matches!(format.kind, LogFormatKind::Http | LogFormatKind::HttpClf) {
-        let span = format.span;
-        *format = LogFormatText { kind: LogFormatKind::Tcp, text: LogFormatText::TCP.into(), span };
-        let message = format!("'option httplog' needs 'mode http'; '{name}' logs with the format of 'option tcplog'");
-        world.warn(span, message, Some("write 'option tcplog' in this section, or 'mode http'".into()));
-    }
-    if format.kind == LogFormatKind::Custom
-        && draft.proxy.kind.is_frontend()
-        && let Ok(compiled) = lb_expr::LogFormat::compile(&format.text)
-        && let Err(error) = compiled.check_mode_tcp()
-    {
-        world.error(
-            format.span,
-            format!("{} ('{name}' is in mode tcp)", error.message),
-            Some("write a format without it, or 'mode http'".into()),
-        );
-    }
-}
-
-/// A format that no line will have.
-fn log_format(draft: &Draft, world: &mut World<'_>) {
-    let proxy = &draft.proxy;
-    let format = &proxy.log_format;
-    if format.kind == LogFormatKind::Default || proxy.disabled {
-        return;
-    }
-    if !proxy.kind.is_frontend() {
-        // From the defaults it was meant for others.
-        if ["option httplog", "option tcplog"].iter().any(|keyword| draft.said_here(keyword).is_some()) {
-            world.warn(
-                format.span,
-                "a log format has no effect in a backend: frontends write the lines",
-                Some("move it to the frontend".into()),
-            );
-        }
-    } else if proxy.logs.is_empty() {
-        let message = format!("the log format of '{}' has no effect: there is no 'log' line", proxy.name);
-        world.warn(format.span, message, Some("add 'log global', or a 'log' line of its own".into()));
-    }
 }
 
 /// Takes away what a side has no use for.

@@ -1,0 +1,120 @@
+//! What haproxy looks at when a proxy is complete: timeouts that are missing, what has no effect in its mode, log formats that
+//! no line will have. Called by resolve.rs once names are known.
+//!
+//! Holds: a warning where haproxy warns and nowhere else, since a warning can be fatal; a disabled proxy has none.
+
+use super::draft::{Draft, World};
+use crate::diag::Severity;
+use crate::model::{LogFormatKind, LogFormatText, Mode};
+use crate::tree::shown;
+
+/// Checks a proxy, and takes away what its mode has no use for.
+pub(super) fn proxy(draft: &mut Draft, world: &mut World<'_>) {
+    if !draft.proxy.disabled {
+        timeouts(draft, world);
+        log_format(draft, world);
+        if draft.proxy.mode == Mode::Tcp {
+            ignored(draft, world);
+            tcp_log_format(draft, world);
+        }
+        weights(draft, world);
+    }
+    if draft.proxy.mode == Mode::Tcp {
+        let options = &mut draft.proxy.options;
+        options.forwardfor = None;
+        options.originalto = None;
+        options.http_buffer_request = false;
+        draft.proxy.monitor_uri = None;
+    }
+}
+
+fn timeouts(draft: &Draft, world: &mut World<'_>) {
+    let proxy = &draft.proxy;
+    // `mode health` needs none.
+    if proxy.probes.is_some_and(|probes| probes.from.is_none()) {
+        return;
+    }
+    let mut missing = Vec::new();
+    if proxy.kind.is_frontend() && proxy.timeouts.client.is_none() {
+        missing.push("'timeout client'");
+    }
+    if proxy.kind.is_backend() && !proxy.servers.is_empty() {
+        if proxy.timeouts.connect.is_none() {
+            missing.push("'timeout connect'");
+        }
+        if proxy.timeouts.server.is_none() {
+            missing.push("'timeout server'");
+        }
+    }
+    if !missing.is_empty() {
+        let message = format!(
+            "the {} '{}' lacks {}: a silent peer holds its connection for ever",
+            proxy.kind.name(),
+            shown(&proxy.name),
+            missing.join(" and ")
+        );
+        world.warn(proxy.span, message, Some("set them here or in 'defaults', for example 30s".into()));
+    }
+}
+
+/// What needs mode http, in a proxy of mode tcp. Also when it comes from the defaults: haproxy warns as well.
+fn ignored(draft: &Draft, world: &mut World<'_>) {
+    let name = shown(&draft.proxy.name);
+    for said in draft.said.values().filter(|said| said.on && said.keyword.needs_http && said.keyword.sections.contains(draft.section)) {
+        let message = format!("'{}' is ignored for '{name}': it needs 'mode http'", said.keyword.name);
+        world.warn(said.span, message, Some("add 'mode http', or remove the line".into()));
+    }
+}
+
+/// The formats of mode http, and words that have no value in mode tcp.
+fn tcp_log_format(draft: &mut Draft, world: &mut World<'_>) {
+    if !draft.proxy.kind.is_frontend() {
+        return;
+    }
+    let name = shown(&draft.proxy.name);
+    let format = &mut draft.proxy.log_format;
+    if matches!(format.kind, LogFormatKind::Http | LogFormatKind::HttpClf) {
+        let span = format.span;
+        *format = LogFormatText { kind: LogFormatKind::Tcp, text: LogFormatText::TCP.into(), span };
+        let message = format!("'option httplog' needs 'mode http'; '{name}' logs with the format of 'option tcplog'");
+        world.warn(span, message, Some("write 'option tcplog' in this section, or 'mode http'".into()));
+    }
+    if format.kind == LogFormatKind::Custom
+        && let Ok(compiled) = lb_expr::LogFormat::compile(&format.text)
+        && let Err(error) = compiled.check_mode_tcp()
+    {
+        let message = format!("{} ('{name}' is in mode tcp)", error.message);
+        world.error(format.span, message, Some("write a format without it, or 'mode http'".into()));
+    }
+}
+
+/// A format that no line will have.
+fn log_format(draft: &Draft, world: &mut World<'_>) {
+    let proxy = &draft.proxy;
+    let format = &proxy.log_format;
+    if format.kind == LogFormatKind::Default {
+        return;
+    }
+    if !proxy.kind.is_frontend() {
+        // From the defaults it was meant for others.
+        if ["option httplog", "option tcplog"].iter().any(|keyword| draft.said_here(keyword).is_some()) {
+            world.warn(
+                format.span,
+                "a log format has no effect in a backend: frontends write the lines",
+                Some("move it to the frontend".into()),
+            );
+        }
+    } else if proxy.logs.is_empty() {
+        let message = format!("the log format of '{}' has no effect: there is no 'log' line", shown(&proxy.name));
+        world.warn(format.span, message, Some("add 'log global', or a 'log' line of its own".into()));
+    }
+}
+
+/// Servers that no scheduler ever takes.
+fn weights(draft: &Draft, world: &mut World<'_>) {
+    for server in draft.proxy.servers.iter().filter(|server| server.weight == 0) {
+        let message = format!("the server '{}' has a weight of 0: no stream is given to it", shown(&server.name));
+        let help = "give it a weight, or 'disabled' if it is to be out of service".to_owned();
+        world.diagnostics.push(Severity::Diag, server.span, 0, message, Some(help));
+    }
+}
