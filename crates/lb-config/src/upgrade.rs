@@ -257,7 +257,7 @@ impl<'a> Writer<'a> {
         let address = words.get(2).filter(|word| kind != "backend" && word.value().as_deref() != Some("from"));
         let Some(address) = address.map(|word| word.text.to_vec()) else { return self.lines.push(line) };
         if words.get(3).is_some_and(|word| word.value().as_deref() != Some("from")) {
-            self.note("there is more behind the address than haproxy ever read");
+            self.note("more than an address stands behind the name; write a 'bind' line for it");
             return self.lines.push(line);
         }
         line.remove_word(2);
