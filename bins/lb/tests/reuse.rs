@@ -100,3 +100,21 @@ fn a_request_that_is_not_idempotent_is_sent_once() {
         }
     }
 }
+
+/// Whose connection a client's first request may take: nobody's, one that has proved to carry more than one request, anybody's.
+#[test]
+fn first_requests() {
+    for (reuse, after_one, after_two) in [("never", 2, 2), ("safe", 2, 2), ("aggressive", 2, 1), ("always", 1, 1)] {
+        for (asked, connections) in [(1, after_one), (2, after_two)] {
+            let origin = common::serve(OK);
+            let lb = start(&site("").replace("http-reuse always", &format!("http-reuse {reuse}")), &[("o1", origin.port())]);
+            let mut first = io(Connection::open(lb.addr()));
+            for _ in 0..asked {
+                assert_eq!(io(first.exchange(GET)).status, 200);
+            }
+            let mut second = io(Connection::open(lb.addr()));
+            assert_eq!(io(second.exchange(GET)).status, 200);
+            assert_eq!(origin.accepted(), connections, "{reuse}, after {asked} of another client");
+        }
+    }
+}

@@ -28,7 +28,7 @@ fn run(seed: u64) {
         });
     }
     world.run_until(|| ended.borrow().len() == CLIENTS);
-    assert!(world.elapsed() < Duration::from_secs(1_000), "somebody has waited for a timeout: {:?}", world.elapsed());
+    assert!(world.elapsed() < Duration::from_secs(3_000), "somebody has waited for a timeout: {:?}", world.elapsed());
     proxy.drain(0);
     let casualties: Vec<_> = proxy.threads.iter().map(|(rt, _)| rt.casualties()).collect();
     let panicked: u64 = casualties.iter().map(|c| c.panicked).sum();
