@@ -143,3 +143,30 @@ fn a_soft_stop_has_an_end() {
         assert!(lb.process.stderr().contains("soft-stop running for too long"), "{}", lb.process.stderr());
     }
 }
+
+/// What has moved of a stream that the end takes along is in its line. haproxy writes none.
+#[test]
+fn bytes_of_what_is_cut_off() {
+    // Of a head %B counts 20 bytes, the words of its first line, names and values, and one.
+    for (mode, bytes) in [("tcp", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc".len()), ("http", 20 + 13 + 16 + 1 + 3)] {
+        let part = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc";
+        let origin = common::origin(vec![Step::Request, Step::Send(part.into()), Step::Eof]);
+        let config = (PREAMBLE.to_owned() + SITE).replace("mode http", &format!("mode {mode}")).replace("httplog", &format!("{mode}log"));
+        let mut lb = start(&config, &[("o1", origin.port())]);
+        let mut client = io(Connection::open(lb.addr()));
+        io(client.send(GET));
+        let mut seen = Vec::new();
+        let mut piece = [0; 100];
+        while !seen.ends_with(b"abc") {
+            let n = io(std::io::Read::read(&mut client.stream(), &mut piece));
+            assert_ne!(n, 0);
+            seen.extend(&piece[..n]);
+        }
+        lb.process.signal(Signal::TERM).unwrap();
+        assert!(lb.process.wait(Deadline::patient()).is_some());
+        if !common::is_other() {
+            let line = lb.log.wait_for(" KD", Deadline::patient()).expect("a line");
+            assert!(line.contains(&format!(" {bytes} ")), "{mode}, {bytes} bytes: {line}");
+        }
+    }
+}

@@ -321,6 +321,18 @@ impl Attempt<'_> {
     }
 }
 
+/// A response's body on its way: what has come of it is in the record, however the stream ends.
+struct Download<'a> {
+    flow: Flow,
+    record: &'a mut Record,
+}
+
+impl Drop for Download<'_> {
+    fn drop(&mut self) {
+        self.record.downloaded += self.flow.payload;
+    }
+}
+
 fn framing_of(body: Body, max_trailers: usize, dechunk: bool, trailers: &Trailers) -> Framing {
     match body {
         Body::None => Framing::None,
@@ -447,35 +459,38 @@ pub async fn run(
     if framing.body != Body::Tunnel {
         hop::set_response_connection(&mut response, if keep_client { hop::Wanted::KeepAlive } else { hop::Wanted::Close }, request.version);
     }
-    let mut down = Flow::new(framing_of(framing.body, backend.limits.max_head, dechunk, &frontend.spelling.trailers), splice);
-    let out = down.out(&worker.outs);
+    let flow = Flow::new(framing_of(framing.body, backend.limits.max_head, dechunk, &frontend.spelling.trailers), splice);
+    let mut down = Download { flow, record: &mut *record };
+    let out = down.flow.out(&worker.outs);
     Encoder::new().encode_response(&response, out);
     frontend.spelling.apply(out);
     drop(response);
-    down.set_input(attempt.input.take());
+    down.flow.set_input(attempt.input.take());
+    down.record.response_began();
     if framing.body == Body::Tunnel {
-        record.response_began();
-        let head_len = down.out(&worker.outs).len() as u64;
+        let head_len = down.flow.out(&worker.outs).len() as u64;
         let Attempt { up, .. } = attempt;
         request.body.set(BodyState::Consumed);
+        let flow = std::mem::replace(&mut down.flow, Flow::new(Framing::None, SpliceMode::Off));
+        drop(down);
         record.downloaded = record.downloaded.saturating_sub(head_len);
-        let end = tunnel(conn, record, up, down, &socket, &backend).await;
+        let end = tunnel(conn, record, up, flow, &socket, &backend).await;
         return Outcome::Done { reuse: false, end };
     }
-    record.response_began();
-    let mut end = poll_fn(|_| attempt.poll_body(&mut down)).await;
+    let mut end = poll_fn(|_| attempt.poll_body(&mut down.flow)).await;
     if end.is_normal() && !attempt.up_done {
         end = poll_fn(|_| attempt.poll_rest()).await;
     }
     let Attempt { up, up_done, up_refused, .. } = attempt;
-    record.downloaded += down.payload;
+    worker.count_bytes(&up, &down.flow);
+    let silent = down.flow.take_input().is_none();
+    drop(down);
     record.uploaded += up.sent;
-    worker.count_bytes(&up, &down);
     let whole = end.is_normal() && up_done && !up_refused;
     settle_body(conn, request, up, up_done && !up_refused);
     // A server of HTTP/1.0 may have read a chunked body as something else.
     let doubtful = request.version == Version::Http10 && request.framing.body == Body::Chunked;
-    if whole && !doubtful && framing.keep_alive && request.mode == HttpConnectionMode::KeepAlive && down.take_input().is_none() {
+    if whole && !doubtful && framing.keep_alive && request.mode == HttpConnectionMode::KeepAlive && silent {
         let kept = Kept { socket, uses: uses.saturating_add(1), pool_index: slot.server().pool_index, private };
         keep(conn, slot, &backend, kept);
     }
