@@ -200,6 +200,9 @@ fn check_for_people_and_machines() {
     for said in [":8:21: there is no backend named 'bee'", "[INFO] ", "'daemon' has no effect", "[DIAG] ", "errors: 1, warnings: "] {
         assert!(out.contains(said), "no {said} in\n{out}");
     }
+    assert!(!out.contains("[LINT]"), "{out}");
+    let (_, out, _) = run(&program(), &["check", "--lint", "-f", file]).unwrap();
+    assert!(out.contains(":13:1: nothing leads to the backend 'unused'\n"), "{out}");
     let (_, out, _) = run(&program(), &["check", "--json", "-f", file]).unwrap();
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();
     let list = value["diagnostics"].as_array().unwrap();

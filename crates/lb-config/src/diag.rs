@@ -73,7 +73,7 @@ pub(crate) struct Diagnostics {
     /// Severities of the remarks that are wanted.
     wanted: Vec<Severity>,
     dropped: usize,
-    errors: bool,
+    errors: usize,
 }
 
 /// A finding before its line was looked up: most files have none, so lines are not kept for it.
@@ -129,12 +129,17 @@ impl Diagnostics {
             }
             return;
         }
-        self.errors |= severity == Severity::Error;
+        self.errors += usize::from(severity == Severity::Error);
         if self.list.len() >= MAX_DIAGNOSTICS {
             self.dropped += 1;
             return;
         }
         self.list.push(Raw { severity, span, length: clamp(length), message: message.into(), help });
+    }
+
+    /// How many errors there were.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors
     }
 
     /// Nothing more will be kept: what costs time to say need not be found out.
@@ -170,7 +175,7 @@ impl Diagnostics {
             .collect();
         if self.dropped > 0 {
             list.push(Diagnostic {
-                severity: if self.errors { Severity::Error } else { Severity::Warning },
+                severity: if self.errors > 0 { Severity::Error } else { Severity::Warning },
                 span: Span::default(),
                 length: 0,
                 file: String::new(),

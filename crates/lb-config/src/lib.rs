@@ -20,6 +20,7 @@ mod diag;
 mod keywords;
 mod layout;
 mod lexer;
+mod lint;
 mod model;
 mod parse;
 mod show;

@@ -15,6 +15,10 @@ pub(crate) struct Draft {
     /// Exactly one section.
     pub section: Sections,
     pub proxy: Proxy,
+    /// The defaults section that it started from.
+    pub base: Option<usize>,
+    /// A line of it, or of its defaults, was refused.
+    pub incomplete: bool,
     pub default_server: ServerDraft,
     pub servers: Vec<ServerDraft>,
     pub default_backend: Option<(String, Span)>,
@@ -45,6 +49,8 @@ impl Draft {
         Self {
             section,
             proxy: Proxy { span, ..Proxy::new(name, kind) },
+            base: None,
+            incomplete: false,
             default_server: ServerDraft::new("", span),
             servers: Vec::new(),
             default_backend: None,

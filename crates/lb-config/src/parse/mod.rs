@@ -17,10 +17,11 @@ pub(crate) use line::{Line, Negation, Params, address, address_for, resolve as r
 use crate::diag::{Diagnostic, Problem, Severity, nearest};
 use crate::keywords::{Context, Keyword, Lookup, OldLine, OldWord, Parser, Sections, State, Today};
 use crate::lexer::Word;
+use crate::lint::Lint;
 use crate::model::{Config, Global, Span};
 use crate::source::Source;
 use crate::tree::{self, Directive, Sink, shown};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Reads a configuration: the resolved values, and everything there is to say about it, in the order of the files.
 ///
@@ -44,10 +45,15 @@ pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
         current: None,
         by_name: HashMap::new(),
         drafts: Vec::new(),
+        mentioned: Some(HashSet::new()),
         open: Open::Refused,
     };
     tree::read(source, &mut walk);
-    let Walk { mut world, mut global, drafts, .. } = walk;
+    let Walk { mut world, mut global, drafts, defaults, mentioned, .. } = walk;
+    if world.diagnostics.wants(Severity::Lint) {
+        let defaults = defaults.iter().map(|defaults| &defaults.draft).collect();
+        Lint { defaults, proxies: &drafts, mentioned: mentioned.as_ref() }.tell(&mut world);
+    }
     global.logs = std::mem::take(&mut world.logs);
     let config = resolve::resolve(global, drafts, &mut world);
     (config, std::mem::take(&mut world.diagnostics).finish(&world.files()))
@@ -64,6 +70,8 @@ struct Walk<'s> {
     /// Defaults by name; `None`: the name is ambiguous.
     by_name: HashMap<String, Option<usize>>,
     drafts: Vec<Draft>,
+    /// Backends that refused lines name; `None`: they may name any.
+    mentioned: Option<HashSet<String>>,
     open: Open,
 }
 
@@ -128,7 +136,9 @@ impl<'s> Sink<'s> for Walk<'s> {
                 self.open = Open::Global;
             }
             Open::Proxy(mut draft) => {
+                let errors = self.world.diagnostics.errors();
                 self.proxy_line(&mut draft, directive);
+                draft.incomplete |= self.world.diagnostics.errors() > errors;
                 self.open = Open::Proxy(draft);
             }
         }
@@ -222,7 +232,7 @@ impl Walk<'_> {
         let mut draft = match base {
             Some(index) => {
                 self.used(index, named, header.span(Some(0)));
-                self.defaults[index].draft.derive(kind, name, span)
+                Draft { base, ..self.defaults[index].draft.derive(kind, name, span) }
             }
             None => Draft::new(kind, name, span),
         };
@@ -404,6 +414,15 @@ impl Walk<'_> {
     }
 
     fn refused(&mut self, directive: &Directive<'_>, at: usize, keyword: &Keyword, what: &str) {
+        if keyword.name == "use_backend" {
+            match (directive.words.get(at + 1), &mut self.mentioned) {
+                (Some(name), Some(list)) if !name.text.contains('%') => {
+                    list.insert(name.text.to_string());
+                }
+                // A name that is computed may be any.
+                _ => self.mentioned = None,
+            }
+        }
         let (name, what) = match asked::asked(self.world.lookup, directive, at, keyword) {
             Some(Asked::Unknown(problem)) => return self.problem(directive, problem),
             Some(Asked::Later(name, what)) if keyword.name == "acl" => (format!("acl ... {name}"), what),

@@ -1,0 +1,139 @@
+//! What is sound and perhaps not meant. Called by the parser when somebody asks for it ([`Severity::Lint`]), on sections as
+//! they were read; errors and warnings are told elsewhere.
+//!
+//! Holds: linear in the size of the configuration; where a line was refused, nothing is concluded from what is missing.
+
+use crate::diag::Severity;
+use crate::keywords::Sections;
+use crate::model::{Mode, Span};
+use crate::parse::{Draft, World};
+use crate::tree::shown;
+use std::collections::HashSet;
+
+/// Keywords whose lines add up, so that a later one takes nothing from an earlier one.
+const CUMULATIVE: &[&str] = &["log", "errorfile", "errorloc", "errorloc302", "errorloc303", "default-server"];
+
+/// Everything that is to be looked at.
+pub(crate) struct Lint<'a> {
+    pub defaults: Vec<&'a Draft>,
+    pub proxies: &'a [Draft],
+    /// Backends that refused lines name; `None`: they may name any.
+    pub mentioned: Option<&'a HashSet<String>>,
+}
+
+impl Lint<'_> {
+    /// Tells what there is to tell.
+    pub(crate) fn tell(&self, world: &mut World<'_>) {
+        let mut out = Out(world);
+        for index in 0..self.defaults.len() {
+            self.defaults(index, &mut out);
+        }
+        let used: HashSet<&str> =
+            self.proxies.iter().filter_map(|draft| draft.default_backend.as_ref()).map(|(name, _)| name.as_str()).collect();
+        for draft in self.proxies.iter().filter(|draft| !draft.proxy.disabled) {
+            if draft.section == Sections::BACKEND {
+                self.unused(draft, &used, &mut out);
+            }
+            if draft.proxy.kind.is_backend() {
+                servers(draft, &mut out);
+            }
+            leads_nowhere(draft, &mut out);
+            timeouts(draft, &mut out);
+        }
+    }
+
+    /// A backend that nothing leads to.
+    fn unused(&self, draft: &Draft, used: &HashSet<&str>, out: &mut Out<'_, '_>) {
+        let name = draft.proxy.name.as_str();
+        let Some(mentioned) = self.mentioned else { return };
+        if !used.contains(name) && !mentioned.contains(name) {
+            let message = format!("nothing leads to the backend '{}'", shown(name));
+            out.tell(draft.proxy.span, message, "name it in a 'default_backend', or remove it");
+        }
+    }
+
+    /// Lines of a defaults section that no proxy follows.
+    fn defaults(&self, index: usize, out: &mut Out<'_, '_>) {
+        let own = self.defaults[index];
+        let users: Vec<&Draft> = self.proxies.iter().filter(|draft| self.starts_from(draft, index)).collect();
+        if users.is_empty() {
+            out.tell(own.proxy.span, "no proxy starts from this defaults section", "remove it, or name it behind 'from'");
+            return;
+        }
+        for (name, mention) in own.said.iter().filter(|(name, _)| !CUMULATIVE.contains(name)) {
+            // Where it is the line of a section before this one, that one tells.
+            if own.said_here(name).is_none() {
+                continue;
+            }
+            let meant: Vec<&&Draft> = users.iter().filter(|draft| mention.keyword.sections.contains(draft.section)).collect();
+            if meant.is_empty() {
+                let message = format!("'{name}' has no effect: no proxy that starts from here has a use for it");
+                out.tell(mention.span, message, "remove the line");
+            } else if meant.iter().all(|draft| draft.place(name) != Some(mention.span)) {
+                let message = format!("'{name}' has no effect: each proxy that starts from here sets its own");
+                out.tell(mention.span, message, "remove the line, or those of the proxies that say the same");
+            }
+        }
+    }
+
+    /// Directly, or through other defaults.
+    fn starts_from(&self, draft: &Draft, index: usize) -> bool {
+        // A section starts from one that stands before it, so this comes to an end.
+        std::iter::successors(draft.base, |base| self.defaults.get(*base).and_then(|defaults| defaults.base)).any(|base| base == index)
+    }
+}
+
+struct Out<'w, 's>(&'w mut World<'s>);
+
+impl Out<'_, '_> {
+    fn tell(&mut self, span: Span, message: impl Into<String>, help: &str) {
+        self.0.diagnostics.push(Severity::Lint, span, 0, message, Some(help.to_owned()));
+    }
+}
+
+fn servers(draft: &Draft, out: &mut Out<'_, '_>) {
+    let servers: Vec<_> = draft.servers.iter().filter(|server| !server.server.disabled).collect();
+    let name = shown(&draft.proxy.name);
+    if draft.section == Sections::BACKEND && draft.servers.is_empty() && !draft.incomplete {
+        out.tell(
+            draft.proxy.span,
+            format!("the backend '{name}' has no servers: whoever comes there is turned away"),
+            "add 'server' lines",
+        );
+    }
+    if !servers.is_empty() && servers.iter().all(|server| !server.check) && !draft.incomplete {
+        let help = "add 'check' to the lines, or 'default-server check' before them";
+        let message = format!("no server of '{name}' is checked: one that is down still gets its share of the traffic");
+        out.tell(servers[0].server.span, message, help);
+        return;
+    }
+    for server in servers.iter().filter(|server| !server.check) {
+        let message =
+            format!("the server '{}' is not checked, others of '{name}' are: it counts as up whatever happens", shown(&server.server.name));
+        out.tell(server.server.span, message, "add 'check'");
+    }
+}
+
+/// A frontend without a backend answers everybody with an error.
+fn leads_nowhere(draft: &Draft, out: &mut Out<'_, '_>) {
+    let answers = draft.proxy.monitor_uri.is_some() || draft.proxy.probes.is_some();
+    if draft.section == Sections::FRONTEND && draft.default_backend.is_none() && !draft.incomplete && !answers {
+        let message = format!("the frontend '{}' leads to no backend: whoever comes there is turned away", shown(&draft.proxy.name));
+        out.tell(draft.proxy.span, message, "add 'default_backend <name>'");
+    }
+}
+
+/// Timeouts that haproxy does not ask for; those that it asks for are warnings.
+fn timeouts(draft: &Draft, out: &mut Out<'_, '_>) {
+    let (proxy, name) = (&draft.proxy, shown(&draft.proxy.name));
+    if proxy.mode == Mode::Http && proxy.kind.is_frontend() && proxy.timeouts.http_request.is_none() {
+        let message =
+            format!("'{name}' has no 'timeout http-request': a client may take for ever to send the head of a request, byte by byte");
+        out.tell(proxy.span, message, "set it here or in 'defaults', for example 10s");
+    }
+    let limited = draft.servers.iter().any(|server| server.server.maxconn.is_some());
+    if proxy.kind.is_backend() && limited && proxy.timeouts.queue.is_none() {
+        let message = format!("'{name}' has no 'timeout queue': who waits for one of its servers waits for 'timeout connect'");
+        out.tell(proxy.span, message, "set it here or in 'defaults', for example 30s");
+    }
+}

@@ -1,0 +1,129 @@
+//! What a lint tells, and what it leaves alone.
+
+use lb_config::{Severity, Source, parse, render};
+
+const T: &str = " timeout client 1s\n timeout server 1s\n timeout connect 1s\n timeout http-request 1s\n";
+
+/// Remarks of a severity as `line: message`.
+fn remarks(severity: Severity, text: &str) -> Vec<String> {
+    let (_, diagnostics) = parse(&Source::new().file("t.cfg", text.as_bytes()).remark(severity));
+    let list = diagnostics.into_iter().filter(|one| one.severity == severity);
+    list.map(|one| format!("{}: {}", one.span.line, one.message)).collect()
+}
+
+fn lint(text: &str) -> Vec<String> {
+    remarks(Severity::Lint, text)
+}
+
+#[test]
+fn a_clean_file_has_nothing() {
+    let text = format!(
+        "defaults\n mode http\n{T}frontend f\n bind :1\n default_backend b\nbackend b\n server s 127.0.0.1:1 check\n server t 127.0.0.1:2 check\n"
+    );
+    assert_eq!(lint(&text), [""; 0]);
+}
+
+#[test]
+fn nothing_is_told_unasked() {
+    let (_, diagnostics) = parse(&Source::new().file("t.cfg", b"global\n daemon\nbackend b\n"));
+    assert!(diagnostics.is_empty(), "{}", render(&diagnostics));
+}
+
+#[test]
+fn backends_that_nothing_leads_to() {
+    let text = format!(
+        "defaults\n{T}frontend f\n bind :1\n default_backend a\nbackend a\n server s 127.0.0.1:1 check\nbackend b\n server s 127.0.0.1:1 check\n"
+    );
+    assert_eq!(lint(&text), ["11: nothing leads to the backend 'b'"]);
+    // Refused lines name backends, too; a computed name may be any.
+    assert_eq!(lint(&text.replace("default_backend a", "use_backend b if TRUE\n default_backend a")), [""; 0]);
+    assert_eq!(lint(&text.replace("default_backend a", "use_backend %[path]\n default_backend a")), [""; 0]);
+    let off = text.replace("backend b\n", "backend b\n disabled\n");
+    assert_eq!(lint(&off), [""; 0]);
+}
+
+#[test]
+fn frontends_and_backends_that_lead_nowhere() {
+    let text = format!("defaults\n{T}frontend f\n bind :1\nfrontend g\n bind :2\n default_backend b\nbackend b\n");
+    assert_eq!(
+        lint(&text),
+        [
+            "6: the frontend 'f' leads to no backend: whoever comes there is turned away",
+            "11: the backend 'b' has no servers: whoever comes there is turned away"
+        ]
+    );
+    // Where lines were refused, nothing is concluded from what is missing.
+    let refused = text.replace("bind :1\n", "bind :1\n http-request deny\n").replace("backend b\n", "backend b\n acl x src 1.1.1.1\n");
+    assert_eq!(lint(&refused), [""; 0]);
+}
+
+#[test]
+fn servers_without_checks() {
+    let listen = format!("listen a\n bind :1\n{T}");
+    let all = format!("{listen} server s 127.0.0.1:1\n server t 127.0.0.1:2\n");
+    assert_eq!(lint(&all), ["7: no server of 'a' is checked: one that is down still gets its share of the traffic"]);
+    let some = format!(
+        "{listen} default-server check\n server s 127.0.0.1:1\n server t 127.0.0.1:2 no-check\n server u 127.0.0.1:3 no-check disabled\n"
+    );
+    assert_eq!(lint(&some), ["9: the server 't' is not checked, others of 'a' are: it counts as up whatever happens"]);
+}
+
+#[test]
+fn defaults_that_change_nothing() {
+    let text = format!(
+        "defaults one\n mode http\n retries 7\n maxconn 9\n log 127.0.0.1 local0\n{T}\
+         defaults two\n{T}\
+         defaults three from one\n retries 4\n balance source\n\
+         frontend f from one\n bind :1\n maxconn 8\n default_backend b\n\
+         backend b from three\n retries 5\n server s 127.0.0.1:1 check\n"
+    );
+    assert_eq!(
+        lint(&text),
+        [
+            "3: 'retries' has no effect: each proxy that starts from here sets its own",
+            "4: 'maxconn' has no effect: each proxy that starts from here sets its own",
+            "10: no proxy starts from this defaults section",
+            "16: 'retries' has no effect: each proxy that starts from here sets its own",
+        ]
+    );
+    let nobody = "defaults\n mode tcp\n timeout client 1s\n balance source\n retries 4\nfrontend f\n bind :1\n default_backend b\nbackend b\n server s 127.0.0.1:1 check\n balance source\n timeout connect 1s\n timeout server 1s\n retries 3\n";
+    assert_eq!(
+        lint(nobody),
+        [
+            "4: 'balance' has no effect: each proxy that starts from here sets its own",
+            "5: 'retries' has no effect: each proxy that starts from here sets its own"
+        ]
+    );
+    let no_use = "defaults\n timeout client 1s\n retries 3\nfrontend f\n bind :1\n monitor-uri /\n";
+    assert_eq!(lint(no_use), ["3: 'retries' has no effect: no proxy that starts from here has a use for it"]);
+}
+
+#[test]
+fn timeouts_beyond_those_that_are_warnings() {
+    let text = "listen a\n mode http\n bind :1\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n server s 127.0.0.1:1 check maxconn 3\n";
+    assert_eq!(
+        lint(text),
+        [
+            "1: 'a' has no 'timeout http-request': a client may take for ever to send the head of a request, byte by byte",
+            "1: 'a' has no 'timeout queue': who waits for one of its servers waits for 'timeout connect'",
+        ]
+    );
+    assert_eq!(lint(&text.replace("mode http", "mode tcp").replace(" maxconn 3", "")), [""; 0]);
+}
+
+#[test]
+fn words_without_effect_are_named() {
+    let text = "global\n daemon\n no busy-polling\nlisten a\n bind :1 nice 3 label x\n option persist\n server s 127.0.0.1:1 ws h1 check\n";
+    let places: Vec<u32> = remarks(Severity::Info, text).iter().filter_map(|one| one.split(':').next()?.parse().ok()).collect();
+    assert_eq!(places, [2, 3, 5, 5, 6, 7]);
+    assert_eq!(remarks(Severity::Info, text)[2], "5: 'nice' has no effect here: order of work inside, not what traffic gets");
+}
+
+#[test]
+fn what_is_suspicious_is_told_in_diagnostic_mode() {
+    let text = "listen a\n bind :1\n server s 127.0.0.1:1 weight 0\nglobal\n maxconn 3\n.diag hm\n";
+    let switches = lb_config::Switches { diagnostics: true, ..Default::default() };
+    let (_, diagnostics) = parse(&Source::new().file("t.cfg", text.as_bytes()).switches(switches));
+    let lines: Vec<u32> = diagnostics.iter().filter(|one| one.severity == Severity::Diag).map(|one| one.span.line).collect();
+    assert_eq!(lines, [3, 4, 6]);
+}
