@@ -21,6 +21,9 @@ use std::time::Duration;
 /// How long accepting rests when there is no descriptor or no memory left.
 const REST: Duration = Duration::from_millis(100);
 
+/// Ports below this one are given to programs of the system alone.
+const PRIVILEGED: u16 = 1024;
+
 /// A listening socket in a thread.
 pub struct Accepting {
     /// The socket.
@@ -54,6 +57,9 @@ pub async fn accept_loop(accepting: Accepting) {
             match poll_fn(|_| poll_accept(&accepting)).await {
                 Ok((socket, peer, passes)) => {
                     rt.progress();
+                    if worker.process.reject_privileged_ports && peer.ip().is_some_and(|peer| peer.port() < PRIVILEGED) {
+                        continue;
+                    }
                     start(&accepting, socket, peer, passes);
                 }
                 Err(e) if is_transient(&e) => {}

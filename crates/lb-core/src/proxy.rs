@@ -383,7 +383,14 @@ fn keepalive(settings: Option<&lb_config::TcpKeepAlive>) -> Vec<SockOpt> {
 fn limits(config: &Config, relaxed: bool) -> lb_http::h1::Limits {
     let tune = &config.global.tune;
     let max_head = tune.bufsize - tune.maxrewrite.min(tune.bufsize / 2);
-    lb_http::h1::Limits { max_head, max_headers: tune.http_maxhdr, relaxed, ..lb_http::h1::Limits::default() }
+    lb_http::h1::Limits {
+        max_head,
+        max_headers: tune.http_maxhdr,
+        relaxed,
+        payload_with_any_method: config.global.h1_accept_payload_with_any_method,
+        keep_alive_with_both_lengths: config.global.h1_do_not_close_on_insecure_transfer_encoding,
+        ..lb_http::h1::Limits::default()
+    }
 }
 
 impl Topology {

@@ -57,6 +57,8 @@ pub struct Process {
     pub splice: bool,
     /// Splice where it pays, without an option that says so.
     pub splice_by_itself: bool,
+    /// `harden.reject-privileged-ports.tcp`
+    pub reject_privileged_ports: bool,
     /// `tune.maxaccept`: connections that a listener takes before other tasks run.
     pub maxaccept: u32,
     /// All `tune.*`.
@@ -94,6 +96,7 @@ impl Process {
             host_name: lb_sys::process::host_name(),
             splice: !config.global.nosplice && maxpipes != 0,
             splice_by_itself: true,
+            reject_privileged_ports: config.global.reject_privileged_ports,
             maxaccept: tune.maxaccept.unwrap_or(u32::MAX),
             tune: tune.clone(),
             share_idle: tune.idle_pool_shared,

@@ -528,3 +528,33 @@ fn pipelined_requests_come_one_by_one() {
     let Ok(Decoded::Complete { consumed: more, .. }) = decoder.decode_request(&bytes[consumed + 2..], &limits, &mut head) else { panic!() };
     assert_eq!((head.target(), head.len(), consumed + 2 + more), (&b"/2"[..], 1, bytes.len()));
 }
+
+#[test]
+fn bodies_that_http10_servers_do_not_look_for() {
+    let any = Limits { payload_with_any_method: true, ..Limits::default() };
+    for method in ["GET", "HEAD", "DELETE", "POST", "OPTIONS", "X"] {
+        for field in ["Content-Length: 3", "Transfer-Encoding: chunked"] {
+            let text = format!("{method} / HTTP/1.0\r\n{field}\r\n\r\n");
+            let refused =
+                decode(text.as_bytes(), &Limits::default()).is_err_and(|e| e.kind == ErrorKind::UnexpectedBody && e.status() == 413);
+            assert_eq!(refused, matches!(method, "GET" | "HEAD" | "DELETE"), "{text}");
+            assert!(decode(text.as_bytes(), &any).is_ok());
+            assert!(decode(text.replace("1.0\r\n", "1.1\r\nHost: a\r\n").as_bytes(), &Limits::default()).is_ok());
+        }
+        assert!(decode(format!("{method} / HTTP/1.0\r\nContent-Length: 0\r\n\r\n").as_bytes(), &Limits::default()).is_ok());
+    }
+}
+
+#[test]
+fn connections_with_both_lengths() {
+    let text = "POST / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let kept = Limits { keep_alive_with_both_lengths: true, ..Limits::default() };
+    let lives = |text: &str, limits: &Limits| {
+        let (head, framing, _) = decode(text.as_bytes(), limits).unwrap();
+        assert!(!sent(&head).contains("content-length"));
+        framing.keep_alive
+    };
+    assert!(!lives(text, &Limits::default()));
+    assert!(lives(text, &kept));
+    assert!(!lives(&text.replace("1.1", "1.0"), &kept), "HTTP/1.0 knows no chunks");
+}

@@ -188,12 +188,12 @@ fn connection_to_the_server() {
         (Wanted::Close, "1.1", "Connection: Upgrade\r\nUpgrade: f\r\n", "connection: Upgrade\r\nupgrade: f\r\n"),
     ] {
         let mut head = Head::new();
-        let text = format!("GET / HTTP/{version}\r\nHost: a\r\n{fields}\r\n");
+        let text = format!("POST / HTTP/{version}\r\nHost: a\r\n{fields}\r\n");
         Decoder::new().decode_request(text.as_bytes(), &Limits::default(), &mut head).unwrap();
         hop::set_request_connection(&mut head, wanted);
         let mut out = Vec::new();
         Encoder::new().encode_request(&head, &mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), format!("GET / HTTP/{version}\r\nhost: a\r\n{want}\r\n"));
+        assert_eq!(String::from_utf8(out).unwrap(), format!("POST / HTTP/{version}\r\nhost: a\r\n{want}\r\n"));
     }
 }
 

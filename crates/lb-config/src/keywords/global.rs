@@ -30,6 +30,18 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         cx.global.maxsessrate = rate(cx, line)?;
         Ok(())
     }),
+    works("h1-accept-payload-with-any-method", "", "HTTP/1.0 GET, HEAD and DELETE may have a body", |cx, line| {
+        cx.global.h1_accept_payload_with_any_method = true;
+        line.end(0)
+    }),
+    works("h1-do-not-close-on-insecure-transfer-encoding", "", "the connection of a message with both lengths may live on", |cx, line| {
+        cx.global.h1_do_not_close_on_insecure_transfer_encoding = true;
+        line.end(0)
+    }),
+    works("harden.reject-privileged-ports.tcp", "on|off", "closes connections from ports below 1024", |cx, line| {
+        cx.global.reject_privileged_ports = line.choice(0, &[("on", true), ("off", false)])?;
+        line.end(1)
+    }),
     works("nbthread", "<number>", "threads, 1 to 64; the usable cores when absent", nbthread),
     works("ulimit-n", "<number>", "file descriptors to ask the system for", ulimit_n),
     works("fd-hard-limit", "<number>", "upper end of a derived number of file descriptors", fd_hard_limit),

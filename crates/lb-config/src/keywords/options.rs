@@ -3,7 +3,8 @@
 use super::{Context, Keyword, Parser, Sections, State};
 use crate::diag::Problem;
 use crate::model::{
-    CheckKind, ForwardFor, HttpCheck, HttpConnectionMode, IpNet, LogFormatKind, OriginalTo, Redispatch, RestrictNames, TcpKeepAlive,
+    CheckKind, ForwardFor, Forwarded, HttpCheck, HttpConnectionMode, IpNet, LogFormatKind, OriginalTo, Redispatch, RestrictNames,
+    TcpKeepAlive,
 };
 use crate::parse::{Draft, Line, Negation, ProxyCx};
 use crate::tree::shown;
@@ -54,6 +55,14 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         originalto,
     )
     .http(),
+    works(
+        "option forwarded",
+        D_L_B,
+        "[proto] [host] [by] [by_port] [for] [for_port]",
+        "tells the server of the client in Forwarded (RFC 7239); without a word as with 'proto for'",
+        forwarded,
+    )
+    .negatable(),
     switch("option splice-auto", D_F_L_B, "splices where it pays", |cx, line| flag(cx, line, |o| &mut o.splice_auto)),
     switch("option splice-request", D_F_L_B, "splices what clients send", |cx, line| flag(cx, line, |o| &mut o.splice_request)),
     switch("option splice-response", D_F_L_B, "splices what servers send", |cx, line| flag(cx, line, |o| &mut o.splice_response)),
@@ -265,6 +274,50 @@ fn originalto(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
         at += 2;
     }
     cx.draft.proxy.options.originalto = Some(value);
+    Ok(())
+}
+
+fn forwarded(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    if !line.negation.value() {
+        line.end(0)?;
+        cx.draft.proxy.options.forwarded = None;
+        return Ok(());
+    }
+    let mut value = Forwarded::default();
+    for (at, word) in (0..).map_while(|at| line.arg(at).map(|word| (at, word))) {
+        let slot = match word {
+            "proto" => &mut value.proto,
+            "host" => &mut value.host,
+            "by" => &mut value.by,
+            "by_port" => &mut value.by_port,
+            "for" => &mut value.r#for,
+            "for_port" => &mut value.for_port,
+            "host-expr" | "by-expr" | "by_port-expr" | "for-expr" | "for_port-expr" => {
+                return Err(line
+                    .problem(at, format!("'{word}' is known but not there yet in this version (samples)"))
+                    .help("the words without '-expr' work"));
+            }
+            other => {
+                return Err(line
+                    .problem(at, format!("'option forwarded' does not take '{}'", shown(other)))
+                    .help("it takes proto, host, by, by_port, for, for_port"));
+            }
+        };
+        if std::mem::replace(slot, true) {
+            return Err(line.problem(at, format!("'{word}' is given twice")).help("remove one of them"));
+        }
+    }
+    if value == Forwarded::default() {
+        value = Forwarded { proto: true, r#for: true, ..value };
+    }
+    for (port, of, word) in [(&mut value.by_port, value.by, "by"), (&mut value.for_port, value.r#for, "for")] {
+        if *port && !of {
+            *port = false;
+            let message = format!("'{word}_port' has no effect without '{word}'");
+            cx.world.warn(line.span(), message, Some(format!("add '{word}', or remove it")));
+        }
+    }
+    cx.draft.proxy.options.forwarded = Some(value);
     Ok(())
 }
 

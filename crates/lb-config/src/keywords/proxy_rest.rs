@@ -32,6 +32,14 @@ const FILTERS: &str = "filters";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("option disable-h2-upgrade", D_F_L, "", "no HTTP/2 on a plain connection", "HTTP/2 is not spoken").negatable().http(),
+    accepted(
+        "option http-use-proxy-header",
+        D_F_L,
+        "",
+        "authentication of requests with an absolute target asks as a proxy does",
+        "haproxy's connections go by 'Connection' all the same (observed)
+    .negatable(), and authentication is refused by name",
+    ),
     accepted("option persist", D_L_B, "", "a cookie's server is used even when it is down", "there is no cookie persistence").negatable(),
     accepted("option use-small-buffers", D_F_L_B, "[<what> ...]", "small buffers where they do", "concerns memory only").negatable(),
     accepted(
@@ -86,8 +94,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("monitor fail", F_L, "{if|unless} <condition>", "when 'monitor-uri' reports a failure", RULES),
     refused("option checkcache", D_L_B, "", "refuses responses that caches could leak", "checks of cacheability"),
     refused("option external-check", D_L_B, "", "checks with a program", CHECKS),
-    refused("option forwarded", D_L_B, "...", "the Forwarded field", "the Forwarded field"),
-    refused("option http-use-proxy-header", D_F_L, "", "the Proxy-Connection field", "the Proxy-Connection field"),
     refused("option httpslog", D_F_L_B, "", "log format with TLS", "TLS"),
     refused("option ldap-check", D_L_B, "", "checks with LDAP", CHECKS),
     refused("option mysql-check", D_L_B, "[user <name>]", "checks with MySQL", CHECKS),

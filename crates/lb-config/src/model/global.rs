@@ -68,6 +68,12 @@ pub struct Global {
     pub unix_bind_prefix: Option<String>,
     /// `unix-bind`: ownership of UNIX sockets of `bind` (already applied to them).
     pub unix_bind: UnixBindOptions,
+    /// `h1-accept-payload-with-any-method`
+    pub h1_accept_payload_with_any_method: bool,
+    /// `h1-do-not-close-on-insecure-transfer-encoding`
+    pub h1_do_not_close_on_insecure_transfer_encoding: bool,
+    /// `harden.reject-privileged-ports.tcp`: connections from ports below 1024 are closed at once.
+    pub reject_privileged_ports: bool,
     /// `h1-case-adjust`
     pub h1_case_adjust: Spellings,
     /// `h1-case-adjust-file`

@@ -253,6 +253,8 @@ pub struct Options {
     pub forwardfor: Option<ForwardFor>,
     /// `option originalto`
     pub originalto: Option<OriginalTo>,
+    /// `option forwarded` of a backend
+    pub forwarded: Option<Forwarded>,
     /// `option splice-auto`
     pub splice_auto: bool,
     /// `option splice-request`
@@ -363,6 +365,23 @@ pub struct OriginalTo {
 impl OriginalTo {
     /// Name of the field where `header` is not given.
     pub const DEFAULT_HEADER: &'static str = "X-Original-To";
+}
+
+/// `option forwarded`: which parameters of RFC 7239 a request gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    /// `proto`
+    pub proto: bool,
+    /// `host`
+    pub host: bool,
+    /// `by`: the address that the client connected to.
+    pub by: bool,
+    /// `by_port`
+    pub by_port: bool,
+    /// `for`: the client's address.
+    pub r#for: bool,
+    /// `for_port`
+    pub for_port: bool,
 }
 
 /// TCP keep-alive with its kernel settings; `None` leaves the system's value.

@@ -23,6 +23,7 @@ pub(super) fn proxy(draft: &mut Draft, world: &mut World<'_>) {
         let options = &mut draft.proxy.options;
         options.forwardfor = None;
         options.originalto = None;
+        options.forwarded = None;
         options.http_buffer_request = false;
         draft.proxy.monitor_uri = None;
     }

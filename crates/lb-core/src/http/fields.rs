@@ -2,20 +2,69 @@
 
 use crate::client::Client;
 use crate::proxy::{Backend, Frontend};
-use lb_config::{ForwardFor, OriginalTo};
-use lb_http::{Head, hop};
+use lb_config::{ForwardFor, Forwarded, OriginalTo};
+use lb_http::{FieldId, Head, hop};
 use lb_rt::Socket;
 use lb_sys::Addr;
+use std::net::SocketAddr;
 
-/// `option forwardfor` and `option originalto` of both proxies: the backend's name goes before the frontend's, an exception of
+/// `option forwarded` of the backend, `option forwardfor` and `option originalto` of both proxies: the backend's name goes before the frontend's, an exception of
 /// either counts.
 pub fn add_addresses(client: &Client, socket: &Socket, head: &mut Head, frontend: &Frontend, backend: &Backend) {
     let (front, back) = (&frontend.settings.options, &backend.settings.options);
+    if let Some(option) = back.forwarded {
+        forwarded(client, socket, head, option);
+    }
     if front.forwardfor.is_some() || back.forwardfor.is_some() {
         forwarded_for(client, head, front.forwardfor.as_ref(), back.forwardfor.as_ref());
     }
     if front.originalto.is_some() || back.originalto.is_some() {
         original_to(client, socket, head, front.originalto.as_ref(), back.originalto.as_ref());
+    }
+}
+
+/// `option forwarded` (RFC 7239): one more element behind those that the request has.
+fn forwarded(client: &Client, socket: &Socket, head: &mut Head, option: Forwarded) {
+    const NAME: &[u8] = b"forwarded";
+    let mut parameters: Vec<String> = Vec::new();
+    if option.proto {
+        parameters.push("proto=http".to_owned());
+    }
+    // A sound host can stand in quotes as it is.
+    if option.host
+        && let Some(Ok(host)) = head.get_id(FieldId::Host).map(std::str::from_utf8)
+    {
+        parameters.push(format!("host=\"{host}\""));
+    }
+    if option.by {
+        parameters.push(format!("by={}", node(client.learn_local(socket), option.by_port)));
+    }
+    if option.r#for {
+        parameters.push(format!("for={}", node(Some(&client.peer), option.for_port)));
+    }
+    if parameters.is_empty() {
+        return;
+    }
+    let element = parameters.join(";").into_bytes();
+    let mut there = (0..).zip(head.fields()).filter(|(_, field)| field.name.eq_ignore_ascii_case(NAME));
+    match (there.next(), there.next()) {
+        // As haproxy: an element of the one field that is there, else a field of its own.
+        (Some((at, field)), None) => {
+            let value = [field.value, b",", &element].concat();
+            head.set_value(at, &value);
+        }
+        _ => head.append(NAME, &element),
+    }
+}
+
+/// RFC 7239 section 6: an address, in quotes where it has a colon.
+fn node(addr: Option<&Addr>, port: bool) -> String {
+    match addr {
+        Some(Addr::Ip(SocketAddr::V4(a))) if !port => a.ip().to_string(),
+        Some(Addr::Ip(SocketAddr::V6(a))) if !port => format!("\"[{}]\"", a.ip()),
+        Some(Addr::Ip(a)) => format!("\"{a}\""),
+        _ if port => "\"unknown\"".to_owned(),
+        _ => "unknown".to_owned(),
     }
 }
 

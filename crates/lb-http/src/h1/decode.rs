@@ -147,7 +147,7 @@ impl Decoder {
             None => Ok(Decoded::Partial),
             Some(consumed) => {
                 self.finish(&buf[..consumed], head);
-                let framing = self.seen.frame_response(head, to).map_err(|kind| H1Error { kind, offset: consumed })?;
+                let framing = self.seen.frame_response(head, limits, to).map_err(|kind| H1Error { kind, offset: consumed })?;
                 self.reset();
                 Ok(Decoded::Complete { consumed, framing })
             }

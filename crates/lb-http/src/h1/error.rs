@@ -51,6 +51,9 @@ pub enum ErrorKind {
     /// A transfer coding that is not implemented stands before chunked.
     #[error("unsupported transfer-encoding")]
     UnsupportedCoding,
+    /// A body where HTTP/1.0 servers may not look for one: with GET, HEAD or DELETE.
+    #[error("HTTP/1.0 request with an unexpected body")]
+    UnexpectedBody,
     /// `Host` is missing, repeated, malformed or differs from the target's authority.
     #[error("invalid host")]
     Host,
@@ -76,6 +79,7 @@ impl H1Error {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self.kind {
+            ErrorKind::UnexpectedBody => 413,
             ErrorKind::UnsupportedCoding => 422,
             _ => 400,
         }

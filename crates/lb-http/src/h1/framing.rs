@@ -129,10 +129,17 @@ impl Seen {
         };
         self.check_target(head, limits)?;
         if self.te {
-            self.frame_request_coding(head, &mut framing)?;
+            self.frame_request_coding(head, limits, &mut framing)?;
         } else if let Some(n) = self.length {
             framing.body = if n == 0 { Body::None } else { Body::Length(n) };
             self.plain_length(head, n);
+        }
+        if !http11
+            && framing.body != Body::None
+            && !limits.payload_with_any_method
+            && matches!(head.method, Method::Get | Method::Head | Method::Delete)
+        {
+            return Err(ErrorKind::UnexpectedBody);
         }
         if framing.connect {
             // The bytes after the head belong to the tunnel (RFC 9110 §9.3.6).
@@ -145,7 +152,7 @@ impl Seen {
     }
 
     #[cold]
-    fn frame_request_coding(&self, head: &mut Head, framing: &mut RequestFraming) -> Result<(), ErrorKind> {
+    fn frame_request_coding(&self, head: &mut Head, limits: &Limits, framing: &mut RequestFraming) -> Result<(), ErrorKind> {
         if self.bad_coding || !self.chunked {
             return Err(ErrorKind::TransferEncoding);
         }
@@ -153,8 +160,8 @@ impl Seen {
             return Err(ErrorKind::UnsupportedCoding);
         }
         framing.body = Body::Chunked;
-        if self.length.is_some() || head.version == Version::Http10 {
-            head.remove_id(FieldId::ContentLength);
+        head.remove_id(FieldId::ContentLength);
+        if head.version == Version::Http10 || (self.length.is_some() && !limits.keep_alive_with_both_lengths) {
             framing.keep_alive = false;
         }
         Ok(())
@@ -162,7 +169,7 @@ impl Seen {
 
     /// RFC 9112 §6.3 for responses.
     #[inline]
-    pub(super) fn frame_response(&self, head: &mut Head, to: ResponseTo) -> Result<ResponseFraming, ErrorKind> {
+    pub(super) fn frame_response(&self, head: &mut Head, limits: &Limits, to: ResponseTo) -> Result<ResponseFraming, ErrorKind> {
         let http11 = head.version == Version::Http11;
         let status = head.status;
         let keep_alive = !self.close && (http11 || self.keep_alive);
@@ -191,7 +198,7 @@ impl Seen {
         }
         if self.te && (self.length.is_some() || !http11) {
             head.remove_id(FieldId::ContentLength);
-            framing.keep_alive = false;
+            framing.keep_alive &= http11 && limits.keep_alive_with_both_lengths;
             // Chunks in an HTTP/1.0 response: nobody further on shall wonder whether they count.
             head.set_version(Version::Http11);
         }

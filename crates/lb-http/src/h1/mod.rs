@@ -33,11 +33,24 @@ pub struct Limits {
     pub non_ascii_target: bool,
     /// `option http-restrict-req-hdr-names`.
     pub names: RestrictNames,
+    /// `h1-accept-payload-with-any-method`: HTTP/1.0 GET, HEAD and DELETE with a body pass. By default they are refused: servers of
+    /// that time may not look for one, and take it for the next request.
+    pub payload_with_any_method: bool,
+    /// `h1-do-not-close-on-insecure-transfer-encoding`: the connection of an HTTP/1.1 message with both lengths may live on.
+    pub keep_alive_with_both_lengths: bool,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { max_head: 16384 - 1024, max_headers: 101, relaxed: false, non_ascii_target: true, names: RestrictNames::Preserve }
+        Limits {
+            max_head: 16384 - 1024,
+            max_headers: 101,
+            relaxed: false,
+            non_ascii_target: true,
+            names: RestrictNames::Preserve,
+            payload_with_any_method: false,
+            keep_alive_with_both_lengths: false,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub(super) fn cases() -> Vec<Case> {
     out.extend(response_bodies());
     out.extend(expect_continue());
     out.extend(large());
+    out.extend(any_method());
     out
 }
 
@@ -206,4 +207,23 @@ fn large() -> Vec<Case> {
             .build(),
         http("large/slow-download").origin(vec![REQ, drip(&response, 50_000, 20)]).client(vec![send(GET), RESP]).build(),
     ]
+}
+
+/// Bodies that HTTP/1.0 servers may not look for.
+fn any_method() -> Vec<Case> {
+    let mut out = Vec::new();
+    for (name, allowed, head) in [
+        ("any-method/get", "any-method/get-allowed", "GET / HTTP/1.0\r\nContent-Length: 5\r\n"),
+        ("any-method/head", "any-method/head-allowed", "HEAD / HTTP/1.0\r\nContent-Length: 5\r\n"),
+        ("any-method/delete", "any-method/delete-allowed", "DELETE / HTTP/1.0\r\nContent-Length: 5\r\n"),
+        ("any-method/post", "any-method/post-allowed", "POST / HTTP/1.0\r\nContent-Length: 5\r\n"),
+        ("any-method/get-1.1", "any-method/get-1.1-allowed", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n"),
+    ] {
+        let case = |name| super::to_close(name, format!("{head}\r\nhello"));
+        out.push(case(name).build());
+        out.push(case(allowed).global("h1-accept-payload-with-any-method").build());
+    }
+    out.push(super::to_close("any-method/no-length", "GET / HTTP/1.0\r\nContent-Length: 0\r\n\r\n").build());
+    out.push(super::to_close("any-method/chunked", "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").build());
+    out
 }

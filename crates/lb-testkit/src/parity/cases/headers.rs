@@ -64,6 +64,14 @@ pub(super) fn cases() -> Vec<Case> {
             .build(),
     );
     out.extend(case_adjust());
+    for (name, request) in [
+        ("proxy-header/close", "GET http://a/ HTTP/1.1\r\nHost: a\r\nProxy-Connection: close\r\n\r\n"),
+        ("proxy-header/other-close", "GET http://a/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+        ("proxy-header/keep-alive-1.0", "GET http://a/ HTTP/1.0\r\nHost: a\r\nProxy-Connection: keep-alive\r\n\r\n"),
+        ("proxy-header/not-proxied", "GET / HTTP/1.1\r\nHost: a\r\nProxy-Connection: close\r\n\r\n"),
+    ] {
+        out.push(exchange(name, request, OK).fe("option http-use-proxy-header").build());
+    }
     let odd = "GET / HTTP/1.1\r\nHost: a\r\nX_A: 1\r\nX.B: 2\r\nX-C: 3\r\n\r\n";
     for (name, line) in [
         ("restrict-names/preserve", "option http-restrict-req-hdr-names preserve"),

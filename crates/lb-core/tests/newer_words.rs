@@ -1,0 +1,169 @@
+//! Words of HTTP and of accepting that haproxy has had since 3.0, so that the parity table, which runs 2.6, does not have them. What is
+//! expected here was observed with haproxy 3.0.11.
+#![allow(clippy::disallowed_methods)] // Tests live in real time.
+
+mod world;
+
+use lb_testkit::http::{Connection, find};
+use lb_testkit::ports::free_tcp;
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use world::Running;
+
+const DEFAULTS: &str = "defaults\n mode http\n timeout connect 5s\n timeout client 20s\n timeout server 20s\n";
+
+/// An origin that answers each request, up to the pattern that ends it, and tells what it was.
+fn origin(end: &'static str, answer: &'static str) -> (u16, Receiver<String>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, sender) = (stream.unwrap(), sender.clone());
+            std::thread::spawn(move || {
+                let mut all = Vec::new();
+                let mut piece = [0; 4096];
+                while let Ok(n) = stream.read(&mut piece)
+                    && n != 0
+                {
+                    all.extend_from_slice(&piece[..n]);
+                    while let Some(at) = find(&all, end.as_bytes()) {
+                        let request: Vec<u8> = all.drain(..at + end.len()).collect();
+                        let _ = sender.send(String::from_utf8_lossy(&request).into_owned());
+                        let _ = stream.write_all(answer.as_bytes());
+                    }
+                }
+            });
+        }
+    });
+    (port, receiver)
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+/// What the server gets for `request` with the backend's `lines`, behind a PROXY header that says `from`.
+fn forwarded(lines: &str, from: &str, request: &str) -> String {
+    let (server, requests) = origin("\r\n\r\n", OK);
+    let port = free_tcp();
+    let config = format!("{DEFAULTS}listen l\n bind 127.0.0.1:{port} accept-proxy\n{lines}\n server s 127.0.0.1:{server}\n");
+    let _proxy = Running::start(&config, 1);
+    let mut client = Connection::open((Ipv4Addr::LOCALHOST, port)).unwrap();
+    assert_eq!(client.exchange(format!("PROXY {from}\r\n{request}")).unwrap().status, 200);
+    let head = requests.recv().unwrap();
+    let fields: Vec<&str> = head.lines().filter_map(|line| line.strip_prefix("forwarded: ")).collect();
+    fields.join(" | ")
+}
+
+#[test]
+fn option_forwarded() {
+    const FOUR: &str = "TCP4 192.0.2.7 192.0.2.8 1111 2222";
+    const SIX: &str = "TCP6 2001:db8::7 2001:db8::8 1111 2222";
+    const GET: &str = "GET / HTTP/1.1\r\nHost: example.org:80\r\n\r\n";
+    const ONE: &str = "GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=1.2.3.4\r\nX: y\r\n\r\n";
+    const TWO: &str = "GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=1.2.3.4\r\nForwarded: by=x, for=5.6.7.8\r\n\r\n";
+    assert_eq!(forwarded(" option forwarded", FOUR, GET), "proto=http;for=192.0.2.7");
+    assert_eq!(forwarded(" option forwarded proto for", SIX, GET), "proto=http;for=\"[2001:db8::7]\"");
+    assert_eq!(
+        forwarded(" option forwarded for_port for by_port by host proto", FOUR, GET),
+        "proto=http;host=\"example.org:80\";by=\"192.0.2.8:2222\";for=\"192.0.2.7:1111\""
+    );
+    assert_eq!(forwarded(" option forwarded by", SIX, GET), "by=\"[2001:db8::8]\"");
+    assert_eq!(forwarded(" option forwarded host", FOUR, "GET / HTTP/1.0\r\n\r\n"), "");
+    assert_eq!(forwarded(" option forwarded for", FOUR, ONE), "for=1.2.3.4,for=192.0.2.7");
+    assert_eq!(forwarded(" option forwarded for", FOUR, TWO), "for=1.2.3.4 | by=x, for=5.6.7.8 | for=192.0.2.7");
+    assert_eq!(forwarded(" option forwarded for\n no option forwarded", FOUR, GET), "");
+}
+
+/// A chunked response with a trailer, as it comes through.
+fn response(lines: &str) -> String {
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ndef\r\n0\r\nX-Sum: 3\r\n\r\n";
+    let (server, _requests) = origin("\r\n\r\n", ANSWER);
+    let port = free_tcp();
+    let _proxy = Running::start(&format!("{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n{lines}\n server s 127.0.0.1:{server}\n"), 1);
+    let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") || find(&answer, b"\r\n0\r\n").is_none() {
+        let mut piece = [0; 4096];
+        let n = client.read(&mut piece).unwrap();
+        assert_ne!(n, 0);
+        answer.extend_from_slice(&piece[..n]);
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+#[test]
+fn trailers_of_responses_are_dropped() {
+    assert!(response("").ends_with("0\r\nx-sum: 3\r\n\r\n"));
+    assert!(response(" option http-drop-response-trailers").ends_with("def\r\n0\r\n\r\n"));
+    assert!(response(" option http-drop-request-trailers").ends_with("0\r\nx-sum: 3\r\n\r\n"));
+}
+
+#[test]
+fn trailers_of_requests_are_dropped() {
+    let seen = |lines: &str| {
+        let (server, requests) = origin("\r\n\r\n", OK);
+        let port = free_tcp();
+        let _proxy = Running::start(&format!("{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n{lines}\n server s 127.0.0.1:{server}\n"), 1);
+        let mut client = Connection::open((Ipv4Addr::LOCALHOST, port)).unwrap();
+        client
+            .send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-One: 1\r\nX-Two: 2\r\n\r\n")
+            .unwrap();
+        // The head, then the body with its trailers.
+        let head = requests.recv().unwrap();
+        (head, requests.recv().unwrap())
+    };
+    assert!(seen("").1.ends_with("abc\r\n0\r\nx-one: 1\r\nx-two: 2\r\n\r\n"));
+    assert!(seen(" option http-drop-request-trailers").1.ends_with("abc\r\n0\r\n\r\n"));
+    assert!(seen(" option http-drop-response-trailers").1.ends_with("abc\r\n0\r\nx-one: 1\r\nx-two: 2\r\n\r\n"));
+}
+
+#[test]
+fn connections_with_both_lengths() {
+    const BOTH: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let closes = |global: &str, request: &str| {
+        let (server, _requests) = origin("0\r\n\r\n", OK);
+        let port = free_tcp();
+        let _proxy =
+            Running::start(&format!("global\n{global}\n{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server}\n"), 1);
+        let mut client = Connection::open((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let answer = client.exchange(request).unwrap();
+        assert_eq!(answer.status, 200);
+        answer.header("connection").as_deref() == Some("close")
+    };
+    const OPTION: &str = " h1-do-not-close-on-insecure-transfer-encoding";
+    assert!(closes("", BOTH));
+    assert!(!closes(OPTION, BOTH));
+    assert!(closes(OPTION, &BOTH.replace("1.1", "1.0").replace("Host: a", "Host: a\r\nConnection: keep-alive")), "not with HTTP/1.0");
+}
+
+#[test]
+fn privileged_ports_are_rejected() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not root: low ports cannot be had here");
+        return;
+    }
+    /// Whether a client with a low port gets an answer.
+    fn served(global: &str) -> bool {
+        let (server, _requests) = origin("\r\n\r\n", OK);
+        let port = free_tcp();
+        let _proxy =
+            Running::start(&format!("global\n{global}\n{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server}\n"), 1);
+        let client = (600..1024).rev().find_map(|low| {
+            let client = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+            bind(&client, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, low)).ok()?;
+            connect(&client, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).ok()?;
+            Some(TcpStream::from(client))
+        });
+        let mut client = client.expect("a low port that is free");
+        let _ = client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        // Any other client is served.
+        assert_eq!(lb_testkit::http::get((Ipv4Addr::LOCALHOST, port), "/").unwrap().status, 200);
+        matches!(client.read(&mut [0; 100]), Ok(n) if n != 0)
+    }
+    assert!(served(""));
+    assert!(served(" harden.reject-privileged-ports.tcp off"));
+    assert!(!served(" harden.reject-privileged-ports.tcp on"));
+}
