@@ -62,7 +62,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         "tells the server of the client in Forwarded (RFC 7239); without a word as with 'proto for'",
         forwarded,
     )
-    .negatable(),
+    .negatable()
+    .http(),
     switch("option splice-auto", D_F_L_B, "splices where it pays", |cx, line| flag(cx, line, |o| &mut o.splice_auto)),
     switch("option splice-request", D_F_L_B, "splices what clients send", |cx, line| flag(cx, line, |o| &mut o.splice_request)),
     switch("option splice-response", D_F_L_B, "splices what servers send", |cx, line| flag(cx, line, |o| &mut o.splice_response)),

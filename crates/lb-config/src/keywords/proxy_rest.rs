@@ -37,9 +37,10 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         D_F_L,
         "",
         "authentication of requests with an absolute target asks as a proxy does",
-        "haproxy's connections go by 'Connection' all the same (observed)
-    .negatable(), and authentication is refused by name",
-    ),
+        "haproxy's connections go by 'Connection' all the same (observed), and authentication is refused by name",
+    )
+    .negatable()
+    .http(),
     accepted("option persist", D_L_B, "", "a cookie's server is used even when it is down", "there is no cookie persistence").negatable(),
     accepted("option use-small-buffers", D_F_L_B, "[<what> ...]", "small buffers where they do", "concerns memory only").negatable(),
     accepted(
