@@ -147,6 +147,12 @@ impl Diagnostics {
         self.list.len() >= MAX_DIAGNOSTICS
     }
 
+    /// The name that is nearest to what was written, among names of the file's own: they can be many, so not all are looked at,
+    /// and none for a message that nobody will see.
+    pub(crate) fn nearest<'a>(&self, written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+        if self.is_full() { None } else { nearest(written, known.take(MAX_CANDIDATES)) }
+    }
+
     /// Sorts by place, looks the lines up, and turns everything into what the caller sees.
     pub(crate) fn finish(mut self, files: &[(String, &[u8])]) -> Vec<Diagnostic> {
         self.list.append(&mut self.remarks);
@@ -248,6 +254,9 @@ fn excerpt(line: &[u8], column: u32, length: u32) -> (String, Option<(usize, usi
     let width = printable(&window[at..end]).chars().count();
     (text, Some((from, width.max(1))))
 }
+
+/// Names of the file that are looked at for one that is near.
+const MAX_CANDIDATES: usize = 10_000;
 
 /// Longest word that can be a misspelt keyword; also bounds the cost of looking for it.
 const MAX_MISSPELT: usize = 48;

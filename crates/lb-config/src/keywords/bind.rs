@@ -2,7 +2,7 @@
 
 use super::{Context, Keyword, Parser, State};
 use crate::address::{Address, Host, Port};
-use crate::diag::{Problem, Severity, nearest};
+use crate::diag::{Problem, Severity};
 use crate::model::{Account, Bind, BindAddress, Shards, UnixAddress, V6Mode};
 use crate::parse::{BindCx, Line, Params, ProxyCx, World, address, resolve_host, tell};
 use crate::tree::{Directive, shown};
@@ -294,7 +294,7 @@ pub(crate) fn bind_line(cx: &mut ProxyCx<'_, '_>, directive: &Directive<'_>, at:
     let line_is_bind = at > 0 && directive.words[0].text == "bind";
     while let Some(word) = directive.words.get(next).filter(|_| line_is_bind) {
         let Some(keyword) = cx.world.lookup.get(Context::Bind, &word.text) else {
-            tell(cx.world, directive, unknown(&word.text, next, Context::Bind, "bind"));
+            tell(cx.world, directive, unknown(cx.world, &word.text, next, Context::Bind, "bind"));
             next += 1;
             continue;
         };
@@ -335,9 +335,9 @@ pub(crate) fn bind_line(cx: &mut ProxyCx<'_, '_>, directive: &Directive<'_>, at:
 }
 
 /// A parameter that nobody knows.
-pub(super) fn unknown(text: &str, word: usize, context: Context, line: &str) -> Problem {
+pub(super) fn unknown(world: &World<'_>, text: &str, word: usize, context: Context, line: &str) -> Problem {
     let problem = Problem::at(word, format!("unknown parameter '{}' on a '{line}' line", shown(text)));
-    match nearest(text, super::keywords().filter(|keyword| keyword.context == context).map(|keyword| keyword.name)) {
+    match world.diagnostics.nearest(text, super::keywords().filter(|keyword| keyword.context == context).map(|keyword| keyword.name)) {
         Some(near) => problem.help(format!("did you mean '{near}'?")),
         None => problem.help("see docs/keywords.md for all of them"),
     }

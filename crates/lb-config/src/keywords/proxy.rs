@@ -407,11 +407,13 @@ fn log(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     if line.arg(0) == Some("global") && line.arg(1).is_none() {
         // Once: a `log global` of the defaults is not doubled by one of the section.
         if !std::mem::replace(&mut cx.draft.logs_global, true) {
+            few_logs(logs.len() + cx.world.logs.len())?;
             logs.extend_from_slice(&cx.world.logs);
         }
         return Ok(());
     }
     let target = log_target(cx.world, line)?;
+    few_logs(cx.draft.proxy.logs.len() + 1)?;
     cx.draft.proxy.logs.push(target);
     Ok(())
 }
@@ -419,6 +421,17 @@ fn log(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 fn log_tag(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     cx.draft.proxy.log_tag = Some(line.need(0)?.to_owned());
     line.end(1)
+}
+
+/// Targets of a section, those of its defaults and of `global` among them: each section has a copy.
+const MAX_LOGS: usize = 100;
+
+/// Refuses more targets than a section may have.
+pub(super) fn few_logs(count: usize) -> Outcome {
+    if count > MAX_LOGS {
+        return Err(Problem::line("too many 'log' lines").help("a section has at most 100, those of its defaults and of 'global' counted"));
+    }
+    Ok(())
 }
 
 const LOG_PORT: u16 = 514;

@@ -304,7 +304,7 @@ fn parameters(draft: &mut ServerDraft, world: &mut World<'_>, directive: &Direct
     let mut next = first;
     while let Some(word) = directive.words.get(next) {
         let Some(keyword) = world.lookup.get(Context::Server, &word.text) else {
-            let mut problem = unknown(&word.text, next, Context::Server, line);
+            let mut problem = unknown(world, &word.text, next, Context::Server, line);
             if is_default
                 && next == first
                 && crate::address::parse(&word.text, crate::address::Use::Stream).is_ok()

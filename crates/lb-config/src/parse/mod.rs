@@ -145,7 +145,10 @@ impl<'s> Sink<'s> for Walk<'s> {
     }
 
     fn close(&mut self) {
-        let Open::Proxy(draft) = std::mem::replace(&mut self.open, Open::Refused) else { return };
+        let Open::Proxy(mut draft) = std::mem::replace(&mut self.open, Open::Refused) else { return };
+        // There may be many sections with a server each.
+        draft.servers.shrink_to_fit();
+        draft.proxy.binds.shrink_to_fit();
         if !draft.is_defaults() {
             self.drafts.push(*draft);
             return;
@@ -265,7 +268,7 @@ impl Walk<'_> {
                 Err(Problem::at(word, message).help("give each its own name"))
             }
             None => {
-                let help = match nearest(name, self.by_name.keys().map(String::as_str)) {
+                let help = match self.world.diagnostics.nearest(name, self.by_name.keys().map(String::as_str)) {
                     Some(near) => format!("did you mean '{near}'?"),
                     None => "a section starts from one that stands above it, so never from itself".to_owned(),
                 };

@@ -124,7 +124,7 @@ fn default_backend(draft: &mut Draft, index: usize, names: &Backends, modes: &[(
     }
     let kind = section_name(draft.section);
     let Some(target) = names.get(&name).copied() else {
-        let near = crate::diag::nearest(&name, names.keys().map(String::as_str));
+        let near = world.diagnostics.nearest(&name, names.keys().map(String::as_str));
         let help = match near {
             Some(near) => format!("did you mean '{near}'?"),
             None => format!("add 'backend {}', or name one that exists", shown(&name)),
