@@ -6,14 +6,22 @@
 
 pub mod config;
 pub mod http;
+pub mod language;
 pub mod mutate;
 
-/// A target: its name is that of its corpus directory.
-pub type Target = (&'static str, fn(&[u8]));
+/// A target: its name is that of its corpus directory; pieces that its inputs are made of.
+pub type Target = (&'static str, fn(&[u8]), &'static [&'static [u8]]);
 
 /// All targets.
-pub const TARGETS: &[Target] =
-    &[("h1_head", http::h1_head), ("h1_chunked", http::h1_chunked), ("proxy_header", http::proxy_header), ("netscaler_header", http::netscaler_header), ("config", config::config)];
+pub const TARGETS: &[Target] = &[
+    ("h1_head", http::h1_head, http::WORDS),
+    ("h1_chunked", http::h1_chunked, http::WORDS),
+    ("proxy_header", http::proxy_header, http::WORDS),
+    ("netscaler_header", http::netscaler_header, http::WORDS),
+    ("config", config::config, language::WORDS),
+    ("tokenizer", language::tokenizer, language::WORDS),
+    ("conditions", language::conditions, language::WORDS),
+];
 
 /// Runs `target` on every file named on the command line: for a crash that libFuzzer left.
 pub fn run_files(target: fn(&[u8])) {

@@ -1,7 +1,7 @@
 //! Every target over its corpus and over seeded mutations of it, on stable.
 
 use lb_fuzz::mutate::{Rng, mutate};
-use lb_fuzz::{TARGETS, http};
+use lb_fuzz::TARGETS;
 use std::path::Path;
 
 /// Mutations per target.
@@ -9,7 +9,7 @@ const ROUNDS: u64 = 30_000;
 
 #[test]
 fn corpus_and_mutations() {
-    for &(name, target) in TARGETS {
+    for &(name, target, words) in TARGETS {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
         let mut files: Vec<_> =
             std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display())).map(|e| e.unwrap().path()).collect();
@@ -21,7 +21,7 @@ fn corpus_and_mutations() {
             let mut rng = Rng::new(seed);
             let mut data = corpus[rng.below(corpus.len())].clone();
             let other = &corpus[rng.below(corpus.len())];
-            mutate(&mut rng, &mut data, http::WORDS, other);
+            mutate(&mut rng, &mut data, words, other);
             if let Err(cause) = std::panic::catch_unwind(|| target(&data)) {
                 eprintln!("{name}, seed {seed}: {data:?}");
                 std::panic::resume_unwind(cause);

@@ -200,6 +200,9 @@ impl Reader<'_, '_> {
         let variables = &self.sink.world().variables;
         let (open, expanded) = (self.open.as_ref(), &mut self.expanded);
         let mut variable = |wanted: &str| {
+            if *expanded > MAX_EXPANDED {
+                return None;
+            }
             let value = match wanted {
                 ".FILE" => Some(name.to_owned()),
                 ".LINE" => Some(line.to_string()),
@@ -487,9 +490,11 @@ mod tests {
 
     #[test]
     fn a_variable_that_doubles_itself_comes_to_an_end() {
-        let text = format!("global\n setenv A {}\n{}", "x".repeat(1000), " setenv A \"$A$A\"\n".repeat(100));
+        let text = format!("global\n setenv A {}\n{}", "x".repeat(1000), " setenv A \"$A$A\"\n".repeat(1000));
         let (sections, messages) = read(&text);
         assert!(messages.contains("more than 64 MiB of text"), "{messages}");
         assert!(sections[0].len() < 2 * MAX_EXPANDED);
+        let (_, diagnostics) = crate::parse(&Source::new().file("t.cfg", text.as_bytes()));
+        assert!(render(&diagnostics).contains("the value is too long"));
     }
 }

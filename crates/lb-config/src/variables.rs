@@ -7,6 +7,9 @@ use crate::model::LogFormatText;
 use crate::source::{Source, Switches};
 use std::collections::{HashMap, HashSet};
 
+/// Bytes of a value that `setenv` may set; Linux has this limit for a variable too.
+pub(crate) const MAX_VALUE: usize = 128 << 10;
+
 /// Variables and switches as the next line sees them.
 pub(crate) struct Variables<'s> {
     source: &'s Source<'s>,
@@ -41,7 +44,9 @@ impl<'s> Variables<'s> {
     pub(crate) fn apply(&mut self, words: &[Word<'_>]) {
         let word = |n: usize| words.get(n).map(|word| word.text.as_ref());
         match (word(0), word(1), word(2)) {
-            (Some("setenv" | "presetenv"), Some(name), _) if name.contains('=') => {}
+            // Told by the function of the keyword.
+            (Some("setenv" | "presetenv"), Some(name), value)
+                if name.contains('=') || value.is_some_and(|value| value.len() > MAX_VALUE) => {}
             (Some("setenv"), Some(name), Some(value)) => {
                 self.changed.insert(name.to_owned(), Some(value.to_owned()));
             }

@@ -112,8 +112,34 @@ fn huge_and_damaged() {
         vec![0xff; 100_000],
         b"listen a\n option \"${".to_vec(),
         b"\xef\xbb\xbfglobal\n maxconn 1\n".to_vec(),
+        [b"global\n description ".as_slice(), &vec![b'x'; 1 << 20], b"\n"].concat(),
+        [b"global\n description ".as_slice(), &b"x ".repeat(1 << 19), b"\n"].concat(),
+        [b".if ".as_slice(), &b"0||".repeat(1 << 18), b"1\n.endif\n"].concat(),
+        [b".if ".as_slice(), &b"!(".repeat(1 << 18), b"\n.endif\n"].concat(),
     ] {
         any_bytes(&data);
+    }
+}
+
+/// Short lines that ask for much, or that are compared with all others: with work that grows with the square of the lines, or with
+/// what they ask for, each of these would take minutes or the whole memory.
+#[test]
+fn what_could_grow_with_the_square() {
+    let many = |one: &dyn Fn(usize) -> String| (0..20_000).map(one).collect::<String>();
+    for text in [
+        format!("defaults\n{}{}", " log 127.0.0.1 local0\n".repeat(20_000), many(&|n| format!("backend b{n}\n"))),
+        format!("global\n{}listen a\n{}", " log 127.0.0.1 local0\n".repeat(20_000), " no log\n log global\n".repeat(20_000)),
+        many(&|n| format!("defaults d{n}\nfrontend f{n} from x{n}\n")),
+        many(&|n| format!("frontend f{n}\n default_backend x{n}\nbackend b{n}\n")),
+        format!("listen a\n{}", " bind :1-65535\n".repeat(20_000)),
+        format!("listen a\n{}", " server-template s 100000 127.0.0.1:1\n".repeat(20_000)),
+        format!("global\n setenv A x\n{}", " setenv A \"$A$A\"\n".repeat(20_000)),
+        format!("global\n{}{}", many(&|n| format!(" setenv A{n} x\n")), " resetenv\n".repeat(20_000)),
+        format!("listen a\n{}", many(&|n| format!(" server s{n} 127.0.0.1:1 frobnicate{n} guid g{n}\n bind :1 frobnicate\n"))),
+        format!("listen a\n{}", " server s 127.0.0.1:1\n".repeat(20_000)),
+    ] {
+        let (_, diagnostics) = parse(&Source::new().file("x", text.as_bytes()));
+        assert!(diagnostics.len() <= lb_config::MAX_DIAGNOSTICS + 1);
     }
 }
 

@@ -52,7 +52,11 @@ impl fmt::Display for Addr {
         match self {
             Addr::Ip(a) => a.fmt(f),
             Addr::Unix(p) => write!(f, "unix@{}", p.display()),
-            Addr::Abstract(n) => write!(f, "abns@{}", String::from_utf8_lossy(n)),
+            // Names are often filled up with zero bytes.
+            Addr::Abstract(n) => {
+                let end = n.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+                write!(f, "abns@{}", String::from_utf8_lossy(&n[..end]))
+            }
             Addr::Unnamed => f.write_str("unix@"),
         }
     }

@@ -5,6 +5,7 @@ use crate::diag::{Problem, Severity};
 use crate::model::{Account, UnixBindOptions};
 use crate::parse::{GlobalCx, Line, Negation};
 use crate::tree::shown;
+use crate::variables::MAX_VALUE;
 use std::time::Duration;
 
 type Outcome = Result<(), Problem>;
@@ -347,7 +348,9 @@ fn environment(_cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
     if line.keyword.name == "unsetenv" {
         return Ok(());
     }
-    line.need(1)?;
+    if line.need(1)?.len() > MAX_VALUE {
+        return Err(line.problem(1, "the value is too long").help("a variable holds at most 128 KiB"));
+    }
     if name.contains('=') {
         return Err(line.problem(0, "a variable's name cannot hold '='").help(format!("write '{} <name> <value>'", line.keyword.name)));
     }

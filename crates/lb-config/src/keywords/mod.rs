@@ -25,6 +25,7 @@ mod words;
 use crate::diag::Problem;
 use crate::parse::{BindCx, GlobalCx, Line, Params, ProxyCx, ServerCx};
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 pub(crate) use bind::bind_line;
 pub(crate) use destination::{Said, finish_destination};
@@ -256,21 +257,28 @@ pub fn keywords() -> impl Iterator<Item = &'static Keyword> {
     TABLES.iter().chain(words::TABLES).flat_map(|table| table.iter())
 }
 
-/// The tables by context and name, built once per run of the parser.
+type Words = HashMap<(Context, &'static str), &'static Keyword>;
+
+/// The tables by context and name. Built once in a process: small files take less time than these.
+static WORDS: LazyLock<Words> = LazyLock::new(|| {
+    let mut words: Words = keywords().map(|keyword| ((keyword.context, keyword.name), keyword)).collect();
+    // `capture request header`: two words are enough to find it.
+    for keyword in keywords().filter(|keyword| keyword.context == Context::Proxy) {
+        if let Some((at, _)) = keyword.name.match_indices(' ').nth(1) {
+            words.insert((keyword.context, &keyword.name[..at]), keyword);
+        }
+    }
+    words
+});
+
+/// Finds keywords.
 pub(crate) struct Lookup {
-    words: HashMap<(Context, &'static str), &'static Keyword>,
+    words: &'static Words,
 }
 
 impl Lookup {
     pub(crate) fn new() -> Self {
-        let mut words: HashMap<_, _> = keywords().map(|keyword| ((keyword.context, keyword.name), keyword)).collect();
-        // `capture request header`: two words are enough to find it.
-        for keyword in keywords().filter(|keyword| keyword.context == Context::Proxy) {
-            if let Some((at, _)) = keyword.name.match_indices(' ').nth(1) {
-                words.insert((keyword.context, &keyword.name[..at]), keyword);
-            }
-        }
-        Self { words }
+        Self { words: &WORDS }
     }
 
     /// The keyword of exactly this name.

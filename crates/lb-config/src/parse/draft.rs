@@ -255,3 +255,16 @@ impl Negation {
         self == Self::None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A configuration of 100,000 servers is to take at most 2 KiB for each: once while it is read, in a list that may have room
+    /// for twice as many, and once as it stays.
+    #[test]
+    fn memory_budgets() {
+        assert!(2 * size_of::<ServerDraft>() + size_of::<Server>() <= 1600);
+        assert!(size_of::<Draft>() <= 2560);
+    }
+}
