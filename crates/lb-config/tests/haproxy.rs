@@ -1,73 +1,14 @@
 //! Small configurations through this parser and, where it is installed, through haproxy 2.6: accepted by both, refused
-//! by both, or different for a reason that is written down in `cases.txt`.
+//! by both, or different for a reason that is written down in `cases/`. Where both say the same, they say it of the same
+//! lines.
 
+mod cases;
+
+use cases::{Case, Verdict, cases};
 use lb_config::{Environment, LoadError, Loader, Resolver, Severity, Source, parse, render};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::Command;
-
-/// The complete section that a case of form '+' adds a line to.
-const LISTEN: &str = "listen a\n mode http\n bind 127.0.0.1:8000\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n";
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Verdict {
-    Ok,
-    Warning,
-    Error,
-}
-
-struct Case {
-    haproxy: Verdict,
-    here: Verdict,
-    text: Vec<u8>,
-    source: String,
-    reason: String,
-}
-
-fn cases() -> Vec<Case> {
-    include_str!("cases.txt").lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(case).collect()
-}
-
-fn case(line: &str) -> Case {
-    let columns: Vec<&str> = line.split('\t').collect();
-    let verdict = |word: &str| match word {
-        "ok" => Verdict::Ok,
-        "warning" => Verdict::Warning,
-        "error" => Verdict::Error,
-        other => panic!("{other} in {line}"),
-    };
-    let body = unescape(columns.get(3).unwrap_or(&""));
-    let text = match columns[2] {
-        "+" => [LISTEN.as_bytes(), b" ", &body, b"\n"].concat(),
-        "=" => body,
-        other => panic!("form {other}"),
-    };
-    let reason = columns.get(4).unwrap_or(&"").to_string();
-    Case { haproxy: verdict(columns[0]), here: verdict(columns[1]), text, source: columns.get(3).unwrap_or(&"").to_string(), reason }
-}
-
-/// `\n`, `\r`, `\t`, `\\`, `\xNN`.
-fn unescape(text: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'\\' {
-            out.push(byte);
-            continue;
-        }
-        match bytes.next().expect("escape") {
-            b'n' => out.push(b'\n'),
-            b'r' => out.push(b'\r'),
-            b't' => out.push(b'\t'),
-            b'x' => {
-                let digits: String = bytes.by_ref().take(2).map(char::from).collect();
-                out.push(u8::from_str_radix(&digits, 16).expect("hex"));
-            }
-            other => out.push(other),
-        }
-    }
-    out
-}
 
 /// The world that the cases were recorded in.
 struct World;
@@ -153,18 +94,58 @@ fn haproxy_says_what_was_recorded() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What is wrong with a record, by haproxy.
+/// What is wrong with a record, by haproxy: the verdict, and where both say the same, the lines that are complained about and
+/// whether anything would listen.
 fn differs(case: &Case, path: &Path) -> Option<String> {
     std::fs::write(path, &case.text).expect("write");
     let output = Command::new("haproxy").args(["-c", "-f"]).arg(path).env("HOME", "/root").output().expect("haproxy runs");
+    let code = output.status.code();
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
-    let verdict = if output.status.code() == Some(1) || text.contains("[ALERT]") {
+    let verdict = if code == Some(1) || text.contains("[ALERT]") {
         Verdict::Error
     } else if text.contains("[WARNING]") {
         Verdict::Warning
     } else {
         Verdict::Ok
     };
-    (verdict != case.haproxy).then(|| format!("{}: {verdict:?}, recorded {:?}\n{text}", case.source, case.haproxy))
+    if verdict != case.haproxy {
+        return Some(format!("{}: {verdict:?}, recorded {:?}\n{text}", case.source, case.haproxy));
+    }
+    if verdict != case.here {
+        return None;
+    }
+    let source = Source::new().file("t.cfg", &case.text).environment(&World).loader(&World).resolver(&World);
+    let (config, diagnostics) = parse(&source);
+    let here = |severity: Severity, line: u32| diagnostics.iter().any(|one| one.severity == severity && one.span.line == line);
+    let said = |message: &&str| place(message).is_none_or(|(severity, line)| here(severity, line));
+    let missing: Vec<&str> =
+        text.lines().filter(|message| !said(message) && !ELSEWHERE.iter().any(|(text, _)| message.contains(text))).collect();
+    if !missing.is_empty() {
+        return Some(format!("{}: not said here:\n{}\n{}", case.source, missing.join("\n"), render(&diagnostics)));
+    }
+    // haproxy counts a listener that it has just said it ignores, and does not survive each check.
+    let listens = code.map(|code| code != 2).filter(|_| verdict != Verdict::Error && !text.contains("'bind' ignored"));
+    listens
+        .filter(|listens| *listens != config.listens())
+        .map(|_| format!("{}: haproxy ends with {code:?}, here listens: {}", case.source, config.listens()))
+}
+
+/// Messages of haproxy that are not looked for on their line, and why.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("'listen' or 'defaults' expected", "follows from a header that is refused; its lines are read all the same"),
+    ("non-terminated '.if' block", "said of the line that opens the block, not of the file's last"),
+    ("unknown keyword 'guid'", "newer versions know it"),
+];
+
+/// Severity and line of a message of haproxy; `None` for those without a place.
+fn place(message: &str) -> Option<(Severity, u32)> {
+    let severity = match message.split(']').next()? {
+        "[ALERT" => Severity::Error,
+        "[WARNING" => Severity::Warning,
+        _ => return None,
+    };
+    let (_, behind) = message.split_once(".cfg:")?;
+    let (line, _) = behind.split_once(']')?;
+    Some((severity, line.parse().ok()?))
 }

@@ -22,7 +22,7 @@ impl Random {
 
 /// All texts of the comparison with haproxy, as one seed corpus.
 fn corpus() -> Vec<Vec<u8>> {
-    include_str!("cases.txt")
+    include_str!("cases/lines.txt")
         .lines()
         .filter_map(|line| line.split('\t').nth(3))
         .map(|text| {

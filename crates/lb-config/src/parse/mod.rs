@@ -84,6 +84,9 @@ struct Defaults {
     by_place: bool,
 }
 
+/// What haproxy leaves out without a word in the sections where it has no meaning.
+const SILENT: &[&str] = &["unique-id-format", "unique-id-header", "persist rdp-cookie"];
+
 /// Longest name of a proxy or server that is kept; haproxy has no limit, log lines do.
 const MAX_NAME: usize = 1024;
 
@@ -373,6 +376,7 @@ impl Walk<'_> {
         if let State::Refused(_) = keyword.state {
             let (severity, outcome) = match section {
                 "defaults" => (Severity::Error, "is not allowed"),
+                _ if SILENT.contains(&keyword.name) => (Severity::Notice, "is ignored"),
                 _ => (Severity::Warning, "is ignored"),
             };
             let message = format!("'{}' {outcome} in '{section}': it has no meaning there", keyword.name);
