@@ -13,10 +13,15 @@ use std::task::Poll;
 /// How to open a listening socket.
 #[derive(Clone, Debug, Default)]
 pub struct Bind {
-    /// Options to set before `bind(2)`.
+    /// Options of the socket and of what it will accept.
     pub options: Vec<SockOpt>,
     /// Length of the kernel's queue.
     pub backlog: u32,
+}
+
+/// `listen(2)` resets this one; the others are set before `bind(2)`.
+fn is_late(option: &SockOpt) -> bool {
+    matches!(option, SockOpt::QuickAck(_))
 }
 
 impl Bind {
@@ -26,11 +31,14 @@ impl Bind {
     /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, …
     pub fn open(&self, addr: &Addr) -> io::Result<OwnedFd> {
         let fd = socket::open(addr, Kind::Stream)?;
-        for option in &self.options {
+        for option in self.options.iter().filter(|option| !is_late(option)) {
             socket::apply(fd.as_fd(), option)?;
         }
         socket::bind(fd.as_fd(), addr)?;
         socket::listen(fd.as_fd(), self.backlog)?;
+        for option in self.options.iter().filter(|option| is_late(option)) {
+            socket::apply(fd.as_fd(), option)?;
+        }
         Ok(fd)
     }
 }
