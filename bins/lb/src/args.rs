@@ -1,6 +1,8 @@
 //! The command line: haproxy's switches as management.txt section 3 has them, as far as they are there, and our own commands.
 //! An unknown switch is an error with the usage, never skipped.
 
+use lb_config::Switches;
+
 /// What the program is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
@@ -39,14 +41,10 @@ pub struct RunArgs {
     pub maxconn: Option<u32>,
     /// `-N`: connections of a proxy that does not say.
     pub proxy_maxconn: Option<u32>,
-    /// `-dS`: never splice.
-    pub no_splice: bool,
-    /// `-dR`: no SO_REUSEPORT.
-    pub no_reuseport: bool,
+    /// `-dS`, `-dR`, `-dD` and others that a configuration can ask about.
+    pub switches: Switches,
     /// `-dW`: warnings are fatal.
     pub zero_warning: bool,
-    /// `-dD`: diagnostic mode, tells what is suspicious.
-    pub diagnostic: bool,
     /// `-dK`: classes of keywords to show.
     pub keywords: Option<String>,
     /// `-dC`: shows the configuration as it was read.
@@ -95,7 +93,7 @@ pub struct DemoArgs {
 
 /// The usage text.
 pub const USAGE: &str = "\
-Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dC] [-dD] [-dK] [-dR] [-dS] [-dW] [-n <maxconn>] [-N <maxconn>] [-- <cfgfile>*]
+Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dC] [-dD] [-dK] [-dr] [-dR] [-dS] [-dW] [-n <maxconn>] [-N <maxconn>] [-- <cfgfile>*]
        lb -cc <condition>
        lb check [--lint] [--json] [-dW] [-f] <cfgfile>*
        lb fmt [--upgrade] [-i] <cfgfile>*
@@ -109,6 +107,8 @@ Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dC] [-dD] [-dK] [-dR] [-dS] [-dW]
         -dC[<key>][,line]  show the configuration as it was read; with a key, names and addresses are hidden
         -dD         tell what is suspicious, too
         -dK<class>[,<class>]  show the known keywords; -dKhelp lists the classes
+        -de, -dp, -dF, -dG, -dV  change what enabled() says in conditions and nothing else
+        -dr         start servers whose names have no address without one
         -dR         do not use SO_REUSEPORT
         -dS         do not use splice(2)
         -dW         refuse to start when there are warnings
@@ -126,8 +126,7 @@ Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dC] [-dD] [-dK] [-dR] [-dS] [-dW]
 ";
 
 /// Switches of haproxy that are known and not there yet.
-const LATER: [&str; 18] =
-    ["-D", "-W", "-Ws", "-p", "-L", "-C", "-x", "-S", "-sf", "-st", "-m", "-de", "-dp", "-dG", "-dL", "-dr", "-dV", "-dM"];
+const LATER: [&str; 13] = ["-D", "-W", "-Ws", "-p", "-L", "-C", "-x", "-S", "-sf", "-st", "-m", "-dL", "-dM"];
 
 /// Reads the arguments (without the program's name).
 pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
@@ -149,10 +148,16 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
             "-c" => run.check = true,
             "-d" => run.debug = true,
             "-db" => run.foreground = true,
-            "-dS" => run.no_splice = true,
-            "-dR" => run.no_reuseport = true,
+            "-dS" => run.switches.no_splice = true,
+            "-dR" => run.switches.no_reuseport = true,
+            "-dr" => run.switches.ignore_unresolved = true,
+            "-de" => run.switches.no_epoll = true,
+            "-dp" => run.switches.no_poll = true,
+            "-dG" => run.switches.no_getaddrinfo = true,
+            "-dF" => run.switches.no_fast_forward = true,
+            "-dV" => run.switches.no_server_verify = true,
             "-dW" => run.zero_warning = true,
-            "-dD" => run.diagnostic = true,
+            "-dD" => run.switches.diagnostics = true,
             "-q" => run.quiet = true,
             "-V" => run.verbose = true,
             "-f" => match args.next() {
@@ -289,7 +294,10 @@ mod tests {
     #[test]
     fn switches_of_checking() {
         let Command::Run(run) = of("-c -dD -dKcfg,smp -dC12,line -f a") else { panic!() };
-        assert!(run.diagnostic && run.keywords.as_deref() == Some("cfg,smp"));
+        let Command::Run(conditions) = of("-f a -dr -dF -de") else { panic!() };
+        let switches = Switches { ignore_unresolved: true, no_fast_forward: true, no_epoll: true, ..Switches::default() };
+        assert_eq!(conditions.switches, switches);
+        assert!(run.switches.diagnostics && run.keywords.as_deref() == Some("cfg,smp"));
         assert_eq!(run.dump, Some(Dump { key: Some(12), lines: true }));
         let dump = |line: &str| if let Command::Run(run) = of(line) { run.dump } else { None };
         assert_eq!(dump("-dC -f a"), Some(Dump::default()));

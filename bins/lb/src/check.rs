@@ -29,8 +29,6 @@ pub fn read(args: &RunArgs) -> Result<Loaded, ExitCode> {
             alert(text);
         }
     };
-    let switches =
-        Switches { diagnostics: args.diagnostic, no_splice: args.no_splice, no_reuseport: args.no_reuseport, ..Switches::default() };
     let cannot_open = |text: String| {
         complain(&text);
         ExitCode::FAILURE
@@ -38,7 +36,7 @@ pub fn read(args: &RunArgs) -> Result<Loaded, ExitCode> {
     if let Some(dump) = args.dump {
         print(&load::dump(&args.files, dump).map_err(cannot_open)?);
     }
-    let loaded = load::load(&args.files, switches, &[]).map_err(cannot_open)?;
+    let loaded = load::load(&args.files, args.switches, &[]).map_err(cannot_open)?;
     let quiet = is_quiet(args, &loaded);
     let failed = loaded.has(Severity::Error);
     if !quiet || (failed && !silent) {

@@ -48,8 +48,8 @@ pub fn run(args: &RunArgs) -> ExitCode {
     };
     let quiet = check::is_quiet(args, &loaded);
     let mut config = loaded.config;
-    config.global.nosplice |= args.no_splice;
-    config.global.noreuseport |= args.no_reuseport;
+    config.global.nosplice |= args.switches.no_splice;
+    config.global.noreuseport |= args.switches.no_reuseport;
     if let Some(maxconn) = args.proxy_maxconn {
         config.proxies.iter_mut().filter(|p| p.kind.is_frontend() && p.maxconn.is_none()).for_each(|p| p.maxconn = Some(maxconn));
     }

@@ -221,6 +221,7 @@ const SECTIONS: &[Keyword] = &[
     section("ring", "<name>", "a buffer for log lines", State::Refused("log rings")),
     section("log-forward", "<name>", "receives and forwards log lines", State::Refused("log forwarding")),
     section("resolvers", "<name>", "name servers", State::Refused("name resolution at run time")),
+    section("namespace_list", "", "network namespaces", State::Refused("network namespaces")),
     section("cache", "<name>", "a cache of responses", State::Refused("the cache")),
     section("fcgi-app", "<name>", "a FastCGI application", State::Refused("FastCGI")),
     section("crt-store", "<name>", "a named store of certificates", State::Refused("TLS")),
