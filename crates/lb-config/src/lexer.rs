@@ -124,7 +124,7 @@ fn column(at: usize) -> u32 {
 /// What a backslash and the bytes behind it stand for.
 fn escaped(escape: &[u8]) -> Vec<u8> {
     match escape {
-        [b'\\', b' ' | b'\t' | b'\\' | b'"' | b'\'' | b'#' | b'$'] => vec![escape[1]],
+        [b'\\', b' ' | b'\\' | b'"' | b'\'' | b'#' | b'$'] => vec![escape[1]],
         b"\\n" => vec![b'\n'],
         b"\\r" => vec![b'\r'],
         b"\\t" => vec![b'\t'],
@@ -224,6 +224,8 @@ mod tests {
         assert_eq!(cut(r#""" foo"#), ["", "foo"]);
         assert_eq!(cut("''foo"), ["foo"]);
         assert_eq!(cut(r#""\$FOO""#), ["$FOO"]);
+        assert_eq!(cut(r"\$FOO\\$"), [r"\$FOO\$"]);
+        assert_eq!(cut("a\\\tb\\\u{b}c \"\\\t\" d\\\r"), ["a\\", "b\\", "c", "\\\t", "d\\"]);
         assert_eq!(cut(r"a\qb"), [r"a\qb"]);
         assert_eq!(cut(r#"a"b c"d"#), ["ab cd"]);
         assert_eq!(cut(r"a\x41b"), ["aAb"]);

@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(kinds(b"\r\n"), list(&[(End, "\r\n")]));
         assert_eq!(kinds(b"\"a #\\\"'\"'b\"'\\ c d"), list(&[(Word, "\"a #\\\"'\"'b\"'\\ c"), (Space, " "), (Word, "d")]));
         assert_eq!(kinds(b"a \"b\r\n"), list(&[(Word, "a"), (Space, " "), (Word, "\"b\r"), (End, "\n")]));
-        assert_eq!(kinds(b"a\\\r\n"), list(&[(Word, "a\\\r"), (End, "\n")]));
+        assert_eq!(kinds(b"a\\\r\n"), list(&[(Word, "a\\"), (End, "\r\n")]));
         assert_eq!(kinds(b"\xef\xbb\xbf a\n"), list(&[(Mark, "\u{feff}"), (Space, " "), (Word, "a"), (End, "\n")]));
         assert_eq!(kinds(b"\xef\xbb\xbf"), list(&[(Mark, "\u{feff}")]));
     }

@@ -139,6 +139,10 @@ impl<'a> Scanner<'a> {
         match self.line.get(at + 1) {
             // The zero byte is the fault, not the backslash.
             None | Some(0) => (PartKind::Text, at + 1),
+            // Where a dollar means nothing it needs no backslash, and keeps the one that it has.
+            Some(b'$') if self.quote.is_none() => (PartKind::Text, at + 1),
+            // Of all white space only the space can be escaped.
+            Some(byte) if self.quote.is_none() && is_space(*byte) && *byte != b' ' => (PartKind::Text, at + 1),
             Some(b'x') => match (digit(at + 2), digit(at + 3)) {
                 (Some(0), Some(0)) => (PartKind::Fault(Fault::EscapedZero), at + 4),
                 (Some(_), Some(_)) => (PartKind::Escape, at + 4),
