@@ -45,6 +45,8 @@ pub struct RunArgs {
     pub switches: Switches,
     /// `-dW`: warnings are fatal.
     pub zero_warning: bool,
+    /// `-C`: the directory that file names are read from.
+    pub directory: Option<String>,
     /// `-dK`: classes of keywords to show.
     pub keywords: Option<String>,
     /// `-dC`: shows the configuration as it was read.
@@ -93,7 +95,7 @@ pub struct DemoArgs {
 
 /// The usage text.
 pub const USAGE: &str = "\
-Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dC] [-dD] [-dK] [-dr] [-dR] [-dS] [-dW] [-n <maxconn>] [-N <maxconn>] [-- <cfgfile>*]
+Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-C <dir>] [-db] [-dC] [-dD] [-dK] [-dr] [-dR] [-dS] [-dW] [-n <maxconn>] [-N <maxconn>] [-- <cfgfile>*]
        lb -cc <condition>
        lb check [--lint] [--json] [-dW] [-f] <cfgfile>*
        lb fmt [--upgrade] [-i] <cfgfile>*
@@ -101,6 +103,7 @@ Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dC] [-dD] [-dK] [-dr] [-dR] [-dS]
         -f <file>   read this configuration; may be given several times
         -c          check the configuration and exit: 0 it is good, 1 it has errors, 2 nothing would listen
         -cc <cond>  evaluate a condition of .if and exit: 0 true, 1 false, 2 it is none
+        -C <dir>    change to this directory before anything is read
         -n <n>      connections of the process at once
         -N <n>      connections at once of a proxy that does not set maxconn
         -d, -db     stay in the foreground
@@ -126,7 +129,7 @@ Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-db] [-dC] [-dD] [-dK] [-dr] [-dR] [-dS]
 ";
 
 /// Switches of haproxy that are known and not there yet.
-const LATER: [&str; 13] = ["-D", "-W", "-Ws", "-p", "-L", "-C", "-x", "-S", "-sf", "-st", "-m", "-dL", "-dM"];
+const LATER: [&str; 12] = ["-D", "-W", "-Ws", "-p", "-L", "-x", "-S", "-sf", "-st", "-m", "-dL", "-dM"];
 
 /// Reads the arguments (without the program's name).
 pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
@@ -163,6 +166,10 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
             "-f" => match args.next() {
                 Some(file) => run.files.push(file),
                 None => return Command::Usage(Some("-f wants the name of a configuration file".into())),
+            },
+            "-C" => match args.next() {
+                Some(directory) => run.directory = Some(directory),
+                None => return Command::Usage(Some("-C wants a directory".into())),
             },
             "-n" | "-N" => match args.next().as_deref().map(str::parse::<u32>) {
                 Some(Ok(n)) if arg == "-n" => run.maxconn = Some(n).filter(|n| *n != 0),
@@ -293,12 +300,12 @@ mod tests {
 
     #[test]
     fn switches_of_checking() {
-        let Command::Run(run) = of("-c -dD -dKcfg,smp -dC12,line -f a") else { panic!() };
+        let Command::Run(run) = of("-c -C d -dD -dKcfg,smp -dC12,line -f a") else { panic!() };
         let Command::Run(conditions) = of("-f a -dr -dF -de") else { panic!() };
         let switches = Switches { ignore_unresolved: true, no_fast_forward: true, no_epoll: true, ..Switches::default() };
         assert_eq!(conditions.switches, switches);
         assert!(run.switches.diagnostics && run.keywords.as_deref() == Some("cfg,smp"));
-        assert_eq!(run.dump, Some(Dump { key: Some(12), lines: true }));
+        assert_eq!((run.dump, run.directory.as_deref()), (Some(Dump { key: Some(12), lines: true }), Some("d")));
         let dump = |line: &str| if let Command::Run(run) = of(line) { run.dump } else { None };
         assert_eq!(dump("-dC -f a"), Some(Dump::default()));
         assert_eq!(dump("-dC0,line -f a"), Some(Dump { key: None, lines: true }));

@@ -29,6 +29,12 @@ pub fn read(args: &RunArgs) -> Result<Loaded, ExitCode> {
             alert(text);
         }
     };
+    if let Some(directory) = &args.directory
+        && let Err(error) = std::env::set_current_dir(directory)
+    {
+        complain(&format!("Could not change to directory {directory} : {}", load::reason(&error)));
+        return Err(ExitCode::FAILURE);
+    }
     let cannot_open = |text: String| {
         complain(&text);
         ExitCode::FAILURE

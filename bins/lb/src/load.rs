@@ -180,11 +180,14 @@ fn directory(path: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(list)
 }
 
-/// As haproxy says it: without the number that the library adds.
 fn cannot_open(path: &Path, error: &io::Error) -> String {
+    format!("config : Cannot open configuration file {} : {}", path.display(), reason(error))
+}
+
+/// As haproxy says it: without the number that the library adds.
+pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
-    let reason = text.split(" (os error").next().unwrap_or_default();
-    format!("config : Cannot open configuration file {} : {reason}", path.display())
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

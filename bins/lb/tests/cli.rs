@@ -214,6 +214,18 @@ fn check_for_people_and_machines() {
 }
 
 #[test]
+fn another_directory() {
+    let dir = TempDir::new("cli").unwrap();
+    dir.write("test.cfg", GOOD).unwrap();
+    let path = dir.path().to_str().unwrap();
+    let (status, _, err) = run(&program(), &["-C", path, "-c", "-f", "test.cfg"]).unwrap();
+    assert!(status.unwrap().success(), "{err}");
+    let (status, _, err) = run(&program(), &["-C", "/nonexistent", "-c", "-f", "test.cfg"]).unwrap();
+    assert_eq!(status.unwrap().code(), Some(1));
+    assert!(err.contains("/nonexistent"), "{err}");
+}
+
+#[test]
 fn conditions_of_the_command_line() {
     for (condition, code) in [("1", 0), ("0", 1), ("version_atleast(2.4) && !defined(NO_SUCH_NAME)", 0), ("frobnicate(1)", 2)] {
         let (status, ..) = run(&program(), &["-cc", condition]).unwrap();
