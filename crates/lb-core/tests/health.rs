@@ -232,6 +232,22 @@ fn a_proxy_header_stands_before_a_check() {
 }
 
 #[test]
+fn names_in_checks_are_spelled_as_in_requests() {
+    let seen = |option: &str| {
+        let (origin, port) = (Origin::start("a"), free_tcp());
+        let config = format!(
+            "global\n h1-case-adjust host HOST\n h1-case-adjust connection CONNECTION\n{DEFAULTS}listen b\n bind 127.0.0.1:{port}\n{option}\n option httpchk GET /health HTTP/1.1\\r\\nHost:\\ a\n server a 127.0.0.1:{} check inter 100\n",
+            origin.port
+        );
+        let _proxy = Running::start(&config, 1);
+        wait::must("it was checked", || !origin.heads().is_empty());
+        String::from_utf8(origin.heads()[0].clone()).unwrap()
+    };
+    assert_eq!(seen(" option h1-case-adjust-bogus-server"), "GET /health HTTP/1.1\r\nHOST: a\r\nCONNECTION: close\r\n\r\n");
+    assert_eq!(seen(" option h1-case-adjust-bogus-client"), "GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+}
+
+#[test]
 fn checks_end_with_a_soft_stop_and_leave_nothing() {
     let (a, port) = (Origin::start("a"), free_tcp());
     let pa = a.port;
