@@ -232,6 +232,22 @@ fn a_proxy_header_stands_before_a_check() {
 }
 
 #[test]
+fn servers_beside_a_dispatch_are_counted_as_such() {
+    let (mut a, b, port) = (Origin::start("a"), Origin::start("b"), free_tcp());
+    a.kill();
+    let proxy = Running::start(
+        &format!(
+            "{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n dispatch 127.0.0.1:{0}\n default-server check inter 100 fall 1\n server a 127.0.0.1:{1}\n server b 127.0.0.1:{0}\n",
+            b.port, a.port
+        ),
+        1,
+    );
+    let (_, _, text) = proxy.told(0, "Server l/a is DOWN");
+    assert!(text.contains("1 active and 0 backup servers left."), "{text}");
+    assert_eq!(asked(port, "/"), (200, "b".to_owned()));
+}
+
+#[test]
 fn names_in_checks_are_spelled_as_in_requests() {
     let seen = |option: &str| {
         let (origin, port) = (Origin::start("a"), free_tcp());
