@@ -39,4 +39,5 @@ pub use model::*;
 pub use parse::parse;
 pub use show::{render, report};
 pub use source::{Environment, LoadError, Loader, Nothing, Resolver, Source, Switches};
+pub use units::{UnitError, time};
 pub use upgrade::{Note, Upgraded, upgrade};

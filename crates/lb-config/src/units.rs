@@ -7,7 +7,7 @@ pub const MAX_TIME: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// Why a number was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum UnitError {
+pub enum UnitError {
     /// No digit at the start.
     #[error("is not a number")]
     NotANumber,
@@ -22,7 +22,10 @@ pub(crate) enum UnitError {
 /// A time; without a unit it is in `default` (milliseconds nearly everywhere, seconds in old places).
 ///
 /// Times below one millisecond round up to it, as haproxy rounds them, so that 1us is not "no limit".
-pub(crate) fn time(text: &str, default: Duration) -> Result<Duration, UnitError> {
+///
+/// # Errors
+/// No number, an unknown unit, or more than 24.8 days.
+pub fn time(text: &str, default: Duration) -> Result<Duration, UnitError> {
     let (number, unit) = number(text)?;
     let micros = match unit {
         "us" => 1,

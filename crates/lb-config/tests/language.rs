@@ -61,7 +61,7 @@ fn templates() {
         " default-server weight 7\n server-template web 3 localhost:80 check inter 9s\n server-template x 0-1 127.0.0.2:81 id 9 backup\n",
     );
     assert_eq!(proxy.servers.iter().map(|server| server.name.as_str()).collect::<Vec<_>>(), ["web1", "web2", "web3", "x0", "x1"]);
-    assert_eq!(proxy.servers.iter().map(|server| server.id).collect::<Vec<_>>(), [1, 2, 3, 9, 4]);
+    assert_eq!(proxy.servers.iter().map(|server| server.id).collect::<Vec<_>>(), [1, 2, 3, 9, 5]);
     for server in &proxy.servers[..3] {
         assert_eq!(server.address, ServerAddress::Ip { ip: Ipv4Addr::LOCALHOST.into(), port: ServerPort::Fixed(80) });
         assert_eq!((server.weight, server.hostname.as_deref(), server.backup), (7, Some("localhost"), false));

@@ -5,6 +5,7 @@
 //! to the binary.
 
 pub mod admit;
+pub mod cli;
 pub mod client;
 pub mod gate;
 pub mod health;

@@ -19,7 +19,7 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 /// How long accepting rests when there is no descriptor or no memory left.
-const REST: Duration = Duration::from_millis(100);
+pub(crate) const REST: Duration = Duration::from_millis(100);
 
 /// Ports below this one are given to programs of the system alone.
 const PRIVILEGED: u16 = 1024;
@@ -41,7 +41,7 @@ pub struct Accepting {
 }
 
 /// Errors of `accept(2)` that concern the connection, not us.
-fn is_transient(e: &io::Error) -> bool {
+pub(crate) fn is_transient(e: &io::Error) -> bool {
     // The kernel hands over errors of the new connection (accept(2), "Error handling").
     const TRANSIENT: [i32; 9] = [71, 92, 95, 100, 101, 103, 112, 113, 64];
     e.raw_os_error().is_some_and(|code| TRANSIENT.contains(&code))

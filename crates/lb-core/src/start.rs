@@ -1,5 +1,6 @@
 //! From a configuration to running threads: opens the listeners, all before any thread starts, then runs.
 
+use crate::cli::{OpenSocket, Sockets};
 use crate::gate::Gate;
 use crate::health::Plan;
 use crate::proxy::{Topology, bind_addr};
@@ -40,6 +41,7 @@ pub enum StartError {
 pub struct Proxy {
     process: Arc<Process>,
     listeners: Vec<OpenListener>,
+    sockets: Sockets,
     threads: usize,
     // Keeps the writer threads of stdout and stderr targets.
     _loggers: Loggers,
@@ -95,6 +97,7 @@ impl Proxy {
                 }
             }
         }
+        let sockets = open_sockets(config, &mut errors);
         let threads = sizes.threads.max(1);
         let checks = match Plan::new(config, &topology, threads) {
             Ok(checks) if errors.is_empty() => checks,
@@ -105,7 +108,7 @@ impl Proxy {
             }
         };
         let process = Process::new(config, topology, sizes.maxconn, checks, report);
-        Ok(Proxy { process, listeners, threads, _loggers: loggers })
+        Ok(Proxy { process, listeners, sockets, threads, _loggers: loggers })
     }
 
     /// Where it listens: frontend and address for each `bind` address, in the order of the configuration. A port that the
@@ -143,6 +146,11 @@ impl Proxy {
             let run = move || run_thread(&process, index, listeners, |_| {});
             joins.push(std::thread::Builder::new().name(format!("lb-{index}")).spawn(run)?);
         }
+        let sockets = self.sockets;
+        let main = move |worker: &Rc<Worker>| {
+            sockets.start(worker);
+            main(worker);
+        };
         let result = run_thread(&self.process, 0, own, main);
         self.process.end();
         for join in joins {
@@ -153,6 +161,34 @@ impl Proxy {
         }
         result
     }
+}
+
+/// Connections that the system queues for a run-time socket.
+const SOCKET_BACKLOG: u32 = 128;
+
+/// Opens the run-time sockets.
+fn open_sockets(config: &Config, errors: &mut Vec<StartError>) -> Sockets {
+    let mut open = Vec::new();
+    for bind in &config.global.stats_sockets {
+        for address in &bind.addresses {
+            match open_listener(bind, address, &[], bind.backlog.unwrap_or(SOCKET_BACKLOG), !config.global.noreuseport) {
+                Ok((fd, _)) => open.push(OpenSocket {
+                    fd,
+                    level: bind.level,
+                    severity: bind.severity,
+                    expose_listeners: bind.expose_listeners,
+                    maxconn: bind.maxconn,
+                }),
+                Err(source) => errors.push(StartError::Bind {
+                    place: config.place(bind.span),
+                    address: describe(address),
+                    section: "stats socket".into(),
+                    source,
+                }),
+            }
+        }
+    }
+    Sockets::new(open, &config.global)
 }
 
 /// Sockets to open for an address: one per thread where the kernel can spread connections over them.

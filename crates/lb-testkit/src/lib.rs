@@ -14,6 +14,7 @@ pub mod parity;
 pub mod ports;
 pub mod process;
 pub mod proxyproto;
+pub mod runtime;
 pub mod script;
 pub mod syslog;
 pub mod wait;

@@ -3,8 +3,8 @@
 use super::{Context, Keyword, Parser, State};
 use crate::address::{Address, Host, Port};
 use crate::diag::{Problem, Severity};
-use crate::model::{Account, Bind, BindAddress, Shards, UnixAddress, V6Mode};
-use crate::parse::{BindCx, Line, Params, ProxyCx, World, address, resolve_host, tell};
+use crate::model::{Account, Bind, BindAddress, CliLevel, SeverityOutput, Shards, UnixAddress, V6Mode};
+use crate::parse::{BindCx, GlobalCx, Line, Params, ProxyCx, World, address, resolve_host, tell};
 use crate::tree::{Directive, shown};
 use std::net::SocketAddr;
 
@@ -29,7 +29,6 @@ const fn refused(name: &'static str, args: &'static str, doc: &'static str, what
     Keyword::new(Context::Bind, name, args, doc, State::Refused(what), Parser::None)
 }
 
-const CLI: &str = "has a meaning for the run-time socket only";
 const WITHOUT_TLS: &str = "says what is so without TLS";
 const TLS: &str = "TLS";
 const QUIC: &str = "QUIC";
@@ -110,10 +109,21 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         cx.bind.family = V6Mode::V6Only;
         Ok(())
     }),
+    // Of 'stats socket' lines; without a meaning for others.
+    works("level", "user|operator|admin", "rights of the clients of a run-time socket; operator when absent", |cx, params| {
+        cx.bind.level = params.choice(&[("user", CliLevel::User), ("operator", CliLevel::Operator), ("admin", CliLevel::Admin)])?;
+        Ok(())
+    }),
+    works("severity-output", "none|number|string", "severity before the messages of a run-time socket", |cx, params| {
+        let choices = [("none", SeverityOutput::None), ("number", SeverityOutput::Number), ("string", SeverityOutput::String)];
+        cx.bind.severity = params.choice(&choices)?;
+        Ok(())
+    }),
+    works("expose-fd", "listeners", "a run-time socket hands the listeners over", |cx, params| {
+        params.choice(&[("listeners", ())])?;
+        set(&mut cx.bind.expose_listeners)
+    }),
     // Read, without effect.
-    skipped("level", "user|operator|admin", "rights of the run-time socket", CLI),
-    skipped("severity-output", "none|number|string", "severity before the answers of the run-time socket", CLI),
-    skipped("expose-fd", "listeners", "hands the listeners over", CLI),
     Keyword::new(
         Context::Bind,
         "process",
@@ -277,31 +287,50 @@ fn threads(_cx: &mut BindCx<'_>, params: &mut Params<'_, '_>) -> Outcome {
 /// `bind` of a frontend or listen.
 pub(super) fn bind(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     line.need(0)?;
-    bind_line(cx, line.directive, line.first, line.first + 1);
+    bind_line(cx, line.directive, line.first);
     Ok(())
 }
 
-/// Reads addresses at word `at` and parameters from word `params`; also for an address on the section's own line.
-pub(crate) fn bind_line(cx: &mut ProxyCx<'_, '_>, directive: &Directive<'_>, at: usize, params: usize) {
-    let mut bind = Bind { span: directive.span(Some(0)), unix: cx.world.unix_bind.clone(), ..Bind::default() };
-    match addresses(&directive.words[at].text, at, cx.world) {
+/// `stats socket` of `global`.
+pub(super) fn stats_socket(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    line.need(0)?;
+    // As haproxy has it, 'unix-bind' is for proxies.
+    let (prefix, unix) = (cx.world.unix_prefix.take(), std::mem::take(&mut cx.world.unix_bind));
+    let bind = read(cx.world, line.directive, line.first, Some("stats socket"));
+    (cx.world.unix_prefix, cx.world.unix_bind) = (prefix, unix);
+    cx.global.stats_sockets.push(bind);
+    Ok(())
+}
+
+/// Reads addresses at word `at` and the parameters behind; also for an address on the section's own line, which has none.
+pub(crate) fn bind_line(cx: &mut ProxyCx<'_, '_>, directive: &Directive<'_>, at: usize) {
+    let line_is_bind = at > 0 && directive.words[0].text == "bind";
+    let bind = read(cx.world, directive, at, line_is_bind.then_some("bind"));
+    if bind.id > 0 && bind.addresses.len() > 1 {
+        tell(cx.world, directive, Problem::at(at, "'id' stands on a line with one address").help("give each address its own 'bind' line"));
+    }
+    cx.draft.proxy.binds.push(bind);
+}
+
+/// Addresses in word `at`, and parameters behind it where the line is one that has them.
+fn read(world: &mut World<'_>, directive: &Directive<'_>, at: usize, line: Option<&str>) -> Bind {
+    let mut bind = Bind { span: directive.span(Some(0)), unix: world.unix_bind.clone(), ..Bind::default() };
+    match addresses(&directive.words[at].text, at, world) {
         Ok(addresses) => bind.addresses = addresses,
-        Err(problem) => tell(cx.world, directive, problem),
+        Err(problem) => tell(world, directive, problem),
     }
     let mut guid_prefix = None;
-    let mut next = params;
-    // An address on the section's line has no parameters behind it.
-    let line_is_bind = at > 0 && directive.words[0].text == "bind";
-    while let Some(word) = directive.words.get(next).filter(|_| line_is_bind) {
-        let Some(keyword) = cx.world.lookup.get(Context::Bind, &word.text) else {
-            tell(cx.world, directive, unknown(cx.world, &word.text, next, Context::Bind, "bind"));
+    let mut next = at + 1;
+    while let (Some(word), Some(line)) = (directive.words.get(next), line) {
+        let Some(keyword) = world.lookup.get(Context::Bind, &word.text) else {
+            tell(world, directive, unknown(world, &word.text, next, Context::Bind, line));
             next += 1;
             continue;
         };
         if let State::Refused(what) = keyword.state {
             let message = format!("'{}' is known but not there yet in this version ({what})", keyword.name);
             tell(
-                cx.world,
+                world,
                 directive,
                 Problem::at(next, message).help("remove it if its effect is not needed; nothing is left out in silence"),
             );
@@ -311,27 +340,24 @@ pub(crate) fn bind_line(cx: &mut ProxyCx<'_, '_>, directive: &Directive<'_>, at:
         if let State::Gone(why) = keyword.state {
             let message = format!("'{}' is an old word without effect: {why}", keyword.name);
             let span = directive.span(Some(next));
-            cx.world.diagnostics.push(Severity::Warning, span, word.length as usize, message, Some("remove it and its value".into()));
+            world.diagnostics.push(Severity::Warning, span, word.length as usize, message, Some("remove it and its value".into()));
         }
-        cx.world.without_effect(keyword, directive, next);
+        world.without_effect(keyword, directive, next);
         let mut cursor = Params { directive, keyword, name: next, at: next + 1 };
         if let Parser::Bind(parser) = keyword.parser
             && let Err(problem) = parser(&mut BindCx { bind: &mut bind, guid_prefix: &mut guid_prefix }, &mut cursor)
         {
-            tell(cx.world, directive, problem);
+            tell(world, directive, problem);
         }
         next = cursor.at;
     }
     if let Some((prefix, word)) = guid_prefix {
-        let taken = (0..bind.addresses.len()).try_for_each(|n| cx.world.take_guid(format!("{prefix}-{n}"), word, bind.span));
+        let taken = (0..bind.addresses.len()).try_for_each(|n| world.take_guid(format!("{prefix}-{n}"), word, bind.span));
         if let Err(problem) = taken {
-            tell(cx.world, directive, problem);
+            tell(world, directive, problem);
         }
     }
-    if bind.id > 0 && bind.addresses.len() > 1 {
-        tell(cx.world, directive, Problem::at(at, "'id' stands on a line with one address").help("give each address its own 'bind' line"));
-    }
-    cx.draft.proxy.binds.push(bind);
+    bind
 }
 
 /// A parameter that nobody knows.

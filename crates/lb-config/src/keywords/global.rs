@@ -68,6 +68,26 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         "ownership and prefix of UNIX sockets of 'bind'",
         unix_bind,
     ),
+    works(
+        "stats socket",
+        "<address> [<parameter> ...]",
+        "a run-time socket; the parameters are those of 'bind'",
+        super::bind::stats_socket,
+    ),
+    works("stats timeout", "<time>", "silence that ends a connection to the run-time socket; 10s when absent", |cx, line| {
+        let time = line.time(0, Duration::from_millis(1))?;
+        if time.is_zero() {
+            return Err(line.problem(0, "'stats timeout' cannot be 0").help("write for example 'stats timeout 30s'"));
+        }
+        cx.global.stats_timeout = Some(time);
+        extra(cx, line);
+        Ok(())
+    }),
+    works("stats maxconn", "<number>", "connections to the run-time sockets at once; 10 when absent", |cx, line| {
+        cx.global.stats_maxconn = Some(line.count(0, 1)?);
+        extra(cx, line);
+        Ok(())
+    }),
     works("setenv", "<name> <value>", "sets a variable for the lines after it", environment),
     works("presetenv", "<name> <value>", "sets a variable that is not set yet", environment),
     works("unsetenv", "<name> ...", "removes variables", environment),
@@ -103,6 +123,14 @@ fn once(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
             .help(format!("the first one is on line {}; remove one of them", first.line)));
     }
     Ok(())
+}
+
+/// Words behind the value that haproxy drops in silence.
+fn extra(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) {
+    if let Some(extra) = line.arg(1) {
+        let message = format!("unexpected '{}' behind '{}'", shown(extra), line.keyword.name);
+        cx.world.notice(line.span(), message, Some("remove it".into()));
+    }
 }
 
 fn maxconn(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {

@@ -21,7 +21,7 @@ const MEMORY: &str = "memory of haproxy's own making";
 const SCHEDULER: &str = "order of work inside, not what traffic gets";
 const POLLER: &str = "there is one poller, epoll";
 const COMPRESSION: &str = "compression is refused by name";
-const CLI: &str = "the run-time socket is refused by name";
+const CLI: &str = "output is not anonymised";
 const VARIABLES: &str = "rules that set variables are refused by name";
 const CHECKED: &str = "checks are never so many at once that it matters";
 const COPY: &str = "how bytes are moved inside, not which";
@@ -52,8 +52,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("prealloc-fd", "", "makes room for descriptors at the start", PROCESS),
     accepted("set-dumpable", "", "allows core dumps", PROCESS).negatable(),
     accepted("warn-blocked-traffic-after", "<time>", "warns of stuck threads", PROCESS),
-    accepted("stats timeout", "<time>", "inactivity on the run-time socket", CLI),
-    accepted("stats maxconn", "<number>", "connections of the run-time socket", CLI),
     accepted("stats-file", "<file>", "counters to start with", "concerns statistics only"),
     accepted("server-state-base", "<directory>", "where state files are", "the lines that read them are refused by name"),
     accepted("server-state-file", "<file>", "state file", "the lines that read it are refused by name"),
@@ -252,7 +250,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("lua-prepend-path", "<path>", "where scripts are", "Lua"),
     refused("set-var", "<name> <expression>", "a variable of the process", RULES),
     refused("set-var-fmt", "<name> <format>", "a variable of the process", RULES),
-    refused("stats socket", "<address> [<parameter> ...]", "the run-time socket", "the run-time socket"),
 ];
 
 const SOFT_STOP: &str = "when idle connections are closed, not what is exchanged on them";

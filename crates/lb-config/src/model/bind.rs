@@ -40,6 +40,12 @@ pub struct Bind {
     pub tcp_user_timeout: Option<Duration>,
     /// Ownership of a UNIX socket's path (`mode`, `user`, `group`, `uid`, `gid`, and `unix-bind` of global).
     pub unix: UnixBindOptions,
+    /// What clients of a run-time socket may do (`level`). Without a meaning elsewhere, as are the two below.
+    pub level: CliLevel,
+    /// How the answers of a run-time socket begin (`severity-output`).
+    pub severity: SeverityOutput,
+    /// `expose-fd listeners`: a run-time socket hands over the listening sockets.
+    pub expose_listeners: bool,
     /// Where the line stands.
     pub span: Span,
 }
@@ -63,6 +69,9 @@ impl Default for Bind {
             defer_accept: false,
             tcp_user_timeout: None,
             unix: UnixBindOptions::default(),
+            level: CliLevel::Operator,
+            severity: SeverityOutput::None,
+            expose_listeners: false,
             span: Span::default(),
         }
     }
@@ -95,6 +104,39 @@ pub enum Shards {
     Count(u32),
     /// One per thread.
     ByThread,
+}
+
+/// What a client of a run-time socket may do; each level includes those before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CliLevel {
+    /// Looks at what is not sensitive.
+    User,
+    /// Looks at everything, and resets the highest values of counters.
+    Operator,
+    /// Changes what runs.
+    Admin,
+}
+
+impl CliLevel {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// What stands before a message of the run-time socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SeverityOutput {
+    /// Nothing.
+    None,
+    /// `[6]: `
+    Number,
+    /// `[info]: `
+    String,
 }
 
 /// Ownership and mode of a UNIX socket's path.

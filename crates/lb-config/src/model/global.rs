@@ -1,6 +1,6 @@
 //! Process-wide settings. Source: manual 3.
 
-use super::{Account, LogTarget, Span, UnixBindOptions};
+use super::{Account, Bind, LogTarget, Span, UnixBindOptions};
 use lb_http::Spellings;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,11 +78,22 @@ pub struct Global {
     pub h1_case_adjust: Spellings,
     /// `h1-case-adjust-file`
     pub h1_case_adjust_file: Spellings,
+    /// `stats socket` lines of all `global` sections.
+    pub stats_sockets: Vec<Bind>,
+    /// `stats timeout`: silence of a client of the run-time socket; `None`: [`Global::STATS_TIMEOUT`].
+    pub stats_timeout: Option<Duration>,
+    /// `stats maxconn`: clients of the run-time sockets at once; `None`: [`Global::STATS_MAXCONN`].
+    pub stats_maxconn: Option<u32>,
     /// All `tune.*` values.
     pub tune: Tune,
 }
 
 impl Global {
+    /// `stats timeout` where it is not set.
+    pub const STATS_TIMEOUT: Duration = Duration::from_secs(10);
+    /// `stats maxconn` where it is not set.
+    pub const STATS_MAXCONN: u32 = 10;
+
     /// Spellings of field names for peers that look at the case of letters, of lines and file together.
     pub fn spellings(&self) -> Spellings {
         let mut all = self.h1_case_adjust_file.clone();

@@ -73,10 +73,10 @@ impl Config {
         self.indexed().filter(|(_, proxy)| proxy.kind.is_backend())
     }
 
-    /// True when something accepts connections: a bind of a proxy that is not disabled. haproxy ends with code 2 when
-    /// nothing does.
+    /// True when something accepts connections: a bind of a proxy that is not disabled, or a run-time socket. haproxy ends
+    /// with code 2 when nothing does.
     pub fn listens(&self) -> bool {
-        self.proxies.iter().any(|proxy| !proxy.disabled && !proxy.binds.is_empty())
+        !self.global.stats_sockets.is_empty() || self.proxies.iter().any(|proxy| !proxy.disabled && !proxy.binds.is_empty())
     }
 
     /// The backend (or listen) of that name.
@@ -123,6 +123,7 @@ impl Config {
         for target in logs.chain(self.proxies.iter_mut().flat_map(|proxy| &mut proxy.logs)) {
             target.span = nowhere;
         }
+        self.global.stats_sockets.iter_mut().for_each(|bind| bind.span = nowhere);
         for proxy in &mut self.proxies {
             proxy.span = nowhere;
             proxy.log_format.span = nowhere;

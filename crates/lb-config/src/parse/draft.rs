@@ -197,6 +197,8 @@ pub(crate) struct World<'s> {
     /// `unix-bind` as far as it has been read.
     pub unix_prefix: Option<String>,
     pub unix_bind: crate::model::UnixBindOptions,
+    /// Proxies that stand before the first `stats socket`.
+    pub stats_socket_at: Option<usize>,
     /// Files that were included, in the order in which they were met: they count on from those of the source.
     pub included: Vec<(String, Vec<u8>)>,
 }
@@ -215,6 +217,7 @@ impl<'s> World<'s> {
             listeners: 0,
             unix_prefix: None,
             unix_bind: Default::default(),
+            stats_socket_at: None,
             included: Vec::new(),
         }
     }

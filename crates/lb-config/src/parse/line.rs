@@ -150,6 +150,13 @@ impl<'d> Params<'_, 'd> {
         }
     }
 
+    /// One word of a list.
+    pub(crate) fn choice<T: Copy>(&mut self, choices: &[(&'static str, T)]) -> Result<T, Problem> {
+        let text = self.value()?;
+        choice(text, choices)
+            .ok_or_else(|| choice_problem(self.problem(""), self.keyword.name, text, choices.iter().map(|(name, _)| *name)))
+    }
+
     pub(crate) fn peek(&self) -> Option<&'d str> {
         self.directive.words.get(self.at).map(|word| word.text.as_ref())
     }

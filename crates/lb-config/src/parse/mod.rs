@@ -173,6 +173,9 @@ impl Walk<'_> {
         if let Err(problem) = parser(&mut cx, &line) {
             self.problem(directive, problem);
         }
+        if !self.global.stats_sockets.is_empty() {
+            self.world.stats_socket_at.get_or_insert(self.drafts.len());
+        }
     }
 
     /// The header of a proxy: its name, `from`, and an address in the manner of 1.4.
@@ -253,7 +256,7 @@ impl Walk<'_> {
                 Some(format!("write 'bind {}'", shown(text))),
             );
             let bind = Directive { words: header.words[..].to_vec(), ..*header };
-            crate::keywords::bind_line(&mut ProxyCx { draft: &mut draft, world: &mut self.world }, &bind, at, at + 1);
+            crate::keywords::bind_line(&mut ProxyCx { draft: &mut draft, world: &mut self.world }, &bind, at);
         }
         draft
     }

@@ -1,0 +1,330 @@
+//! The run-time sockets (`stats socket`): what operators and their tools ask and change while the proxy runs. Source: management
+//! guide 9.3.
+//!
+//! All of them are served by the first thread. A client sends lines; each command is looked up in one table ([`command`]),
+//! its answer ends with an empty line. Without `prompt` the connection is closed when nothing is left to answer.
+//!
+//! Holds: a client costs one task, one line of input of at most `tune.bufsize`, and of its answer no more than [`CHUNK`] and one
+//! row; one that is silent, or does not read, for `stats timeout` is dropped. Nothing that a client sends ends anything but its own
+//! connection, except what a command says.
+
+mod command;
+pub mod input;
+mod session;
+mod show;
+
+use crate::gate::{Gate, Pass};
+use crate::listener::{REST, is_transient};
+use crate::worker::Worker;
+use input::Input;
+use lb_config::{CliLevel, Global, Level, SeverityOutput};
+use lb_rt::{Listener, Rt, Socket};
+use lb_sys::Addr;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::{Duration, Instant};
+
+/// Bytes of an answer that are gathered before they are sent.
+const CHUNK: usize = 16 << 10;
+
+/// A run-time socket that is open and not yet served.
+pub struct OpenSocket {
+    /// The socket.
+    pub fd: OwnedFd,
+    /// `level`
+    pub level: CliLevel,
+    /// `severity-output`
+    pub severity: SeverityOutput,
+    /// `expose-fd listeners`
+    pub expose_listeners: bool,
+    /// `maxconn` of its line.
+    pub maxconn: Option<u32>,
+}
+
+/// All run-time sockets of a process, open and not yet served.
+pub struct Sockets {
+    open: Vec<OpenSocket>,
+    cli: Cli,
+}
+
+/// What all clients of one process share.
+pub(crate) struct Cli {
+    /// `stats timeout`
+    timeout: Duration,
+    /// `stats maxconn`
+    gate: Arc<Gate>,
+    /// Address and level of each socket.
+    sockets: Vec<(String, CliLevel)>,
+    /// Longest line, with its payload.
+    limit: usize,
+}
+
+/// What a client has set for itself.
+pub(crate) struct Session {
+    level: CliLevel,
+    severity: SeverityOutput,
+    /// `prompt`: it stays after its answers.
+    interactive: bool,
+    /// `set timeout cli`
+    timeout: Duration,
+}
+
+/// What a command works with.
+pub(crate) struct Cx<'a> {
+    pub worker: &'a Rc<Worker>,
+    pub cli: &'a Rc<Cli>,
+    pub session: &'a mut Session,
+    /// The words behind the command's own.
+    pub args: &'a [String],
+}
+
+impl Cx<'_> {
+    /// An argument; empty where there is none.
+    pub fn arg(&self, n: usize) -> &str {
+        self.args.get(n).map_or("", String::as_str)
+    }
+}
+
+/// A short answer that says how much it matters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Message(pub Level, pub Cow<'static, str>);
+
+/// What a command answers.
+pub(crate) enum Answer {
+    /// It is done.
+    Done,
+    /// A message.
+    Message(Message),
+    /// Text without a severity.
+    Text(String),
+    /// Text row by row: appends the next one, false when that was the last.
+    Rows(Box<dyn FnMut(&mut String) -> bool>),
+    /// The connection ends.
+    Close,
+}
+
+/// An answer, or what is wrong with the command.
+pub(crate) type Outcome = Result<Answer, Message>;
+
+/// Something is wrong.
+pub(crate) fn error(text: impl Into<Cow<'static, str>>) -> Message {
+    Message(Level::Err, text.into())
+}
+
+impl Sockets {
+    /// Sockets with what `global` says of them all.
+    pub fn new(open: Vec<OpenSocket>, global: &Global) -> Sockets {
+        let cli = Cli {
+            timeout: global.stats_timeout.unwrap_or(Global::STATS_TIMEOUT),
+            gate: Gate::new(global.stats_maxconn.unwrap_or(Global::STATS_MAXCONN)),
+            sockets: open.iter().map(|s| (label(&s.fd), s.level)).collect(),
+            limit: global.tune.bufsize,
+        };
+        Sockets { open, cli }
+    }
+
+    /// Starts to serve them in this thread.
+    pub fn start(self, worker: &Rc<Worker>) {
+        let cli = Rc::new(self.cli);
+        for socket in self.open {
+            let gate = socket.maxconn.map(Gate::new);
+            let (level, severity) = (socket.level, socket.severity);
+            let session = move |cli: &Cli| Session { level, severity, interactive: false, timeout: cli.timeout };
+            match Listener::new(&worker.rt, socket.fd) {
+                Ok(listener) => {
+                    let task = worker.rt.spawn(accept(worker.clone(), cli.clone(), listener, gate, session));
+                    worker.ends_with_soft_stop(task);
+                }
+                Err(e) => worker.process.report(&format!("cannot take a run-time socket into the loop: {e}")),
+            }
+        }
+    }
+}
+
+/// The address of a socket as `show cli sockets` tells it.
+fn label(fd: &OwnedFd) -> String {
+    match lb_sys::socket::local_addr(fd.as_fd()) {
+        Ok(Addr::Ip(a)) if a.is_ipv4() => format!("ipv4@{a}"),
+        Ok(Addr::Ip(a)) => format!("ipv6@{}:{}", a.ip(), a.port()),
+        // Its file was made under another name.
+        Ok(Addr::Unix(path)) => {
+            let path = path.display().to_string();
+            let own = format!(".{}.tmp", std::process::id());
+            format!("unix@{}", path.strip_suffix(&own).unwrap_or(&path))
+        }
+        Ok(other) => other.to_string(),
+        Err(_) => "unknown".into(),
+    }
+}
+
+async fn accept(worker: Rc<Worker>, cli: Rc<Cli>, listener: Listener, own: Option<Arc<Gate>>, session: impl Fn(&Cli) -> Session) {
+    let rt = worker.rt.clone();
+    loop {
+        let accepted = poll_fn(|_| {
+            ready!(listener.poll_readable())?;
+            let mut passes = [None, None];
+            for (pass, gate) in passes.iter_mut().zip([Some(&cli.gate), own.as_ref()]) {
+                if let Some(gate) = gate {
+                    *pass = gate.enter_or_wait(rt.remote(), rt.current());
+                    if pass.is_none() {
+                        rt.progress();
+                        return Poll::Pending;
+                    }
+                }
+            }
+            listener.poll_accept().map(|r| r.map(|(socket, _)| (socket, passes)))
+        });
+        match accepted.await {
+            Ok((socket, passes)) => {
+                rt.progress();
+                rt.spawn(serve(worker.clone(), cli.clone(), Rc::new(socket), session(&cli), passes));
+            }
+            Err(e) if is_transient(&e) => {}
+            Err(e) => {
+                worker.process.accept_refused(&e, rt.now());
+                rt.sleep(REST).await;
+            }
+        }
+    }
+}
+
+/// One client, from its first line to the end.
+async fn serve(worker: Rc<Worker>, cli: Rc<Cli>, socket: Rc<Socket>, mut session: Session, _passes: [Option<Pass>; 2]) {
+    let mut client = Client { rt: worker.rt.clone(), socket, out: String::new(), timeout: Cell::new(session.timeout) };
+    let mut input: Vec<u8> = Vec::new();
+    let mut marks = 0;
+    loop {
+        match input::take(&input, cli.limit) {
+            Input::Line { line, payload, used } => {
+                if let Some(payload) = payload {
+                    client.mark(&session, memchr::memchr_iter(b'\n', payload).count().saturating_add(1).saturating_sub(marks));
+                }
+                marks = 0;
+                for command in input::commands(line) {
+                    let words = input::words(command);
+                    let outcome = command::run(&worker, &cli, &mut session, &words);
+                    client.timeout.set(session.timeout);
+                    if client.answer(&session, outcome).await.is_none() {
+                        return client.close().await;
+                    }
+                }
+                input.drain(..used);
+                if client.flush().await.is_none() || (!session.interactive && input.is_empty()) {
+                    return client.close().await;
+                }
+            }
+            Input::TooLong => return client.close().await,
+            Input::Partial { payload_lines } => {
+                client.mark(&session, payload_lines.saturating_sub(marks));
+                marks = payload_lines;
+                if client.flush().await.is_none() || !client.read(&mut input).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A client's connection.
+struct Client {
+    rt: Rt,
+    socket: Rc<Socket>,
+    out: String,
+    timeout: Cell<Duration>,
+}
+
+impl Client {
+    fn deadline(&self) -> Option<Instant> {
+        self.rt.now().checked_add(self.timeout.get())
+    }
+
+    /// Reads more; false at the end, and when nothing has come in time.
+    async fn read(&self, input: &mut Vec<u8>) -> bool {
+        let deadline = self.deadline();
+        let mut buffer = self.rt.buffers().take();
+        let read = poll_fn(|_| match self.socket.poll_read(buffer.spare()) {
+            Poll::Ready(read) => Poll::Ready(read.unwrap_or(0)),
+            Poll::Pending => self.rt.poll_deadline(deadline).map(|()| 0),
+        })
+        .await;
+        buffer.commit(read);
+        input.extend_from_slice(buffer.filled());
+        read != 0
+    }
+
+    /// Shows a client in a conversation that a payload is expected, once for each line.
+    fn mark(&mut self, session: &Session, lines: usize) {
+        if session.interactive {
+            self.out.push_str(&"+ ".repeat(lines));
+        }
+    }
+
+    /// Puts an answer out; `None`: the connection ends.
+    async fn answer(&mut self, session: &Session, outcome: Outcome) -> Option<()> {
+        match outcome {
+            Ok(Answer::Done) => {}
+            Ok(Answer::Text(text)) => self.out.push_str(&text),
+            Ok(Answer::Message(message)) | Err(message) => {
+                push_severity(&mut self.out, session.severity, message.0);
+                self.out.push_str(&message.1);
+            }
+            Ok(Answer::Rows(mut next)) => {
+                while next(&mut self.out) {
+                    if self.out.len() >= CHUNK {
+                        self.flush().await?;
+                    }
+                }
+            }
+            Ok(Answer::Close) => {
+                self.flush().await?;
+                return None;
+            }
+        }
+        self.out.push('\n');
+        if session.interactive {
+            self.out.push_str("> ");
+        }
+        if self.out.len() >= CHUNK {
+            self.flush().await?;
+        }
+        Some(())
+    }
+
+    /// Sends what there is; `None`: the client does not take it.
+    async fn flush(&mut self) -> Option<()> {
+        let mut bytes = self.out.as_bytes();
+        while !bytes.is_empty() {
+            let deadline = self.deadline();
+            let wrote = poll_fn(|_| match self.socket.poll_write(bytes, false) {
+                Poll::Ready(wrote) => Poll::Ready(wrote.ok()),
+                Poll::Pending => self.rt.poll_deadline(deadline).map(|()| None),
+            });
+            bytes = &bytes[wrote.await?..];
+        }
+        self.out.clear();
+        Some(())
+    }
+
+    /// Closes so that the client can read all that it was sent.
+    async fn close(self) {
+        if self.socket.maybe_readable() {
+            crate::http::answer::close_gently(&self.rt, &self.socket).await;
+        }
+    }
+}
+
+fn push_severity(out: &mut String, output: SeverityOutput, level: Level) {
+    match output {
+        SeverityOutput::None => {}
+        SeverityOutput::Number => out.push_str(&format!("[{}]: ", level as u8)),
+        SeverityOutput::String => {
+            let name = Level::ALL.iter().find(|(_, l)| *l == level).map_or("", |(name, _)| name);
+            out.push_str(&format!("[{name}]: "));
+        }
+    }
+}
