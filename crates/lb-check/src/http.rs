@@ -79,6 +79,11 @@ impl HttpRequest {
         &self.bytes
     }
 
+    /// The bytes to send, to spell the names in them differently: there are as many bytes before and after.
+    pub fn as_bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
     /// Whether it is a HEAD request, whose answer has no body whatever its head says.
     pub fn is_head(&self) -> bool {
         self.head

@@ -81,12 +81,17 @@ pub(crate) fn joined(words: &[Word<'_>]) -> String {
 
 /// The value of a condition. An empty one is false.
 pub(crate) fn evaluate(text: &str, world: &Variables<'_>) -> Result<bool, ConditionError> {
-    let mut parser = Parser { rest: text.trim_start(), world };
+    let mut parser = Parser { rest: skip(text), world };
     if parser.rest.is_empty() {
         return Ok(false);
     }
     let value = parser.or(0)?;
     if parser.rest.is_empty() { Ok(value) } else { Err(ConditionError::Rest(start(parser.rest))) }
+}
+
+/// Spaces between the parts of a condition mean nothing.
+fn skip(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t'])
 }
 
 /// The first word of what cannot be read, bounded.
@@ -104,7 +109,7 @@ impl Parser<'_, '_> {
     fn eat(&mut self, token: &str) -> bool {
         match self.rest.strip_prefix(token) {
             Some(rest) => {
-                self.rest = rest.trim_start_matches(' ');
+                self.rest = skip(rest);
                 true
             }
             None => false,
@@ -150,7 +155,7 @@ impl Parser<'_, '_> {
     /// A number or a predicate.
     fn atom(&mut self) -> Result<bool, ConditionError> {
         if let Some((value, rest)) = number(self.rest) {
-            self.rest = rest.trim_start_matches(' ');
+            self.rest = skip(rest);
             return Ok(value);
         }
         let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(self.rest.len());
@@ -163,7 +168,7 @@ impl Parser<'_, '_> {
         };
         self.rest = rest;
         let arguments = if rest.starts_with('(') { self.arguments(name)? } else { Vec::new() };
-        self.rest = self.rest.trim_start_matches(' ');
+        self.rest = skip(self.rest);
         let given = arguments.len();
         if given > wanted || (given < wanted && !optional) {
             return Err(ConditionError::Count { name, wanted, given });

@@ -127,7 +127,7 @@ fn servers() {
     assert!(proxy.servers[3].check.as_ref().is_some_and(|check| !check.send_proxy && check.port == Some(81)));
     assert_eq!((proxy.servers[3].pool.max_conn, proxy.servers[3].max_reuse, proxy.servers[3].id), (Some(0), Some(3), 9));
     assert_eq!((proxy.servers[4].maxconn, proxy.servers[4].weight), (None, 256));
-    assert_eq!(proxy.servers.iter().map(|server| server.id).collect::<Vec<_>>(), [1, 2, 3, 9, 4]);
+    assert_eq!(proxy.servers.iter().map(|server| server.id).collect::<Vec<_>>(), [1, 2, 3, 9, 5]);
     assert_eq!(proxy.servers[0].address.socket_addr(65530).map(|address| address.port()), Some(4));
 }
 

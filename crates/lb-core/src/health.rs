@@ -80,7 +80,7 @@ impl Plan {
         let mut errors = Vec::new();
         let mut checks = Vec::new();
         for backend in &topology.backends {
-            let script = match script(&backend.settings.check) {
+            let script = match script(backend) {
                 Ok(script) => script,
                 Err(source) => {
                     errors.push(PlanError { backend: backend.name().into(), source });
@@ -119,11 +119,11 @@ impl Plan {
     }
 }
 
-fn script(kind: &CheckKind) -> Result<Script, RequestError> {
-    match kind {
-        CheckKind::Connect => Ok(Script::connect()),
-        CheckKind::Http(check) => Ok(Script::http(&request(check)?)),
-    }
+fn script(backend: &Backend) -> Result<Script, RequestError> {
+    let CheckKind::Http(check) = &backend.settings.check else { return Ok(Script::connect()) };
+    let mut request = request(check)?;
+    backend.spelling.apply(request.as_bytes_mut());
+    Ok(Script::http(&request))
 }
 
 /// In the words of `option httpchk`: headers and body behind the version.

@@ -303,6 +303,12 @@ impl Backend {
 
     /// Servers that take new work: those that are no backup, and backups.
     pub fn usable(&self) -> (usize, usize) {
+        if self.servers.last().is_some_and(|s| s.implicit) {
+            // None of them is asked, yet their checks tell how many there would be.
+            let up = || self.servers.iter().filter(|s| !s.implicit && s.settings.weight != 0 && s.state() == ServerState::Up);
+            let backups = up().filter(|s| s.settings.backup).count();
+            return (up().count() - backups, backups);
+        }
         self.policy.usable()
     }
 

@@ -232,6 +232,38 @@ fn a_proxy_header_stands_before_a_check() {
 }
 
 #[test]
+fn servers_beside_a_dispatch_are_counted_as_such() {
+    let (mut a, b, port) = (Origin::start("a"), Origin::start("b"), free_tcp());
+    a.kill();
+    let proxy = Running::start(
+        &format!(
+            "{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n dispatch 127.0.0.1:{0}\n default-server check inter 100 fall 1\n server a 127.0.0.1:{1}\n server b 127.0.0.1:{0}\n",
+            b.port, a.port
+        ),
+        1,
+    );
+    let (_, _, text) = proxy.told(0, "Server l/a is DOWN");
+    assert!(text.contains("1 active and 0 backup servers left."), "{text}");
+    assert_eq!(asked(port, "/"), (200, "b".to_owned()));
+}
+
+#[test]
+fn names_in_checks_are_spelled_as_in_requests() {
+    let seen = |option: &str| {
+        let (origin, port) = (Origin::start("a"), free_tcp());
+        let config = format!(
+            "global\n h1-case-adjust host HOST\n h1-case-adjust connection CONNECTION\n{DEFAULTS}listen b\n bind 127.0.0.1:{port}\n{option}\n option httpchk GET /health HTTP/1.1\\r\\nHost:\\ a\n server a 127.0.0.1:{} check inter 100\n",
+            origin.port
+        );
+        let _proxy = Running::start(&config, 1);
+        wait::must("it was checked", || !origin.heads().is_empty());
+        String::from_utf8(origin.heads()[0].clone()).unwrap()
+    };
+    assert_eq!(seen(" option h1-case-adjust-bogus-server"), "GET /health HTTP/1.1\r\nHOST: a\r\nCONNECTION: close\r\n\r\n");
+    assert_eq!(seen(" option h1-case-adjust-bogus-client"), "GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+}
+
+#[test]
 fn checks_end_with_a_soft_stop_and_leave_nothing() {
     let (a, port) = (Origin::start("a"), free_tcp());
     let pa = a.port;

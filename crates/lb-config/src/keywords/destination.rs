@@ -68,7 +68,7 @@ fn http_proxy(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 
 /// What the words of a complete section come to: with `balance` servers are chosen, without it the others have their way.
 pub(crate) fn finish_destination(draft: &mut Draft, world: &mut World<'_>) {
-    if !draft.proxy.kind.is_backend() {
+    if !draft.proxy.kind.is_backend() || draft.proxy.disabled {
         return;
     }
     let Said { dispatch, transparent, http_proxy } = std::mem::take(&mut draft.destination);

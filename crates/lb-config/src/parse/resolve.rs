@@ -164,7 +164,7 @@ fn default_backend(draft: &mut Draft, index: usize, names: &Backends, modes: &[(
 
 fn servers(draft: &mut Draft, world: &mut World<'_>) {
     let mut drafts = std::mem::take(&mut draft.servers);
-    unique_servers(&mut drafts, world);
+    unique_servers(&mut drafts, !draft.proxy.disabled, world);
     let mut ids: HashMap<u32, Span> = HashMap::new();
     for server in &drafts {
         if let Some(span) = server.id
@@ -175,6 +175,7 @@ fn servers(draft: &mut Draft, world: &mut World<'_>) {
         }
     }
     let mut next = 1;
+    let in_use = !draft.proxy.disabled;
     draft.proxy.servers.reserve_exact(drafts.len());
     for mut server in drafts {
         // As with the proxies.
@@ -183,12 +184,12 @@ fn servers(draft: &mut Draft, world: &mut World<'_>) {
         } else {
             server.server.id = free(&mut next, |id| ids.contains_key(&id));
         }
-        draft.proxy.servers.push(finish_server(server, world));
+        draft.proxy.servers.push(finish_server(server, in_use, world));
     }
 }
 
 /// Servers of one name, as old files have them: all get traffic, the later ones under another name.
-fn unique_servers(drafts: &mut [ServerDraft], world: &mut World<'_>) {
+fn unique_servers(drafts: &mut [ServerDraft], in_use: bool, world: &mut World<'_>) {
     let mut first: HashMap<String, Span> = HashMap::with_capacity(drafts.len());
     if drafts.iter().all(|draft| first.insert(draft.server.name.clone(), draft.server.span).is_none()) {
         return;
@@ -199,14 +200,20 @@ fn unique_servers(drafts: &mut [ServerDraft], world: &mut World<'_>) {
         if let Some(known) = first.get(&server.name) {
             let own = names.other(&server.name);
             let message = format!("the server '{}' is already there on line {}", shown(&server.name), known.line);
-            world.warn(server.span, message, Some(format!("it is called '{0}' at run time; write 'server {0} ...'", shown(&own))));
+            let help = Some(format!("it is called '{0}' at run time; write 'server {0} ...'", shown(&own)));
+            // haproxy does not look at a section that is disabled.
+            if in_use {
+                world.warn(server.span, message, help)
+            } else {
+                world.notice(server.span, message, help)
+            }
             server.name.clone_from(&own);
         }
         first.insert(server.name.clone(), server.span);
     }
 }
 
-fn finish_server(draft: ServerDraft, world: &mut World<'_>) -> Server {
+fn finish_server(draft: ServerDraft, in_use: bool, world: &mut World<'_>) -> Server {
     let mut server = draft.server;
     let options = draft.v2_options != Default::default();
     server.send_proxy = match (draft.send_proxy_v2, draft.send_proxy || options) {
@@ -236,7 +243,7 @@ fn finish_server(draft: ServerDraft, world: &mut World<'_>) -> Server {
         let own_target = settings.address.is_none() && settings.port.is_none();
         server.check = Some(ServerCheck { send_proxy: draft.check_send_proxy || (own_target && server.send_proxy.is_some()), ..settings });
         let no_port = matches!(server.address, ServerAddress::Ip { port: ServerPort::Offset(_), .. });
-        if no_port && settings.port.is_none() {
+        if in_use && no_port && settings.port.is_none() {
             let message = format!("the server '{}' cannot be checked: it has no port of its own", shown(&server.name));
             world.error(server.span, message, Some("add 'port <port>' behind 'check', or a port to the address".into()));
         }
@@ -245,10 +252,10 @@ fn finish_server(draft: ServerDraft, world: &mut World<'_>) -> Server {
 }
 
 fn listeners(draft: &mut Draft, world: &mut World<'_>) {
-    if !draft.proxy.kind.is_frontend() || draft.proxy.disabled {
+    if !draft.proxy.kind.is_frontend() {
         return;
     }
-    if draft.proxy.binds.is_empty() {
+    if draft.proxy.binds.is_empty() && !draft.proxy.disabled {
         let (message, help) = match draft.proxy.kind {
             ProxyKind::Frontend => {
                 ("this frontend has no 'bind' line: nothing reaches it", "add 'bind <address>:<port>', or make it a backend")
