@@ -1,7 +1,7 @@
 //! Every target over its corpus and over seeded mutations of it, on stable.
 
-use lb_fuzz::mutate::{Rng, mutate};
 use lb_fuzz::TARGETS;
+use lb_fuzz::mutate::{Rng, mutate};
 use std::path::Path;
 
 /// Mutations per target.
