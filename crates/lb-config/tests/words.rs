@@ -60,7 +60,7 @@ fn refused_lines_name_the_word_that_matters() {
         ("acl x pathbeg /a", "unknown sample 'pathbeg'"),
         ("stick on src,ipmask(24)", "'stick on src' is known but not there yet in this version (samples)"),
         ("log-format %ci%[src]", "'%[src]': 'src' is known but not there yet in this version (samples)"),
-        ("log-format %{+Q}[ssl_fc_sni]", "'%[ssl_fc_sni]': 'ssl_fc_sni' is known but not there yet in this version (TLS)"),
+        ("log-format %{+Q}[ssl_fc_cipher]", "'%[ssl_fc_cipher]': 'ssl_fc_cipher' is known but not there yet in this version (TLS)"),
         ("log-format %[req.hdr(host),lowre]", "unknown converter 'lowre'"),
     ] {
         let text = format!("listen a\n mode http\n bind :1\n {line}\n");

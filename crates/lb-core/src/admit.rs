@@ -294,6 +294,7 @@ fn begin(rt: &Rt, record: &Record, slot: &Slot, watch: ClientWatch<'_>) -> io::R
 /// Connects to the slot's server.
 pub async fn connect(rt: &Rt, record: &mut Record, slot: &Slot, watch: ClientWatch<'_>) -> Result<Socket, Refused> {
     let socket = begin(rt, record, slot, watch).map_err(Refused::Connect)?;
+    record.note_source(&socket);
     let deadline = slot_timeout(record).map(|d| rt.now() + d);
     poll_fn(|_| {
         match socket.poll_connected() {

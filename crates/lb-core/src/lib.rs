@@ -5,6 +5,7 @@
 //! to the binary.
 
 pub mod admit;
+mod capture;
 pub mod cli;
 pub mod client;
 pub mod gate;
@@ -12,6 +13,7 @@ pub mod health;
 pub mod http;
 pub mod listener;
 pub mod log;
+pub mod loggers;
 pub mod out;
 mod outgoing;
 pub mod pool;

@@ -148,7 +148,7 @@ fn start_at(place: Rc<Place>, socket: Socket, peer: Addr, known: Option<&Addr>, 
 
 /// What a new connection needs before its first byte is looked at.
 pub fn greet(client: &Rc<Client>, socket: &Socket) {
-    if client.frontend().log.as_ref().is_some_and(|l| l.wants_local()) {
+    if client.frontend().wants_local {
         client.learn_local(socket);
     }
     // In mode http haproxy says it when a request begins.

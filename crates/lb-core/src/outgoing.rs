@@ -1,6 +1,7 @@
 //! The PROXY header that a server gets before anything else (`send-proxy`, `send-proxy-v2`).
 
 use crate::client::Client;
+use crate::record::Record;
 use lb_config::SendProxy;
 use lb_http::proxy::{self, Endpoints};
 use lb_sys::Addr;
@@ -22,15 +23,15 @@ fn endpoints(client: &Client) -> Option<Endpoints> {
     }
 }
 
-/// Appends the header that the server wants for a connection made for `client`.
-pub fn write_proxy_header(kind: &SendProxy, client: &Client, out: &mut Vec<u8>) {
-    let endpoints = endpoints(client);
+/// Appends the header that the server wants for a connection made for the stream of `record`.
+pub fn write_proxy_header(kind: &SendProxy, record: &mut Record, out: &mut Vec<u8>) {
+    let endpoints = endpoints(&record.client);
     match kind {
         SendProxy::V1 => proxy::encode_v1(endpoints.as_ref(), out),
         SendProxy::V2(options) => {
             // Without unique-id-format the id is empty, and is sent so.
-            let id = [proxy::Tlv::UniqueId(b"")];
-            proxy::encode_v2(endpoints.as_ref(), if options.unique_id { &id } else { &[] }, options.crc32c, out);
+            let id = options.unique_id.then(|| proxy::Tlv::UniqueId(record.unique_id()));
+            proxy::encode_v2(endpoints.as_ref(), id.as_slice(), options.crc32c, out);
         }
     }
 }

@@ -3,13 +3,14 @@
 //! that a stream of hours keeps its own backend alive and no more.
 
 use crate::gate::Gate;
+use crate::loggers::{FrontendLog, Loggers, ProxyLog, compiled};
 use crate::queue::Queue;
 use crate::rate::Rate;
-use crate::record::{FrontendLog, ProxyLog};
 use crate::reply::ErrorPages;
 use lb_balance::{Key, Kind, LoadView, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried};
 use lb_check::Health;
 use lb_config::{Balance, BindAddress, Config, Destination, HttpReuse, Mode, ProxyIndex, ServerAddress};
+use lb_expr::{Field, LogFormat};
 use lb_http::Spellings;
 use lb_http::chunk::Trailers;
 use lb_sys::Addr;
@@ -39,6 +40,12 @@ pub struct Frontend {
     pub backend: Option<Arc<Backend>>,
     /// Lines and where they go; `None`: nothing is logged.
     pub log: Option<FrontendLog>,
+    /// `unique-id-format`
+    pub unique_id: Option<LogFormat>,
+    /// Its lines or its ids show where a client connected to.
+    pub wants_local: bool,
+    /// Something of its messages is captured for its lines or its ids.
+    pub captures: bool,
     /// Replies of its own (`errorfile` and the like).
     pub errors: ErrorPages,
     /// Options of accepted sockets that listeners cannot hand down.
@@ -401,7 +408,7 @@ fn limits(config: &Config, relaxed: bool) -> lb_http::h1::Limits {
 
 impl Topology {
     /// Builds the run state of a configuration.
-    pub fn new(config: &Config, loggers: &mut crate::record::Loggers, process_maxconn: u32) -> Topology {
+    pub fn new(config: &Config, loggers: &mut Loggers, process_maxconn: u32) -> Topology {
         let mut pool_index = 0;
         let spellings = Arc::new(config.global.spellings());
         let mut by_index: Vec<Option<Arc<Backend>>> = vec![None; config.proxies.len()];
@@ -431,15 +438,21 @@ impl Frontend {
         config: &Config,
         proxy: &lb_config::Proxy,
         backend: Option<Arc<Backend>>,
-        loggers: &mut crate::record::Loggers,
+        loggers: &mut Loggers,
         process_maxconn: u32,
         spellings: &Arc<Spellings>,
     ) -> Frontend {
         let options = &proxy.options;
+        let log = loggers.frontend(config, proxy);
+        let unique_id = proxy.unique_id_format.as_ref().map(compiled);
         Frontend {
+            wants_local: log.as_ref().is_some_and(FrontendLog::wants_local)
+                || unique_id.as_ref().is_some_and(|id| id.uses(Field::FrontendIp) || id.uses(Field::FrontendPort)),
+            captures: proxy.captures.any() && (log.is_some() || unique_id.is_some()),
+            log,
+            unique_id,
             gate: Gate::new(proxy.maxconn.unwrap_or(process_maxconn)),
             rate: proxy.rate_limit_sessions.map(Rate::new),
-            log: loggers.frontend(config, proxy),
             errors: ErrorPages::new(proxy),
             accept_options: keepalive(options.client_keepalive.as_ref()),
             requests: AtomicU64::new(0),
@@ -473,7 +486,7 @@ impl Backend {
         config: &Config,
         index: ProxyIndex,
         proxy: &lb_config::Proxy,
-        loggers: &mut crate::record::Loggers,
+        loggers: &mut Loggers,
         process_maxconn: u32,
         spellings: &Arc<Spellings>,
         pool_index: &mut usize,
@@ -591,7 +604,7 @@ mod tests {
     fn retries_without_end_are_as_many_as_can_be_counted() {
         let text = b"backend be\n retries 2000000000\n server a 127.0.0.1:1\n";
         let (config, _) = lb_config::parse(&lb_config::Source::new().file("t.cfg", text));
-        let topology = Topology::new(&config, &mut crate::record::Loggers::new(), 10);
+        let topology = Topology::new(&config, &mut Loggers::new(), 10);
         assert_eq!(topology.backends[0].settings.retries, 65_535);
     }
 
@@ -603,7 +616,7 @@ mod tests {
                  server b 127.0.0.1:3 maxconn 1 backup\n server c 127.0.0.1:4 maxconn 1 backup\n"
             );
             let (config, _) = lb_config::parse(&lb_config::Source::new().file("t.cfg", text.as_bytes()));
-            let topology = Topology::new(&config, &mut crate::record::Loggers::new(), 10);
+            let topology = Topology::new(&config, &mut Loggers::new(), 10);
             let backend = &topology.backends[0];
             for &id in down {
                 backend.set_state(ServerId(id), ServerState::Down);

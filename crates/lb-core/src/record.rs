@@ -1,118 +1,42 @@
 //! What is remembered of a stream for its log line, and the line itself: written once, at the latest when the record is dropped,
 //! so that a killed or panicked stream leaves its line too.
 
+use crate::capture::Captured;
 use crate::client::Client;
-use crate::log::{LogIdentity, LogSinks, Logger, SinkError};
 use crate::proxy::{Backend, Server};
 use crate::timers::{Step, Timers};
-use lb_config::{Config, Level, LogFormatKind, Mode};
-use lb_expr::{Cause, Field, LogFormat, LogSource, LogValue, Phase, Termination, Timestamp};
+use lb_config::{Level, Mode};
+use lb_expr::{CaptureSide, Cause, Field, LogSource, LogValue, Phase, Termination, Timestamp};
 use lb_http::Head;
+use lb_rt::Socket;
 use lb_sys::Addr;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How a frontend logs.
-pub struct FrontendLog {
-    logger: Logger,
-    /// `None`: the short line, written at the accept.
-    format: Option<LogFormat>,
-    http: bool,
-    dontlognull: bool,
-    dontlog_normal: bool,
-    separate_errors: bool,
-    asap: bool,
-    lines: AtomicU64,
+/// Longest id that `unique-id-format` makes; the rest is cut off (observed on haproxy 2.6.12).
+const MAX_UNIQUE_ID: usize = 127;
+
+/// Why a connection ended before it had a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// Its number in the manual's table of `fc_err_str`.
+    pub code: u8,
+    /// What haproxy calls it.
+    pub text: &'static str,
 }
 
-impl FrontendLog {
-    /// True when its lines show where the client connected to.
-    pub fn wants_local(&self) -> bool {
-        self.format.as_ref().is_none_or(|f| f.uses(Field::FrontendIp) || f.uses(Field::FrontendPort))
-    }
-}
-
-/// Where messages about a proxy's servers go.
-pub struct ProxyLog {
-    logger: Logger,
-}
-
-impl ProxyLog {
-    /// Sends one message.
-    pub fn send(&self, level: Level, at: Timestamp, text: &str) {
-        self.logger.send(level, at, text.as_bytes());
-    }
-}
-
-/// Makes loggers; targets that several proxies name share their sockets.
+/// What only some configurations remember of a stream.
 #[derive(Default)]
-pub struct Loggers {
-    sinks: LogSinks,
-    errors: Vec<SinkError>,
-}
-
-impl Loggers {
-    /// None yet.
-    pub fn new() -> Loggers {
-        Loggers::default()
-    }
-
-    /// Targets that could not be opened.
-    pub fn take_errors(&mut self) -> Vec<SinkError> {
-        std::mem::take(&mut self.errors)
-    }
-
-    /// The sockets and queues of all loggers.
-    pub fn sinks(&self) -> &LogSinks {
-        &self.sinks
-    }
-
-    fn logger(&mut self, config: &Config, proxy: &lb_config::Proxy) -> Option<Logger> {
-        if proxy.logs.is_empty() {
-            return None;
-        }
-        let hostname = match &config.global.log_send_hostname {
-            None => None,
-            Some(None) => Some(lb_sys::process::host_name()),
-            Some(Some(name)) => Some(name.clone()),
-        };
-        let tag = proxy.log_tag.clone().or_else(|| config.global.log_tag.clone()).unwrap_or_else(|| "haproxy".into());
-        let identity = LogIdentity { tag, pid: std::process::id(), hostname };
-        match Logger::new(&proxy.logs, &identity, &self.sinks) {
-            Ok(logger) => Some(logger),
-            Err(e) => {
-                self.errors.push(e);
-                None
-            }
-        }
-    }
-
-    /// What a frontend needs; `None` without `log` lines.
-    pub fn frontend(&mut self, config: &Config, proxy: &lb_config::Proxy) -> Option<FrontendLog> {
-        let logger = self.logger(config, proxy)?;
-        let format = match proxy.log_format.kind {
-            LogFormatKind::Default => None,
-            _ => Some(LogFormat::compile(&proxy.log_format.text).expect("compiled once already when the configuration was read")),
-        };
-        Some(FrontendLog {
-            logger,
-            format,
-            http: proxy.mode == Mode::Http,
-            dontlognull: proxy.options.dontlognull,
-            dontlog_normal: proxy.options.dontlog_normal,
-            separate_errors: proxy.options.log_separate_errors,
-            asap: proxy.options.logasap,
-            lines: AtomicU64::new(0),
-        })
-    }
-
-    /// What a backend needs; `None` without `log` lines.
-    pub fn proxy(&mut self, config: &Config, proxy: &lb_config::Proxy) -> Option<ProxyLog> {
-        Some(ProxyLog { logger: self.logger(config, proxy)? })
-    }
+struct Extra {
+    unique_id: Option<Vec<u8>>,
+    /// Own address towards the server.
+    source: Option<Addr>,
+    fault: Option<Fault>,
+    /// Of the request and of the response.
+    captured: [Captured; 2],
 }
 
 /// One stream, as its log line sees it.
@@ -131,6 +55,8 @@ pub struct Record {
     pub line: Vec<u8>,
     /// Bytes from the client.
     pub uploaded: u64,
+    /// Those of the request's head, as haproxy counts them, if a line will show them.
+    pub head_bytes: u32,
     /// Bytes to the client.
     pub downloaded: u64,
     /// Status sent to the client; 0: none.
@@ -151,6 +77,11 @@ pub struct Record {
     pub logged: bool,
     /// Stands in place of the server's name.
     pub applet: Option<&'static str>,
+    /// It has become a stream: a connection in mode tcp, a request whose head was complete in mode http.
+    is_stream: bool,
+    /// Number of the stream in the process: `%rt`, of 32 bits as in haproxy.
+    number: u32,
+    extra: Option<Box<Extra>>,
 }
 
 impl Record {
@@ -169,6 +100,7 @@ impl Record {
             target: None,
             line: Vec::new(),
             uploaded: 0,
+            head_bytes: 0,
             downloaded: 0,
             status: 0,
             retries: 0,
@@ -179,12 +111,80 @@ impl Record {
             end: Termination::NORMAL,
             logged,
             applet: None,
+            is_stream: false,
+            number: 0,
+            extra: None,
         }
+    }
+
+    /// A stream begins: it gets its number.
+    pub fn begin(&mut self) {
+        self.is_stream = true;
+        self.take_number();
+    }
+
+    fn take_number(&mut self) {
+        self.number = self.client.worker().process.streams.fetch_add(1, Ordering::Relaxed) as u32;
     }
 
     /// True when the request line will be shown.
     pub fn wants_line(&self) -> bool {
-        !self.logged
+        !self.logged || self.client.frontend().unique_id.is_some()
+    }
+
+    fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// The stream's id by `unique-id-format`, made at the first call; empty without one.
+    pub fn unique_id(&mut self) -> &[u8] {
+        let client = self.client.clone();
+        let Some(format) = &client.frontend().unique_id else { return b"" };
+        if self.extra().unique_id.is_none() {
+            let mut id = Vec::new();
+            format.write(&*self, MAX_UNIQUE_ID, &mut id);
+            self.extra().unique_id = Some(id);
+        }
+        self.extra().unique_id.as_deref().unwrap_or_default()
+    }
+
+    /// A request begins: counts its head, if a line will show that.
+    pub fn count_head(&mut self, head: &Head) {
+        if self.client.frontend().log.as_ref().is_some_and(|l| l.wants_uploaded) {
+            let words = head.method_bytes().len() + head.target().len() + head.version().as_bytes().len();
+            self.head_bytes = counted(words, head) as u32;
+            self.uploaded = u64::from(self.head_bytes);
+        }
+    }
+
+    /// What an attempt has sent of the request's body.
+    pub fn note_body(&mut self, bytes: u64) {
+        self.uploaded = u64::from(self.head_bytes) + bytes;
+    }
+
+    /// Captures what the frontend wants of a request or a response, if a line will show it.
+    #[inline]
+    pub fn capture(&mut self, side: CaptureSide, head: &Head) {
+        if self.client.frontend().captures {
+            self.capture_now(side, head);
+        }
+    }
+
+    #[cold]
+    fn capture_now(&mut self, side: CaptureSide, head: &Head) {
+        let client = self.client.clone();
+        let wanted = &client.frontend().settings.captures;
+        let request = side == CaptureSide::Request;
+        let slots = if request { &wanted.request } else { &wanted.response };
+        self.extra().captured[usize::from(!request)].take(slots, wanted.cookie.as_ref(), head, request);
+    }
+
+    /// Notes the own address of a connection to the server, if a line will show it.
+    #[inline]
+    pub fn note_source(&mut self, server: &Socket) {
+        if self.client.frontend().log.as_ref().is_some_and(|l| l.wants_source) {
+            self.extra().source = server.local_addr().ok();
+        }
     }
 
     /// Notes a step as reached now, if a line will show it.
@@ -225,9 +225,9 @@ impl Record {
         self.write();
     }
 
-    /// `option logasap`: writes the line when the response's head is there.
+    /// Writes a line that has nothing to wait for when the response's head is there.
     pub fn response_began(&mut self) {
-        if self.client.frontend().log.as_ref().is_some_and(|l| l.asap) && !self.logged {
+        if self.client.frontend().log.as_ref().is_some_and(|l| l.early) && !self.logged {
             self.end = Termination::NORMAL;
             self.mark(Step::End);
             self.write();
@@ -260,20 +260,28 @@ impl Record {
         }
         let client = self.client.clone();
         let Some(log) = &client.frontend().log else { return };
-        // The short line was written when the connection came in.
-        let Some(format) = &log.format else { return };
-        if (log.dontlognull && !log.http && self.uploaded == 0) || (log.dontlog_normal && self.is_normal()) {
+        let format = match &log.error_format {
+            Some(format) if !self.is_stream => format,
+            // Without a format the short line was written when the stream began.
+            _ => match &log.format {
+                Some(format) => format,
+                None => return,
+            },
+        };
+        if (log.dontlognull && client.frontend().settings.mode == Mode::Tcp && self.uploaded == 0)
+            || (log.dontlog_normal && self.is_normal())
+        {
             return;
+        }
+        if !self.is_stream {
+            self.take_number();
+        } else if client.frontend().unique_id.is_some() {
+            self.unique_id();
         }
         let level = if log.separate_errors && !self.is_normal() { Level::Err } else { Level::Info };
         let at = client.worker().timestamp();
-        log.logger.log(level, at, format, self);
+        log.logger.log(level, at, format, log.structured.as_ref(), self);
         log.lines.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// True when the line will show where the client connected to.
-    pub fn wants_local(&self) -> bool {
-        self.client.frontend().log.as_ref().is_some_and(|l| l.wants_local())
     }
 
     /// `option dontlognull` is on.
@@ -306,34 +314,52 @@ impl Drop for Record {
     }
 }
 
-/// What `%B` counts for a response's head. haproxy counts its own representation of it, not what goes over the wire: the
-/// words of the start line and 20 bytes, the fields without their punctuation, one byte for the end (observed).
-pub fn counted_size(head: &Head) -> u64 {
-    const START_LINE: usize = 20 + "HTTP/1.1".len() + "200".len();
+/// What `%B` counts for a response's head, `%U` for a request's. haproxy counts its own representation of it, not what goes
+/// over the wire: the words of the start line and 20 bytes, the fields without their punctuation, one byte for the end
+/// (observed).
+fn counted(words: usize, head: &Head) -> u64 {
     let fields: usize = head.fields().map(|f| f.name.len() + f.value.len()).sum();
-    (START_LINE + head.reason().len() + fields + 1) as u64
+    (20 + words + fields + 1) as u64
 }
 
-/// Writes the line of a frontend without a format, when a connection comes in.
+/// What `%B` counts for a response's head.
+pub fn counted_size(head: &Head) -> u64 {
+    counted("HTTP/1.1".len() + "200".len() + head.reason().len(), head)
+}
+
+/// Writes the line of a frontend without a format, when a stream begins.
 pub fn log_connect(client: &Rc<Client>) {
-    let Some(log) = client.frontend().log.as_ref().filter(|l| l.format.is_none() && !l.dontlognull) else { return };
+    let Some(log) = client.frontend().log.as_ref().filter(|l| l.format.is_none()) else { return };
     let mut record = Record::new(client.clone(), Timers::new(client.accepted));
     record.logged = true;
     log.lines.fetch_add(1, Ordering::Relaxed);
     let at = client.worker().timestamp();
-    log.logger.log_with(Level::Info, at, |limit, out| lb_expr::write_connect(&record, log.http, limit, out));
+    let http = client.frontend().settings.mode == Mode::Http;
+    log.logger.log_with(Level::Info, at, |limit, out| lb_expr::write_connect(&record, http, limit, out));
 }
 
 /// Writes the line of a connection that failed before it had a stream.
-pub fn log_connection_error(client: &Rc<Client>, message: &str) {
-    // As haproxy: a frontend that names no format says nothing of such connections.
-    let Some(log) = client.frontend().log.as_ref().filter(|l| l.format.is_some()) else { return };
+pub fn log_connection_error(client: &Rc<Client>, fault: Fault) {
+    let Some(log) = &client.frontend().log else { return };
     let mut record = Record::new(client.clone(), Timers::new(client.accepted));
     record.logged = true;
-    log.lines.fetch_add(1, Ordering::Relaxed);
     let at = client.worker().timestamp();
     let level = if log.separate_errors { Level::Err } else { Level::Info };
-    log.logger.log_with(level, at, |limit, out| lb_expr::write_connection_error(&record, message, limit, out));
+    if let Some(format) = &log.error_format {
+        // Observed: the times of a request that came and went at once.
+        record.timers.mark(Step::FirstByte, client.accepted);
+        record.timers.mark(Step::End, client.accepted);
+        record.end = Termination::new(Cause::Proxy, Phase::Request);
+        record.extra().fault = Some(fault);
+        record.take_number();
+        log.logger.log(level, at, format, log.structured.as_ref(), &record);
+    } else if log.format.is_some() {
+        log.logger.log_with(level, at, |limit, out| lb_expr::write_connection_error(&record, fault.text, limit, out));
+    } else {
+        // As haproxy: a frontend that names no format says nothing of such connections.
+        return;
+    }
+    log.lines.fetch_add(1, Ordering::Relaxed);
 }
 
 fn ip_of(addr: Option<&Addr>) -> LogValue<'static> {
@@ -356,16 +382,20 @@ impl LogSource for Record {
     fn value(&self, field: Field) -> LogValue<'_> {
         let client = &*self.client;
         let frontend = client.frontend();
-        let Some(log) = &frontend.log else { return LogValue::Missing };
+        let log = frontend.log.as_ref();
         let t = &self.timers;
-        let at_least = |v| if log.asap { LogValue::AtLeast(v) } else { LogValue::Int(v) };
+        let extra = self.extra.as_deref();
+        let at_least = |v| if log.is_some_and(|l| l.asap) { LogValue::AtLeast(v) } else { LogValue::Int(v) };
         let count = |n: u32| LogValue::Int(i64::from(n));
         match field {
             Field::AcceptDate => LogValue::Time(self.date(0)),
             Field::RequestDate => LogValue::Time(self.date(t.request_date())),
             Field::BytesRead => at_least(self.downloaded as i64),
             Field::BytesUploaded => LogValue::Int(self.uploaded as i64),
-            Field::Status => LogValue::Int(if self.status == 0 && log.http { -1 } else { i64::from(self.status) }),
+            Field::Status if self.status == 0 && frontend.settings.mode == Mode::Http && extra.is_none_or(|e| e.fault.is_none()) => {
+                LogValue::Int(-1)
+            }
+            Field::Status => LogValue::Int(i64::from(self.status)),
             Field::TimeActive => at_least(t.active()),
             Field::TimeConnect => LogValue::Int(t.connect()),
             Field::TimeData => LogValue::Int(t.data()),
@@ -401,24 +431,36 @@ impl LogSource for Record {
             Field::FrontendTls => LogValue::Flag(false),
             Field::FrontendIp => ip_of(client.local()),
             Field::FrontendPort => port_of(client.local(), i64::from(client.place.listener_id)),
-            Field::LogCounter => LogValue::Int(log.lines.load(Ordering::Relaxed) as i64),
-            Field::RequestCaptures | Field::ResponseCaptures => LogValue::Captures(0),
+            Field::LogCounter => LogValue::Int(log.map_or(0, |l| l.lines.load(Ordering::Relaxed)) as i64),
+            // A message that never was has no captures at all.
+            Field::RequestCaptures | Field::ResponseCaptures if !self.is_stream => LogValue::Captures(0),
+            Field::RequestCaptures => LogValue::Captures(frontend.settings.captures.request.len()),
+            Field::ResponseCaptures => LogValue::Captures(frontend.settings.captures.response.len()),
             Field::Pid => LogValue::Int(i64::from(std::process::id())),
             Field::RequestLine if self.line.is_empty() => LogValue::Missing,
             Field::RequestLine => LogValue::Text(&self.line),
-            Field::RequestCounter => LogValue::Int(client.worker().process.streams.load(Ordering::Relaxed) as i64),
+            Field::RequestCounter => LogValue::Int(i64::from(self.number)),
             Field::Hostname => LogValue::Text(client.worker().process.host_name.as_bytes()),
             Field::Termination => LogValue::Termination(self.end),
             Field::ListenerName => LogValue::Text(client.place.listener_name.as_bytes()),
-            Field::RequestCookie
-            | Field::ResponseCookie
-            | Field::UniqueId
-            | Field::BackendSourceIp
-            | Field::BackendSourcePort
-            | Field::TlsCipher
-            | Field::TlsVersion => LogValue::Missing,
+            Field::RequestCookie => text_or_missing(extra.and_then(|e| e.captured[0].cookie())),
+            Field::ResponseCookie => text_or_missing(extra.and_then(|e| e.captured[1].cookie())),
+            Field::UniqueId => text_or_missing(extra.and_then(|e| e.unique_id.as_deref())),
+            Field::BackendSourceIp => ip_of(extra.and_then(|e| e.source.as_ref())),
+            Field::BackendSourcePort => port_of(extra.and_then(|e| e.source.as_ref()), 0),
+            Field::ConnectionError => LogValue::Int(extra.and_then(|e| e.fault).map_or(0, |f| i64::from(f.code))),
+            Field::ConnectionErrorText => extra.and_then(|e| e.fault).map_or("Success", |f| f.text).into(),
+            Field::TlsCipher | Field::TlsVersion => LogValue::Missing,
         }
     }
+
+    fn capture(&self, side: CaptureSide, slot: usize) -> Option<&[u8]> {
+        self.extra.as_deref()?.captured[usize::from(side == CaptureSide::Response)].slot(slot)
+    }
+}
+
+fn text_or_missing(text: Option<&[u8]>) -> LogValue<'_> {
+    text.map_or(LogValue::Missing, LogValue::Text)
 }
 
 impl Record {

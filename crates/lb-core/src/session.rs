@@ -3,6 +3,7 @@
 
 use crate::client::Client;
 use crate::http::answer::close_gently;
+use crate::record::Fault;
 use crate::{listener, record, tcp};
 use lb_config::Probes;
 use lb_http::proxy::{Decoded, Endpoints, Netscaler, NetscalerError, ProxyError, decode_netscaler};
@@ -96,29 +97,29 @@ enum Expected {
 
 /// What is wrong when a header does not come, in the words that haproxy logs.
 struct Missing {
-    timeout: &'static str,
-    closed: &'static str,
-    truncated: &'static str,
+    timeout: Fault,
+    closed: Fault,
+    truncated: Fault,
 }
 
 impl Expected {
     fn missing(&self) -> Missing {
         match self {
             Expected::Proxy => Missing {
-                timeout: "Timeout while waiting for PROXY protocol header",
-                closed: "Connection closed while waiting for PROXY protocol header",
-                truncated: "Truncated PROXY protocol header received",
+                timeout: fault(13, "Timeout while waiting for PROXY protocol header"),
+                closed: fault(11, "Connection closed while waiting for PROXY protocol header"),
+                truncated: fault(14, "Truncated PROXY protocol header received"),
             },
             Expected::Netscaler(_) => Missing {
-                timeout: "Timeout while waiting for a NetScaler Client IP header",
-                closed: "Connection closed while waiting for NetScaler Client IP header",
+                timeout: fault(20, "Timeout while waiting for a NetScaler Client IP header"),
+                closed: fault(18, "Connection closed while waiting for NetScaler Client IP header"),
                 truncated: NETSCALER_TRUNCATED,
             },
         }
     }
 
     /// The ends that the header names and its length; `None`: it is not complete.
-    fn decode(&self, bytes: &[u8]) -> Result<Option<(Option<Endpoints>, usize)>, &'static str> {
+    fn decode(&self, bytes: &[u8]) -> Result<Option<(Option<Endpoints>, usize)>, Fault> {
         match self {
             Expected::Proxy => match lb_http::proxy::decode(bytes) {
                 Ok(Decoded::Complete { header, consumed }) => Ok(Some((header.endpoints, consumed))),
@@ -128,24 +129,22 @@ impl Expected {
             Expected::Netscaler(magic) => match decode_netscaler(*magic, bytes) {
                 Ok(Netscaler::Complete { src, dst, consumed }) => Ok(Some((Some(Endpoints::Inet { src, dst }), consumed))),
                 Ok(Netscaler::NeedMore) => Ok(None),
-                Err(NetscalerError::Magic) => Err("Received an invalid NetScaler Client IP magic number"),
-                Err(NetscalerError::Protocol) => Err("Received an unhandled protocol in the NetScaler Client IP header"),
+                Err(NetscalerError::Magic) => Err(fault(22, "Received an invalid NetScaler Client IP magic number")),
+                Err(NetscalerError::Protocol) => Err(fault(23, "Received an unhandled protocol in the NetScaler Client IP header")),
                 Err(NetscalerError::Length) => Err(NETSCALER_TRUNCATED),
             },
         }
     }
 }
 
-const NETSCALER_TRUNCATED: &str = "Truncated NetScaler Client IP header received";
+const fn fault(code: u8, text: &'static str) -> Fault {
+    Fault { code, text }
+}
+
+const NETSCALER_TRUNCATED: Fault = fault(21, "Truncated NetScaler Client IP header received");
 
 /// Reads one header off the front of the connection, into `input` and out of it again.
-async fn header(
-    rt: &Rt,
-    socket: &Socket,
-    input: &mut Buffer,
-    deadline: Instant,
-    expected: &Expected,
-) -> Result<Option<Endpoints>, &'static str> {
+async fn header(rt: &Rt, socket: &Socket, input: &mut Buffer, deadline: Instant, expected: &Expected) -> Result<Option<Endpoints>, Fault> {
     let missing = expected.missing();
     loop {
         if !input.is_empty()
@@ -158,7 +157,7 @@ async fn header(
             input.compact();
         }
         if input.spare().is_empty() {
-            return Err("Received an invalid PROXY protocol header");
+            return Err(fault(16, "Received an invalid PROXY protocol header"));
         }
         let read = poll_fn(|_| match socket.poll_read(input.spare()) {
             Poll::Ready(read) => Poll::Ready(Some(read)),
@@ -174,16 +173,16 @@ async fn header(
 }
 
 /// A refused header in the words that haproxy logs.
-fn fault_text(e: ProxyError, bytes: &[u8]) -> &'static str {
-    const FOREIGN: &str = "Received something which does not look like a PROXY protocol header";
+fn fault_text(e: ProxyError, bytes: &[u8]) -> Fault {
+    const FOREIGN: Fault = fault(15, "Received something which does not look like a PROXY protocol header");
     const VERSION_2: usize = 12;
     match e {
         ProxyError::NotProxy => FOREIGN,
         ProxyError::Command if bytes.get(VERSION_2).is_some_and(|b| b >> 4 != 2) => FOREIGN,
         ProxyError::MalformedV1 if !matches!(bytes.get(6..10), Some(b"TCP4" | b"TCP6" | b"UNKN")) && bytes.len() > 9 => {
-            "Received an unhandled protocol in the PROXY protocol header"
+            fault(17, "Received an unhandled protocol in the PROXY protocol header")
         }
-        _ => "Received an invalid PROXY protocol header",
+        _ => fault(16, "Received an invalid PROXY protocol header"),
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::cli::{OpenSocket, Sockets};
 use crate::gate::Gate;
 use crate::health::Plan;
+use crate::loggers::Loggers;
 use crate::proxy::{Topology, bind_addr};
-use crate::record::Loggers;
 use crate::worker::{OpenListener, Process, Report, Worker, run_thread};
 use lb_config::{Account, Bind, BindAddress, Config, V6Mode};
 use lb_sys::Addr;

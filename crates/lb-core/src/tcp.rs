@@ -62,7 +62,7 @@ pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
     let worker = client.worker().clone();
     let mut record = Record::new(client.clone(), Timers::new(client.accepted));
     client.frontend().requests.fetch_add(1, Ordering::Relaxed);
-    worker.process.streams.fetch_add(1, Ordering::Relaxed);
+    record.begin();
     // Boxed for the time that it takes, so that the relay, which lives long, is small.
     let connected = match Box::pin(connect(&mut record, &socket, input)).await {
         Ok(connected) => connected,
@@ -110,7 +110,7 @@ async fn connect(record: &mut Record, socket: &Socket, input: Option<Buffer>) ->
     let down = Flow::new(Framing::UntilClose, splice(front.splice_response || back.splice_response, auto));
     up.set_input(input);
     if let Some(kind) = &slot.server().settings.send_proxy {
-        write_proxy_header(kind, &client, up.out(&worker.outs));
+        write_proxy_header(kind, record, up.out(&worker.outs));
     }
     let timeouts = TunnelTimeouts::new(&frontend.settings, &backend.settings);
     let relay = Relay::new(up, down, timeouts, worker.rt.now());

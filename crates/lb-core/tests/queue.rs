@@ -5,9 +5,9 @@
 mod world;
 
 use lb_balance::{Key, Pick, Tried};
+use lb_core::loggers::Loggers;
 use lb_core::proxy::{Backend, Topology};
 use lb_core::queue::{enqueue, try_slot};
-use lb_core::record::Loggers;
 use lb_rt::Rt;
 use lb_testkit::http::Connection;
 use lb_testkit::ports::free_tcp;

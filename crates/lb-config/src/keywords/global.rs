@@ -249,8 +249,8 @@ fn log(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
             .problem(0, "'log global' has no meaning in 'global'")
             .help("write a target, for example 'log 127.0.0.1:514 local0'"));
     }
-    let target = super::proxy::log_target(cx.world, line)?;
-    super::proxy::few_logs(cx.world.logs.len() + 1)?;
+    let target = super::logs::log_target(cx.world, line)?;
+    super::logs::few_logs(cx.world.logs.len() + 1)?;
     cx.world.logs.push(target);
     Ok(())
 }

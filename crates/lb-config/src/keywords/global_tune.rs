@@ -31,7 +31,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("tune.maxrewrite", "<size>", "bytes of a buffer that are kept for added fields", maxrewrite),
     works("tune.http.maxhdr", "<1..32767>", "header fields of a message", http_maxhdr),
     works("tune.http.logurilen", "<bytes>", "bytes of a request line that are logged", http_logurilen),
-    accepted("tune.http.cookielen", "<bytes>", "bytes of a captured cookie", "captures are refused by name", http_cookielen),
+    works("tune.http.cookielen", "<bytes>", "bytes of a captured cookie", http_cookielen),
     works("tune.pipesize", "<size>", "bytes of a pipe for splicing", pipesize),
     works("tune.maxaccept", "<number>", "connections taken in one go; -1 for no limit", maxaccept),
     works("tune.rcvbuf.client", "<size>", "SO_RCVBUF towards clients", rcvbuf_client),

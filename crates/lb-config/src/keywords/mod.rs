@@ -10,6 +10,7 @@ mod destination;
 mod global;
 mod global_rest;
 mod global_tune;
+mod logs;
 mod old;
 mod options;
 mod page;
@@ -245,6 +246,7 @@ const TABLES: &[&[Keyword]] = &[
     proxy::KEYWORDS,
     timeouts::KEYWORDS,
     options::KEYWORDS,
+    logs::KEYWORDS,
     proxy_rest::KEYWORDS,
     destination::KEYWORDS,
     old::KEYWORDS,

@@ -3,8 +3,7 @@
 use super::{Context, Keyword, Parser, Sections, State};
 use crate::diag::Problem;
 use crate::model::{
-    CheckKind, ForwardFor, Forwarded, HttpCheck, HttpConnectionMode, IpNet, LogFormatKind, OriginalTo, Redispatch, RestrictNames,
-    TcpKeepAlive,
+    CheckKind, ForwardFor, Forwarded, HttpCheck, HttpConnectionMode, IpNet, OriginalTo, Redispatch, RestrictNames, TcpKeepAlive,
 };
 use crate::parse::{Draft, Line, Negation, ProxyCx};
 use crate::tree::shown;
@@ -178,8 +177,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     switch("option log-health-checks", D_L_B, "each change of a check's result is logged", |cx, line| {
         flag(cx, line, |o| &mut o.log_health_checks)
     }),
-    works("option tcplog", D_F_L_B, "", "log format with sessions, timers and counters", tcplog),
-    works("option httplog", D_F_L_B, "[clf]", "log format with requests, timers and counters", httplog),
     works("option httpchk", D_L_B, "[[<method>] <uri> [<version>]]", "checks with an HTTP request", httpchk),
     accepted("option contstats", D_F_L, "counters move while a stream runs", "concerns statistics only", |cx, line| {
         flag(cx, line, |o| &mut o.contstats)
@@ -454,17 +451,6 @@ fn smart_accept(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     line.end(0)?;
     cx.draft.proxy.options.tcp_smart_accept = (line.negation != Negation::Default).then(|| line.negation.value());
     Ok(())
-}
-
-fn tcplog(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    line.end(0)?;
-    super::proxy::set_log_format(cx, line, LogFormatKind::Tcp, None)
-}
-
-fn httplog(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    let kind = if line.arg(0).is_some() { line.choice(0, &[("clf", LogFormatKind::HttpClf)])? } else { LogFormatKind::Http };
-    line.end(1)?;
-    super::proxy::set_log_format(cx, line, kind, None)
 }
 
 /// `option httpchk`, `option httpchk <uri>`, `option httpchk <method> <uri> [<version>]`; the version may hide header

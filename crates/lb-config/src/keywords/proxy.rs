@@ -1,15 +1,12 @@
 //! Keywords of proxies that are read: addresses, servers, choice, limits, logs, replies. Source: manual 4.2.
 
-use super::{Context, Keyword, Lookup, Parser, Sections, State, Today};
-use crate::address::{Address, Host, Port, StandardStream, Use};
+use super::{Context, Keyword, Parser, Sections, State, Today};
+use crate::address::{Address, Port};
 use crate::diag::Problem;
-use crate::model::{
-    Balance, ErrorReply, ErrorReplyKind, Facility, HashFunction, HashMethod, HashType, HttpReuse, Level, LogAddress, LogFormatKind,
-    LogFormatText, LogSample, LogTarget, LogTransportFormat, Mode, RetryOn, Source,
-};
-use crate::parse::{Asked, Line, Negation, ProxyCx, World, address, address_for, check_name, expression, resolve_host};
+use crate::model::{Balance, ErrorReply, ErrorReplyKind, HashFunction, HashMethod, HashType, HttpReuse, Mode, RetryOn, Source};
+use crate::parse::{Line, ProxyCx, World, address, check_name, resolve_host};
 use crate::tree::shown;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 type Outcome = Result<(), Problem>;
 type Function = fn(&mut ProxyCx<'_, '_>, &Line<'_>) -> Outcome;
@@ -88,10 +85,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("errorloc", D_F_L_B, "<status> <url>", "a redirect (302) in place of a built-in reply", |cx, line| errorloc(cx, line, 302)),
     works("errorloc302", D_F_L_B, "<status> <url>", "a redirect (302) in place of a built-in reply", |cx, line| errorloc(cx, line, 302)),
     works("errorloc303", D_F_L_B, "<status> <url>", "a redirect (303) in place of a built-in reply", |cx, line| errorloc(cx, line, 303)),
-    works("log", D_F_L_B, "global | <target> [len <n>] [format <f>] [sample <s>] <facility> [<level> [<minlevel>]]", "where lines go", log)
-        .negatable(),
-    works("log-tag", D_F_L_B, "<text>", "name of the program in log lines", log_tag),
-    works("log-format", D_F_L, "<format>", "format of log lines", log_format),
 ];
 
 const NO_HEALTH: &str = "today 'mode http' with 'monitor-uri /' comes near: it waits for a request";
@@ -293,13 +286,18 @@ fn max_keep_alive_queue(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     line.end(1)
 }
 
-fn http_send_name_header(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+/// The name of a field that is added to requests.
+pub(super) fn added_header(line: &Line<'_>) -> Result<String, Problem> {
     let name = super::options::header_name(line, 0, line.need(0)?)?;
     // haproxy takes these and sends requests that cannot be framed.
     if ["content-length", "transfer-encoding", "connection"].iter().any(|bad| name.eq_ignore_ascii_case(bad)) {
         return Err(line.problem(0, format!("'{name}' would break the request")).help("take a name of your own, for example X-Server"));
     }
-    cx.draft.proxy.http_send_name_header = Some(name);
+    Ok(name)
+}
+
+fn http_send_name_header(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.draft.proxy.http_send_name_header = Some(added_header(line)?);
     line.end(1)
 }
 
@@ -394,177 +392,4 @@ fn errorloc(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, redirect: u16) -> Outcome
     }
     set_reply(cx, line, status, ErrorReplyKind::Location { status: redirect, url: url.to_owned() });
     Ok(())
-}
-
-fn log(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    let logs = &mut cx.draft.proxy.logs;
-    if line.negation == Negation::No {
-        line.end(0)?;
-        logs.clear();
-        cx.draft.logs_global = false;
-        return Ok(());
-    }
-    if line.arg(0) == Some("global") && line.arg(1).is_none() {
-        // Once: a `log global` of the defaults is not doubled by one of the section.
-        if !std::mem::replace(&mut cx.draft.logs_global, true) {
-            few_logs(logs.len() + cx.world.logs.len())?;
-            logs.extend_from_slice(&cx.world.logs);
-        }
-        return Ok(());
-    }
-    let target = log_target(cx.world, line)?;
-    few_logs(cx.draft.proxy.logs.len() + 1)?;
-    cx.draft.proxy.logs.push(target);
-    Ok(())
-}
-
-fn log_tag(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    cx.draft.proxy.log_tag = Some(line.need(0)?.to_owned());
-    line.end(1)
-}
-
-/// Targets of a section, those of its defaults and of `global` among them: each section has a copy.
-const MAX_LOGS: usize = 100;
-
-/// Refuses more targets than a section may have.
-pub(super) fn few_logs(count: usize) -> Outcome {
-    if count > MAX_LOGS {
-        return Err(Problem::line("too many 'log' lines").help("a section has at most 100, those of its defaults and of 'global' counted"));
-    }
-    Ok(())
-}
-
-const LOG_PORT: u16 = 514;
-
-/// `<target> [len <n>] [format <f>] [sample <s>] <facility> [<level> [<minlevel>]]`
-pub(super) fn log_target(world: &mut World<'_>, line: &Line<'_>) -> Result<LogTarget, Problem> {
-    let text = line.need(0)?;
-    if line.arg(1).is_none() {
-        line.need(1)?;
-    }
-    let at = line.first;
-    let address = match address_for(Use::Datagram, text, at, &world.variables)? {
-        Address::Standard(StandardStream::Out) => LogAddress::Stdout,
-        Address::Standard(StandardStream::Err) => LogAddress::Stderr,
-        Address::Fd(fd) => LogAddress::Fd(fd),
-        Address::Unix(address) => LogAddress::Unix(address),
-        Address::Inet { host, port } => {
-            let port = match port {
-                Port::None | Port::One(0) => LOG_PORT,
-                Port::One(port) => port,
-                Port::Range(..) | Port::Offset(_) => {
-                    return Err(line.problem(0, "a log target has one port").help("for example 127.0.0.1:514"));
-                }
-            };
-            let ip = match host {
-                // `:514` is this host.
-                Host::Any => Ipv4Addr::LOCALHOST.into(),
-                host => resolve_host(&host, at, world.source)?,
-            };
-            LogAddress::Udp(SocketAddr::new(ip, port))
-        }
-    };
-    let mut target = LogTarget { span: line.span(), ..LogTarget::new(address, Facility::LOCAL0) };
-    let mut at = 1;
-    loop {
-        match line.arg(at) {
-            Some("len") => target.max_len = line.number(at + 1, 80..=65535)? as usize,
-            Some("format") => {
-                let formats = [
-                    ("local", LogTransportFormat::Local),
-                    ("rfc3164", LogTransportFormat::Rfc3164),
-                    ("rfc5424", LogTransportFormat::Rfc5424),
-                    ("priority", LogTransportFormat::Priority),
-                    ("short", LogTransportFormat::Short),
-                    ("timed", LogTransportFormat::Timed),
-                    ("iso", LogTransportFormat::Iso),
-                    ("raw", LogTransportFormat::Raw),
-                ];
-                target.format = line.choice(at + 1, &formats)?;
-                world.log_formats.insert(target.span);
-            }
-            Some("sample") => target.sample = Some(sample(line, at + 1)?),
-            Some("profile") => return Err(line.problem(at, "'profile' is known but not there yet in this version (log profiles)")),
-            _ => break,
-        }
-        at += 2;
-    }
-    let name = line.need(at)?;
-    target.facility = Facility::from_name(name).ok_or_else(|| {
-        let near = crate::diag::nearest(name, Facility::NAMES.into_iter());
-        let help = near.map_or_else(|| "for example local0, daemon or user".to_owned(), |near| format!("did you mean '{near}'?"));
-        line.problem(at, format!("unknown log facility '{}'", shown(name))).help(help)
-    })?;
-    if line.arg(at + 1).is_some() {
-        target.level = line.choice(at + 1, &Level::ALL)?;
-    }
-    if line.arg(at + 2).is_some() {
-        target.min_level = line.choice(at + 2, &Level::ALL)?;
-    }
-    line.end(at + 3)?;
-    Ok(target)
-}
-
-/// `1,3-5:10`
-fn sample(line: &Line<'_>, at: usize) -> Result<LogSample, Problem> {
-    let text = line.need(at)?;
-    let bad =
-        |message: &str| line.problem(at, message.to_owned()).help("write <ranges>:<size>, for example 1,3-5:10 for four lines out of ten");
-    let (ranges, size) = text.rsplit_once(':').ok_or_else(|| bad("a sample wants its size"))?;
-    let number = |text: &str| text.parse::<u32>().ok().filter(|value| *value > 0);
-    let size = number(size).ok_or_else(|| bad("the size of a sample is a number from 1"))?;
-    let mut list = Vec::new();
-    for range in ranges.split(',') {
-        let (low, high) = range.split_once('-').unwrap_or((range, range));
-        let (Some(low), Some(high)) = (number(low), number(high)) else {
-            return Err(bad("a range of a sample is a number or two with '-'"));
-        };
-        if low > high || high > size {
-            return Err(bad("a range of a sample lies within 1 and its size"));
-        }
-        list.push(low..=high);
-    }
-    list.sort_by_key(|range| *range.start());
-    if list.windows(2).any(|pair| pair[0].end() >= pair[1].start()) {
-        return Err(bad("the ranges of a sample overlap"));
-    }
-    Ok(LogSample { ranges: list, size })
-}
-
-fn log_format(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    let text = line.need(0)?;
-    if line.arg(1).is_some() {
-        return Err(line.problem(1, "a log format is one word").help("put it in double quotes, or write '\\ ' for each space"));
-    }
-    set_log_format(cx, line, LogFormatKind::Custom, Some(text))
-}
-
-/// The last one of `log-format`, `option tcplog` and `option httplog` counts.
-pub(super) fn set_log_format(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, kind: LogFormatKind, text: Option<&str>) -> Outcome {
-    let text = text.or_else(|| LogFormatText::built_in(kind)).unwrap_or_default();
-    if kind == LogFormatKind::Custom
-        && let Err(error) = lb_expr::LogFormat::compile(text)
-    {
-        if let Some(problem) = sample_of_format(cx.world.lookup, line, &text[error.offset.min(text.len())..]) {
-            return Err(problem);
-        }
-        let message = format!("{} (at byte {} of the format)", error.message, error.offset + 1);
-        return Err(line.problem(0, message).help("the words of log formats are listed in section 8.2.6 of haproxy's manual"));
-    }
-    cx.draft.proxy.log_format = LogFormatText { kind, text: text.to_owned(), span: line.span() };
-    Ok(())
-}
-
-/// The sample that a format stumbled over, by name; `rest` begins where it did.
-fn sample_of_format(lookup: &Lookup, line: &Line<'_>, rest: &str) -> Option<Problem> {
-    let (before, rest) = rest.split_once('[')?;
-    let inside = rest.split(']').next()?;
-    let at_once = before == "%" || before.starts_with("%{") && before.ends_with('}');
-    match expression(lookup, Context::Sample, inside, line.first).filter(|_| at_once)? {
-        Asked::Unknown(problem) => Some(problem),
-        Asked::Later(name, what) => Some(
-            line.problem(0, format!("'%[{}]': '{name}' is known but not there yet in this version ({what})", shown(inside)))
-                .help("the words of log formats that work are listed in docs/keywords.md"),
-        ),
-    }
 }

@@ -23,7 +23,6 @@ const RULES: &str = "ACLs and rules";
 const STICK: &str = "stick tables";
 const STATS: &str = "the statistics page";
 const COOKIE: &str = "cookie persistence";
-const CAPTURE: &str = "captures";
 const CHECKS: &str = "more of health checks";
 const MAIL: &str = "mail alerts";
 const LOGS: &str = "more of log formats";
@@ -53,19 +52,14 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     // Known, not there yet.
     refused("acl", D_F_L_B, "<name> <criterion> ...", "names a condition", RULES),
     refused("be-unpublished", D_L_B, "", "the backend is not chosen", "publishing of backends"),
-    refused("capture cookie", F_L, "<name> len <n>", "logs a cookie", CAPTURE),
-    refused("capture request header", F_L, "<name> len <n>", "logs a request's field", CAPTURE),
-    refused("capture response header", F_L, "<name> len <n>", "logs a response's field", CAPTURE),
     refused("compression", D_F_L_B, "...", "compresses responses", "compression"),
     refused("cookie", D_L_B, "<name> ...", "persistence by cookie", COOKIE),
     refused("crt", F_L, "<file>", "certificate", "TLS"),
-    refused("declare capture", F_L, "...", "room for a capture", CAPTURE).strict(),
     refused("email-alert from", D_F_L_B, "<address>", "sender of alerts", MAIL),
     refused("email-alert level", D_F_L_B, "<level>", "lowest level of alerts", MAIL),
     refused("email-alert mailers", D_F_L_B, "<name>", "mail servers of alerts", MAIL),
     refused("email-alert myhostname", D_F_L_B, "<name>", "host name in alerts", MAIL),
     refused("email-alert to", D_F_L_B, "<address>", "receiver of alerts", MAIL),
-    refused("error-log-format", D_F_L, "<format>", "format of error lines", LOGS),
     refused("errorfiles", D_F_L_B, "<name> [<status> ...]", "replies of an 'http-errors' section", "named error sets; use 'errorfile'"),
     refused("external-check command", D_L_B, "<file>", "program that checks", CHECKS),
     refused("external-check path", D_L_B, "<path>", "PATH of the program that checks", CHECKS),
@@ -90,12 +84,10 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("http-response", D_F_L_B, "<action> ...", "rules for responses", RULES),
     refused("ignore-persist", L_B, "{if|unless} <condition>", "no persistence", RULES),
     refused("load-server-state-from-file", D_L_B, "global|local|none", "states of servers from a file", STATE_FILE),
-    refused("log-format-sd", D_F_L, "<format>", "structured data of RFC 5424", LOGS),
     refused("log-steps", D_F_L, "<steps>", "when lines are written", LOGS),
     refused("monitor fail", F_L, "{if|unless} <condition>", "when 'monitor-uri' reports a failure", RULES),
     refused("option checkcache", D_L_B, "", "refuses responses that caches could leak", "checks of cacheability"),
     refused("option external-check", D_L_B, "", "checks with a program", CHECKS),
-    refused("option httpslog", D_F_L_B, "", "log format with TLS", "TLS"),
     refused("option ldap-check", D_L_B, "", "checks with LDAP", CHECKS),
     refused("option mysql-check", D_L_B, "[user <name>]", "checks with MySQL", CHECKS),
     refused("option pgsql-check", D_L_B, "user <name>", "checks with PostgreSQL", CHECKS),
@@ -144,8 +136,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("tcp-response content", D_L_B, "<action> ...", "rules for contents of servers", RULES).strict(),
     refused("tcp-response inspect-delay", D_L_B, "<time>", "time for contents of servers to come", RULES).strict(),
     refused("timeout client-hs", D_F_L, "<time>", "time for handshakes of clients", "timeouts of handshakes"),
-    refused("unique-id-format", D_F_L, "<format>", "format of unique ids", LOGS),
-    refused("unique-id-header", D_F_L, "<name>", "field with the unique id", LOGS),
     refused("use-fcgi-app", L_B, "<name>", "FastCGI application", "FastCGI"),
     refused("use-server", L_B, "<server> {if|unless} <condition>", "chooses a server", RULES),
     refused("use_backend", F_L, "<backend> [{if|unless} <condition>]", "chooses a backend", RULES),

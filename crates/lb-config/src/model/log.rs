@@ -177,6 +177,8 @@ pub enum LogFormatKind {
     Http,
     /// `option httplog clf`.
     HttpClf,
+    /// `option httpslog`, manual 8.2.4.
+    Https,
     /// `log-format`, manual 8.2.6.
     Custom,
 }
@@ -199,6 +201,7 @@ impl LogFormatText {
             LogFormatKind::Tcp => Some(Self::TCP),
             LogFormatKind::Http => Some(Self::HTTP),
             LogFormatKind::HttpClf => Some(Self::HTTP_CLF),
+            LogFormatKind::Https => Some(Self::HTTPS),
         }
     }
 }
@@ -207,4 +210,40 @@ impl Default for LogFormatText {
     fn default() -> Self {
         Self { kind: LogFormatKind::Default, text: String::new(), span: Span::default() }
     }
+}
+
+/// What a frontend captures of messages for its lines (`capture`, `declare capture`). Slots are shown in this order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Captures {
+    /// Of requests.
+    pub request: Vec<HeaderCapture>,
+    /// Of responses.
+    pub response: Vec<HeaderCapture>,
+    /// `capture cookie`, of both.
+    pub cookie: Option<CookieCapture>,
+}
+
+impl Captures {
+    /// True when anything is captured.
+    pub fn any(&self) -> bool {
+        self.cookie.is_some() || !self.request.is_empty() || !self.response.is_empty()
+    }
+}
+
+/// A slot for a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderCapture {
+    /// The field whose last value is taken; `None`: `declare capture`, a slot that nothing fills.
+    pub name: Option<String>,
+    /// Bytes that are kept.
+    pub len: usize,
+}
+
+/// `capture cookie`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieCapture {
+    /// The beginning of `name=value`.
+    pub name: String,
+    /// Bytes of `name=value` that are kept.
+    pub len: usize,
 }

@@ -126,7 +126,7 @@ impl Config {
         self.global.stats_sockets.iter_mut().for_each(|bind| bind.span = nowhere);
         for proxy in &mut self.proxies {
             proxy.span = nowhere;
-            proxy.log_format.span = nowhere;
+            proxy.log_formats_mut().for_each(|format| format.span = nowhere);
             proxy.binds.iter_mut().for_each(|bind| bind.span = nowhere);
             proxy.servers.iter_mut().for_each(|server| server.span = nowhere);
             proxy.error_replies.iter_mut().for_each(|reply| reply.span = nowhere);

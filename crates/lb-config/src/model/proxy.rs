@@ -1,6 +1,6 @@
 //! Frontends, backends, listens. Source: manual 4.
 
-use super::{Bind, CheckKind, FileBytes, IpNet, LogFormatText, LogTarget, ProxyIndex, Server, ServerAddress, Source, Span};
+use super::{Bind, Captures, CheckKind, FileBytes, IpNet, LogFormatText, LogTarget, ProxyIndex, Server, ServerAddress, Source, Span};
 use std::time::Duration;
 
 /// One `frontend`, `backend` or `listen` section, `defaults` applied.
@@ -74,6 +74,16 @@ pub struct Proxy {
     pub log_tag: Option<String>,
     /// Format of the lines.
     pub log_format: LogFormatText,
+    /// `log-format-sd`: structured data of lines in the format rfc5424.
+    pub log_format_sd: Option<LogFormatText>,
+    /// `error-log-format`: the format of lines about what never became a request.
+    pub error_log_format: Option<LogFormatText>,
+    /// `unique-id-format`
+    pub unique_id_format: Option<LogFormatText>,
+    /// What is captured for lines.
+    pub captures: Captures,
+    /// `unique-id-header`
+    pub unique_id_header: Option<String>,
     /// `errorfile`, `errorloc*`: in place of the built-in replies. At most one per status.
     pub error_replies: Vec<ErrorReply>,
 
@@ -116,6 +126,11 @@ impl Proxy {
             logs: Vec::new(),
             log_tag: None,
             log_format: LogFormatText::default(),
+            log_format_sd: None,
+            error_log_format: None,
+            unique_id_format: None,
+            captures: Captures::default(),
+            unique_id_header: None,
             error_replies: Vec::new(),
             span: Span::default(),
         }
@@ -124,6 +139,12 @@ impl Proxy {
     /// The configured reply for a status, if any.
     pub fn error_reply(&self, status: u16) -> Option<&ErrorReply> {
         self.error_replies.iter().find(|reply| reply.status == status)
+    }
+
+    /// Every log format that it has: of lines, of structured data, of errors, of ids.
+    pub fn log_formats_mut(&mut self) -> impl Iterator<Item = &mut LogFormatText> {
+        let others = [&mut self.log_format_sd, &mut self.error_log_format, &mut self.unique_id_format];
+        std::iter::once(&mut self.log_format).chain(others.into_iter().flatten())
     }
 }
 

@@ -5,12 +5,13 @@
 
 use super::draft::{Draft, World};
 use crate::diag::Severity;
-use crate::model::{LogFormatKind, LogFormatText, Mode};
+use crate::model::{Global, LogFormatKind, LogFormatText, Mode};
 use crate::tree::shown;
 
 /// Checks a proxy, and takes away what its mode has no use for.
-pub(super) fn proxy(draft: &mut Draft, world: &mut World<'_>) {
+pub(super) fn proxy(draft: &mut Draft, global: &Global, world: &mut World<'_>) {
     if !draft.proxy.disabled {
+        captures(draft, global, world);
         timeouts(draft, world);
         log_format(draft, world);
         if draft.proxy.mode == Mode::Tcp {
@@ -26,6 +27,7 @@ pub(super) fn proxy(draft: &mut Draft, world: &mut World<'_>) {
         options.forwarded = None;
         options.http_buffer_request = false;
         draft.proxy.monitor_uri = None;
+        draft.proxy.captures.cookie = None;
     }
 }
 
@@ -74,31 +76,36 @@ fn tcp_log_format(draft: &mut Draft, world: &mut World<'_>) {
     }
     let name = shown(&draft.proxy.name);
     let format = &mut draft.proxy.log_format;
-    if matches!(format.kind, LogFormatKind::Http | LogFormatKind::HttpClf) {
+    if matches!(format.kind, LogFormatKind::Http | LogFormatKind::HttpClf | LogFormatKind::Https) {
+        let option = if format.kind == LogFormatKind::Https { "httpslog" } else { "httplog" };
         let span = format.span;
         *format = LogFormatText { kind: LogFormatKind::Tcp, text: LogFormatText::TCP.into(), span };
-        let message = format!("'option httplog' needs 'mode http'; '{name}' logs with the format of 'option tcplog'");
+        let message = format!("'option {option}' needs 'mode http'; '{name}' logs with the format of 'option tcplog'");
         world.warn(span, message, Some("write 'option tcplog' in this section, or 'mode http'".into()));
     }
-    if format.kind == LogFormatKind::Custom
-        && let Ok(compiled) = lb_expr::LogFormat::compile(&format.text)
-        && let Err(error) = compiled.check_mode_tcp()
-    {
-        let message = format!("{} ('{name}' is in mode tcp)", error.message);
-        world.error(format.span, message, Some("write a format without it, or 'mode http'".into()));
+    for format in draft.proxy.log_formats_mut().filter(|format| format.kind == LogFormatKind::Custom) {
+        if let Ok(compiled) = lb_expr::LogFormat::compile(&format.text)
+            && let Err(error) = compiled.check_mode_tcp()
+        {
+            let message = format!("{} ('{name}' is in mode tcp)", error.message);
+            world.error(format.span, message, Some("write a format without it, or 'mode http'".into()));
+        }
     }
 }
 
 /// A format that no line will have.
 fn log_format(draft: &Draft, world: &mut World<'_>) {
     let proxy = &draft.proxy;
-    let format = &proxy.log_format;
+    let format = match &proxy.log_format_sd {
+        Some(sd) if proxy.log_format.kind == LogFormatKind::Default => sd,
+        _ => &proxy.log_format,
+    };
     if format.kind == LogFormatKind::Default {
         return;
     }
     if !proxy.kind.is_frontend() {
         // From the defaults it was meant for others.
-        if ["option httplog", "option tcplog"].iter().any(|keyword| draft.said_here(keyword).is_some()) {
+        if ["option httplog", "option httpslog", "option tcplog"].iter().any(|keyword| draft.said_here(keyword).is_some()) {
             world.warn(
                 format.span,
                 "a log format has no effect in a backend: frontends write the lines",
@@ -108,6 +115,24 @@ fn log_format(draft: &Draft, world: &mut World<'_>) {
     } else if proxy.logs.is_empty() {
         let message = format!("the log format of '{}' has no effect: there is no 'log' line", shown(&proxy.name));
         world.warn(format.span, message, Some("add 'log global', or a 'log' line of its own".into()));
+    }
+}
+
+/// `tune.http.cookielen` bounds the cookie; header fields are those of mode http.
+fn captures(draft: &mut Draft, global: &Global, world: &mut World<'_>) {
+    let (max, cookie) = (global.tune.http_cookielen, draft.place("capture cookie"));
+    if let (Some(capture), Some(span)) = (draft.proxy.captures.cookie.as_mut().filter(|c| c.len > max), cookie) {
+        capture.len = max;
+        let message = format!("a captured cookie has at most {max} bytes: the rest is cut off");
+        world.warn(span, message, Some(format!("write 'len {max}', or raise 'tune.http.cookielen' in 'global'")));
+    }
+    if draft.proxy.mode == Mode::Tcp {
+        for keyword in ["capture request header", "capture response header"] {
+            if let Some(span) = draft.said_here(keyword) {
+                let message = format!("'{keyword}' finds nothing in mode tcp: its slots stay empty");
+                world.notice(span, message, Some("add 'mode http', or remove the line".into()));
+            }
+        }
     }
 }
 

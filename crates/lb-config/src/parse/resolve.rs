@@ -39,7 +39,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         finish_destination(&mut draft, world);
         listeners(&mut draft, world);
         probes(&mut draft);
-        checks::proxy(&mut draft, world);
+        checks::proxy(&mut draft, &global, world);
         finish_keepalive(&mut draft);
         proxies.push(prune(draft));
     }

@@ -15,7 +15,7 @@ use crate::record::counted_size;
 use crate::relay::{Relay, TunnelTimeouts};
 use crate::timers::Step;
 use lb_config::{HttpConnectionMode, HttpReuse, RetryOn};
-use lb_expr::{Cause, Phase, Termination};
+use lb_expr::{CaptureSide, Cause, Phase, Termination};
 use lb_http::chunk::{self, Trailers};
 use lb_http::h1::{Decoded, Decoder, Encoder, ResponseTo};
 use lb_http::{Body, FieldId, ResponseFraming, Version, hop};
@@ -107,6 +107,7 @@ pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &R
     let worker = conn.client.worker().clone();
     if let Some(kept) = take_kept(conn, record, request, slot) {
         record.mark(Step::Connect);
+        record.note_source(&kept.socket);
         return Ok(ServerConn { socket: kept.socket, uses: kept.uses, private: kept.private });
     }
     if let Some(uses) = may_share(conn, record, request, slot)
@@ -115,6 +116,7 @@ pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &R
         && let Some(kept) = Box::pin(pool::from_others(&worker, slot.server(), uses)).await
     {
         record.mark(Step::Connect);
+        record.note_source(&kept.socket);
         return Ok(ServerConn { socket: kept.socket, uses: kept.uses, private: kept.private });
     }
     let abort_on_close = record.backend.as_ref().is_some_and(|b| b.settings.options.abortonclose);
@@ -365,7 +367,7 @@ pub async fn run(
     let mut up = Flow::new(framing_of(request.framing.body, frontend.limits.max_head, false, &backend.spelling.trailers), splice);
     let out = up.out(&worker.outs);
     if let Some(kind) = slot.server().settings.send_proxy.as_ref().filter(|_| !server.reused()) {
-        write_proxy_header(kind, &client, out);
+        write_proxy_header(kind, record, out);
     }
     let at = out.len();
     Encoder::new().encode_request(head, out);
@@ -433,7 +435,7 @@ pub async fn run(
     let framing = match failure {
         Ok(framing) => framing,
         Err(failure) => {
-            record.uploaded += attempt.up.sent;
+            record.note_body(attempt.up.payload);
             let Attempt { up, up_done, up_refused, .. } = attempt;
             settle_body(conn, request, up, up_done && !up_refused);
             return failure;
@@ -452,6 +454,7 @@ pub async fn run(
     if record.wants_line() {
         record.downloaded += counted_size(&response);
     }
+    record.capture(CaptureSide::Response, &response);
     let private = private || binds_connection(&response);
     hop::strip(&mut response);
     let dechunk = hop::fit_version(&mut response, &framing, request.version);
@@ -485,7 +488,7 @@ pub async fn run(
     worker.count_bytes(&up, &down.flow);
     let silent = down.flow.take_input().is_none();
     drop(down);
-    record.uploaded += up.sent;
+    record.note_body(up.payload);
     let whole = end.is_normal() && up_done && !up_refused;
     settle_body(conn, request, up, up_done && !up_refused);
     // A server of HTTP/1.0 may have read a chunked body as something else.

@@ -6,12 +6,12 @@ use super::receive::{self, ChunkScan, Chunks, NoRequest};
 use super::{Conn, PooledHead, answer, fields, target};
 use crate::admit::{Attempts, ClientWatch, Preferred, Refused};
 use crate::proxy::{Backend, Frontend};
-use crate::record::{Record, counted_size};
+use crate::record::{Record, counted_size, log_connect};
 use crate::reply::ReplyTo;
 use crate::tcp::InBackend;
 use crate::timers::Step;
 use lb_config::{Destination, HttpConnectionMode, RestrictNames, RetryOn};
-use lb_expr::{Cause, Phase, Termination};
+use lb_expr::{CaptureSide, Cause, Phase, Termination};
 use lb_http::{Body, FieldId, Method, RequestFraming, Version, hop};
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -60,10 +60,13 @@ pub async fn one(conn: &mut Conn) -> bool {
     };
     let frontend = conn.client.frontend().clone();
     frontend.requests.fetch_add(1, Ordering::Relaxed);
-    worker.process.streams.fetch_add(1, Ordering::Relaxed);
+    record.begin();
     if record.wants_line() {
         note_line(&mut record, &head);
     }
+    record.count_head(&head);
+    record.capture(CaptureSide::Request, &head);
+    log_connect(&conn.client);
     let backend = frontend.backend.clone();
     let back_mode = backend.as_ref().map_or(HttpConnectionMode::KeepAlive, |b| b.settings.options.http_mode);
     let mode = frontend.settings.options.http_mode.max(back_mode);
@@ -213,6 +216,9 @@ async fn forward(
 ) -> bool {
     let counted = InBackend::new(backend.clone());
     record.backend = Some(backend.clone());
+    if frontend.unique_id.is_some() {
+        identify(record, head, frontend);
+    }
     prepare(conn, head, &mut request, frontend, &backend);
     let verdict = try_servers(conn, record, head, &mut request, frontend, &backend).await;
     drop(counted);
@@ -312,6 +318,15 @@ async fn try_servers(
                 return Verdict::Answer { status, end };
             }
         }
+    }
+}
+
+/// `unique-id-format` and `unique-id-header`.
+fn identify(record: &mut Record, head: &mut PooledHead, frontend: &Frontend) {
+    let id = record.unique_id();
+    // An id with bytes that no field may have is for logs alone.
+    if let Some(name) = frontend.settings.unique_id_header.as_ref().filter(|_| lb_http::is_field_value(id)) {
+        head.append(name.as_bytes(), id);
     }
 }
 

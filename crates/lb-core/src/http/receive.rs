@@ -1,7 +1,7 @@
 //! The head of a request: reads until it is there, or says why it never will be.
 
 use super::{Conn, PooledHead};
-use crate::record::{Record, log_connect};
+use crate::record::Record;
 use crate::timers::Step;
 use lb_http::h1::{Decoded, Decoder, ErrorKind, H1Error};
 use lb_http::{Body, FieldId, RequestFraming, chunk};
@@ -36,9 +36,6 @@ pub async fn request(conn: &mut Conn, record: &mut Record, head: &mut PooledHead
             if !begun {
                 begun = true;
                 record.mark(Step::FirstByte);
-                if conn.served == 0 {
-                    log_connect(&client);
-                }
                 // On a kept-alive connection the head has its own time, from its first byte.
                 if conn.served != 0 {
                     deadline = frontend.settings.timeouts.effective_http_request().map(|d| rt.now() + d);

@@ -20,6 +20,14 @@ pub(super) struct Prefix {
     pieces: Box<[Box<[u8]>]>,
 }
 
+/// What a line is about.
+#[derive(Clone, Copy)]
+pub(super) struct Content<'a> {
+    pub message: &'a [u8],
+    /// In lines of the format rfc5424; empty: none.
+    pub structured: &'a [u8],
+}
+
 /// Where a line that is too long ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
@@ -28,6 +36,9 @@ pub(super) enum Cut {
     /// Anywhere.
     Stream,
 }
+
+/// Index of the structured data among the pieces of the format rfc5424.
+const STRUCTURED_DATA: usize = 7;
 
 /// The dates of the second that a thread logged last.
 pub(super) struct Dates {
@@ -89,8 +100,12 @@ impl Prefix {
         Self { format, facility: facility.code(), cut, pieces }
     }
 
+    pub(super) fn shows_structured_data(&self) -> bool {
+        self.format == LogTransportFormat::Rfc5424
+    }
+
     /// Appends header, message and newline to `line`, which must be empty.
-    pub(super) fn frame(&self, level: Level, at: Timestamp, dates: &mut Dates, message: &[u8], max_len: usize, line: &mut Vec<u8>) {
+    pub(super) fn frame(&self, level: Level, at: Timestamp, dates: &mut Dates, content: Content<'_>, max_len: usize, line: &mut Vec<u8>) {
         match self.format {
             LogTransportFormat::Local | LogTransportFormat::Rfc3164 => {
                 self.priority(level, line);
@@ -121,7 +136,9 @@ impl Prefix {
             Cut::Stream => max_len.saturating_sub(1),
         };
         let mut whole = line.len() <= max_len;
-        for piece in &self.pieces {
+        for (at, piece) in self.pieces.iter().enumerate() {
+            let sd = self.format == LogTransportFormat::Rfc5424 && at == STRUCTURED_DATA && !content.structured.is_empty();
+            let piece = if sd { content.structured } else { piece };
             if self.cut == Cut::Datagram {
                 whole = whole && piece.len() < max_len.saturating_sub(line.len());
             }
@@ -131,6 +148,7 @@ impl Prefix {
             line.extend_from_slice(piece);
         }
         if whole {
+            let message = content.message;
             line.extend_from_slice(&message[..message.len().min(max_len.saturating_sub(line.len()))]);
         }
         line.truncate(max_len);

@@ -12,7 +12,7 @@ use lb_config::{Facility, Level, LogTransportFormat};
 use lb_expr::Timestamp;
 
 use super::LogIdentity;
-use super::header::{Cut, Dates, Prefix};
+use super::header::{Content, Cut, Dates, Prefix};
 
 const FORMATS: [(&str, LogTransportFormat); 8] = [
     ("local", LogTransportFormat::Local),
@@ -98,7 +98,7 @@ fn run(zone: &str, offset: i32, message: &str, max_len: usize) {
     let ours = |cut, format, when: Timestamp| {
         let mut line = Vec::new();
         let prefix = Prefix::new(format, Facility::from_name("local3").expect("known"), cut, &identity);
-        prefix.frame(Level::Info, when, &mut Dates::default(), sent.as_bytes(), max_len, &mut line);
+        prefix.frame(Level::Info, when, &mut Dates::default(), Content { message: sent.as_bytes(), structured: b"" }, max_len, &mut line);
         String::from_utf8(line).expect("ASCII")
     };
     for (name, format) in FORMATS {

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lb_config::{Level, LogAddress, LogSample, LogTarget};
 use lb_expr::{LogFormat, LogSource, Timestamp};
 
-use header::{Cut, Dates, Prefix};
+use header::{Content, Cut, Dates, Prefix};
 pub use local_time::LocalTime;
 use sink::Sink;
 pub use sink::{LogSinks, SinkError};
@@ -73,6 +73,7 @@ impl Sampler {
 #[derive(Default)]
 struct Scratch {
     message: Vec<u8>,
+    structured: Vec<u8>,
     line: Vec<u8>,
     dates: Dates,
 }
@@ -126,23 +127,38 @@ impl Logger {
         self.message_limit
     }
 
-    /// Writes `format` for `source` and sends it.
-    pub fn log<S: LogSource + ?Sized>(&self, level: Level, at: Timestamp, format: &LogFormat, source: &S) {
-        self.log_with(level, at, |limit, out| format.write(source, limit, out));
+    /// Whether any target shows structured data: its format is rfc5424.
+    pub fn shows_structured_data(&self) -> bool {
+        self.targets.iter().any(|t| t.prefix.shows_structured_data())
+    }
+
+    /// Writes `format` for `source` and sends it, with `structured` as its structured data where a target shows that.
+    pub fn log<S: LogSource + ?Sized>(&self, level: Level, at: Timestamp, format: &LogFormat, structured: Option<&LogFormat>, source: &S) {
+        self.compose(level, at, |limit, scratch| {
+            if let Some(structured) = structured {
+                structured.write(source, limit, &mut scratch.structured);
+            }
+            format.write(source, limit, &mut scratch.message);
+        });
     }
 
     /// Sends the message that `write` appends to the buffer given, at most the limit given; it is not called when no
     /// target takes the level. For the fixed lines of lb-expr (`write_connect`, `write_connection_error`).
     pub fn log_with(&self, level: Level, at: Timestamp, write: impl FnOnce(usize, &mut Vec<u8>)) {
+        self.compose(level, at, |limit, scratch| write(limit, &mut scratch.message));
+    }
+
+    fn compose(&self, level: Level, at: Timestamp, write: impl FnOnce(usize, &mut Scratch)) {
         if !self.wants(level) {
             return;
         }
         SCRATCH.with(|cell| {
             let mut scratch = cell.take();
             scratch.message.clear();
-            write(self.message_limit, &mut scratch.message);
-            let Scratch { message, line, dates } = &mut scratch;
-            self.send_to_all(level, at, message, line, dates);
+            scratch.structured.clear();
+            write(self.message_limit, &mut scratch);
+            let Scratch { message, structured, line, dates } = &mut scratch;
+            self.send_to_all(level, at, message, structured, line, dates);
             cell.set(scratch);
         });
     }
@@ -156,12 +172,12 @@ impl Logger {
         SCRATCH.with(|cell| {
             let mut scratch = cell.take();
             let Scratch { line, dates, .. } = &mut scratch;
-            self.send_to_all(level, at, message, line, dates);
+            self.send_to_all(level, at, message, b"", line, dates);
             cell.set(scratch);
         });
     }
 
-    fn send_to_all(&self, level: Level, at: Timestamp, message: &[u8], line: &mut Vec<u8>, dates: &mut Dates) {
+    fn send_to_all(&self, level: Level, at: Timestamp, message: &[u8], structured: &[u8], line: &mut Vec<u8>, dates: &mut Dates) {
         let message = &message[..message.len().min(self.message_limit)];
         for target in &self.targets {
             if level > target.level || target.sample.as_ref().is_some_and(|s| !s.takes_next()) {
@@ -169,7 +185,8 @@ impl Logger {
             }
             line.clear();
             // A level more severe than `minlevel` is shown as `minlevel`.
-            target.prefix.frame(level.max(target.min_level), at, dates, message, target.max_len, line);
+            let content = Content { message, structured };
+            target.prefix.frame(level.max(target.min_level), at, dates, content, target.max_len, line);
             target.sink.send(line);
         }
     }

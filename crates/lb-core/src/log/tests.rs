@@ -10,7 +10,7 @@ use std::time::Duration;
 use lb_config::{Facility, Level, LogAddress, LogSample, LogTarget, LogTransportFormat, UnixAddress};
 use lb_expr::Timestamp;
 
-use super::header::{Cut, Dates, Prefix};
+use super::header::{Content, Cut, Dates, Prefix};
 use super::{LogIdentity, LogSinks, Logger};
 
 fn at(unix_secs: i64, micros: u32) -> Timestamp {
@@ -35,7 +35,7 @@ fn framed(format: LogTransportFormat, identity: &LogIdentity, when: Timestamp, m
 fn framed_for(cut: Cut, format: LogTransportFormat, identity: &LogIdentity, when: Timestamp, message: &str, max_len: usize) -> String {
     let mut line = Vec::new();
     let prefix = Prefix::new(format, facility("local0"), cut, identity);
-    prefix.frame(Level::Info, when, &mut Dates::default(), message.as_bytes(), max_len, &mut line);
+    prefix.frame(Level::Info, when, &mut Dates::default(), Content { message: message.as_bytes(), structured: b"" }, max_len, &mut line);
     String::from_utf8(line).expect("ASCII")
 }
 
@@ -70,7 +70,7 @@ fn priorities() {
     let line = |name: &str, level| {
         let mut line = Vec::new();
         let prefix = Prefix::new(LogTransportFormat::Priority, facility(name), Cut::Datagram, &identity(1));
-        prefix.frame(level, at(SECS, 0), &mut Dates::default(), b"", 80, &mut line);
+        prefix.frame(level, at(SECS, 0), &mut Dates::default(), Content { message: b"", structured: b"" }, 80, &mut line);
         String::from_utf8(line).expect("ASCII")
     };
     assert_eq!(line("kern", Level::Info), "<6>\n");
@@ -161,7 +161,7 @@ fn dates_are_remembered_for_their_second_only() {
         (Timestamp { utc_offset_secs: -3_600, ..at(SECS, 7) }, "2026-11-21T02:55:41.000007-01:00 m\n"),
     ] {
         let mut line = Vec::new();
-        prefix.frame(Level::Info, when, &mut dates, b"m", 1_024, &mut line);
+        prefix.frame(Level::Info, when, &mut dates, Content { message: b"m", structured: b"" }, 1_024, &mut line);
         assert_eq!(String::from_utf8_lossy(&line), text);
     }
 }
@@ -397,4 +397,24 @@ fn many_threads_share_a_logger() {
         next[thread] += 1;
     }
     assert_eq!(next, [250; 4]);
+}
+
+/// As haproxy 2.6.12 has it: structured data stands in its place as a whole, or the line ends before it.
+#[test]
+fn structured_data() {
+    let line = |format, structured: &str, message: &str, max_len| {
+        let mut line = Vec::new();
+        let prefix = Prefix::new(format, facility("local0"), Cut::Datagram, &LogIdentity { tag: "tag".into(), ..identity(27_086) });
+        let content = Content { message: message.as_bytes(), structured: structured.as_bytes() };
+        prefix.frame(Level::Info, at(SECS, 481_709), &mut Dates::default(), content, max_len, &mut line);
+        String::from_utf8(line).expect("ASCII")
+    };
+    let start = "<134>1 2026-11-21T03:55:41.481709+00:00 - tag 27086 - ";
+    let message = "m12345678901234567890 --";
+    let rfc5424 = LogTransportFormat::Rfc5424;
+    assert_eq!(line(rfc5424, "[x a=\"GET\"]", message, 1_024), format!("{start}[x a=\"GET\"] {message}\n"));
+    assert_eq!(line(rfc5424, "[x a=\"GET\"]", message, 80), format!("{start}[x a=\"GET\"] m1234567890123\n"));
+    assert_eq!(line(rfc5424, "", message, 1_024), format!("{start}- {message}\n"));
+    assert_eq!(line(rfc5424, &"y".repeat(1_100), message, 1_024), format!("{start}\n"));
+    assert_eq!(line(LogTransportFormat::Raw, "[x]", message, 1_024), format!("{message}\n"));
 }

@@ -3,8 +3,8 @@
 
 use lb_config::Source;
 use lb_core::health::Plan;
+use lb_core::loggers::Loggers;
 use lb_core::proxy::{Topology, bind_addr};
-use lb_core::record::Loggers;
 use lb_core::worker::{Process, Worker};
 use lb_rt::sim::SimWorld;
 use lb_rt::{Bind, Listener, Rt};

@@ -37,6 +37,12 @@ pub(crate) enum Show {
     Millis,
     /// Letters of the termination state.
     Termination(usize),
+    /// A sample whose value is a number or text of the session, shown as text.
+    Sample(Field),
+    /// A sample that has no value without TLS.
+    Nothing,
+    /// A sample that is 0 without TLS.
+    Zero,
 }
 
 /// The pieces of the request line that a word can name.
@@ -139,6 +145,23 @@ const TABLE: &[Entry] = &[
     http("tsc", Show::Termination(4)),
 ];
 
+/// Samples of `option httpslog` and `error-log-format`, in the spelling of `%[...]`. There is no TLS yet, so that those of
+/// it have the value that they have on a plain connection.
+const SAMPLES: &[(&str, Show)] = &[
+    ("fc_err", Show::Sample(Field::ConnectionError)),
+    ("fc_err_str", Show::Sample(Field::ConnectionErrorText)),
+    ("ssl_fc_err,hex", Show::Nothing),
+    ("ssl_c_err", Show::Nothing),
+    ("ssl_c_ca_err", Show::Nothing),
+    ("ssl_fc_is_resumed", Show::Zero),
+    ("ssl_fc_sni", Show::Nothing),
+];
+
+/// What the sample of that spelling shows.
+pub(crate) fn sample(text: &str) -> Option<Show> {
+    SAMPLES.iter().find(|(name, _)| *name == text).map(|(_, show)| *show)
+}
+
 impl Alias {
     /// The word of that name, case-sensitive.
     pub(crate) fn find(name: &str) -> Option<Self> {
@@ -174,8 +197,15 @@ impl Alias {
 
     /// Bit set of the fields that writing this word asks for.
     pub(crate) fn fields(self) -> u64 {
+        self.show().fields()
+    }
+}
+
+impl Show {
+    /// Bit set of the fields that it asks for.
+    pub(crate) fn fields(self) -> u64 {
         let bit = |field: Field| 1u64 << field as u8;
-        match self.show() {
+        match self {
             Show::Int(f)
             | Show::HexInt(f)
             | Show::Ip(f)
@@ -185,7 +215,9 @@ impl Alias {
             | Show::List(f)
             | Show::DateMillis(f)
             | Show::DateGmt(f)
-            | Show::DateLocal(f) => bit(f),
+            | Show::DateLocal(f)
+            | Show::Sample(f) => bit(f),
+            Show::Nothing | Show::Zero => 0,
             Show::Server => bit(Field::ServerName),
             Show::FrontendTransport => bit(Field::FrontendName) | bit(Field::FrontendTls),
             Show::Request(_) => bit(Field::RequestLine),

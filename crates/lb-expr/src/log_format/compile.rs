@@ -95,7 +95,7 @@ impl Compiler<'_> {
             };
         };
         match next {
-            b'[' => return self.sample(start, at + 1),
+            b'[' => return self.sample(start, at + 1, flags),
             byte if byte.is_ascii_alphanumeric() => {}
             _ if !braces.is_empty() => {
                 return Self::error(start, format!("parse argument modifier without variable name near '{braces}'"));
@@ -163,10 +163,16 @@ impl Compiler<'_> {
     }
 
     /// `%[` at `start`, whose expression begins at `inside`.
-    fn sample(&mut self, start: usize, inside: usize) -> Result<usize, LogFormatError> {
+    fn sample(&mut self, start: usize, inside: usize, flags: Flags) -> Result<usize, LogFormatError> {
         let Some(len) = self.text[inside..].find(']') else {
             return Self::error(start, format!("missing ']' after '{}'", &self.text[inside..]));
         };
-        Self::error(start, format!("sample expressions are not supported here yet: '%[{}]'", &self.text[inside..inside + len]))
+        let text = &self.text[inside..inside + len];
+        let Some(show) = super::alias::sample(text) else {
+            return Self::error(start, format!("sample expressions are not supported here yet: '%[{text}]'"));
+        };
+        self.fields |= show.fields();
+        self.ops.push(Op::Word { show, flags, then: 0 });
+        Ok(inside + len + 1)
     }
 }

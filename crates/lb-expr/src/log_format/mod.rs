@@ -125,6 +125,11 @@ pub enum Field {
     Termination,
     /// Name of the `bind` line, or its id as text when it has no name, for connection errors: [`LogValue::Text`].
     ListenerName,
+    /// `%[fc_err]`, number of the error that ended the client's connection before it had a request, 0 when there was none:
+    /// [`LogValue::Int`]. The numbers are those of the manual, section 7.3.3.
+    ConnectionError,
+    /// `%[fc_err_str]`, the same in words: [`LogValue::Text`].
+    ConnectionErrorText,
 }
 
 /// One value of a session, as [`LogSource::value`] answers.
@@ -242,7 +247,7 @@ pub struct LogFormat {
 }
 
 // The bit set above holds every field.
-const _: () = assert!((Field::ListenerName as u8) < 64);
+const _: () = assert!((Field::ConnectionErrorText as u8) < 64);
 
 /// Why a format does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -258,7 +263,8 @@ impl LogFormat {
     /// Compiles the text of a `log-format` line, after the configuration's own quotes and backslashes were resolved.
     ///
     /// # Errors
-    /// An unknown word, a `%` without word, unclosed braces or brackets; `%[...]` is refused by name.
+    /// An unknown word, a `%` without word, unclosed braces or brackets; `%[...]` is refused by name, but for the samples of
+    /// `option httpslog` and `fc_err_str`.
     pub fn compile(text: &str) -> Result<Self, LogFormatError> {
         compile::compile(text)
     }
@@ -310,7 +316,7 @@ pub mod formats {
     /// `option httplog clf`.
     pub const CLF: &str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc \
                            %rc %sq %bq %CC %CS %hrl %hsl";
-    /// `option httpslog`. Its samples (`%[fc_err]` ...) do not compile before samples exist.
+    /// `option httpslog`.
     pub const HTTPS: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r \
                              %[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] \
                              %[ssl_fc_sni]/%sslv/%sslc";

@@ -225,6 +225,12 @@ impl Writer {
                 };
                 self.cut(&state.letters()[..letters])?;
             }
+            Show::Sample(field) => match source.value(field) {
+                LogValue::Int(n) => self.text(itoa::Buffer::new().format(n).as_bytes(), flags)?,
+                other => self.text(text_of(other), flags)?,
+            },
+            Show::Nothing => self.text(b"", flags)?,
+            Show::Zero => self.text(b"0", flags)?,
         }
         self.spaced = false;
         Ok(())

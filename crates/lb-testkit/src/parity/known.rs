@@ -170,6 +170,8 @@ pub const KNOWN: &[Known] = &[
             "proxy-out/v2",
             "proxy-out/v2-crc",
             "proxy-out/v2-unique-id-absent",
+            "unique-id/proxy-v2",
+            "unique-id/proxy-v2-none",
             "proxy-out/not-shared-between-clients",
             "upgrade/websocket-without-accept",
         ],
@@ -331,6 +333,12 @@ pub const KNOWN: &[Known] = &[
         cases: &["proxy-bad/v2-huge-length"],
         facets: &["log0.text"],
         why: "a PROXY header longer than any buffer: haproxy waits and calls it truncated; lb calls it invalid at once",
+    },
+    Known {
+        cases: &["moment/request-alone"],
+        facets: &["log"],
+        why: "a format that shows nothing but the request (`%r`, `%HM` and the like): haproxy writes each line twice, when the request is there \
+              and when the response begins; lb writes the second one",
     },
     Known {
         cases: &["version/1.2", "version/2.0"],

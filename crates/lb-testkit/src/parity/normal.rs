@@ -88,6 +88,7 @@ pub fn parse_log(line: &[u8]) -> LogLine {
         text = message;
     }
     let text = cut(text, line.len());
+    let text = &without_millis(text);
     let mut timers = Vec::new();
     for (i, word) in text.split(' ').enumerate() {
         if i > 0 {
@@ -105,6 +106,20 @@ pub fn parse_log(line: &[u8]) -> LogLine {
         }
     }
     LogLine { text: out, timers }
+}
+
+/// `option httplog clf` shows its date to the second, the milliseconds behind the client's port, and timers with spaces.
+fn without_millis(text: &str) -> String {
+    let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    if let Some(at) = words.windows(3).position(|w| w[0] == "\"\"" && w[1] == w[0] && w[2].starts_with('<'))
+        && words.len() > at + 12
+    {
+        words[3] = "[<date>".into();
+        words[at + 3] = "<ms>".into();
+        let timers = words.splice(at + 7..at + 12, [String::new()]).collect::<Vec<_>>().join("/");
+        words[at + 7] = timers;
+    }
+    words.join(" ")
 }
 
 /// A line of the greatest length is cut where the digits of pid, ports and timers before it let it end: what repeats at its end is

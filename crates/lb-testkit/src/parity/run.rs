@@ -152,6 +152,11 @@ fn attempt(case: &Case, program: &Path) -> Result<Outcome, Failure> {
     for (i, t) in transcripts.iter().enumerate() {
         names.port(t.local_port, &format!("c{i}"));
     }
+    for (i, list) in servers.iter().enumerate() {
+        for (j, t) in list.iter().enumerate() {
+            names.port(t.peer_port, &format!("s{}.{j}", i + 1));
+        }
+    }
     let seen = |t: &Transcript| Seen { received: normalise(&t.received, &names), end: t.end, failure: t.failure.clone() };
     Ok(Outcome {
         clients: transcripts.iter().map(seen).collect(),

@@ -5,6 +5,7 @@ mod basic;
 mod bodies;
 mod connection;
 mod destination;
+mod formats;
 mod headers;
 mod hostile;
 mod limits;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Case> {
     all.extend(bodies::cases());
     all.extend(connection::cases());
     all.extend(destination::cases());
+    all.extend(formats::cases());
     all.extend(headers::cases());
     all.extend(options::cases());
     all.extend(netscaler::cases());

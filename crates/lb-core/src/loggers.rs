@@ -1,0 +1,136 @@
+//! What the `log` lines of proxies become: for a frontend its targets with its formats ([`FrontendLog`]), for a backend the
+//! targets of messages about its servers ([`ProxyLog`]). Built once per configuration by [`Loggers`].
+
+use crate::log::{LogIdentity, LogSinks, Logger, SinkError};
+use lb_config::{Config, Level, LogFormatKind, LogFormatText, Mode};
+use lb_expr::{Field, LogFormat, Timestamp};
+use std::sync::atomic::AtomicU64;
+
+/// How a frontend logs.
+pub struct FrontendLog {
+    pub(crate) logger: Logger,
+    /// `None`: the short line, written when a stream begins.
+    pub(crate) format: Option<LogFormat>,
+    /// `error-log-format`: of lines about what never became a stream.
+    pub(crate) error_format: Option<LogFormat>,
+    /// `log-format-sd`, where a target shows it.
+    pub(crate) structured: Option<LogFormat>,
+    pub(crate) dontlognull: bool,
+    pub(crate) dontlog_normal: bool,
+    pub(crate) separate_errors: bool,
+    pub(crate) asap: bool,
+    /// The line is written when the response begins: `option logasap`, or a format that shows nothing of the end.
+    pub(crate) early: bool,
+    /// Lines show the own address towards the server.
+    pub(crate) wants_source: bool,
+    /// Lines show the bytes of requests, or whether there were any.
+    pub(crate) wants_uploaded: bool,
+    /// Lines so far: `%lc`.
+    pub(crate) lines: AtomicU64,
+}
+
+impl FrontendLog {
+    fn formats(&self) -> impl Iterator<Item = &LogFormat> {
+        [&self.format, &self.error_format, &self.structured].into_iter().flatten()
+    }
+
+    fn uses(&self, field: Field) -> bool {
+        self.formats().any(|format| format.uses(field))
+    }
+
+    /// True when its lines show where the client connected to.
+    pub fn wants_local(&self) -> bool {
+        self.format.is_none() || self.uses(Field::FrontendIp) || self.uses(Field::FrontendPort)
+    }
+}
+
+/// Where messages about a proxy's servers go.
+pub struct ProxyLog {
+    logger: Logger,
+}
+
+impl ProxyLog {
+    /// Sends one message.
+    pub fn send(&self, level: Level, at: Timestamp, text: &str) {
+        self.logger.send(level, at, text.as_bytes());
+    }
+}
+
+/// Makes loggers; targets that several proxies name share their sockets.
+#[derive(Default)]
+pub struct Loggers {
+    sinks: LogSinks,
+    errors: Vec<SinkError>,
+}
+
+/// Compiles a format of a configuration.
+pub fn compiled(format: &LogFormatText) -> LogFormat {
+    LogFormat::compile(&format.text).expect("compiled once already when the configuration was read")
+}
+
+impl Loggers {
+    /// None yet.
+    pub fn new() -> Loggers {
+        Loggers::default()
+    }
+
+    /// Targets that could not be opened.
+    pub fn take_errors(&mut self) -> Vec<SinkError> {
+        std::mem::take(&mut self.errors)
+    }
+
+    /// The sockets and queues of all loggers.
+    pub fn sinks(&self) -> &LogSinks {
+        &self.sinks
+    }
+
+    fn logger(&mut self, config: &Config, proxy: &lb_config::Proxy) -> Option<Logger> {
+        if proxy.logs.is_empty() {
+            return None;
+        }
+        let hostname = match &config.global.log_send_hostname {
+            None => None,
+            Some(None) => Some(lb_sys::process::host_name()),
+            Some(Some(name)) => Some(name.clone()),
+        };
+        let tag = proxy.log_tag.clone().or_else(|| config.global.log_tag.clone()).unwrap_or_else(|| "haproxy".into());
+        let identity = LogIdentity { tag, pid: std::process::id(), hostname };
+        match Logger::new(&proxy.logs, &identity, &self.sinks) {
+            Ok(logger) => Some(logger),
+            Err(e) => {
+                self.errors.push(e);
+                None
+            }
+        }
+    }
+
+    /// What a frontend needs; `None` without `log` lines.
+    pub fn frontend(&mut self, config: &Config, proxy: &lb_config::Proxy) -> Option<FrontendLog> {
+        let logger = self.logger(config, proxy)?;
+        let format = (proxy.log_format.kind != LogFormatKind::Default).then(|| compiled(&proxy.log_format));
+        let structured = proxy.log_format_sd.as_ref().filter(|_| logger.shows_structured_data()).map(compiled);
+        let asap = proxy.options.logasap;
+        let mut log = FrontendLog {
+            early: asap || format.as_ref().is_some_and(|f| !f.waits_for_end()),
+            logger,
+            format,
+            error_format: proxy.error_log_format.as_ref().map(compiled),
+            structured,
+            dontlognull: proxy.options.dontlognull,
+            dontlog_normal: proxy.options.dontlog_normal,
+            separate_errors: proxy.options.log_separate_errors,
+            asap,
+            wants_source: false,
+            wants_uploaded: false,
+            lines: AtomicU64::new(0),
+        };
+        log.wants_source = log.uses(Field::BackendSourceIp) || log.uses(Field::BackendSourcePort);
+        log.wants_uploaded = log.uses(Field::BytesUploaded) || (log.dontlognull && proxy.mode == Mode::Tcp);
+        Some(log)
+    }
+
+    /// What a backend needs; `None` without `log` lines.
+    pub fn proxy(&mut self, config: &Config, proxy: &lb_config::Proxy) -> Option<ProxyLog> {
+        Some(ProxyLog { logger: self.logger(config, proxy)? })
+    }
+}
