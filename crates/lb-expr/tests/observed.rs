@@ -163,7 +163,7 @@ fn flags_spaces_and_odd_percents() {
         ("%%%ci%%", "%127.0.0.1%"),
         ("a%%%%b", "a%%b"),
         ("[%-]", "[-]"),
-        ("[%(foo)ci]", "[(foo)ci]"),
+        ("[%(foo-ci]", "[(foo-ci]"),
         ("[%(foo", "[(foo"),
         ("%_x %.y %$z %\\\\w %-q", "_x .y $z \\\\w -q"),
         ("%ci_foo", "127.0.0.1_foo"),

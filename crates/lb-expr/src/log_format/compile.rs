@@ -5,14 +5,23 @@
 //! `%`; `%` before any other printable character than `%`, `{`, `[` vanishes; flags without sign and unknown flags are
 //! ignored; `%{..}` must be followed by a word.
 
-use super::{Alias, Flags, LogFormat, LogFormatError, Op};
+use super::encode::{Item, Type};
+use super::{Alias, Flags, LogFormat, LogFormatError, Op, Show};
 
 pub(super) fn compile(text: &str) -> Result<LogFormat, LogFormatError> {
     if u32::try_from(text.len()).is_err() {
         return Err(LogFormatError { offset: 0, message: "log format longer than 4 GiB".into() });
     }
-    let mut compiler =
-        Compiler { text, literal: Vec::new(), ops: Vec::new(), global: Flags::default(), fields: 0, late: false, http_only: None };
+    let mut compiler = Compiler {
+        text,
+        literal: Vec::new(),
+        ops: Vec::new(),
+        items: Vec::new(),
+        global: Flags::default(),
+        fields: 0,
+        late: false,
+        http_only: None,
+    };
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
@@ -28,8 +37,7 @@ pub(super) fn compile(text: &str) -> Result<LogFormat, LogFormatError> {
             }
         }
     }
-    let Compiler { literal, ops, fields, late, http_only, .. } = compiler;
-    Ok(LogFormat { text: literal.into(), ops: ops.into(), fields, late, http_only })
+    Ok(compiler.finish())
 }
 
 struct Compiler<'a> {
@@ -37,6 +45,8 @@ struct Compiler<'a> {
     /// All literals of the format, one after the other.
     literal: Vec<u8>,
     ops: Vec<Op>,
+    /// Words with a name and those that are encoded.
+    items: Vec<Item>,
     /// Flags that `%o` has set for the words after it.
     global: Flags,
     fields: u64,
@@ -44,7 +54,34 @@ struct Compiler<'a> {
     http_only: Option<(Alias, usize)>,
 }
 
-impl Compiler<'_> {
+/// `(name:type)` in front of a word.
+#[derive(Clone, Copy, Default)]
+struct Label<'a> {
+    name: &'a str,
+    kind: Type,
+}
+
+impl<'a> Compiler<'a> {
+    /// A format whose flags at its end say so is one object of its named words: what else there is is not shown.
+    fn finish(self) -> LogFormat {
+        let Compiler { literal, mut ops, mut items, global, fields, late, http_only, .. } = self;
+        let object = global.encoding();
+        if object.is_some() {
+            ops.clear();
+            items.retain(|item| !item.name.is_empty());
+        }
+        LogFormat { text: literal.into(), ops: ops.into(), items: items.into(), object, fields, late, http_only }
+    }
+
+    fn push(&mut self, show: Show, flags: Flags, label: Label<'_>) {
+        let encoded = flags.encoding().is_some();
+        let op = if encoded { Op::Item(self.items.len() as u32) } else { Op::Word { show, flags, then: 0 } };
+        self.ops.push(op);
+        if encoded || !label.name.is_empty() {
+            self.items.push(Item { name: label.name.into(), kind: label.kind, show, flags });
+        }
+    }
+
     fn space(&mut self) {
         match self.ops.last_mut() {
             Some(Op::Space | Op::Word { then: b' ', .. }) => {}
@@ -76,7 +113,7 @@ impl Compiler<'_> {
     /// The `%` at `start`; returns where to go on.
     fn percent(&mut self, start: usize) -> Result<usize, LogFormatError> {
         let bytes = self.text.as_bytes();
-        let mut at = start + 1;
+        let (label, mut at) = self.label(start + 1)?;
         let mut flags = self.global;
         let mut braces = "";
         if bytes.get(at) == Some(&b'{') {
@@ -84,8 +121,9 @@ impl Compiler<'_> {
             let Some(len) = self.text[inside..].find('}') else {
                 return Self::error(start, format!("truncated line after '{}'", &self.text[inside..]));
             };
-            self.flags(&self.text[inside..inside + len], &mut flags);
-            at = inside + len + 1;
+            let after = inside + len + 1;
+            Self::flags(&self.text[inside..inside + len], &mut flags, self.names_format(after));
+            at = after;
             braces = &self.text[start..at];
         }
         let Some(&next) = bytes.get(at) else {
@@ -95,7 +133,7 @@ impl Compiler<'_> {
             };
         };
         match next {
-            b'[' => return self.sample(start, at + 1, flags),
+            b'[' => return self.sample(start, at + 1, flags, label),
             byte if byte.is_ascii_alphanumeric() => {}
             _ if !braces.is_empty() => {
                 return Self::error(start, format!("parse argument modifier without variable name near '{braces}'"));
@@ -121,11 +159,41 @@ impl Compiler<'_> {
             }
         }
         let len = bytes[at..].iter().take_while(|b| b.is_ascii_alphanumeric()).count();
-        self.word(start, &self.text[at..at + len], flags)?;
+        self.word(start, &self.text[at..at + len], flags, label)?;
         Ok(at + len)
     }
 
-    fn word(&mut self, start: usize, name: &str, flags: Flags) -> Result<(), LogFormatError> {
+    /// `(name:type)` at `at`, and where to go on. Where it is none, or no word is behind it, it is text as in haproxy 2.6.
+    fn label(&self, at: usize) -> Result<(Label<'a>, usize), LogFormatError> {
+        let nothing = Ok((Label::default(), at));
+        let Some(inside) = self.text[at..].strip_prefix('(') else { return nothing };
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':');
+        let (label, behind) = inside.split_at(inside.bytes().take_while(plain).count());
+        let Some(behind) = behind.strip_prefix(')') else { return nothing };
+        if !behind.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '{' | '[')) {
+            return nothing;
+        }
+        let (name, kind) = label.split_once(':').map_or((label, None), |(name, kind)| (name, Some(kind)));
+        let kind = match kind {
+            None => Type::Same,
+            Some(word) => match Type::find(word) {
+                Some(kind) => kind,
+                None => {
+                    let message = format!("unexpected output type '{word}'. Supported types are: str, sint, bool, raw");
+                    return Self::error(at, message);
+                }
+            },
+        };
+        Ok((Label { name, kind }, self.text.len() - behind.len()))
+    }
+
+    /// `o` at `at`, the word that stands for the whole format.
+    fn names_format(&self, at: usize) -> bool {
+        let rest = &self.text[at..];
+        rest.starts_with('o') && !rest[1..].starts_with(|c: char| c.is_ascii_alphanumeric())
+    }
+
+    fn word(&mut self, start: usize, name: &str, flags: Flags, label: Label<'_>) -> Result<(), LogFormatError> {
         if name == "o" {
             self.global = flags;
             return Ok(());
@@ -141,12 +209,12 @@ impl Compiler<'_> {
         if self.http_only.is_none() && alias.http_only() {
             self.http_only = Some((alias, start));
         }
-        self.ops.push(Op::Word { show: alias.show(), flags, then: 0 });
+        self.push(alias.show(), flags, label);
         Ok(())
     }
 
     /// `+Q,-X`: applies each signed flag.
-    fn flags(&self, list: &str, flags: &mut Flags) {
+    fn flags(list: &str, flags: &mut Flags, flags_of_format: bool) {
         for item in list.split(',') {
             let (on, name) = match item.as_bytes() {
                 [b'+', name @ ..] => (true, name),
@@ -157,13 +225,18 @@ impl Compiler<'_> {
                 b"Q" => flags.set(Flags::QUOTE, on),
                 b"X" => flags.set(Flags::HEX, on),
                 b"E" => flags.set(Flags::ESCAPE, on),
+                // Observed on haproxy 3.0.11: of the two encodings the one that is set first stays.
+                b"json" => flags.set(Flags::JSON, on && !flags.has(Flags::CBOR)),
+                b"cbor" => flags.set(Flags::CBOR, on && !flags.has(Flags::JSON)),
+                // For whole formats alone.
+                b"bin" if flags_of_format => flags.set(Flags::BIN, on),
                 _ => {}
             }
         }
     }
 
     /// `%[` at `start`, whose expression begins at `inside`.
-    fn sample(&mut self, start: usize, inside: usize, flags: Flags) -> Result<usize, LogFormatError> {
+    fn sample(&mut self, start: usize, inside: usize, flags: Flags, label: Label<'_>) -> Result<usize, LogFormatError> {
         let Some(len) = self.text[inside..].find(']') else {
             return Self::error(start, format!("missing ']' after '{}'", &self.text[inside..]));
         };
@@ -172,7 +245,7 @@ impl Compiler<'_> {
             return Self::error(start, format!("sample expressions are not supported here yet: '%[{text}]'"));
         };
         self.fields |= show.fields();
-        self.ops.push(Op::Word { show, flags, then: 0 });
+        self.push(show, flags, label);
         Ok(inside + len + 1)
     }
 }

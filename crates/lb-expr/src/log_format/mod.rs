@@ -8,12 +8,14 @@
 
 mod alias;
 mod compile;
+mod encode;
 mod escape;
 mod write;
 
 use std::net::IpAddr;
 
 use alias::{Alias, Show};
+use encode::{Encoding, Item};
 pub(crate) use write::{Full, Writer, text_of, time_of};
 
 use crate::{Termination, Timestamp};
@@ -191,6 +193,18 @@ impl Flags {
     pub(crate) const QUOTE: Flags = Flags(1);
     pub(crate) const HEX: Flags = Flags(2);
     pub(crate) const ESCAPE: Flags = Flags(4);
+    const JSON: Flags = Flags(8);
+    const CBOR: Flags = Flags(16);
+    const BIN: Flags = Flags(32);
+
+    /// How these flags encode a value.
+    fn encoding(self) -> Option<Encoding> {
+        match self {
+            _ if self.has(Self::JSON) => Some(Encoding::Json),
+            _ if self.has(Self::CBOR) => Some(Encoding::Cbor { bin: self.has(Self::BIN) }),
+            _ => None,
+        }
+    }
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
@@ -210,6 +224,8 @@ enum Op {
     Space,
     /// A word, and what stands between it and the next: nothing (0), a separator (a space), or one byte of literal.
     Word { show: Show, flags: Flags, then: u8 },
+    /// An encoded word, by its index in [`LogFormat::items`].
+    Item(u32),
 }
 
 /// A compiled log format.
@@ -238,6 +254,10 @@ enum Op {
 pub struct LogFormat {
     text: Box<[u8]>,
     ops: Box<[Op]>,
+    /// Words with a name and those that are encoded.
+    items: Box<[Item]>,
+    /// The line is one object of all items, and nothing else.
+    object: Option<Encoding>,
     /// One bit per [`Field`] that the format asks for.
     fields: u64,
     /// A word is known only at the end of the session.

@@ -122,6 +122,9 @@ impl Writer {
     }
 
     pub(crate) fn run<S: LogSource + ?Sized>(&mut self, format: &LogFormat, source: &S) -> Fit {
+        if let Some(encoding) = format.object {
+            return self.object(format, encoding, source);
+        }
         for op in &format.ops {
             match *op {
                 Op::Word { show, flags, then } => {
@@ -164,9 +167,22 @@ impl Writer {
                     self.spaced = false;
                 }
                 Op::Space => self.space()?,
+                Op::Item(at) => {
+                    let item = &format.items[at as usize];
+                    if let Some(encoding) = item.flags.encoding() {
+                        self.item(item, encoding, source)?;
+                    }
+                    self.spaced = false;
+                }
             }
         }
         Ok(())
+    }
+
+    /// What `write` writes, or nothing of it and the end of the line.
+    pub(super) fn all_or_nothing(&mut self, write: impl FnOnce(&mut Self) -> Fit) -> Fit {
+        let start = self.at;
+        write(self).inspect_err(|Full| self.at = start)
     }
 
     fn word<S: LogSource + ?Sized>(&mut self, show: Show, flags: Flags, source: &S) -> Fit {
@@ -490,7 +506,7 @@ impl Writer {
     }
 }
 
-fn side_of(field: Field) -> CaptureSide {
+pub(super) fn side_of(field: Field) -> CaptureSide {
     if field == Field::ResponseCaptures { CaptureSide::Response } else { CaptureSide::Request }
 }
 
@@ -552,7 +568,7 @@ fn ipv4(octets: [u8; 4], out: &mut [u8; AMPLE]) -> usize {
 }
 
 /// The piece of a request line that a word names. A line that lacks it gives `<BADREQ>`.
-fn request_part(line: &[u8], part: RequestPart) -> &[u8] {
+pub(super) fn request_part(line: &[u8], part: RequestPart) -> &[u8] {
     if part == RequestPart::Line {
         return line;
     }
