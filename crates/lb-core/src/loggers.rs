@@ -69,8 +69,9 @@ pub fn compiled(format: &LogFormatText) -> LogFormat {
 }
 
 impl Loggers {
-    /// None yet.
+    /// None yet. Reads the time zone, which a chroot may put out of reach.
     pub fn new() -> Loggers {
+        lb_sys::localtime::load();
         Loggers::default()
     }
 

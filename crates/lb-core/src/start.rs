@@ -108,6 +108,8 @@ impl Proxy {
             }
         };
         let process = Process::new(config, topology, sizes.maxconn, checks, report);
+        let told = Arc::downgrade(&process);
+        loggers.sinks().on_first_loss(move |text| told.upgrade().iter().for_each(|process| process.report(text)));
         Ok(Proxy { process, listeners, sockets, threads, _loggers: loggers })
     }
 

@@ -4,7 +4,7 @@ use std::mem;
 
 /// Seconds east of UTC of local time at the given Unix time; 0 when the moment is beyond what the C library can tell.
 ///
-/// The zone's data is read at the first call of the process, which may open files; call once before a chroot.
+/// The zone's data is read at the first call of the process, which may open files: see [`load`].
 pub fn utc_offset(unix_secs: i64) -> i32 {
     let time: libc::time_t = unix_secs;
     // SAFETY: `tm` is plain data, for which all zero is a value (no zone name).
@@ -13,6 +13,11 @@ pub fn utc_offset(unix_secs: i64) -> i32 {
     // reads it at the first call, and Rust's std takes no part in it (nothing in the workspace changes TZ at run time).
     let ok = unsafe { !libc::localtime_r(&time, &mut tm).is_null() };
     if ok { i32::try_from(tm.tm_gmtoff).unwrap_or(0) } else { 0 }
+}
+
+/// Reads the zone's data, so that [`utc_offset`] needs no file any more: to be called before a chroot.
+pub fn load() {
+    utc_offset(0);
 }
 
 #[cfg(test)]
@@ -52,6 +57,30 @@ mod tests {
         assert_eq!(ask("IST-5:30", 1_795_232_690), 19_800);
         assert_eq!(ask("EST5EDT,M3.2.0,M11.1.0", 1_795_232_690), -18_000);
         assert_eq!(ask("EST5EDT,M3.2.0,M11.1.0", 1_783_000_000), -14_400);
+    }
+
+    /// As in a chroot: the zone's file is out of reach, and both halves of the year are right all the same.
+    #[test]
+    fn a_zone_that_is_loaded_needs_no_file() {
+        const FILE: &str = "LB_SYS_ZONE_FILE";
+        if let Ok(file) = std::env::var(FILE) {
+            load();
+            std::fs::remove_file(file).unwrap();
+            println!("winter={} summer={}", utc_offset(1_795_232_690), utc_offset(1_783_000_000));
+            return;
+        }
+        let zone = std::path::Path::new("/usr/share/zoneinfo/Europe/Berlin");
+        let Ok(data) = std::fs::read(zone) else { return };
+        let file = std::env::temp_dir().join(format!("lb-sys-zone-{}", std::process::id()));
+        std::fs::write(&file, data).unwrap();
+        let out = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "localtime::tests::a_zone_that_is_loaded_needs_no_file", "--nocapture"])
+            .env("TZ", format!(":{}", file.display()))
+            .env(FILE, &file)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert!(text.contains("winter=3600 summer=7200"), "{text}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Where lines go: datagrams to a syslog server, or a descriptor that a thread of its own writes to.
 //!
-//! Holds: `send` never blocks. A datagram that the kernel does not take at once is dropped and counted. The sockets are not
-//! connected: each datagram looks its receiver up, so that a syslog daemon that restarts is found again. A descriptor may
+//! Holds: `send` never blocks. A datagram that the kernel does not take at once is dropped and counted. Each
+//! datagram looks its receiver up, so that a syslog daemon that restarts is found again; where a UNIX socket's path leads nowhere, as
+//! in a chroot, the receiver that was there at the start gets the line. The first failure of a process is told, the rest only counted. A descriptor may
 //! block (a pipe whose reader stopped, a slow terminal), and making it non-blocking would change it for every process that
 //! shares it; so a thread writes it, behind a queue of [`QUEUE_BYTES`].
 
@@ -12,8 +13,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{SocketAddr as UnixSocketAddr, UnixDatagram};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use lb_config::{LogAddress, UnixAddress};
@@ -47,7 +48,38 @@ pub struct SinkError {
 #[derive(Debug, Default)]
 pub struct LogSinks {
     open: Mutex<HashMap<LogAddress, Arc<Sink>>>,
-    dropped: Arc<AtomicU64>,
+    losses: Arc<Losses>,
+}
+
+/// Takes the words about the first line that was lost.
+type Tell = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Lines that were lost.
+#[derive(Default)]
+struct Losses {
+    count: AtomicU64,
+    told: AtomicBool,
+    tell: OnceLock<Tell>,
+}
+
+impl std::fmt::Debug for Losses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.count)
+    }
+}
+
+impl Losses {
+    /// Counts lines that `to` did not take. What passes by itself (a queue that is full) is counted and not told.
+    fn add(&self, lines: u64, to: &str, why: &io::Error) {
+        self.count.fetch_add(lines, Ordering::Relaxed);
+        if why.kind() != ErrorKind::WouldBlock
+            && !self.told.load(Ordering::Relaxed)
+            && let Some(tell) = self.tell.get()
+            && !self.told.swap(true, Ordering::Relaxed)
+        {
+            tell(&format!("a log line could not be sent to {to}: {why}. Lines that are lost are counted from here on, not told."));
+        }
+    }
 }
 
 impl LogSinks {
@@ -58,7 +90,12 @@ impl LogSinks {
 
     /// Lines that could not be sent since the start, over all sinks (`DroppedLogs` of `show info`).
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.losses.count.load(Ordering::Relaxed)
+    }
+
+    /// Takes the words about the first line that is lost; a second call changes nothing.
+    pub fn on_first_loss(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        let _ = self.losses.tell.set(Box::new(tell));
     }
 
     pub(super) fn get(&self, address: &LogAddress) -> Result<Arc<Sink>, SinkError> {
@@ -66,8 +103,8 @@ impl LogSinks {
         if let Some(sink) = open.get(address) {
             return Ok(Arc::clone(sink));
         }
-        let kind = Kind::open(address, &self.dropped).map_err(|source| SinkError { address: shown(address), source })?;
-        let sink = Arc::new(Sink { kind, dropped: Arc::clone(&self.dropped) });
+        let kind = Kind::open(address, &self.losses).map_err(|source| SinkError { address: shown(address), source })?;
+        let sink = Arc::new(Sink { kind, name: shown(address), losses: Arc::clone(&self.losses) });
         open.insert(address.clone(), Arc::clone(&sink));
         Ok(sink)
     }
@@ -92,7 +129,8 @@ fn shown(address: &LogAddress) -> String {
 #[derive(Debug)]
 pub(super) struct Sink {
     kind: Kind,
-    dropped: Arc<AtomicU64>,
+    name: String,
+    losses: Arc<Losses>,
 }
 
 #[derive(Debug)]
@@ -109,7 +147,7 @@ enum UnixTo {
 }
 
 impl Kind {
-    fn open(address: &LogAddress, dropped: &Arc<AtomicU64>) -> io::Result<Self> {
+    fn open(address: &LogAddress, losses: &Arc<Losses>) -> io::Result<Self> {
         match address {
             LogAddress::Udp(to) => {
                 let any: SocketAddr = match to {
@@ -127,44 +165,59 @@ impl Kind {
                     UnixAddress::Path(path) => UnixTo::Path(path.clone()),
                     UnixAddress::Abstract(name) => UnixTo::Abstract(UnixSocketAddr::from_abstract_name(name)?),
                 };
+                // Perhaps nobody is there yet.
+                let _ = to.connect(&socket);
                 Ok(Self::Unix { socket, to })
             }
-            LogAddress::Stdout => Descriptor::open(1, dropped).map(Self::Descriptor),
-            LogAddress::Stderr => Descriptor::open(2, dropped).map(Self::Descriptor),
-            LogAddress::Fd(fd) => Descriptor::open(*fd, dropped).map(Self::Descriptor),
+            LogAddress::Stdout => Descriptor::open(1, shown(address), losses).map(Self::Descriptor),
+            LogAddress::Stderr => Descriptor::open(2, shown(address), losses).map(Self::Descriptor),
+            LogAddress::Fd(fd) => Descriptor::open(*fd, shown(address), losses).map(Self::Descriptor),
+        }
+    }
+}
+
+impl UnixTo {
+    fn connect(&self, socket: &UnixDatagram) -> io::Result<()> {
+        match self {
+            UnixTo::Path(path) => socket.connect(path),
+            UnixTo::Abstract(name) => socket.connect_addr(name),
+        }
+    }
+
+    fn send(&self, socket: &UnixDatagram, line: &[u8]) -> io::Result<usize> {
+        match self {
+            UnixTo::Path(path) => socket.send_to(line, path),
+            UnixTo::Abstract(name) => socket.send_to_addr(line, name),
         }
     }
 }
 
 impl Sink {
-    /// Sends one line, its newline included, or counts it as dropped.
+    /// Sends one line, its newline included, or counts it as lost.
     pub(super) fn send(&self, line: &[u8]) {
         let sent = match &self.kind {
             Kind::Udp { socket, to } => datagram(|| socket.send_to(line, to)),
-            Kind::Unix { socket, to } => datagram(|| match to {
-                UnixTo::Path(path) => socket.send_to(line, path),
-                UnixTo::Abstract(name) => socket.send_to_addr(line, name),
-            }),
+            Kind::Unix { socket, to } => match datagram(|| to.send(socket, line)) {
+                // Its path may be out of reach; the receiver that was there at the start is not.
+                Err(e) if e.kind() == ErrorKind::NotFound => socket.send(line).map(drop).map_err(|_| e),
+                sent => sent,
+            },
             Kind::Descriptor(descriptor) => descriptor.shared.push(line),
         };
-        if !sent {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        if let Err(e) = sent {
+            self.losses.add(1, &self.name, &e);
         }
     }
 }
 
-/// True when the kernel took the datagram.
-fn datagram(send: impl Fn() -> io::Result<usize>) -> bool {
+/// Sends a datagram, or says why the kernel did not take it.
+fn datagram(send: impl Fn() -> io::Result<usize>) -> io::Result<()> {
     // The first call may only report what became of an earlier datagram (an ICMP error); the second sends. A signal is
     // no reason to lose a line either.
-    for _ in 0..2 {
-        match send() {
-            Ok(_) => return true,
-            Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionRefused) => {}
-            Err(_) => return false,
-        }
+    match send() {
+        Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionRefused) => send().map(drop),
+        sent => sent.map(drop),
     }
-    false
 }
 
 /// A descriptor with its writing thread.
@@ -195,10 +248,10 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, line: &[u8]) -> bool {
+    fn push(&self, line: &[u8]) -> io::Result<()> {
         let mut queue = self.lock();
         if queue.ended || queue.lines.len() + line.len() > QUEUE_BYTES {
-            return false;
+            return Err(ErrorKind::WouldBlock.into());
         }
         let wake = queue.lines.is_empty();
         queue.lines.extend_from_slice(line);
@@ -206,7 +259,7 @@ impl Shared {
         if wake {
             self.changed.notify_all();
         }
-        true
+        Ok(())
     }
 
     /// Waits for lines and swaps them into `batch`; false when there will be none any more.
@@ -225,17 +278,16 @@ impl Shared {
 }
 
 impl Descriptor {
-    fn open(fd: i32, dropped: &Arc<AtomicU64>) -> io::Result<Self> {
+    fn open(fd: i32, name: String, losses: &Arc<Losses>) -> io::Result<Self> {
         let file = File::from(lb_sys::process::inherited(fd)?);
         // A socket may keep message boundaries: one write per line. Anything else may take several lines at once.
         let at_once = if file.metadata().is_ok_and(|m| m.file_type().is_socket()) { 0 } else { WRITE_BYTES };
         let shared = Arc::new(Shared::default());
-        let (theirs, dropped) = (Arc::clone(&shared), Arc::clone(dropped));
+        let (theirs, losses) = (Arc::clone(&shared), Arc::clone(losses));
         std::thread::Builder::new().name(format!("log fd@{fd}")).spawn(move || {
             let mut batch = Vec::new();
             while theirs.take(&mut batch) {
-                let lost = write_lines(&file, &batch, at_once);
-                dropped.fetch_add(lost, Ordering::Relaxed);
+                write_lines(&file, &batch, at_once, |lines, why| losses.add(lines, &name, why));
             }
             theirs.lock().ended = true;
             theirs.changed.notify_all();
@@ -255,9 +307,8 @@ impl Drop for Descriptor {
     }
 }
 
-/// Writes whole lines, several at once up to `at_once` bytes; returns how many were lost.
-fn write_lines(mut file: &File, lines: &[u8], at_once: usize) -> u64 {
-    let mut lost = 0;
+/// Writes whole lines, several at once up to `at_once` bytes; `lost` is told how many were not taken, and why.
+fn write_lines(mut file: &File, lines: &[u8], at_once: usize, lost: impl Fn(u64, &io::Error)) {
     let mut rest = lines;
     while !rest.is_empty() {
         let mut end = line_end(rest);
@@ -268,26 +319,25 @@ fn write_lines(mut file: &File, lines: &[u8], at_once: usize) -> u64 {
         rest = after;
         let mut tries = 0;
         while !chunk.is_empty() {
-            match file.write(chunk) {
-                Ok(0) => tries += RETRIES,
+            let failed = match file.write(chunk) {
+                Ok(0) => ErrorKind::WriteZero.into(),
                 Ok(n) => {
                     chunk = &chunk[n..];
                     tries = 0;
+                    continue;
                 }
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) if e.kind() == ErrorKind::WouldBlock && tries + 1 < RETRIES => {
                     tries += 1;
                     std::thread::sleep(RETRY_PAUSE);
+                    continue;
                 }
-                Err(_) => tries += RETRIES,
-            }
-            if tries >= RETRIES {
-                lost += chunk.iter().filter(|b| **b == b'\n').count() as u64;
-                break;
-            }
+                Err(e) => e,
+            };
+            lost(chunk.iter().filter(|b| **b == b'\n').count() as u64, &failed);
+            break;
         }
     }
-    lost
 }
 
 /// Length of the first line of `bytes`, newline included.

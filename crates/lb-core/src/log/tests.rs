@@ -418,3 +418,40 @@ fn structured_data() {
     assert_eq!(line(rfc5424, &"y".repeat(1_100), message, 1_024), format!("{start}\n"));
     assert_eq!(line(LogTransportFormat::Raw, "[x]", message, 1_024), format!("{message}\n"));
 }
+
+#[test]
+fn a_full_disk_is_told_once_and_counted() {
+    let sinks = LogSinks::new();
+    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let hears = told.clone();
+    sinks.on_first_loss(move |text| hears.lock().expect("no panic").push(text.to_owned()));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let logger = Logger::new(&[raw(LogAddress::Fd(full.as_raw_fd()))], &identity(1), &sinks).expect("opens");
+    for n in 0..10 {
+        logger.send(Level::Info, at(SECS, 0), b"line");
+        let until = std::time::Instant::now() + Duration::from_secs(10);
+        while sinks.dropped() <= n {
+            assert!(std::time::Instant::now() < until, "{} lines are counted", sinks.dropped());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    let told = told.lock().expect("no panic");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with(&format!("a log line could not be sent to fd@{}: No space left", full.as_raw_fd())), "{told:?}");
+}
+
+/// What a chroot does: the path of a socket that was found at the start leads nowhere.
+#[test]
+fn a_unix_syslog_is_held_on_to_when_its_path_is_out_of_reach() {
+    let place = Place::new("held");
+    let moved = Place::new("held-elsewhere");
+    let daemon = UnixDatagram::bind(&place.0).expect("binds");
+    daemon.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    let sinks = LogSinks::new();
+    let logger = Logger::new(&[raw(LogAddress::Unix(UnixAddress::Path(place.0.clone())))], &identity(1), &sinks).expect("opens");
+    std::fs::rename(&place.0, &moved.0).expect("renames");
+    logger.send(Level::Info, at(SECS, 0), b"one");
+    let mut buf = [0; 100];
+    assert_eq!(daemon.recv(&mut buf).map(|n| buf[..n].to_vec()).expect("a line"), b"one\n");
+    assert_eq!(sinks.dropped(), 0);
+}
