@@ -244,7 +244,8 @@ impl Flow {
             {
                 return self.break_off(to, e);
             }
-            if !std::mem::take(&mut self.gather) {
+            let gathers = std::mem::take(&mut self.gather);
+            if !gathers {
                 if self.tail == Tail::Out {
                     ready!(self.poll_pipe(to))?;
                     self.tail = Tail::None;
@@ -287,7 +288,8 @@ impl Flow {
                 self.input = None;
                 return Poll::Pending;
             }
-            let read = if self.splices() { self.poll_fill(rt, from) } else { self.poll_read(rt, from) };
+            let splices = self.splices();
+            let read = if splices { self.poll_fill(rt, from) } else { self.poll_read(rt, from) };
             let read = match read {
                 Ok(read) => read,
                 Err(e) => return self.break_off(to, e),
@@ -299,6 +301,8 @@ impl Flow {
                 self.input = self.input.take().filter(|b| !b.is_empty());
                 return Poll::Pending;
             }
+            // What was read joins what waits.
+            self.gather = gathers && !splices && !self.eof;
         }
     }
 
