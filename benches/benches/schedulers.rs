@@ -3,20 +3,32 @@
 //! `cargo bench -p lb-benches --bench schedulers`. A request is one `assign` and one `released`, as the proxy does them.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use lb_balance::{Key, Kind, LoadView, Policy, ServerId, ServerSpec, Settings, State, Tried, Weight};
+use lb_balance::{Hash, Key, Kind, LoadView, Lvs, Policy, ServerId, ServerSpec, Settings, State, Tried, Weight};
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 const SIZES: [usize; 4] = [2, 100, 1_000, 10_000];
 
-const KINDS: [(&str, Kind); 6] = [
+const KINDS: [(&str, Kind); 17] = [
     ("roundrobin", Kind::RoundRobin),
     ("static-rr", Kind::StaticRr),
     ("leastconn", Kind::LeastConn),
     ("first", Kind::First),
+    ("sticky", Kind::Sticky),
     ("random", Kind::Random { draws: 2 }),
-    ("source", Kind::Source),
+    ("hash-map", Kind::Hash(Hash::map())),
+    ("hash-ring", Kind::Hash(Hash::ring())),
+    ("hash-maglev", Kind::Hash(Hash::maglev())),
+    ("p2c", Kind::PowerOfTwo),
+    ("peak-ewma", Kind::PeakEwma { decay: Duration::from_secs(10) }),
+    ("lvs-wrr", Kind::Lvs(Lvs::Wrr)),
+    ("lvs-wlc", Kind::Lvs(Lvs::Wlc)),
+    ("lvs-nq", Kind::Lvs(Lvs::Nq)),
+    ("lvs-lblcr", Kind::Lvs(Lvs::Lblcr)),
+    ("lvs-sh", Kind::Lvs(Lvs::Sh)),
+    ("lvs-ovf", Kind::Lvs(Lvs::Ovf)),
 ];
 
 /// Loads that a proxy would keep; nobody is ever full.
@@ -29,6 +41,10 @@ impl LoadView for Loads {
 
     fn load(&self, id: ServerId) -> u32 {
         self.0[id.0 as usize].load(Ordering::Relaxed)
+    }
+
+    fn total(&self) -> u32 {
+        64
     }
 }
 
@@ -44,9 +60,9 @@ fn step(policy: &Policy, loads: &Loads, ring: &mut [Option<ServerId>; 64], at: &
         loads.0[id.0 as usize].fetch_sub(1, Ordering::Relaxed);
         policy.released(id);
     }
-    let key = match policy.settings().kind {
-        Kind::Source => Key::Addr(Ipv4Addr::from(n as u32).into()),
-        _ => Key::Random(n),
+    let key = match policy.settings().kind.hash() {
+        Some(_) => Key::Addr(Ipv4Addr::from(n as u32).into()),
+        None => Key::Random(n),
     };
     if let Some(id) = policy.assign(key, loads, &Tried::new()).server() {
         loads.0[id.0 as usize].fetch_add(1, Ordering::Relaxed);
@@ -74,7 +90,7 @@ fn request(c: &mut Criterion) {
 
 /// Two threads at once on one policy: what one of them sees.
 fn two_threads(c: &mut Criterion) {
-    for (name, kind) in [("roundrobin", Kind::RoundRobin), ("leastconn", Kind::LeastConn), ("source", Kind::Source)] {
+    for (name, kind) in KINDS {
         let policy = Policy::new(Settings::new(kind), &servers(100)).expect("valid");
         let loads = Loads((0..100).map(|_| AtomicU32::new(0)).collect());
         let stop = std::sync::atomic::AtomicBool::new(false);

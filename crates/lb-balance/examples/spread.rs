@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p lb-balance --example spread`
 
-use lb_balance::{Key, Kind, LoadView, Policy, ServerId, ServerSpec, Settings, State, Tried};
+use lb_balance::{Hash, Key, Kind, LoadView, Policy, ServerId, ServerSpec, Settings, State, Tried};
 use std::cell::Cell;
 
 /// A proxy's books: streams per server, of which each has room for 50.
@@ -16,11 +16,23 @@ impl LoadView for Books {
     fn load(&self, id: ServerId) -> u32 {
         self.0[id.0 as usize].get()
     }
+
+    fn total(&self) -> u32 {
+        self.0.iter().map(Cell::get).sum()
+    }
 }
 
 fn main() -> Result<(), lb_balance::PolicyError> {
     let servers = [ServerSpec::new(10), ServerSpec::new(20), ServerSpec::new(30), ServerSpec::new(40)];
-    let kinds = [Kind::RoundRobin, Kind::StaticRr, Kind::LeastConn, Kind::First, Kind::Random { draws: 2 }, Kind::Source];
+    let kinds = [
+        Kind::RoundRobin,
+        Kind::StaticRr,
+        Kind::LeastConn,
+        Kind::First,
+        Kind::Random { draws: 2 },
+        Kind::Hash(Hash::map()),
+        Kind::Hash(Hash::ring()),
+    ];
     for kind in kinds {
         let policy = Policy::new(Settings::new(kind), &servers)?;
         let books = Books(Default::default());
@@ -40,7 +52,7 @@ fn main() -> Result<(), lb_balance::PolicyError> {
             }
             let scattered = n.wrapping_mul(2_654_435_761);
             let key = match kind {
-                Kind::Source => Key::Addr(std::net::Ipv4Addr::from(scattered).into()),
+                Kind::Hash(_) => Key::Addr(std::net::Ipv4Addr::from(scattered).into()),
                 _ => Key::Random(u64::from(scattered)),
             };
             if let Some(id) = policy.assign(key, &books, &Tried::new()).server() {

@@ -1,10 +1,9 @@
-//! A table with one entry per unit of weight: static round robin and map-based hashing.
+//! Tables with one entry per unit of weight: static round robin, map-based hashing, LVS's weighted round robin.
 //!
 //! Holds: the table names only servers that were usable when it was built; the same servers and weights in the same order
 //! always give the same table, which is HAProxy's.
 
 use crate::heap::Heap;
-use std::net::IpAddr;
 
 /// Fills a table for servers `(id, weight)` in the order of the configuration, all weights above 0.
 ///
@@ -18,6 +17,9 @@ pub(crate) fn build(servers: &[(u32, u32)]) -> Box<[u32]> {
     let divisor = servers.iter().fold(0, |a, &(_, w)| gcd(a, w));
     if divisor == 0 {
         return Box::default();
+    }
+    if servers.iter().all(|s| s.1 == divisor) {
+        return servers.iter().map(|s| s.0).collect();
     }
     let weight = |i: usize| u64::from(servers[i].1 / divisor);
     let total: u64 = (0..servers.len()).map(weight).sum();
@@ -61,15 +63,12 @@ fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// HAProxy's hash of a client address: the exclusive or of its 32-bit words, most significant byte first.
-pub(crate) fn hash_addr(addr: IpAddr) -> u32 {
-    match addr {
-        IpAddr::V4(v4) => u32::from(v4),
-        IpAddr::V6(v6) => {
-            let bits = u128::from(v6);
-            (bits >> 96) as u32 ^ (bits >> 64) as u32 ^ (bits >> 32) as u32 ^ bits as u32
-        }
-    }
+/// LVS's weighted round robin: rounds with a falling mark, in which every server takes one turn whose weight reaches it.
+pub(crate) fn wrr(servers: &[(u32, u32)]) -> Box<[u32]> {
+    let step = servers.iter().fold(0, |a, &(_, w)| gcd(a, w));
+    let most = servers.iter().map(|s| s.1).max().unwrap_or(0);
+    let marks = (1..=most / step.max(1)).rev().map(|n| n * step);
+    marks.flat_map(|mark| servers.iter().filter(move |s| s.1 >= mark).map(|s| s.0)).collect()
 }
 
 #[cfg(test)]
@@ -107,5 +106,13 @@ mod tests {
             assert_eq!(build(&servers).to_vec(), naive(&reduced), "{servers:?}");
         }
         assert!(build(&[]).is_empty());
+    }
+
+    #[test]
+    fn weighted_round_robin_of_lvs() {
+        // The example of ipvsadm(8) and of the LVS documentation.
+        let order = wrr(&[(0, 64), (1, 48), (2, 32)]);
+        assert_eq!(order.iter().map(|&id| char::from(b'A' + id as u8)).collect::<String>(), "AABABCABC");
+        assert!(wrr(&[]).is_empty());
     }
 }

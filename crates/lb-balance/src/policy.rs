@@ -1,18 +1,14 @@
 //! [`Policy`]: one backend's scheduler, shared among threads. Called by the data path (pick, assign, taken, released) and by
 //! whoever changes servers (set_state, set_weight).
 //!
-//! Holds: `admin` is locked before a scheduler's own lock, never after it; a pick takes at most one lock, and none with
-//! static-rr, random and source.
+//! Holds: `admin` is locked before a scheduler's own lock, never after it.
 
-use crate::map;
-use crate::random::Draw;
-use crate::ranked::{Rank, Ranked};
-use crate::roundrobin::Turns;
-use crate::{Key, Kind, LoadView, Pick, ServerId, ServerSpec, Settings, State, Tried, Weight};
-use arc_swap::ArcSwap;
+use crate::sched::Sched;
+use crate::{Key, LoadView, Pick, ServerId, ServerSpec, Settings, State, Tried, Weight};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Why a policy cannot be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,22 +37,15 @@ const MAX_SERVERS: usize = (1 << 20) - 1;
 /// The scheduler of one backend. See the crate's documentation.
 #[derive(Debug)]
 pub struct Policy {
-    settings: Settings,
     /// Which servers answer now: see [`Front`].
     front: AtomicU64,
     sched: Sched,
+    /// The scheduler wants to hear of every stream that comes and goes.
+    counts_streams: bool,
     parking: Parking,
     /// The group of each server, [`ACTIVE`] or [`BACKUP`]; it never changes.
     group_of: Box<[u8]>,
     admin: Mutex<Admin>,
-}
-
-#[derive(Debug)]
-enum Sched {
-    RoundRobin(Box<[Mutex<Turns>; 2]>),
-    Ranked(Box<[Mutex<Ranked>; 2]>),
-    Map { tables: Box<[ArcSwap<Box<[u32]>>; 2]>, next: AtomicU32 },
-    Random { draws: u32, sums: Box<[ArcSwap<Draw>; 2]> },
 }
 
 /// Place of the servers that are no backup in each pair of groups.
@@ -121,12 +110,12 @@ impl Parking {
     }
 
     /// Ends the parking of `id`, under its group's lock; whether it was parked.
-    fn leave(&self, id: u32) -> bool {
+    pub(crate) fn leave(&self, id: u32) -> bool {
         self.parked[id as usize].swap(false, Ordering::Relaxed)
     }
 
     /// Whether `id` is parked, under its group's lock; ends it when `leave`.
-    fn leave_if(&self, id: u32, leave: bool) -> bool {
+    pub(crate) fn leave_if(&self, id: u32, leave: bool) -> bool {
         if leave { self.leave(id) } else { self.parked[id as usize].load(Ordering::Relaxed) }
     }
 }
@@ -143,7 +132,24 @@ struct Admin {
 struct AdminServer {
     state: State,
     weight: Weight,
-    configured: Weight,
+}
+
+/// The servers of a group that may be picked.
+pub(crate) struct Group<'a> {
+    admin: &'a Admin,
+    group: usize,
+}
+
+impl Group<'_> {
+    /// Id and weight in sixteenths, in the order of the configuration.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
+        let weight = |id: u32| self.admin.servers[id as usize].weight.as_sixteenths().into();
+        self.admin.usable[self.group].iter().map(move |&id| (id, weight(id)))
+    }
+}
+
+pub(crate) fn group_of(spec: &ServerSpec) -> usize {
+    if spec.backup { BACKUP } else { ACTIVE }
 }
 
 impl AdminServer {
@@ -153,7 +159,7 @@ impl AdminServer {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing between lock and unlock panics but a LoadView of the caller, which is called between whole steps.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -168,56 +174,40 @@ impl Policy {
             return Err(PolicyError::Weight { server, weight: servers[server].weight });
         }
         let n = servers.len();
-        let ranked = |rank| {
-            let orders = || servers.iter().map(|s| u64::from(s.order));
-            Sched::Ranked(Box::new([Mutex::new(Ranked::new(rank, orders())), Mutex::new(Ranked::new(rank, orders()))]))
-        };
-        let sched = match settings.kind {
-            Kind::RoundRobin => Sched::RoundRobin(Box::new([Mutex::new(Turns::new(n)), Mutex::new(Turns::new(n))])),
-            Kind::LeastConn => ranked(Rank::Load),
-            Kind::First => ranked(Rank::Order),
-            Kind::StaticRr | Kind::Source => Sched::Map { tables: Box::default(), next: AtomicU32::new(0) },
-            Kind::Random { draws } => Sched::Random { draws: draws.max(1), sums: Box::default() },
+        let sched = Sched::new(settings, servers);
+        let admin = Admin {
+            servers: servers.iter().map(|s| AdminServer { state: s.state, weight: Weight::units(s.weight) }).collect(),
+            usable: Default::default(),
         };
         let policy = Policy {
-            settings,
             front: AtomicU64::new(Front::Nobody.pack()),
+            counts_streams: sched.counts_streams(),
             sched,
             parking: Parking { parked: (0..n).map(|_| AtomicBool::new(false)).collect() },
-            group_of: servers.iter().map(|s| if s.backup { BACKUP } else { ACTIVE } as u8).collect(),
-            admin: Mutex::new(Admin { servers: Box::default(), usable: Default::default() }),
+            group_of: servers.iter().map(|s| group_of(s) as u8).collect(),
+            admin: Mutex::new(admin),
         };
-        policy.begin(servers);
+        policy.begin();
         Ok(policy)
     }
 
     /// Enters all servers at once, so that tables are built once and not per server.
-    fn begin(&self, servers: &[ServerSpec]) {
+    fn begin(&self) {
         let mut admin = lock(&self.admin);
-        admin.servers = servers
-            .iter()
-            .map(|s| AdminServer { state: s.state, weight: Weight::units(s.weight), configured: Weight::units(s.weight) })
-            .collect();
-        for id in 0..servers.len() as u32 {
-            let (group, weight) = (self.group(id), admin.servers[id as usize].effective());
-            if weight == Weight::ZERO {
-                continue;
-            }
-            admin.usable[group].insert(id);
-            match &self.sched {
-                Sched::RoundRobin(groups) => lock(&groups[group]).set_weight(id, weight.as_sixteenths(), false),
-                Sched::Ranked(groups) => lock(&groups[group]).set_weight(id, weight.as_sixteenths(), false),
-                Sched::Map { .. } | Sched::Random { .. } => {}
+        for id in 0..self.len() as u32 {
+            if admin.servers[id as usize].effective() != Weight::ZERO {
+                admin.usable[self.group(id)].insert(id);
             }
         }
-        self.rebuild(&admin, ACTIVE);
-        self.rebuild(&admin, BACKUP);
+        for group in [ACTIVE, BACKUP] {
+            self.sched.begin(group, &Group { admin: &admin, group });
+        }
         self.front.store(self.front_of(&admin).pack(), Ordering::Release);
     }
 
     /// What the policy was made from.
     pub fn settings(&self) -> Settings {
-        self.settings
+        self.sched.settings
     }
 
     /// How many servers it has, usable or not.
@@ -232,17 +222,17 @@ impl Policy {
 
     /// Chooses a server for a stream. The caller reports with [`Policy::taken`] when the stream gets (or waits for) a slot.
     #[inline]
-    pub fn pick(&self, key: Key, view: &impl LoadView, tried: &Tried) -> Pick {
+    pub fn pick(&self, key: Key<'_>, view: &impl LoadView, tried: &Tried) -> Pick {
         self.choose(key, view, tried, false)
     }
 
     /// [`Policy::pick`] and [`Policy::taken`] in one step: with leastconn no other thread can choose in between.
     #[inline]
-    pub fn assign(&self, key: Key, view: &impl LoadView, tried: &Tried) -> Pick {
+    pub fn assign(&self, key: Key<'_>, view: &impl LoadView, tried: &Tried) -> Pick {
         self.choose(key, view, tried, true)
     }
 
-    fn choose(&self, key: Key, view: &impl LoadView, tried: &Tried, take: bool) -> Pick {
+    fn choose(&self, key: Key<'_>, view: &impl LoadView, tried: &Tried, take: bool) -> Pick {
         let group = match Front::unpack(self.front.load(Ordering::Acquire)) {
             Front::Group(group) => group,
             Front::Nobody => return Pick::NoneUsable,
@@ -253,21 +243,20 @@ impl Policy {
                 return Pick::Server(ServerId(id));
             }
         };
-        match &self.sched {
-            Sched::RoundRobin(groups) => lock(&groups[group]).pick(view, tried, &self.parking),
-            Sched::Ranked(groups) => lock(&groups[group]).pick(view, tried, &self.parking, take),
-            Sched::Map { tables, next } => {
-                let table = tables[group].load();
-                match (self.settings.kind, key) {
-                    (Kind::Source, Key::Addr(addr)) => pick_hashed(&table, map::hash_addr(addr), tried),
-                    _ => pick_in_turn(&table, next, view, tried),
-                }
-            }
-            Sched::Random { draws, sums } => {
-                let seed = if let Key::Random(seed) = key { seed } else { 0 };
-                sums[group].load().pick(*draws, seed, view, tried)
-            }
+        self.sched.pick(group, key, view, tried, &self.parking, take)
+    }
+
+    /// A server took so long to answer: the time from when a stream was sent there to the first of what came back. `now` is
+    /// that of [`LoadView::now`]. For [`crate::Kind::PeakEwma`]; others ignore it ([`Policy::wants_latency`]).
+    pub fn observe(&self, id: ServerId, now: Duration, took: Duration) {
+        if let Some(latencies) = self.sched.latencies() {
+            latencies.observe(id.0, now, took);
         }
+    }
+
+    /// Whether [`Policy::observe`] has any effect.
+    pub fn wants_latency(&self) -> bool {
+        self.sched.latencies().is_some()
     }
 
     /// A stream took a slot of the server or began to wait for one there. Not to be called after [`Policy::assign`].
@@ -293,9 +282,7 @@ impl Policy {
 
     /// Tells how many streams hold or await a slot of the server, where a policy takes over from another (reload).
     pub fn set_load(&self, id: ServerId, load: u32) {
-        if let Sched::Ranked(groups) = &self.sched {
-            lock(&groups[self.group(id.0)]).set_load(id.0, load);
-        }
+        self.sched.set_load(self.group(id.0), id.0, load);
     }
 
     /// Takes the server in or out. When this returns, no later pick goes by the old state.
@@ -308,11 +295,12 @@ impl Policy {
     /// Changes the server's share, in effect at once. A static scheduler knows weight 0 and the configured one only.
     pub fn set_weight(&self, id: ServerId, weight: Weight) -> Result<(), WeightError> {
         let mut admin = lock(&self.admin);
-        let server = admin.servers[id.0 as usize];
-        if !self.settings.kind.is_dynamic() && weight != Weight::ZERO && weight != server.configured {
+        let configured = Weight::units(self.sched.specs[id.0 as usize].weight);
+        if !self.sched.settings.kind.is_dynamic() && weight != Weight::ZERO && weight != configured {
             return Err(WeightError);
         }
-        self.change(&mut admin, id.0, server.state, weight);
+        let state = admin.servers[id.0 as usize].state;
+        self.change(&mut admin, id.0, state, weight);
         Ok(())
     }
 
@@ -350,28 +338,14 @@ impl Policy {
 
     #[inline]
     fn add_load(&self, id: ServerId, delta: i32) {
-        if let (Kind::LeastConn, Sched::Ranked(groups)) = (self.settings.kind, &self.sched) {
-            lock(&groups[self.group(id.0)]).add_load(id.0, delta);
+        if self.counts_streams {
+            self.sched.add_load(self.group(id.0), id.0, delta);
         }
     }
 
     #[cold]
     fn unpark(&self, id: u32) {
-        match &self.sched {
-            Sched::RoundRobin(groups) => {
-                let mut group = lock(&groups[self.group(id)]);
-                if self.parking.leave(id) {
-                    group.unpark(id);
-                }
-            }
-            Sched::Ranked(groups) => {
-                let mut group = lock(&groups[self.group(id)]);
-                if self.parking.leave(id) {
-                    group.unpark(id);
-                }
-            }
-            Sched::Map { .. } | Sched::Random { .. } => {}
-        }
+        self.sched.unpark(self.group(id), id, &self.parking);
     }
 
     /// Applies one server's new state and weight: first the scheduler, then who answers.
@@ -390,30 +364,14 @@ impl Policy {
         } else {
             admin.usable[group].insert(id);
         }
-        match &self.sched {
-            Sched::RoundRobin(groups) => {
-                let mut turns = lock(&groups[group]);
-                let parked = self.parking.leave_if(id, after == Weight::ZERO);
-                turns.set_weight(id, after.as_sixteenths(), parked);
-            }
-            Sched::Ranked(groups) => {
-                let mut ranked = lock(&groups[group]);
-                let parked = self.parking.leave_if(id, after == Weight::ZERO);
-                ranked.set_weight(id, after.as_sixteenths(), parked);
-            }
-            Sched::Map { .. } | Sched::Random { .. } => self.rebuild(admin, group),
+        if before == Weight::ZERO
+            && let Some(latencies) = self.sched.latencies()
+        {
+            latencies.forget(id);
         }
+        let servers = Group { admin, group };
+        self.sched.change(group, id, after.as_sixteenths(), &servers, &self.parking);
         self.front.store(self.front_of(admin).pack(), Ordering::Release);
-    }
-
-    /// Builds the table of a group anew, where the scheduler has one.
-    fn rebuild(&self, admin: &Admin, group: usize) {
-        let servers = || admin.usable[group].iter().map(|&id| (id, u32::from(admin.servers[id as usize].weight.as_sixteenths())));
-        match &self.sched {
-            Sched::Map { tables, .. } => tables[group].store(Arc::new(map::build(&servers().collect::<Vec<_>>()))),
-            Sched::Random { sums, .. } => sums[group].store(Arc::new(Draw::new(servers()))),
-            Sched::RoundRobin(_) | Sched::Ranked(_) => {}
-        }
     }
 
     fn front_of(&self, admin: &Admin) -> Front {
@@ -422,54 +380,8 @@ impl Policy {
         }
         match admin.usable[BACKUP].first() {
             None => Front::Nobody,
-            Some(_) if self.settings.allbackups => Front::Group(BACKUP),
+            Some(_) if self.sched.settings.allbackups => Front::Group(BACKUP),
             Some(&first) => Front::One(first),
-        }
-    }
-}
-
-/// The server of a hash. A server that failed is passed over for the next one in the table, while there is another.
-fn pick_hashed(table: &[u32], hash: u32, tried: &Tried) -> Pick {
-    if table.is_empty() {
-        return Pick::NoneUsable;
-    }
-    let at = hash as usize % table.len();
-    if tried.is_empty() || !tried.contains(ServerId(table[at])) {
-        return Pick::Server(ServerId(table[at]));
-    }
-    let id = table[at..].iter().chain(&table[..at]).find(|&&id| !tried.contains(ServerId(id)));
-    Pick::Server(ServerId(*id.unwrap_or(&table[at])))
-}
-
-/// The next server of the table that is not full.
-fn pick_in_turn(table: &[u32], next: &AtomicU32, view: &impl LoadView, tried: &Tried) -> Pick {
-    if table.is_empty() {
-        return Pick::NoneUsable;
-    }
-    let mut avoided = None;
-    for _ in 0..table.len() {
-        let id = ServerId(table[step(next, table.len())]);
-        if view.is_full(id) {
-            continue;
-        }
-        if !tried.contains(id) {
-            return Pick::Server(id);
-        }
-        avoided = Some(id);
-    }
-    avoided.map_or(Pick::AllFull, Pick::Server)
-}
-
-/// The present place in a table of this length; moves on to the next.
-fn step(next: &AtomicU32, len: usize) -> usize {
-    let mut at = next.load(Ordering::Relaxed);
-    loop {
-        // A table that was just rebuilt may be shorter.
-        let here = if (at as usize) < len { at } else { 0 };
-        let after = if here as usize + 1 == len { 0 } else { here + 1 };
-        match next.compare_exchange_weak(at, after, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => return here as usize,
-            Err(seen) => at = seen,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The orders in which Debian's haproxy 2.6 was seen to serve sequential connections, one per line of the file beside this
 //! test: scheduler, weights of servers a, b, c …, servers in the order in which they answered from the start on.
 
-use lb_balance::{Key, Kind, Policy, ServerId, ServerSpec, Settings, State, Tried, Unlimited};
+use lb_balance::{Hash, Key, Kind, Policy, ServerId, ServerSpec, Settings, State, Tried, Unlimited};
 
 #[test]
 fn same_order_as_haproxy() {
@@ -70,7 +70,8 @@ fn source_reaches_the_server_that_haproxy_chose() {
             .zip(backups.chars())
             .map(|(w, b)| ServerSpec { backup: b == 'b', ..ServerSpec::new(w.parse().expect("a weight")) })
             .collect();
-        let policy = Policy::new(Settings { kind: Kind::Source, allbackups: *all == "all" }, &servers).expect("valid weights");
+        let policy =
+            Policy::new(Settings { allbackups: *all == "all", ..Settings::new(Kind::Hash(Hash::map())) }, &servers).expect("valid weights");
         for (list, state) in [(down.strip_prefix("down="), State::Down), (drain.strip_prefix("drain="), State::Drain)] {
             for server in list.expect("a list of servers").bytes() {
                 policy.set_state(ServerId(u32::from(server - b'a')), state);

@@ -1,6 +1,6 @@
 //! What must hold for any servers, weights and histories. Histories are drawn from seeds; a failure names its seed.
 
-use lb_balance::{Key, Kind, LoadView, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried, Unlimited, Weight};
+use lb_balance::{Hash, Key, Kind, LoadView, Lookup, Lvs, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried, Unlimited, Weight};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 struct Random(u64);
@@ -37,14 +37,51 @@ impl LoadView for Books {
     fn load(&self, id: ServerId) -> u32 {
         self.load[id.0 as usize].load(Ordering::Relaxed)
     }
+
+    fn total(&self) -> u32 {
+        self.load.iter().map(|load| load.load(Ordering::Relaxed)).sum()
+    }
 }
 
-const KINDS: [Kind; 6] = [Kind::RoundRobin, Kind::StaticRr, Kind::LeastConn, Kind::First, Kind::Random { draws: 2 }, Kind::Source];
+const LVS: [Lvs; 14] = [
+    Lvs::Rr,
+    Lvs::Wrr,
+    Lvs::Lc,
+    Lvs::Wlc,
+    Lvs::Sed,
+    Lvs::Nq,
+    Lvs::Lblc,
+    Lvs::Lblcr,
+    Lvs::Dh,
+    Lvs::Sh,
+    Lvs::Mh,
+    Lvs::Fo,
+    Lvs::Ovf,
+    Lvs::Twos,
+];
 
-fn key_for(kind: Kind, random: &mut Random) -> Key {
-    match kind {
-        Kind::Source => Key::Addr(std::net::Ipv4Addr::from(random.next() as u32).into()),
-        _ => Key::Random(random.next() << 32 | random.next()),
+fn kinds() -> Vec<Kind> {
+    let mut kinds = vec![
+        Kind::RoundRobin,
+        Kind::StaticRr,
+        Kind::LeastConn,
+        Kind::First,
+        Kind::Sticky,
+        Kind::Random { draws: 2 },
+        Kind::PowerOfTwo,
+        Kind::PeakEwma { decay: std::time::Duration::from_secs(10) },
+        Kind::Hash(Hash::map()),
+        Kind::Hash(Hash::ring()),
+        Kind::Hash(Hash { lookup: Lookup::Maglev { size: 251 }, ..Hash::ring() }),
+    ];
+    kinds.extend(LVS.map(Kind::Lvs));
+    kinds
+}
+
+fn key_for(kind: Kind, random: &mut Random) -> Key<'static> {
+    match kind.hash() {
+        Some(_) => Key::Addr(std::net::Ipv4Addr::from(random.next() as u32).into()),
+        None => Key::Random(random.next() << 32 | random.next()),
     }
 }
 
@@ -85,7 +122,7 @@ fn roundrobin_is_smooth() {
 /// the least.
 #[test]
 fn never_a_forbidden_server() {
-    for kind in KINDS {
+    for kind in kinds() {
         for seed in 0..60 {
             history(kind, seed);
         }
@@ -99,12 +136,13 @@ fn history(kind: Kind, seed: u64) {
         .map(|place| ServerSpec {
             weight: random.below(5) as u16,
             backup: random.below(4) == 0,
-            order: place as u32 + 1,
+            id: place as u32 + 1,
+            seed: None,
             state: [State::Usable, State::Usable, State::Drain, State::Down][random.below(4) as usize],
         })
         .collect();
     let allbackups = random.below(2) == 0;
-    let policy = Policy::new(Settings { kind, allbackups }, &servers).expect("valid");
+    let policy = Policy::new(Settings { allbackups, ..Settings::new(kind) }, &servers).expect("valid");
     let books = Books::new(n);
     let mut state: Vec<_> = servers.iter().map(|s| s.state).collect();
     let mut weight: Vec<_> = servers.iter().map(|s| Weight::units(s.weight)).collect();
@@ -178,8 +216,12 @@ fn check(
         assert_eq!(pick, Pick::NoneUsable, "{context}");
         return;
     }
-    let queues_there = alone || kind == Kind::Source;
-    let free: Vec<_> = group.iter().copied().filter(|&i| queues_there || !books.is_full(ServerId(i as u32))).collect();
+    let queues_there = alone || kind.is_hash();
+    let load = |i: usize| u64::from(books.load(ServerId(i as u32)));
+    let share = |i: usize| u64::from(weight[i].as_sixteenths());
+    let overflown = |i: usize| kind == Kind::Lvs(Lvs::Ovf) && load(i) * 16 > share(i) && !alone;
+    let has_room = |&i: &usize| (queues_there || !books.is_full(ServerId(i as u32))) && !overflown(i);
+    let free: Vec<_> = group.iter().copied().filter(has_room).collect();
     let Some(id) = pick.server() else {
         assert_eq!(pick, Pick::AllFull, "{context}");
         assert!(free.is_empty(), "{context} but {free:?} had room");
@@ -192,16 +234,22 @@ fn check(
     if alone || fresh.is_empty() {
         return;
     }
+    // What is least, and, but for leastconn, the first of those in the configuration.
+    let least = |rank: &dyn Fn(usize) -> u64| fresh.iter().copied().min_by_key(|&i| (rank(i), i));
+    let ratio = |streams: u64, i: usize| streams * 27_720 * 1_000_000 / share(i);
     match kind {
         Kind::LeastConn => {
-            let load = |i: usize| match books.load(ServerId(i as u32)) {
-                0 => 0,
-                n => (u64::from(n) + 1) * 4096 / u64::from(weight[i].as_sixteenths()),
-            };
-            let least = fresh.iter().map(|&i| load(i)).min().expect("not empty");
-            assert_eq!(load(chosen), least, "{context}");
+            let rank = |i: usize| if load(i) == 0 { 0 } else { (load(i) + 1) * 4096 / share(i) };
+            assert_eq!(Some(rank(chosen)), least(&rank).map(rank), "{context}");
         }
-        Kind::First => assert_eq!(Some(&chosen), fresh.iter().min(), "{context}"),
+        Kind::First => assert_eq!(Some(chosen), least(&|_| 0), "{context}"),
+        Kind::Lvs(Lvs::Lc) => assert_eq!(Some(chosen), least(&load), "{context}"),
+        Kind::Lvs(Lvs::Wlc) => assert_eq!(Some(chosen), least(&|i| ratio(load(i), i)), "{context}"),
+        Kind::Lvs(Lvs::Sed) => assert_eq!(Some(chosen), least(&|i| ratio(load(i) + 1, i)), "{context}"),
+        Kind::Lvs(Lvs::Nq) => {
+            assert_eq!(Some(chosen), least(&|i| if load(i) == 0 { 0 } else { ratio(load(i) + 1, i) }), "{context}");
+        }
+        Kind::Lvs(Lvs::Fo | Lvs::Ovf) => assert_eq!(Some(chosen), least(&|i| 10_000 - share(i)), "{context}"),
         _ => {}
     }
 }
@@ -310,7 +358,7 @@ fn threads_lose_no_server() {
 #[test]
 fn refuses_bad_servers_and_static_weights() {
     assert!(Policy::new(Settings::new(Kind::RoundRobin), &[ServerSpec::new(257)]).is_err());
-    let policy = Policy::new(Settings::new(Kind::Source), &[ServerSpec::new(4)]).expect("valid");
+    let policy = Policy::new(Settings::new(Kind::Hash(Hash::map())), &[ServerSpec::new(4)]).expect("valid");
     assert!(policy.set_weight(ServerId(0), Weight::units(3)).is_err());
     assert!(policy.set_weight(ServerId(0), Weight::ZERO).is_ok());
     assert_eq!(policy.pick(Key::None, &Unlimited, &Tried::new()), Pick::NoneUsable);

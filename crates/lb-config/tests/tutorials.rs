@@ -2,8 +2,8 @@
 //! loopback, lines for `stats` and `cookie` taken out.
 
 use lb_config::{
-    Balance, BindAddress, CheckKind, Config, HttpConnectionMode, LogAddress, LogFormatKind, Mode, ProxyKind, Redispatch, ServerAddress,
-    ServerPort, Severity, Source, parse, render,
+    Balance, BindAddress, CheckKind, Config, HashKey, HttpConnectionMode, LogAddress, LogFormatKind, Mode, ProxyKind, Redispatch,
+    ServerAddress, ServerPort, Severity, Source, parse, render,
 };
 use std::time::Duration;
 
@@ -174,7 +174,7 @@ fn t3_checked() {
     let (config, warnings) = read(T3_CHECKED);
     assert_eq!(warnings, ["7: 'nbproc 1' is an old spelling"]);
     let back = config.proxy(config.backend("backend_www_example_com").expect("there"));
-    assert_eq!(back.balance, Balance::Source);
+    assert_eq!(back.balance, Balance::Hash(HashKey::Source));
     let CheckKind::Http(check) = &back.check else { panic!("an HTTP check") };
     assert_eq!((check.method.as_str(), check.uri.as_str(), check.version.as_str()), ("HEAD", "/", "HTTP/1.0"));
     assert_eq!(back.options.forwardfor.as_ref().map(|forwardfor| forwardfor.header.as_str()), Some("X-REAL-IP"));

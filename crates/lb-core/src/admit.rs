@@ -7,7 +7,7 @@ use crate::queue::{self, Granted, Slot};
 use crate::record::Record;
 use crate::timers::Step;
 use lb_balance::{Key, Pick, ServerId, Tried};
-use lb_config::{Balance, Redispatch, RetryOn};
+use lb_config::{HashKey, Redispatch, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
 use lb_rt::{Rt, Socket};
 use lb_sys::Addr;
@@ -68,7 +68,7 @@ pub struct Attempts {
     slot: Option<Slot>,
     /// The server that the stream should go to, if it can.
     preferred: Option<Preferred>,
-    key: Key,
+    key: Key<'static>,
 }
 
 /// How a client shows that it has left while we wait for something else.
@@ -105,12 +105,21 @@ impl ClientWatch<'_> {
 impl Attempts {
     /// The attempts of a stream of `record` at `backend`.
     pub fn new(record: &Record, backend: Arc<Backend>) -> Attempts {
-        let key = match (backend.settings.balance, &record.client.peer) {
-            (Balance::Source, Addr::Ip(a)) => Key::Addr(a.ip()),
-            (Balance::Random(_), _) => Key::Random(0),
-            _ => Key::None,
+        let key = match backend.settings.balance.hash_key() {
+            Some(HashKey::Source) => address_key(Some(&record.client.peer)),
+            Some(HashKey::Destination) => address_key(record.client.local.get()),
+            // Set by mode http.
+            Some(_) => Key::None,
+            None if backend.policy().settings().kind.is_random() => Key::Random(0),
+            None => Key::None,
         };
         Attempts { backend, tried: Tried::new(), slot: None, preferred: None, key }
+    }
+
+    /// What a request is hashed by.
+    pub fn hash_by(&mut self, key: Key<'_>) {
+        let hash = self.backend.policy().settings().kind.hash().and_then(|hash| hash.of(key));
+        self.key = hash.map_or(Key::None, Key::Hash);
     }
 
     /// Names the server that the stream should go to.
@@ -134,7 +143,7 @@ impl Attempts {
             // Each attempt is a draw of its own.
             *number = rt.random();
         }
-        self.backend.choose(self.key, &self.tried)
+        self.backend.choose(self.key, &self.tried, rt.now())
     }
 
     /// Takes a slot: of the server that the last attempt kept, or of one that the scheduler chooses now.
@@ -153,8 +162,7 @@ impl Attempts {
                         return Ok(slot);
                     }
                     let server = self.backend.server(id);
-                    let full = server.settings.maxqueue.is_some_and(|max| server.queued.load(Ordering::Relaxed) >= max);
-                    if full {
+                    if server.queue_is_full() {
                         self.backend.policy().released(id);
                         return Err(Refused::QueueFull);
                     }
@@ -211,6 +219,8 @@ impl Attempts {
         record.retries += 1;
         let elsewhere = self.elsewhere(record.retries);
         let id = slot.server_id();
+        // A server that refuses is not to look like a quick one.
+        self.backend.note_latency(id, rt.now(), turnaround(settings.timeouts.connect));
         if elsewhere {
             self.tried.add(id);
             record.redispatched = true;
@@ -236,7 +246,7 @@ impl Attempts {
     fn elsewhere(&self, attempt: u16) -> bool {
         let (attempt, retries) = (u32::from(attempt), self.backend.settings.retries);
         // Where any server will do, another one is asked at once instead of waiting for this one.
-        let at_once = || !self.backend.settings.balance.is_hash() && self.has_others();
+        let at_once = || !self.backend.policy().settings().kind.is_hash() && self.has_others();
         match self.backend.settings.redispatch {
             None => false,
             Some(Redispatch::Every(n)) => at_once() || attempt.is_multiple_of(n.max(1)),
@@ -271,6 +281,13 @@ impl Attempts {
             rt.poll_deadline(Some(until)).map(Ok)
         })
         .await
+    }
+}
+
+fn address_key(address: Option<&Addr>) -> Key<'static> {
+    match address {
+        Some(Addr::Ip(address)) => Key::Addr(address.ip()),
+        _ => Key::None,
     }
 }
 
@@ -320,8 +337,13 @@ fn slot_timeout(record: &Record) -> Option<std::time::Duration> {
 pub async fn open(rt: &Rt, record: &mut Record, attempts: &mut Attempts, watch: ClientWatch<'_>) -> Result<(Socket, Slot), Refused> {
     loop {
         let slot = attempts.admit(rt, record, watch).await?;
+        let sent = rt.now();
         let failure = match connect(rt, record, &slot, watch).await {
-            Ok(socket) => return Ok((socket, slot)),
+            Ok(socket) => {
+                // In mode tcp to connect is the first answer of a server, and the last that is known to be one.
+                attempts.backend.note_latency(slot.server_id(), rt.now(), rt.now().saturating_duration_since(sent));
+                return Ok((socket, slot));
+            }
             Err(gone @ Refused::ClientGone(_)) => return Err(gone),
             Err(failure) => failure,
         };

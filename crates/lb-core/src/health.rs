@@ -6,6 +6,7 @@
 //! bytes to read, one buffer. Checks end with a soft stop, as haproxy's do.
 
 use crate::proxy::{Backend, Server, ServerState, Topology, unix_addr};
+use crate::warmth::WarmUp;
 use crate::worker::{Process, Severity, Worker};
 use lb_balance::ServerId;
 use lb_check::report::{self, Cause, Counts, Line};
@@ -187,13 +188,22 @@ async fn watch(worker: Rc<Worker>, checked: Arc<Checked>, spread: u32) {
     let rt = &worker.rt;
     let mut check = Check::new(checked.spec.clone());
     let mut next = rt.now() + checked.first;
+    let mut warming: Option<WarmUp> = None;
     loop {
+        while let Some(at) = warming.as_ref().map(WarmUp::next).filter(|at| *at < next) {
+            rt.sleep_until(at).await;
+            rt.progress();
+            let _in_order = lock(&checked.backend.changes);
+            warming = warming.and_then(|warming| warming.step(&checked.backend, checked.id));
+        }
         rt.sleep_until(next).await;
         rt.progress();
         if checked.server().state() != ServerState::Maintenance {
             let verdict = run(rt, &mut check, &checked).await;
             rt.progress();
             apply(&worker.process, worker.timestamp(), &checked.backend, checked.id, &verdict);
+            // It came up just now, or is still at it.
+            warming = warming.or_else(|| WarmUp::of(checked.server(), rt.now())).filter(|_| checked.server().warmth.is_warming());
         }
         let interval = lock(&checked.server().health).interval();
         next = rt.now() + lb_check::spread_interval(interval, spread, rt.random() as u32).max(SHORTEST);

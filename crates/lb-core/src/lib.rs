@@ -28,6 +28,7 @@ pub mod session;
 pub mod start;
 pub mod tcp;
 pub mod timers;
+mod warmth;
 pub mod worker;
 
 /// The README's example, compiled with the tests.

@@ -7,9 +7,10 @@ use crate::loggers::{FrontendLog, Loggers, ProxyLog, compiled};
 use crate::queue::Queue;
 use crate::rate::Rate;
 use crate::reply::ErrorPages;
-use lb_balance::{Key, Kind, LoadView, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried};
+use crate::warmth::Warmth;
+use lb_balance::{Function, Key, Kind, LoadView, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried, seed};
 use lb_check::Health;
-use lb_config::{Balance, BindAddress, Config, Destination, HttpReuse, Mode, ProxyIndex, ServerAddress};
+use lb_config::{Balance, BindAddress, Config, Destination, HashKey, HttpReuse, Mode, ProxyIndex, ServerAddress, ServerHashKey};
 use lb_expr::{Field, LogFormat};
 use lb_http::Spellings;
 use lb_http::chunk::Trailers;
@@ -17,8 +18,8 @@ use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 /// Everything that one configuration runs.
 pub struct Topology {
@@ -109,6 +110,10 @@ pub struct Backend {
     pub(crate) changes: Mutex<()>,
     /// Connecting to one of its servers takes the address that the client connected to.
     pub needs_client_address: bool,
+    /// The scheduler is told how long answers take ([`Backend::note_latency`]).
+    pub wants_latency: bool,
+    /// What schedulers count the time from.
+    first_asked: OnceLock<Instant>,
     servers: Box<[Arc<Server>]>,
     policy: Policy,
 }
@@ -140,6 +145,8 @@ pub struct Server {
     pub options: Vec<SockOpt>,
     /// `option tcp-smart-connect`: the options for when there is something to send already.
     pub smart_options: Option<Vec<SockOpt>>,
+    /// `slowstart`
+    pub(crate) warmth: Warmth,
     /// What its checks and the operator say of it.
     pub health: Mutex<Health>,
     state: AtomicU8,
@@ -185,12 +192,12 @@ impl Server {
         let Some(max) = self.settings.maxconn else { return u32::MAX };
         match self.settings.minconn {
             // Manual 5.2 minconn: between minconn and maxconn in proportion to the backend's load.
-            Some(min) if min < max => {
+            Some(min) if min < max => self.warmth.limit({
                 let load = u64::from(backend.current.load(Ordering::Relaxed));
                 let grown = u64::from(max) * load / u64::from(backend.fullconn.max(1));
                 u32::try_from(grown).unwrap_or(u32::MAX).clamp(min.max(1), max)
-            }
-            _ => max,
+            }),
+            _ => self.warmth.limit(max),
         }
     }
 
@@ -214,6 +221,11 @@ impl Server {
             self.requests.fetch_add(1, Ordering::Relaxed);
         }
         before.is_ok()
+    }
+
+    /// `maxqueue`: nobody may wait here any more.
+    pub(crate) fn queue_is_full(&self) -> bool {
+        self.settings.maxqueue.is_some_and(|max| self.queued.load(Ordering::Relaxed) >= max)
     }
 
     fn note_peak(&self, served: u32) {
@@ -260,16 +272,40 @@ impl std::fmt::Debug for Backend {
     }
 }
 
-impl LoadView for Backend {
+/// A backend at a moment, as its scheduler sees it.
+struct View<'a> {
+    backend: &'a Backend,
+    now: Instant,
+}
+
+impl LoadView for View<'_> {
     fn is_full(&self, id: ServerId) -> bool {
-        let server = self.server(id);
+        let server = self.backend.server(id);
         server.settings.maxconn.is_some()
-            && (server.queued.load(Ordering::SeqCst) != 0 || server.served.load(Ordering::SeqCst) >= server.limit(self))
+            && (server.queued.load(Ordering::SeqCst) != 0 || server.served.load(Ordering::SeqCst) >= server.limit(self.backend))
     }
 
     fn load(&self, id: ServerId) -> u32 {
-        let server = self.server(id);
+        let server = self.backend.server(id);
         server.served.load(Ordering::Relaxed) + server.queued.load(Ordering::Relaxed)
+    }
+
+    fn served(&self, id: ServerId) -> u32 {
+        self.backend.server(id).served.load(Ordering::Relaxed)
+    }
+
+    fn total(&self) -> u32 {
+        // Whoever is here has a server or waits for one, but for the stream that asks.
+        let here = self.backend.current.load(Ordering::Relaxed);
+        here.saturating_sub(self.backend.queue.waiting()).saturating_sub(1)
+    }
+
+    fn queue_is_full(&self, id: ServerId) -> bool {
+        self.is_full(id) && self.backend.server(id).queue_is_full()
+    }
+
+    fn now(&self) -> Duration {
+        self.backend.since_first(self.now)
     }
 }
 
@@ -298,8 +334,20 @@ impl Backend {
 
     /// Chooses a server and counts the stream there.
     #[inline]
-    pub fn choose(&self, key: Key, tried: &Tried) -> Pick {
-        self.policy.assign(key, self, tried)
+    pub fn choose(&self, key: Key<'_>, tried: &Tried, now: Instant) -> Pick {
+        self.policy.assign(key, &View { backend: self, now }, tried)
+    }
+
+    /// The time as the scheduler has it.
+    fn since_first(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(*self.first_asked.get_or_init(|| now))
+    }
+
+    /// The server took so long for its first answer to a stream.
+    pub fn note_latency(&self, id: ServerId, now: Instant, took: Duration) {
+        if self.wants_latency {
+            self.policy.observe(id, self.since_first(now), took);
+        }
     }
 
     /// True when the scheduler might choose the server now, so that it may serve the backend's queue.
@@ -323,6 +371,7 @@ impl Backend {
     /// streams left a queue: sent away from a server that went down, or taken by one that came up.
     pub fn set_state(self: &Arc<Backend>, id: ServerId, state: ServerState) -> usize {
         let server = self.server(id);
+        server.warmth.state_changes(server, self, state);
         server.state.store(state as u8, Ordering::SeqCst);
         self.policy.set_state(
             id,
@@ -341,6 +390,34 @@ impl Backend {
             crate::queue::dispatch(self, ServerId(i as u32));
         }
         moved
+    }
+}
+
+/// The scheduler that a backend's words name.
+fn kind_of(proxy: &lb_config::Proxy) -> Kind {
+    match proxy.balance {
+        Balance::RoundRobin => Kind::RoundRobin,
+        Balance::StaticRr => Kind::StaticRr,
+        Balance::LeastConn => Kind::LeastConn,
+        Balance::First => Kind::First,
+        Balance::Sticky => Kind::Sticky,
+        Balance::Random(draws) => Kind::Random { draws },
+        Balance::Hash(_) => Kind::Hash(proxy.hash_type),
+        Balance::PowerOfTwo => Kind::PowerOfTwo,
+        Balance::PeakEwma(decay) => Kind::PeakEwma { decay },
+        Balance::Lvs(lvs) => Kind::Lvs(lvs),
+    }
+}
+
+/// `hash-key`. haproxy 3.0, which brought it, also places servers without it elsewhere than 2.6: a backend with words that only 3.0
+/// knows has its servers where 3.0 has them.
+fn ring_seed(server: &lb_config::Server, like_3_0: bool) -> Option<u32> {
+    let by_id = like_3_0.then(|| seed::by_mixed_id(server.id));
+    let ServerAddress::Ip { ip, port } = server.address else { return by_id };
+    match server.hash_key {
+        None | Some(ServerHashKey::Id) => by_id,
+        Some(ServerHashKey::Addr) => Some(seed::by_addr(ip, None)),
+        Some(ServerHashKey::AddrPort) => Some(seed::by_addr(ip, Some(port.resolve(0)))),
     }
 }
 
@@ -493,27 +570,26 @@ impl Backend {
     ) -> Backend {
         let tune = &config.global.tune;
         let implicit = implicit_server(&proxy.destination);
+        let like_3_0 = proxy.hash_type.function == Function::None || proxy.servers.iter().any(|s| s.hash_key.is_some());
         let specs: Vec<ServerSpec> = proxy
             .servers
             .iter()
             .map(|s| ServerSpec {
                 weight: if implicit.is_some() { 0 } else { s.weight },
                 backup: s.backup,
-                order: s.id,
+                id: s.id,
+                seed: ring_seed(s, like_3_0),
                 state: if s.disabled { State::Down } else { State::Usable },
             })
             .chain(implicit.iter().map(|s| ServerSpec::new(s.weight)))
             .collect();
-        let kind = match proxy.balance {
-            Balance::RoundRobin => Kind::RoundRobin,
-            Balance::StaticRr => Kind::StaticRr,
-            Balance::LeastConn => Kind::LeastConn,
-            Balance::First => Kind::First,
-            Balance::Random(draws) => Kind::Random { draws },
-            Balance::Source => Kind::Source,
+        let settings = Settings {
+            kind: kind_of(proxy),
+            allbackups: proxy.options.allbackups,
+            balance_factor: proxy.hash_balance_factor,
+            affinity: proxy.hash_preserve_affinity,
         };
-        let policy = Policy::new(Settings { kind, allbackups: proxy.options.allbackups }, &specs)
-            .expect("the configuration bounds weights and the number of servers");
+        let policy = Policy::new(settings, &specs).expect("the configuration bounds weights and the number of servers");
         let servers: Box<[Arc<Server>]> = (0u32..)
             .zip(proxy.servers.iter().chain(&implicit))
             .map(|(id, s)| {
@@ -552,6 +628,7 @@ impl Backend {
                     need: AtomicU32::new(0),
                     options,
                     smart_options,
+                    warmth: Warmth::new(s.slowstart),
                     health: crate::health::new_health(s),
                     state: AtomicU8::new(if s.disabled { ServerState::Maintenance } else { ServerState::Up } as u8),
                 })
@@ -565,7 +642,10 @@ impl Backend {
             log: loggers.proxy(config, proxy),
             limits: limits(config, proxy.options.accept_invalid_http_response),
             spelling: Spelling::new(spellings, proxy.options.h1_case_adjust_bogus_server, proxy.options.http_drop_request_trailers),
-            needs_client_address: servers.iter().any(|s| needs_client_address(&s.settings)),
+            needs_client_address: servers.iter().any(|s| needs_client_address(&s.settings))
+                || proxy.balance.hash_key() == Some(&HashKey::Destination),
+            wants_latency: policy.wants_latency(),
+            first_asked: OnceLock::new(),
             // As many as a stream's record counts.
             settings: lb_config::Proxy {
                 servers: Vec::new(),

@@ -277,6 +277,11 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Streams that wait in any of the backend's queues.
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Streams that wait in the backend's own queue.
     pub fn backend_waiting(&self) -> u32 {
         self.backend_waiting.load(Ordering::Relaxed)

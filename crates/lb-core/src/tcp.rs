@@ -95,10 +95,10 @@ async fn connect(record: &mut Record, socket: &Socket, input: Option<Buffer>) ->
     let counted = InBackend::new(backend.clone());
     record.backend = Some(backend.clone());
     let watch = ClientWatch { socket, abort_on_close: backend.settings.options.abortonclose, abort_on_silence: true };
-    let mut attempts = Attempts::new(record, backend.clone());
     if backend.needs_client_address {
         client.learn_local(socket);
     }
+    let mut attempts = Attempts::new(record, backend.clone());
     let (server, slot) = admit::open(&worker.rt, record, &mut attempts, watch).await?;
     let splice = |this: bool, either: bool| match worker.process.splice && (this || either || worker.process.splice_by_itself) {
         true => SpliceMode::Auto,

@@ -5,6 +5,7 @@
 //! the newer versions up to 3.5 is in it. A word is never skipped in silence: it works, or it is accepted with the reason
 //! why leaving it out changes nothing for traffic, or it is refused by name.
 
+mod balance;
 mod bind;
 mod destination;
 mod global;
@@ -28,6 +29,7 @@ use crate::parse::{BindCx, GlobalCx, Line, Params, ProxyCx, ServerCx};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+pub(crate) use balance::finish_balance;
 pub(crate) use bind::bind_line;
 pub(crate) use destination::{Said, finish_destination};
 pub(crate) use old::{Names, OldLine, OldWord, Today, turn};
@@ -249,6 +251,7 @@ const TABLES: &[&[Keyword]] = &[
     logs::KEYWORDS,
     proxy_rest::KEYWORDS,
     destination::KEYWORDS,
+    balance::KEYWORDS,
     old::KEYWORDS,
     bind::KEYWORDS,
     server::KEYWORDS,

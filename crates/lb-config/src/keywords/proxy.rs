@@ -3,7 +3,7 @@
 use super::{Context, Keyword, Parser, Sections, State, Today};
 use crate::address::{Address, Port};
 use crate::diag::Problem;
-use crate::model::{Balance, ErrorReply, ErrorReplyKind, HashFunction, HashMethod, HashType, HttpReuse, Mode, RetryOn, Source};
+use crate::model::{ErrorReply, ErrorReplyKind, HttpReuse, Mode, RetryOn, Source};
 use crate::parse::{Line, ProxyCx, World, address, check_name, resolve_host};
 use crate::tree::shown;
 use std::net::SocketAddr;
@@ -60,14 +60,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("fullconn", D_L_B, "<number>", "load at which servers reach their full maxconn", fullconn),
     works("rate-limit sessions", D_F_L, "<number>", "new connections per second; 0 for no limit", rate_limit_sessions),
     works("backlog", D_F_L, "<number>", "connections that the system queues", backlog),
-    works("balance", D_L_B, "roundrobin|static-rr|leastconn|first|random[(<draws>)]|source", "how a server is chosen", balance),
-    works("hash-type", D_L_B, "map-based [sdbm|djb2|wt6|crc32]", "how a hash becomes a server", hash_type).written(|line| {
-        match line.value(0) {
-            // As 1.5 had it while it was being made.
-            Some("avalanche") => Today::Line("hash-type map-based sdbm avalanche".to_owned()),
-            _ => Today::Same,
-        }
-    }),
     works("retries", D_L_B, "<number>", "further attempts after a failed one", retries),
     works("retry-on", D_L_B, "none | <reason> ...", "what is tried again", retry_on).strict(),
     works("http-reuse", D_L_B, "never|safe|aggressive|always", "who may take an idle server connection", http_reuse),
@@ -160,77 +152,12 @@ fn backlog(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     line.end(1)
 }
 
-/// Algorithms of haproxy that have their own issue.
-const BALANCE_LATER: &[&str] = &["uri", "url_param", "hdr", "rdp-cookie", "hash", "log-hash", "sticky"];
-
-fn balance(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    // Without a word it is the default, as in haproxy.
-    let Some(text) = line.arg(0) else {
-        cx.draft.proxy.balance = Balance::RoundRobin;
-        return Ok(());
-    };
-    let name = text.split('(').next().unwrap_or(text);
-    if BALANCE_LATER.contains(&name) {
-        return Err(line
-            .problem(0, format!("'balance {}' is known but not there yet in this version", shown(text)))
-            .help("'balance' takes 'roundrobin', 'static-rr', 'leastconn', 'first', 'random' and 'source'"));
-    }
-    let choices = [
-        ("roundrobin", Balance::RoundRobin),
-        ("static-rr", Balance::StaticRr),
-        ("leastconn", Balance::LeastConn),
-        ("first", Balance::First),
-        ("random", Balance::Random(Balance::DRAWS)),
-        ("source", Balance::Source),
-    ];
-    cx.draft.proxy.balance = match text.strip_prefix("random(").and_then(|rest| rest.strip_suffix(')')) {
-        Some("") => Balance::Random(Balance::DRAWS),
-        Some(draws) => Balance::Random(draws.parse().ok().filter(|draws| *draws > 0).ok_or_else(|| {
-            line.problem(0, format!("'{}' is not a number of draws", shown(draws))).help("write 'random' or 'random(<number>)', from 1")
-        })?),
-        None => line.choice(0, &choices)?,
-    };
-    no_effect(cx, line, 1);
-    Ok(())
-}
-
 /// Words that haproxy takes and drops: they have no effect, but are no reason not to start.
 pub(super) fn no_effect(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, at: usize) {
     if let (Some(extra), Some(before)) = (line.arg(at), line.arg(at - 1)) {
         let message = format!("'{}' behind '{}' has no effect", shown(extra), shown(before));
         cx.world.notice(line.directive.span(Some(line.first + at)), message, Some("remove it".into()));
     }
-}
-
-fn hash_type(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    if line.arg(0) == Some("avalanche") {
-        return Err(line.problem(0, "'hash-type avalanche' is an old spelling").help("write 'hash-type map-based sdbm avalanche'"));
-    }
-    let method = line.choice(0, &[("map-based", HashMethod::MapBased), ("consistent", HashMethod::Consistent)])?;
-    let later = |at: usize, word: &str| {
-        line.problem(at, format!("'hash-type {word}' is known but not there yet in this version"))
-            .help("'balance source' works with 'hash-type map-based'")
-    };
-    if method == HashMethod::Consistent {
-        return Err(later(0, "consistent"));
-    }
-    let mut value = HashType { method, ..HashType::default() };
-    if line.arg(1).is_some() {
-        let functions = [
-            ("sdbm", HashFunction::Sdbm),
-            ("djb2", HashFunction::Djb2),
-            ("wt6", HashFunction::Wt6),
-            ("crc32", HashFunction::Crc32),
-            ("none", HashFunction::None),
-        ];
-        value.function = line.choice(1, &functions)?;
-    }
-    if line.arg(2).is_some() {
-        line.choice(2, &[("avalanche", ())])?;
-        return Err(later(2, "... avalanche"));
-    }
-    cx.draft.proxy.hash_type = value;
-    line.end(3)
 }
 
 fn retries(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {

@@ -67,8 +67,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("filter-sequence", F_L_B, "...", "order of filters", FILTERS),
     refused("force-be-switch", F_L, "{if|unless} <condition>", "goes to a backend that is not published", RULES),
     refused("force-persist", L_B, "{if|unless} <condition>", "persistence to a server that is down", RULES),
-    refused("hash-balance-factor", D_L_B, "<percent>", "bounded load of consistent hashing", "bounded-load hashing"),
-    refused("hash-preserve-affinity", D_L_B, "<when>", "keeps the hashed server", "hash affinity"),
     refused("http-after-response", D_F_L_B, "<action> ...", "rules for all responses", RULES),
     refused("http-check comment", D_L_B, "<text>", "comment in a check", CHECKS),
     refused("http-check connect", D_L_B, "...", "connects in a check", CHECKS),

@@ -4,7 +4,7 @@ use super::bind::unknown;
 use super::{Context, Keyword, Parser, State};
 use crate::address::{Address, Port};
 use crate::diag::Problem;
-use crate::model::{ServerAddress, ServerPort, Source};
+use crate::model::{ServerAddress, ServerHashKey, ServerPort, Source};
 use crate::parse::{InitAddr, Line, Params, ProxyCx, ServerCx, ServerDraft, World, address, check_name, resolve_host, tell};
 use crate::tree::{Directive, shown};
 use std::ops::RangeInclusive;
@@ -47,6 +47,19 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         State::Accepted("concerns statistics only"),
         Parser::Server(guid),
     ),
+    works("hash-key", "id|addr|addr-port", "what a server's place on the ring of 'hash-type consistent' follows from", |cx, params| {
+        cx.server.server.hash_key = Some(match params.value()? {
+            "id" => ServerHashKey::Id,
+            "addr" => ServerHashKey::Addr,
+            "addr-port" => ServerHashKey::AddrPort,
+            other => {
+                return Err(params
+                    .problem(format!("'hash-key' does not take '{}'", shown(other)))
+                    .help("'hash-key' takes 'id', 'addr' and 'addr-port'"));
+            }
+        });
+        Ok(())
+    }),
     works("id", "<number>", "number of the server in statistics", id),
     works("init-addr", "<method>[,...]", "how the address is found at the start: last, libc, none or an address", init_addr),
     works("inter", "<time>", "time between checks", |cx, params| {
@@ -96,6 +109,10 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("no-send-proxy", "", "takes 'send-proxy' back", |cx, _| flag(&mut cx.server.send_proxy, false)),
     works("send-proxy-v2", "", "connections start with a PROXY v2 header", |cx, _| flag(&mut cx.server.send_proxy_v2, true)),
     works("no-send-proxy-v2", "", "takes 'send-proxy-v2' back", |cx, _| flag(&mut cx.server.send_proxy_v2, false)),
+    works("slowstart", "<time>", "time in which weight and maxconn grow after coming up; whole seconds", |cx, params| {
+        cx.server.server.slowstart = Some(params.time()?).filter(|value| !value.is_zero());
+        Ok(())
+    }),
     works("source", "<address>[:<port>]", "local address of connections to the server", source),
     works("tcp-ut", "<time>", "time after which unacknowledged data ends a connection", |cx, params| {
         cx.server.server.tcp_user_timeout = Some(params.time()?).filter(|value| !value.is_zero());

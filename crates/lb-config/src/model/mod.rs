@@ -4,6 +4,7 @@
 //! Holds: every index in it ([`ProxyIndex`], [`ServerIndex`]) points at an existing element; names are unique per kind
 //! of proxy; ids are unique and not zero.
 
+mod balance;
 mod bind;
 mod global;
 mod health;
@@ -11,6 +12,7 @@ mod log;
 mod proxy;
 mod server;
 
+pub use balance::*;
 pub use bind::*;
 pub use global::*;
 pub use health::*;

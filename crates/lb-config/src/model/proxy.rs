@@ -1,6 +1,9 @@
 //! Frontends, backends, listens. Source: manual 4.
 
-use super::{Bind, Captures, CheckKind, FileBytes, IpNet, LogFormatText, LogTarget, ProxyIndex, Server, ServerAddress, Source, Span};
+use super::{
+    Affinity, Balance, Bind, Captures, CheckKind, FileBytes, Hash, IpNet, LogFormatText, LogTarget, ProxyIndex, Server, ServerAddress,
+    Source, Span,
+};
 use std::time::Duration;
 
 /// One `frontend`, `backend` or `listen` section, `defaults` applied.
@@ -43,7 +46,11 @@ pub struct Proxy {
     /// `balance`.
     pub balance: Balance,
     /// `hash-type`.
-    pub hash_type: HashType,
+    pub hash_type: Hash,
+    /// `hash-balance-factor`: percent of the average load; 0: no limit.
+    pub hash_balance_factor: u32,
+    /// `hash-preserve-affinity`.
+    pub hash_preserve_affinity: Affinity,
     /// `fullconn`; see [`super::Config::fullconn`].
     pub fullconn: Option<u32>,
     /// `retries`: further attempts after a failed connection.
@@ -111,7 +118,9 @@ impl Proxy {
             servers: Vec::new(),
             destination: Destination::Servers,
             balance: Balance::RoundRobin,
-            hash_type: HashType::default(),
+            hash_type: Hash::map(),
+            hash_balance_factor: 0,
+            hash_preserve_affinity: Affinity::Always,
             fullconn: None,
             retries: 3,
             redispatch: None,
@@ -438,74 +447,6 @@ pub enum Destination {
     Transparent,
     /// `option http_proxy`: to the IP address in the request's absolute URI.
     Uri,
-}
-
-/// `balance`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Balance {
-    /// Each in turn by weight; weights change at run time.
-    RoundRobin,
-    /// Each in turn by weight, from a table.
-    StaticRr,
-    /// Fewest connections by weight.
-    LeastConn,
-    /// The first one by `id` that has room.
-    First,
-    /// The least loaded of so many servers (at least 1) that are drawn by weight.
-    Random(u32),
-    /// Hash of the client's address.
-    Source,
-}
-
-impl Balance {
-    /// Draws of a `random` without a number.
-    pub const DRAWS: u32 = 2;
-
-    /// The server follows from the client: another one is not as good.
-    pub fn is_hash(self) -> bool {
-        self == Self::Source
-    }
-}
-
-/// `hash-type`. The parser gives [`HashMethod::MapBased`] without avalanche only, until the ring is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HashType {
-    /// How a hash becomes a server.
-    pub method: HashMethod,
-    /// Hash function of the key.
-    pub function: HashFunction,
-    /// `avalanche`: the hash is mixed once more.
-    pub avalanche: bool,
-}
-
-impl Default for HashType {
-    fn default() -> Self {
-        Self { method: HashMethod::MapBased, function: HashFunction::Sdbm, avalanche: false }
-    }
-}
-
-/// First word of `hash-type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HashMethod {
-    /// A table of all weights: even, but every change moves most keys.
-    MapBased,
-    /// A ring: a change moves few keys.
-    Consistent,
-}
-
-/// Second word of `hash-type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HashFunction {
-    /// sdbm (the default).
-    Sdbm,
-    /// djb2.
-    Djb2,
-    /// wt6.
-    Wt6,
-    /// CRC32 as of Ethernet.
-    Crc32,
-    /// The key itself as a number.
-    None,
 }
 
 /// `option redispatch [N]`. Source: manual 4.2.

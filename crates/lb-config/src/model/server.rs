@@ -1,6 +1,6 @@
 //! Servers. Source: manual 5.2.
 
-use super::{ServerCheck, Source, Span, UnixAddress};
+use super::{ServerCheck, ServerHashKey, Source, Span, UnixAddress};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -39,6 +39,10 @@ pub struct Server {
     pub source: Option<Source>,
     /// `tcp-ut`: TCP_USER_TIMEOUT.
     pub tcp_user_timeout: Option<Duration>,
+    /// `hash-key`: what its points on a ring follow from; `None`: its number, as haproxy did before there was this word.
+    pub hash_key: Option<ServerHashKey>,
+    /// `slowstart`: time in which weight and maxconn grow after it came up; `None`: none.
+    pub slowstart: Option<Duration>,
     /// Where the line stands.
     pub span: Span,
 }
@@ -63,6 +67,8 @@ impl Server {
             max_reuse: None,
             source: None,
             tcp_user_timeout: None,
+            hash_key: None,
+            slowstart: None,
             span: Span::default(),
         }
     }

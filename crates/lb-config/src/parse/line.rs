@@ -100,7 +100,7 @@ impl<'a> Line<'a> {
     }
 
     /// One word of a list.
-    pub(crate) fn choice<T: Copy>(&self, n: usize, choices: &[(&'static str, T)]) -> Result<T, Problem> {
+    pub(crate) fn choice<T: Clone>(&self, n: usize, choices: &[(&'static str, T)]) -> Result<T, Problem> {
         let text = self.need(n)?;
         choice(text, choices)
             .ok_or_else(|| choice_problem(self.problem(n, ""), self.keyword.name, text, choices.iter().map(|(name, _)| *name)))
@@ -177,8 +177,8 @@ impl<'d> Params<'_, 'd> {
     }
 }
 
-fn choice<T: Copy>(text: &str, choices: &[(&'static str, T)]) -> Option<T> {
-    choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value)
+fn choice<T: Clone>(text: &str, choices: &[(&'static str, T)]) -> Option<T> {
+    choices.iter().find(|(name, _)| *name == text).map(|(_, value)| value.clone())
 }
 
 fn choice_problem(problem: Problem, name: &str, text: &str, choices: impl Iterator<Item = &'static str> + Clone) -> Problem {

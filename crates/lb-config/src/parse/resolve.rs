@@ -4,7 +4,7 @@
 use super::draft::{Draft, ServerDraft, World};
 use super::{checks, section_name};
 use crate::keywords::Names;
-use crate::keywords::{Sections, finish_destination, finish_keepalive};
+use crate::keywords::{Sections, finish_balance, finish_destination, finish_keepalive};
 use crate::model::{
     CheckKind, Config, Global, LogTransportFormat, Mode, Probes, Proxy, ProxyIndex, ProxyKind, SendProxy, Server, ServerAddress,
     ServerCheck, ServerPort, Span,
@@ -37,6 +37,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         default_backend(&mut draft, index, &names, &modes, world);
         servers(&mut draft, world);
         finish_destination(&mut draft, world);
+        finish_balance(&mut draft, world);
         listeners(&mut draft, world);
         probes(&mut draft);
         checks::proxy(&mut draft, &global, world);

@@ -363,6 +363,7 @@ pub async fn run(
     let worker = client.worker().clone();
     let frontend = client.frontend();
     let Some(backend) = record.backend.clone() else { return failed(RetryOn::NONE, 500, Cause::Internal, Phase::Headers, false) };
+    let sent = backend.wants_latency.then(|| worker.rt.now());
     let splice = if worker.process.splice { SpliceMode::Auto } else { SpliceMode::Off };
     let mut up = Flow::new(framing_of(request.framing.body, frontend.limits.max_head, false, &backend.spelling.trailers), splice);
     let out = up.out(&worker.outs);
@@ -442,6 +443,10 @@ pub async fn run(
         }
     };
     record.mark(Step::Response);
+    if let Some(sent) = sent {
+        let now = worker.rt.now();
+        backend.note_latency(slot.server_id(), now, now.saturating_duration_since(sent));
+    }
     record.status = response.status();
     if let Some(reason) = RetryOn::status(response.status()).filter(|r| backend.settings.retry_on.contains(*r)) {
         // Forwarded after all when no attempt is left.

@@ -3,7 +3,7 @@
 
 use super::attempt::{self, Outcome};
 use super::receive::{self, ChunkScan, Chunks, NoRequest};
-use super::{Conn, PooledHead, answer, fields, target};
+use super::{Conn, PooledHead, answer, fields, hash_key, target};
 use crate::admit::{Attempts, ClientWatch, Preferred, Refused};
 use crate::proxy::{Backend, Frontend};
 use crate::record::{Record, counted_size, log_connect};
@@ -97,7 +97,7 @@ pub async fn one(conn: &mut Conn) -> bool {
 }
 
 /// The path of a target in any form, with its query.
-fn path_and_query(target: &[u8]) -> &[u8] {
+pub(super) fn path_and_query(target: &[u8]) -> &[u8] {
     let Some(at) = memchr::memmem::find(target, b"://") else { return target };
     if target.starts_with(b"/") {
         return target;
@@ -267,6 +267,9 @@ async fn try_servers(
         record.target = Some(Box::new(to));
     }
     let mut attempts = Attempts::new(record, backend.clone());
+    if let Some(key) = backend.settings.balance.hash_key().filter(|key| key.needs_http()) {
+        attempts.hash_by(hash_key::of(head, key));
+    }
     attempts.prefer(preferred(conn, backend));
     let body = attempt::KeptBody::new(conn, request, backend);
     loop {

@@ -7,6 +7,7 @@ pub(crate) mod answer;
 mod attempt;
 mod exchange;
 mod fields;
+mod hash_key;
 mod receive;
 mod target;
 

@@ -10,5 +10,6 @@ mod http_faults;
 mod panics;
 mod peers;
 mod proxy;
+mod slow_start;
 mod tcp;
 mod tcp_faults;

@@ -9,6 +9,7 @@ pub mod compare;
 pub mod known;
 mod normal;
 mod run;
+mod spread;
 
 pub use run::{Outcome, Seen};
 
@@ -28,6 +29,9 @@ usage: parity [options] [part of a name ...]
   --reference FILE what it is compared with (default: /usr/sbin/haproxy)
   --jobs N         cases at once (default 12)
   --tries N        runs until a difference counts (default 3; the later ones run alone)
+  --keys N         keys for each way to hash (default 150; 10000 take some minutes)
+  --newer FILE     a haproxy of 3.0 for the ways that the reference does not know
+  --record FILE    append which servers the reference chose, for the tests of lb-balance
   --show           print what was seen through the reference
   --show-lb        print what was seen through the program under test
   --slowest N      print the N slowest cases
@@ -46,6 +50,9 @@ struct Options {
     list: bool,
     markdown: bool,
     slowest: usize,
+    keys: usize,
+    newer: Option<PathBuf>,
+    record: Option<PathBuf>,
     parts: Vec<String>,
 }
 
@@ -61,6 +68,9 @@ impl Options {
             list: false,
             markdown: false,
             slowest: 0,
+            keys: 150,
+            newer: None,
+            record: None,
             parts: Vec::new(),
         };
         let mut args = args;
@@ -74,6 +84,9 @@ impl Options {
                 "--show" => options.show = true,
                 "--show-lb" => options.show_lb = true,
                 "--slowest" => options.slowest = value()?.parse().map_err(|_| "--slowest needs a number".to_owned())?,
+                "--keys" => options.keys = value()?.parse().map_err(|_| "--keys needs a number".to_owned())?,
+                "--newer" => options.newer = Some(value()?.into()),
+                "--record" => options.record = Some(value()?.into()),
                 "--markdown" => options.markdown = true,
                 "--list" => options.list = true,
                 part if !part.starts_with('-') => options.parts.push(part.to_owned()),
@@ -83,8 +96,8 @@ impl Options {
         Ok(options)
     }
 
-    fn wants(&self, case: &Case) -> bool {
-        self.parts.is_empty() || self.parts.iter().any(|p| case.name.contains(p.as_str()))
+    fn wants(&self, name: &str) -> bool {
+        self.parts.is_empty() || self.parts.iter().any(|p| name.contains(p.as_str()))
     }
 }
 
@@ -116,7 +129,7 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let cases: Vec<Case> = cases::all().into_iter().filter(|c| options.wants(c)).collect();
+    let cases: Vec<Case> = cases::all().into_iter().filter(|c| options.wants(c.name)).collect();
     if options.markdown {
         print!("{}", known::markdown());
         return ExitCode::SUCCESS;
@@ -135,7 +148,9 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
     }
     let start = Instant::now();
     let verdicts = run_all(&cases, &options);
-    let ok = report(&verdicts, &options);
+    let spread = spread::run(&options);
+    print!("{}", spread.text);
+    let ok = report(&verdicts, &options) && !spread.failed;
     let lines: usize = verdicts.iter().map(|v| v.log_lines).sum();
     println!("{} cases, {lines} log lines, {:.1} s", verdicts.len(), start.elapsed().as_secs_f32());
     if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
