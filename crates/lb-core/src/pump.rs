@@ -419,7 +419,7 @@ impl Flow {
         self.pipe = self.pipe.take().filter(|pipe| pipe.held() != 0);
         let input = self.input.get_or_insert_with(|| rt.buffers().take());
         let mut room = input.spare();
-        if self.large_chunks {
+        if self.large_chunks && self.splice == SpliceMode::Auto {
             room = &mut room[..CHUNK_HEAD];
         }
         let len = room.len();

@@ -4,6 +4,7 @@
 //! `SIM_SEED=n` replays one seed, `SIM_SEEDS=n` runs so many of each test; `cargo xtask sim` does so in a release build.
 
 mod accepting;
+mod calls;
 mod ends;
 mod http;
 mod http_faults;

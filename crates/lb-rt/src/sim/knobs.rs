@@ -14,6 +14,8 @@ pub(crate) struct Knobs {
     pub piece: (usize, usize),
     /// Most bytes of a socket's send and receive buffer.
     pub buffers: usize,
+    /// Fewest bytes of them.
+    pub least_buffer: usize,
     /// In permille: a write takes less than fits.
     pub short_write: u32,
     /// A splice stops before socket or pipe make it.
@@ -35,6 +37,7 @@ impl Knobs {
             latency: *rng.pick(&[(us(0), us(0)), (us(10), us(60)), (us(100), us(2_000)), (us(1_000), us(60_000))]),
             piece: *rng.pick(&[(1, 8), (1, 1_500), (1_460, 1_460), (1, 1 << 20), (1 << 20, 1 << 20)]),
             buffers: *rng.pick(&[300, 4_000, 70_000, 70_000, 1 << 20]),
+            least_buffer: 16,
             short_write: *rng.pick(&[0, 0, 50, 300]),
             short_splice: *rng.pick(&[0, 50, 300]),
             spurious: *rng.pick(&[0, 20, 200]),

@@ -146,6 +146,12 @@ impl SimWorld {
         self.0.net.borrow_mut().knobs.buffers = most;
     }
 
+    /// The size of the send and the receive buffer of sockets made from now on.
+    pub fn set_equal_buffers(&self, size: usize) {
+        let knobs = &mut self.0.net.borrow_mut().knobs;
+        (knobs.least_buffer, knobs.buffers) = (size, size);
+    }
+
     /// Sizes of the pieces in which data arrives.
     pub fn set_pieces(&self, least: usize, most: usize) {
         self.0.net.borrow_mut().knobs.piece = (least, most);

@@ -439,8 +439,8 @@ impl Net {
     }
 
     fn buffers(&mut self) -> (usize, usize) {
-        let most = self.knobs.buffers;
-        (self.rng.size(16, most), self.rng.size(16, most))
+        let (least, most) = (self.knobs.least_buffer, self.knobs.buffers);
+        (self.rng.size(least, most), self.rng.size(least, most))
     }
 
     fn syn(&mut self, id: Id, lost: u32) {
