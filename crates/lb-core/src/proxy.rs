@@ -386,9 +386,7 @@ impl Backend {
         }
         let moved = crate::queue::redistribute(self, id);
         // A backup may have its turn now.
-        for i in 0..self.servers.len() {
-            crate::queue::dispatch(self, ServerId(i as u32));
-        }
+        crate::queue::dispatch_any(self);
         moved
     }
 }

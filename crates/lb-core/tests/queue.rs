@@ -4,9 +4,9 @@
 
 mod world;
 
-use lb_balance::{Key, Pick, Tried};
+use lb_balance::{Key, Pick, ServerId, Tried};
 use lb_core::loggers::Loggers;
-use lb_core::proxy::{Backend, Topology};
+use lb_core::proxy::{Backend, ServerState, Topology};
 use lb_core::queue::{enqueue, try_slot};
 use lb_rt::Rt;
 use lb_testkit::http::Connection;
@@ -242,4 +242,27 @@ fn a_place_that_is_freed_meanwhile_is_not_overlooked() {
     }
     waits.join().unwrap();
     assert_eq!((backend.servers()[0].served.load(Ordering::SeqCst), waiting_in(&backend)), (0, 0));
+}
+
+/// A server that goes down looks after those who wait for any server, since a backup may have its turn now; where nobody waits it
+/// does not go through the others: there may be a hundred thousand.
+#[test]
+fn a_backup_that_has_its_turn_serves_who_waits() {
+    let text = "defaults\n mode tcp\n timeout connect 1s\n timeout client 1s\n timeout server 1s\nbackend b\n \
+                server a 127.0.0.1:9 maxconn 1\n server b 127.0.0.1:9 maxconn 1 backup\n server c 127.0.0.1:9 maxconn 1 backup\n option allbackups\n";
+    let (config, _) = lb_config::parse(&lb_config::Source::new().file("queue.cfg", text.as_bytes()));
+    let topology = Topology::new(&config, &mut Loggers::new(), 100);
+    let backend = topology.backends.iter().find(|b| b.name() == "b").expect("it is there").clone();
+    let served = |n: u32| backend.server(ServerId(n)).served.load(Ordering::SeqCst);
+    let held = try_slot(&backend, ServerId(0)).expect("it is free");
+    let rt = Rt::new().unwrap();
+    let own = rt.clone();
+    let theirs = backend.clone();
+    let tickets = rt.block_on(async move { [(); 3].map(|()| enqueue(&own, &theirs, None)) }).unwrap();
+    assert_eq!((served(0), served(1), served(2), waiting_in(&backend)), (1, 0, 0, 3));
+    backend.set_state(ServerId(0), ServerState::Down);
+    assert_eq!((served(0), served(1), served(2), waiting_in(&backend)), (1, 1, 1, 1), "each backup has one");
+    drop(tickets);
+    drop(held);
+    assert_eq!((served(0), served(1), served(2), waiting_in(&backend)), (0, 0, 0, 0));
 }
