@@ -135,6 +135,7 @@ fn differs(case: &Case, path: &Path) -> Option<String> {
 const ELSEWHERE: &[(&str, &str)] = &[
     ("'listen' or 'defaults' expected", "follows from a header that is refused; its lines are read all the same"),
     ("non-terminated '.if' block", "said of the line that opens the block, not of the file's last"),
+    ("already specified. Continuing.", "a notice here: nothing comes of it"),
     ("unknown keyword 'guid'", "newer versions know it"),
 ];
 

@@ -46,6 +46,17 @@ fn listen(lines: &str) -> Proxy {
     read(&format!("listen a\n mode http\n bind 127.0.0.1:8000\n{T}{lines}")).proxies.remove(0)
 }
 
+/// haproxy writes an alert and goes on; what counts was seen there (`show info`).
+#[test]
+fn what_is_given_twice_in_global_counts_once() {
+    let (config, diagnostics) =
+        all("global\n maxconn 10\n pidfile /x\nglobal\n maxconn 20\n pidfile /y\n maxconnrate 0\n maxconnrate 5\n maxconnrate x\n");
+    assert_eq!((config.global.maxconn, config.global.maxconnrate), (Some(10), Some(5)));
+    assert_eq!(config.global.pidfile.as_deref(), Some("/x".as_ref()));
+    let told: Vec<_> = diagnostics.iter().filter(|d| d.message.contains("twice")).map(|d| (d.severity, d.span.line)).collect();
+    assert_eq!(told, [(Severity::Notice, 5), (Severity::Notice, 6), (Severity::Notice, 9)]);
+}
+
 #[test]
 fn defaults_are_inherited_and_overridden() {
     let config = read(&format!(

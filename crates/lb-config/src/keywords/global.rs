@@ -24,11 +24,15 @@ const PROCESS: &str = "how the process runs, not what traffic gets; read for the
 pub(super) const KEYWORDS: &[Keyword] = &[
     works("maxconn", "<number>", "connections of the process at once; derived from the fd limit when absent", maxconn),
     works("maxconnrate", "<number>", "connections of the process per second; 0 for no limit", |cx, line| {
-        cx.global.maxconnrate = rate(cx, line)?;
+        if let Some(value) = number_once(cx, line)? {
+            cx.global.maxconnrate = Some(value).filter(|value| *value > 0);
+        }
         Ok(())
     }),
     works("maxsessrate", "<number>", "sessions of the process per second; 0 for no limit", |cx, line| {
-        cx.global.maxsessrate = rate(cx, line)?;
+        if let Some(value) = number_once(cx, line)? {
+            cx.global.maxsessrate = Some(value).filter(|value| *value > 0);
+        }
         Ok(())
     }),
     works("h1-accept-payload-with-any-method", "", "HTTP/1.0 GET, HEAD and DELETE may have a body", |cx, line| {
@@ -116,13 +120,30 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     }),
 ];
 
-/// Says that a keyword that may be given once was given before; haproxy keeps the first value.
-fn once(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    if let Some(first) = cx.seen.insert(line.keyword.name, line.span()) {
-        return Err(Problem::at(0, format!("'{}' is given twice", line.keyword.name))
-            .help(format!("the first one is on line {}; remove one of them", first.line)));
+/// True when a keyword that may be given once was given before, which is told: the first value counts, and the line is not looked at
+/// further, as in haproxy. There it is an alert that stops nothing, not even with `-dW`.
+fn again(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> bool {
+    let Some(first) = cx.seen.get(line.keyword.name) else {
+        cx.seen.insert(line.keyword.name, line.span());
+        return false;
+    };
+    let message = format!("'{}' is given twice; the first one counts", line.keyword.name);
+    let help = format!("remove this line, or the one on line {}", first.line);
+    cx.world.notice(line.span(), message, Some(help));
+    true
+}
+
+/// A number that may be given once, where 0 is as good as not given; `None`: it was given before.
+fn number_once(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Result<Option<u32>, Problem> {
+    if again(cx, line) {
+        return Ok(None);
     }
-    Ok(())
+    let value = line.count(0, 0)?;
+    if value == 0 {
+        cx.seen.remove(line.keyword.name);
+    }
+    line.end(1)?;
+    Ok(Some(value))
 }
 
 /// Words behind the value that haproxy drops in silence.
@@ -134,20 +155,12 @@ fn extra(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) {
 }
 
 fn maxconn(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    once(cx, line)?;
-    let value = line.count(0, 0)?;
-    line.end(1)?;
-    // 0 asks for the derived value, as in haproxy.
-    cx.global.maxconn = Some(value).filter(|value| *value > 0);
-    cx.global.maxconn_span = line.span();
+    if let Some(value) = number_once(cx, line)? {
+        // 0 asks for the derived value, as in haproxy.
+        cx.global.maxconn = Some(value).filter(|value| *value > 0);
+        cx.global.maxconn_span = line.span();
+    }
     Ok(())
-}
-
-fn rate(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Result<Option<u32>, Problem> {
-    once(cx, line)?;
-    let value = line.count(0, 0)?;
-    line.end(1)?;
-    Ok(Some(value).filter(|value| *value > 0))
 }
 
 /// As many as haproxy 2.6 takes.
@@ -266,8 +279,13 @@ fn log_send_hostname(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
 }
 
 fn spread_checks(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    once(cx, line)?;
+    if again(cx, line) {
+        return Ok(());
+    }
     cx.global.spread_checks = line.number(0, 0..=50)? as u8;
+    if cx.global.spread_checks == 0 {
+        cx.seen.remove(line.keyword.name);
+    }
     line.end(1)
 }
 
@@ -324,13 +342,17 @@ fn one_account(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>, what: &'static str) {
 }
 
 fn chroot(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    once(cx, line)?;
+    if again(cx, line) {
+        return Ok(());
+    }
     cx.global.chroot = Some(line.need(0)?.into());
     line.end(1)
 }
 
 fn pidfile(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    once(cx, line)?;
+    if again(cx, line) {
+        return Ok(());
+    }
     cx.global.pidfile = Some(line.need(0)?.into());
     line.end(1)
 }

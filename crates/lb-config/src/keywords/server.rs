@@ -152,7 +152,9 @@ fn guid(cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {
 fn id(cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {
     let value = params.count(1)?;
     if cx.is_default {
-        return Err(params.problem("each server has its own id").help("move 'id' to the 'server' lines"));
+        // An alert of haproxy that stops nothing.
+        cx.world.notice(params.span(), "each server has its own id; this one is nobody's", Some("move 'id' to the 'server' lines".into()));
+        return Ok(());
     }
     cx.server.server.id = value;
     cx.server.id = Some(params.span());
