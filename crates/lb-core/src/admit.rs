@@ -2,12 +2,12 @@
 //!
 //! Holds: between two attempts the slot is kept when the same server is tried again, and given back when another one is.
 
-use crate::proxy::{Backend, turnaround};
+use crate::proxy::{AsksFor, Backend, turnaround};
 use crate::queue::{self, Granted, Slot};
 use crate::record::Record;
 use crate::timers::Step;
 use lb_balance::{Key, Pick, ServerId, Tried};
-use lb_config::{HashKey, Redispatch, RetryOn};
+use lb_config::{Redispatch, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
 use lb_rt::{Rt, Socket};
 use lb_sys::Addr;
@@ -105,18 +105,18 @@ impl ClientWatch<'_> {
 impl Attempts {
     /// The attempts of a stream of `record` at `backend`.
     pub fn new(record: &Record, backend: Arc<Backend>) -> Attempts {
-        let key = match backend.settings.balance.hash_key() {
-            Some(HashKey::Source) => address_key(Some(&record.client.peer)),
-            Some(HashKey::Destination) => address_key(record.client.local.get()),
-            // Set by mode http.
-            Some(_) => Key::None,
-            None if backend.policy().settings().kind.is_random() => Key::Random(0),
-            None => Key::None,
+        let key = match backend.asks_for {
+            AsksFor::Nothing => Key::None,
+            AsksFor::Random => Key::Random(0),
+            AsksFor::Source => address_key(Some(&record.client.peer)),
+            AsksFor::Destination => address_key(record.client.local.get()),
+            // Mode http says it: see [`Attempts::hash_by`].
+            AsksFor::Request => Key::None,
         };
         Attempts { backend, tried: Tried::new(), slot: None, preferred: None, key }
     }
 
-    /// What a request is hashed by.
+    /// What the request is hashed by, where the backend [`AsksFor::Request`].
     pub fn hash_by(&mut self, key: Key<'_>) {
         let hash = self.backend.policy().settings().kind.hash().and_then(|hash| hash.of(key));
         self.key = hash.map_or(Key::None, Key::Hash);
@@ -246,7 +246,7 @@ impl Attempts {
     fn elsewhere(&self, attempt: u16) -> bool {
         let (attempt, retries) = (u32::from(attempt), self.backend.settings.retries);
         // Where any server will do, another one is asked at once instead of waiting for this one.
-        let at_once = || !self.backend.policy().settings().kind.is_hash() && self.has_others();
+        let at_once = || !self.backend.is_hash && self.has_others();
         match self.backend.settings.redispatch {
             None => false,
             Some(Redispatch::Every(n)) => at_once() || attempt.is_multiple_of(n.max(1)),

@@ -110,6 +110,10 @@ pub struct Backend {
     pub(crate) changes: Mutex<()>,
     /// Connecting to one of its servers takes the address that the client connected to.
     pub needs_client_address: bool,
+    /// What its scheduler has to know of a stream.
+    pub(crate) asks_for: AsksFor,
+    /// A hash names the server.
+    pub(crate) is_hash: bool,
     /// The scheduler is told how long answers take ([`Backend::note_latency`]).
     pub wants_latency: bool,
     /// What schedulers count the time from.
@@ -269,6 +273,33 @@ impl Server {
 impl std::fmt::Debug for Backend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "backend {}", self.name())
+    }
+}
+
+/// What a scheduler has to know of a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AsksFor {
+    /// Nothing.
+    Nothing,
+    /// A random number.
+    Random,
+    /// The client's address.
+    Source,
+    /// The address that the client connected to.
+    Destination,
+    /// Something of the request ([`lb_config::Balance::hash_key`]).
+    Request,
+}
+
+impl AsksFor {
+    fn of(proxy: &lb_config::Proxy, kind: Kind) -> AsksFor {
+        match proxy.balance.hash_key() {
+            Some(HashKey::Source) => AsksFor::Source,
+            Some(HashKey::Destination) => AsksFor::Destination,
+            Some(_) => AsksFor::Request,
+            None if kind.is_random() => AsksFor::Random,
+            None => AsksFor::Nothing,
+        }
     }
 }
 
@@ -587,6 +618,7 @@ impl Backend {
             balance_factor: proxy.hash_balance_factor,
             affinity: proxy.hash_preserve_affinity,
         };
+        let asks_for = AsksFor::of(proxy, settings.kind);
         let policy = Policy::new(settings, &specs).expect("the configuration bounds weights and the number of servers");
         let servers: Box<[Arc<Server>]> = (0u32..)
             .zip(proxy.servers.iter().chain(&implicit))
@@ -640,8 +672,9 @@ impl Backend {
             log: loggers.proxy(config, proxy),
             limits: limits(config, proxy.options.accept_invalid_http_response),
             spelling: Spelling::new(spellings, proxy.options.h1_case_adjust_bogus_server, proxy.options.http_drop_request_trailers),
-            needs_client_address: servers.iter().any(|s| needs_client_address(&s.settings))
-                || proxy.balance.hash_key() == Some(&HashKey::Destination),
+            needs_client_address: servers.iter().any(|s| needs_client_address(&s.settings)) || asks_for == AsksFor::Destination,
+            asks_for,
+            is_hash: settings.kind.is_hash(),
             wants_latency: policy.wants_latency(),
             first_asked: OnceLock::new(),
             // As many as a stream's record counts.

@@ -5,7 +5,7 @@ use super::attempt::{self, Outcome};
 use super::receive::{self, ChunkScan, Chunks, NoRequest};
 use super::{Conn, PooledHead, answer, fields, hash_key, target};
 use crate::admit::{Attempts, ClientWatch, Preferred, Refused};
-use crate::proxy::{Backend, Frontend};
+use crate::proxy::{AsksFor, Backend, Frontend};
 use crate::record::{Record, counted_size, log_connect};
 use crate::reply::ReplyTo;
 use crate::tcp::InBackend;
@@ -267,7 +267,9 @@ async fn try_servers(
         record.target = Some(Box::new(to));
     }
     let mut attempts = Attempts::new(record, backend.clone());
-    if let Some(key) = backend.settings.balance.hash_key().filter(|key| key.needs_http()) {
+    if backend.asks_for == AsksFor::Request
+        && let Some(key) = backend.settings.balance.hash_key()
+    {
         attempts.hash_by(hash_key::of(head, key));
     }
     attempts.prefer(preferred(conn, backend));
