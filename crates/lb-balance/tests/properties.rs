@@ -1,6 +1,8 @@
 //! What must hold for any servers, weights and histories. Histories are drawn from seeds; a failure names its seed.
 
-use lb_balance::{Hash, Key, Kind, LoadView, Lookup, Lvs, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried, Unlimited, Weight};
+use lb_balance::{
+    Affinity, Hash, Key, Kind, LoadView, Lookup, Lvs, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried, Unlimited, Weight,
+};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 struct Random(u64);
@@ -141,8 +143,13 @@ fn history(kind: Kind, seed: u64) {
             state: [State::Usable, State::Usable, State::Drain, State::Down][random.below(4) as usize],
         })
         .collect();
-    let allbackups = random.below(2) == 0;
-    let policy = Policy::new(Settings { allbackups, ..Settings::new(kind) }, &servers).expect("valid");
+    let settings = Settings {
+        allbackups: random.below(2) == 0,
+        balance_factor: [0, 101, 150][random.below(3) as usize],
+        affinity: [Affinity::Always, Affinity::MaxConn, Affinity::MaxQueue][random.below(3) as usize],
+        ..Settings::new(kind)
+    };
+    let policy = Policy::new(settings, &servers).expect("valid");
     let books = Books::new(n);
     let mut state: Vec<_> = servers.iter().map(|s| s.state).collect();
     let mut weight: Vec<_> = servers.iter().map(|s| Weight::units(s.weight)).collect();
@@ -180,7 +187,7 @@ fn history(kind: Kind, seed: u64) {
                 let key = key_for(kind, &mut random);
                 let pick = policy.assign(key, &books, &tried);
                 let context = format!("{kind:?} seed {seed} step {step}: {pick:?}");
-                check(kind, &servers, &state, &weight, allbackups, &books, &tried, pick, &context);
+                check(settings, &servers, &state, &weight, &books, &tried, pick, &context);
                 if let Pick::Server(id) = pick {
                     books.load[id.0 as usize].fetch_add(1, Ordering::Relaxed);
                     streams.push(id);
@@ -192,16 +199,16 @@ fn history(kind: Kind, seed: u64) {
 
 #[allow(clippy::too_many_arguments)]
 fn check(
-    kind: Kind,
+    settings: Settings,
     servers: &[ServerSpec],
     state: &[State],
     weight: &[Weight],
-    allbackups: bool,
     books: &Books,
     tried: &Tried,
     pick: Pick,
     context: &str,
 ) {
+    let Settings { kind, allbackups, .. } = settings;
     let usable = |i: &usize| state[*i] == State::Usable && weight[*i] != Weight::ZERO;
     let all = 0..servers.len();
     let active: Vec<_> = all.clone().filter(usable).filter(|&i| !servers[i].backup).collect();
@@ -243,6 +250,11 @@ fn check(
             assert_eq!(Some(rank(chosen)), least(&rank).map(rank), "{context}");
         }
         Kind::First => assert_eq!(Some(chosen), least(&|_| 0), "{context}"),
+        // A bound may keep the one that has room from taking more.
+        Kind::Hash(Hash { lookup: Lookup::Ring, .. }) if settings.balance_factor == 0 && settings.affinity == Affinity::MaxConn => {
+            let full = |i: usize| books.is_full(ServerId(i as u32));
+            assert!(!full(chosen) || fresh.iter().all(|&i| full(i)), "{context}");
+        }
         Kind::Lvs(Lvs::Lc) => assert_eq!(Some(chosen), least(&load), "{context}"),
         Kind::Lvs(Lvs::Wlc) => assert_eq!(Some(chosen), least(&|i| ratio(load(i), i)), "{context}"),
         Kind::Lvs(Lvs::Sed) => assert_eq!(Some(chosen), least(&|i| ratio(load(i) + 1, i)), "{context}"),
@@ -325,7 +337,7 @@ fn random_draws_by_weight() {
 /// under way at once.
 #[test]
 fn threads_lose_no_server() {
-    for kind in [Kind::RoundRobin, Kind::LeastConn, Kind::First] {
+    for kind in [Kind::RoundRobin, Kind::LeastConn, Kind::First, Kind::Sticky, Kind::Lvs(Lvs::Sed), Kind::Lvs(Lvs::Lblcr)] {
         let policy = Policy::new(Settings::new(kind), &[ServerSpec::new(1); 4]).expect("valid");
         let books = Books::new(4);
         for max in &books.maxconn {
