@@ -259,7 +259,9 @@ impl Flow {
             }
             if self.input.as_ref().is_some_and(|b| !b.is_empty()) && !self.complete() {
                 if self.is_chunked() {
-                    self.chunks(outs)?;
+                    if let Err(e) = self.chunks(outs) {
+                        return self.break_off(to, e);
+                    }
                     self.gather = !self.complete() && self.takes_more();
                     continue;
                 }
@@ -306,9 +308,12 @@ impl Flow {
         }
     }
 
-    /// What came before the fault still goes, as far as the sink takes it now.
+    /// What came before the fault still goes, as far as the sink takes it now; unless nothing has gone yet: then there may be a
+    /// better answer.
     fn break_off(&mut self, to: &Socket, fault: Broken) -> Poll<Result<(), Broken>> {
-        let _ = self.poll_pipe(to);
+        if matches!(self.poll_pipe(to), Poll::Ready(Ok(()))) && self.sent != 0 {
+            let _ = self.poll_out(to);
+        }
         Poll::Ready(Err(fault))
     }
 
