@@ -114,6 +114,12 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     let remarks: &[Severity] = if args.lint { &[Severity::Info, Severity::Lint] } else { &[Severity::Info] };
     let loaded = match load::load(&args.files, switches, remarks) {
         Ok(loaded) => loaded,
+        Err(text) if args.json => {
+            let message = text.trim_start_matches("config : ");
+            let one = json!({ "severity": severity(Severity::Error), "message": message });
+            print(&format!("{:#}\n", json!({ "errors": 1, "warnings": 0, "diagnostics": [one], "listens": false })));
+            return ExitCode::FAILURE;
+        }
         Err(text) => {
             alert(&text);
             return ExitCode::FAILURE;

@@ -211,6 +211,12 @@ fn check_for_people_and_machines() {
     assert_eq!(error["help"], "did you mean 'be'?");
     assert!(list.iter().any(|one| one["severity"] == "information" && one["line"] == 12));
     assert_eq!((&value["errors"], &value["listens"]), (&1.into(), &true.into()));
+    // A machine reads JSON also where there is no file to say anything of.
+    let (status, out, _) = run(&program(), &["check", "--json", "-f", "/nonexistent.cfg"]).unwrap();
+    assert_eq!(status.unwrap().code(), Some(1));
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["diagnostics"][0]["message"], "Cannot open configuration file /nonexistent.cfg : No such file or directory");
+    assert_eq!((&value["errors"], &value["listens"]), (&1.into(), &false.into()));
 }
 
 #[test]
