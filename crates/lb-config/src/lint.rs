@@ -9,6 +9,7 @@ use crate::model::{Mode, Span};
 use crate::parse::{Draft, World};
 use crate::tree::shown;
 use std::collections::HashSet;
+use std::ops::Range;
 
 /// Keywords whose lines add up, so that a later one takes nothing from an earlier one.
 const CUMULATIVE: &[&str] = &["log", "errorfile", "errorloc", "errorloc302", "errorloc303", "default-server"];
@@ -25,8 +26,9 @@ impl Lint<'_> {
     /// Tells what there is to tell.
     pub(crate) fn tell(&self, world: &mut World<'_>) {
         let mut out = Out(world);
-        for index in 0..self.defaults.len() {
-            self.defaults(index, &mut out);
+        let (users, shares) = self.users();
+        for (own, share) in self.defaults.iter().zip(shares) {
+            defaults(own, &users[share], &mut out);
         }
         let used: HashSet<&str> =
             self.proxies.iter().filter_map(|draft| draft.default_backend.as_ref()).map(|(name, _)| name.as_str()).collect();
@@ -52,34 +54,58 @@ impl Lint<'_> {
         }
     }
 
-    /// Lines of a defaults section that no proxy follows.
-    fn defaults(&self, index: usize, out: &mut Out<'_, '_>) {
-        let own = self.defaults[index];
-        let users: Vec<&Draft> = self.proxies.iter().filter(|draft| self.starts_from(draft, index)).collect();
-        if users.is_empty() {
-            out.tell(own.proxy.span, "no proxy starts from this defaults section", "remove it, or name it behind 'from'");
-            return;
-        }
-        for (name, mention) in own.said.iter().filter(|(name, _)| !CUMULATIVE.contains(name)) {
-            // Where it is the line of a section before this one, that one tells.
-            if own.said_here(name).is_none() {
-                continue;
-            }
-            let meant: Vec<&&Draft> = users.iter().filter(|draft| mention.keyword.sections.contains(draft.section)).collect();
-            if meant.is_empty() {
-                let message = format!("'{name}' has no effect: no proxy that starts from here has a use for it");
-                out.tell(mention.span, message, "remove the line");
-            } else if meant.iter().all(|draft| draft.place(name) != Some(mention.span)) {
-                let message = format!("'{name}' has no effect: each proxy that starts from here sets its own");
-                out.tell(mention.span, message, "remove the line, or those of the proxies that say the same");
+    /// The proxies that start from defaults, in such an order that those of one section, directly or through others, stand side by
+    /// side; and where those of each section stand.
+    fn users(&self) -> (Vec<&Draft>, Vec<Range<usize>>) {
+        let users = self.proxies.iter().filter_map(|draft| draft.base.map(|base| (base, draft)));
+        let mut counts = vec![0; self.defaults.len()];
+        users.clone().for_each(|(base, _)| counts[base] += 1);
+        // A section starts from one that stands before it.
+        for index in (0..counts.len()).rev() {
+            if let Some(base) = self.defaults[index].base {
+                counts[base] += counts[index];
             }
         }
+        let mut shares: Vec<Range<usize>> = Vec::with_capacity(counts.len());
+        let mut next: Vec<usize> = Vec::with_capacity(counts.len());
+        let mut end = 0;
+        for (own, count) in self.defaults.iter().zip(counts) {
+            let place = own.base.map_or(&mut end, |base| &mut next[base]);
+            let start = *place;
+            *place += count;
+            shares.push(start..start + count);
+            next.push(start);
+        }
+        let mut places: Vec<(usize, &Draft)> = users
+            .map(|(base, draft)| {
+                next[base] += 1;
+                (next[base], draft)
+            })
+            .collect();
+        places.sort_by_key(|(place, _)| *place);
+        (places.into_iter().map(|(_, draft)| draft).collect(), shares)
     }
+}
 
-    /// Directly, or through other defaults.
-    fn starts_from(&self, draft: &Draft, index: usize) -> bool {
-        // A section starts from one that stands before it, so this comes to an end.
-        std::iter::successors(draft.base, |base| self.defaults.get(*base).and_then(|defaults| defaults.base)).any(|base| base == index)
+/// Lines of a defaults section that no proxy follows.
+fn defaults(own: &Draft, users: &[&Draft], out: &mut Out<'_, '_>) {
+    if users.is_empty() {
+        out.tell(own.proxy.span, "no proxy starts from this defaults section", "remove it, or name it behind 'from'");
+        return;
+    }
+    for (name, mention) in own.said.iter().filter(|(name, _)| !CUMULATIVE.contains(name)) {
+        // Where it is the line of a section before this one, that one tells.
+        if own.said_here(name).is_none() {
+            continue;
+        }
+        let mut meant = users.iter().filter(|draft| mention.keyword.sections.contains(draft.section)).peekable();
+        if meant.peek().is_none() {
+            let message = format!("'{name}' has no effect: no proxy that starts from here has a use for it");
+            out.tell(mention.span, message, "remove the line");
+        } else if meant.all(|draft| draft.place(name) != Some(mention.span)) {
+            let message = format!("'{name}' has no effect: each proxy that starts from here sets its own");
+            out.tell(mention.span, message, "remove the line, or those of the proxies that say the same");
+        }
     }
 }
 

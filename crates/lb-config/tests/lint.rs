@@ -127,3 +127,28 @@ fn what_is_suspicious_is_told_in_diagnostic_mode() {
     let lines: Vec<u32> = diagnostics.iter().filter(|one| one.severity == Severity::Diag).map(|one| one.span.line).collect();
     assert_eq!(lines, [3, 4, 6]);
 }
+
+/// Defaults that branch: a line counts where any proxy follows it, through however many sections.
+#[test]
+#[allow(clippy::disallowed_methods)] // Quadratic would be minutes.
+fn defaults_from_defaults() {
+    let proxy =
+        |name: &str, base: &str, own: &str| format!("listen {name} from {base}\n bind 127.0.0.1:1\n server s 127.0.0.1:1 check\n{own}");
+    let text = format!(
+        "defaults a\n mode http\n retries 1\n{T}defaults b from a\n retries 2\n backlog 5\ndefaults c from a\n fullconn 9\ndefaults d from b\n backlog 6\n"
+    ) + &proxy("x", "d", " retries 7\n")
+        + &proxy("y", "c", " fullconn 8\n")
+        + &proxy("z", "c", "");
+    assert_eq!(
+        lint(&text),
+        [
+            "9: 'retries' has no effect: each proxy that starts from here sets its own",
+            "10: 'backlog' has no effect: each proxy that starts from here sets its own",
+        ]
+    );
+    // A long chain costs what it says, and no more.
+    let chain: String = (1..20_000).map(|n| format!("defaults d{n} from d{}\n option httpclose\n", n - 1)).collect();
+    let started = std::time::Instant::now();
+    lint(&format!("defaults d0\n mode http\n{T}{chain}{}", proxy("x", "d19999", "")));
+    assert!(started.elapsed() < std::time::Duration::from_secs(15), "{:?}", started.elapsed());
+}
