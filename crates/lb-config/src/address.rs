@@ -17,8 +17,10 @@ const MAX_UNIX: usize = 107;
 pub(crate) enum Use {
     /// Connections: `bind`, `server`, `source`, checks.
     Stream,
-    /// Messages: `log`.
+    /// Where messages come in.
     Datagram,
+    /// Where messages go: `log`.
+    Log,
 }
 
 /// An address before names are resolved.
@@ -32,6 +34,10 @@ pub(crate) enum Address {
     Fd(i32),
     /// `stdout`, `stderr`: log targets only.
     Standard(StandardStream),
+    /// `ring@`: log targets only.
+    Ring(String),
+    /// An address that is for connections by what it says: log targets only.
+    Stream(Box<Address>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +103,7 @@ pub(crate) enum AddressError {
     Kind(String, &'static str),
     #[error("'{0}' is for datagrams: connections do not come that way, datagrams are listened for in 'log-forward' sections only")]
     Datagram(String),
-    #[error("log lines over a connection ('{0}') are known but not there yet in this version (log rings)")]
+    #[error("'{0}' is for connections: datagrams do not come that way")]
     Stream(String),
     #[error("'{0}' is a port without an address")]
     OnlyPort(String),
@@ -107,13 +113,14 @@ pub(crate) enum AddressError {
 pub(crate) fn parse(text: &str, purpose: Use) -> Result<Address, AddressError> {
     match text {
         "" => return Err(AddressError::Empty),
-        "stdout" if purpose == Use::Datagram => return Ok(Address::Standard(StandardStream::Out)),
-        "stderr" if purpose == Use::Datagram => return Ok(Address::Standard(StandardStream::Err)),
+        "stdout" if purpose == Use::Log => return Ok(Address::Standard(StandardStream::Out)),
+        "stderr" if purpose == Use::Log => return Ok(Address::Standard(StandardStream::Err)),
         _ => {}
     }
     let (stream, datagram) = match purpose {
         Use::Stream => (Ok(()), Err(AddressError::Datagram(kind(text)))),
         Use::Datagram => (Err(AddressError::Stream(kind(text))), Ok(())),
+        Use::Log => (Ok(()), Ok(())),
     };
     let (forced, plain) = match text.split_once('+') {
         Some(("stream", rest)) => (stream.clone(), rest),
@@ -147,12 +154,21 @@ pub(crate) fn parse(text: &str, purpose: Use) -> Result<Address, AddressError> {
             "sockpair" => return Err(AddressError::Kind("sockpair@".into(), "sockets passed between processes")),
             "mptcp" | "mptcp4" | "mptcp6" => return Err(AddressError::Kind(format!("{prefix}@"), "multipath TCP")),
             "rhttp" | "rev" => return Err(AddressError::Kind(format!("{prefix}@"), "reverse HTTP")),
-            "ring" => return Err(AddressError::Kind("ring@".into(), "log rings")),
+            "ring" if purpose == Use::Log => (Ok(()), Ok(Address::Ring(rest.to_owned()))),
+            "ring" => return Err(AddressError::Kind("ring@".into(), "anything but log lines into a ring")),
             _ => return Err(AddressError::Host(shown(text))),
         },
     };
     forced.and(said)?;
+    if purpose == Use::Log && is_stream(text) {
+        return address.map(|address| Address::Stream(Box::new(address)));
+    }
     address
+}
+
+/// What stands before the address says that it is for connections.
+fn is_stream(text: &str) -> bool {
+    ["stream+", "tcp@", "tcp4@", "tcp6@", "uxst@"].iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// What stands before an address and says its kind.
@@ -373,7 +389,7 @@ mod tests {
         assert_eq!(stream("abns@x"), Ok(Address::Unix(UnixAddress::Abstract(padded))));
         assert_eq!(stream("abnsz@x"), Ok(Address::Unix(UnixAddress::Abstract(b"x".to_vec()))));
         assert_eq!(stream("fd@3"), Ok(Address::Fd(3)));
-        assert_eq!(parse("stdout", Use::Datagram), Ok(Address::Standard(StandardStream::Out)));
+        assert_eq!(parse("stdout", Use::Log), Ok(Address::Standard(StandardStream::Out)));
         assert!(matches!(stream("stdout"), Ok(Address::Inet { host: Host::Name(..), port: Port::None })));
         for text in
             ["udp@1.2.3.4:5", "udp4@1.2.3.4", "udp6@::1:5", "uxdg@/x", "dgram+ipv4@1.2.3.4:5", "dgram+1.2.3.4:5", "dgram+udp@1.2.3.4:5"]

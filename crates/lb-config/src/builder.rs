@@ -140,7 +140,7 @@ impl ConfigBuilder {
         number("", proxies.iter_mut().map(|proxy| &mut proxy.id))?;
         let mut global = self.global;
         global.tune.maxrewrite = global.tune.maxrewrite.min(global.tune.bufsize / 2);
-        Ok(Config { global, proxies, files: Vec::new() })
+        Ok(Config { global, proxies, ..Config::default() })
     }
 }
 

@@ -188,8 +188,8 @@ fn addresses_say_what_is_wrong_with_them() {
         (" server s 8001\n", "is a port without an address"),
         (" server s udp@127.0.0.1:1\n", "is for datagrams"),
         (" server s fd@3\n", "not a file descriptor"),
-        (" log tcp@127.0.0.1:514 local0\n", "log lines over a connection"),
-        (" log ring@x local0\n", "(log rings)"),
+        (" log ring@x local0\n", "there is no ring named 'x'"),
+        (" log stream+fd@3 local0\n", "not to a descriptor as a stream"),
     ] {
         let text = error(lines);
         assert!(text.contains(message), "{lines}: {text}");

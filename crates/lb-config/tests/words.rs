@@ -36,7 +36,7 @@ fn prefixes_of_addresses_are_those_that_are_read() {
         let places = [
             format!("listen a\n bind {}{value}\n", keyword.name),
             format!("backend a\n server s {}{value}\n", keyword.name),
-            format!("global\n log {}{value} local0\n", keyword.name),
+            format!("ring x\nglobal\n log {}{value} local0\n", keyword.name),
         ];
         let read = places.iter().any(|text| errors(text).is_empty());
         if read == matches!(keyword.state, State::Refused(_)) {

@@ -1,9 +1,10 @@
 //! What the `log` lines of proxies become: for a frontend its targets with its formats ([`FrontendLog`]), for a backend the
 //! targets of messages about its servers ([`ProxyLog`]). Built once per configuration by [`Loggers`].
 
-use crate::log::{LogIdentity, LogSinks, Logger, SinkError};
+use crate::log::{LogIdentity, LogSinks, Logger, Ring, SinkError};
 use lb_config::{Config, Level, LogFormatKind, LogFormatText, Mode};
 use lb_expr::{Field, LogFormat, Timestamp};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 /// How a frontend logs.
@@ -57,10 +58,10 @@ impl ProxyLog {
 }
 
 /// Makes loggers; targets that several proxies name share their sockets.
-#[derive(Default)]
 pub struct Loggers {
     sinks: LogSinks,
     errors: Vec<SinkError>,
+    rings: Vec<Arc<Ring>>,
 }
 
 /// Compiles a format of a configuration.
@@ -69,10 +70,17 @@ pub fn compiled(format: &LogFormatText) -> LogFormat {
 }
 
 impl Loggers {
-    /// None yet. Reads the time zone, which a chroot may put out of reach.
-    pub fn new() -> Loggers {
+    /// No loggers yet, but the rings that they may send to. Reads the time zone, which a chroot may put out of reach.
+    pub fn new(config: &Config) -> Loggers {
         lb_sys::localtime::load();
-        Loggers::default()
+        let sinks = LogSinks::new();
+        let rings = config.rings.iter().map(|ring| sinks.add_ring(ring)).collect();
+        Loggers { sinks, rings, errors: Vec::new() }
+    }
+
+    /// All rings.
+    pub fn rings(&self) -> &[Arc<Ring>] {
+        &self.rings
     }
 
     /// Targets that could not be opened.

@@ -715,7 +715,7 @@ mod tests {
     fn retries_without_end_are_as_many_as_can_be_counted() {
         let text = b"backend be\n retries 2000000000\n server a 127.0.0.1:1\n";
         let (config, _) = lb_config::parse(&lb_config::Source::new().file("t.cfg", text));
-        let topology = Topology::new(&config, &mut Loggers::new(), 10);
+        let topology = Topology::new(&config, &mut Loggers::new(&config), 10);
         assert_eq!(topology.backends[0].settings.retries, 65_535);
     }
 
@@ -727,7 +727,7 @@ mod tests {
                  server b 127.0.0.1:3 maxconn 1 backup\n server c 127.0.0.1:4 maxconn 1 backup\n"
             );
             let (config, _) = lb_config::parse(&lb_config::Source::new().file("t.cfg", text.as_bytes()));
-            let topology = Topology::new(&config, &mut Loggers::new(), 10);
+            let topology = Topology::new(&config, &mut Loggers::new(&config), 10);
             let backend = &topology.backends[0];
             for &id in down {
                 backend.set_state(ServerId(id), ServerState::Down);

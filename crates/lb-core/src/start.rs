@@ -3,6 +3,7 @@
 use crate::cli::{OpenSocket, Sockets};
 use crate::gate::Gate;
 use crate::health::Plan;
+use crate::log::deliver;
 use crate::loggers::Loggers;
 use crate::proxy::{Topology, bind_addr};
 use crate::worker::{OpenListener, Process, Report, Worker, run_thread};
@@ -44,7 +45,7 @@ pub struct Proxy {
     sockets: Sockets,
     threads: usize,
     // Keeps the writer threads of stdout and stderr targets.
-    _loggers: Loggers,
+    loggers: Loggers,
 }
 
 /// Numbers that the process decides, not the file.
@@ -62,7 +63,7 @@ impl Proxy {
     /// # Errors
     /// All addresses that cannot be bound, all log targets that cannot be opened.
     pub fn open(config: &Config, sizes: Sizes, report: Report) -> Result<Proxy, Vec<StartError>> {
-        let mut loggers = Loggers::new();
+        let mut loggers = Loggers::new(config);
         let topology = Topology::new(config, &mut loggers, sizes.maxconn);
         let mut errors: Vec<StartError> = loggers.take_errors().into_iter().map(StartError::from).collect();
         let mut listeners = Vec::new();
@@ -110,7 +111,7 @@ impl Proxy {
         let process = Process::new(config, topology, sizes.maxconn, checks, report);
         let told = Arc::downgrade(&process);
         loggers.sinks().on_first_loss(move |text| told.upgrade().iter().for_each(|process| process.report(text)));
-        Ok(Proxy { process, listeners, sockets, threads, _loggers: loggers })
+        Ok(Proxy { process, listeners, sockets, threads, loggers })
     }
 
     /// Where it listens: frontend and address for each `bind` address, in the order of the configuration. A port that the
@@ -151,6 +152,11 @@ impl Proxy {
         let sockets = self.sockets;
         let main = move |worker: &Rc<Worker>| {
             sockets.start(worker);
+            main(worker);
+        };
+        let rings = self.loggers.rings().to_vec();
+        let main = move |worker: &Rc<Worker>| {
+            deliver::start(worker, &rings);
             main(worker);
         };
         let result = run_thread(&self.process, 0, own, main);

@@ -185,7 +185,7 @@ fn a_place_that_is_freed_meanwhile_is_not_overlooked() {
     let text =
         "defaults\n mode tcp\n timeout connect 1s\n timeout client 1s\n timeout server 1s\nbackend b\n server s 127.0.0.1:9 maxconn 1\n";
     let (config, _) = lb_config::parse(&lb_config::Source::new().file("queue.cfg", text.as_bytes()));
-    let topology = Topology::new(&config, &mut Loggers::new(), 100);
+    let topology = Topology::new(&config, &mut Loggers::new(&config), 100);
     let backend = topology.backends.iter().find(|b| b.name() == "b").expect("it is there").clone();
     let take = |backend: &Arc<Backend>| match backend.choose(Key::None, &Tried::new(), std::time::Instant::now()) {
         Pick::Server(id) => (Some(id), try_slot(backend, id)),

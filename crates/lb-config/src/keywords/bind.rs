@@ -383,7 +383,9 @@ fn addresses(text: &str, word: usize, world: &mut World<'_>) -> Result<Vec<BindA
         match address(one, word, &world.variables)? {
             Address::Fd(fd) => list.push(BindAddress::Fd(fd)),
             Address::Unix(unix) => list.push(BindAddress::Unix(prefixed(unix, word, world)?)),
-            Address::Standard(_) => return Err(Problem::at(word, format!("'{}' is not an address to listen on", shown(one)))),
+            Address::Standard(_) | Address::Ring(_) | Address::Stream(_) => {
+                return Err(Problem::at(word, format!("'{}' is not an address to listen on", shown(one))));
+            }
             Address::Inet { host, port } => {
                 let (low, high) = match port {
                     Port::One(0) => return Err(Problem::at(word, "0 is not a port to listen on").help("write a port from 1 to 65535")),

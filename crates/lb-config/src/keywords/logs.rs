@@ -5,6 +5,7 @@ use crate::address::{Address, Host, Port, StandardStream, Use};
 use crate::diag::Problem;
 use crate::model::{
     CookieCapture, Facility, HeaderCapture, Level, LogAddress, LogFormatKind, LogFormatText, LogSample, LogTarget, LogTransportFormat,
+    Ring, Server, ServerAddress,
 };
 use crate::parse::{Asked, Line, Negation, ProxyCx, World, address_for, expression, resolve_host};
 use crate::tree::shown;
@@ -94,26 +95,22 @@ pub(super) fn log_target(world: &mut World<'_>, line: &Line<'_>) -> Result<LogTa
         line.need(1)?;
     }
     let at = line.first;
-    let address = match address_for(Use::Datagram, text, at, &world.variables)? {
+    let mut stream = None;
+    let address = match address_for(Use::Log, text, at, &world.variables)? {
         Address::Standard(StandardStream::Out) => LogAddress::Stdout,
         Address::Standard(StandardStream::Err) => LogAddress::Stderr,
         Address::Fd(fd) => LogAddress::Fd(fd),
+        Address::Ring(name) => LogAddress::Ring(name),
         Address::Unix(address) => LogAddress::Unix(address),
-        Address::Inet { host, port } => {
-            let port = match port {
-                Port::None | Port::One(0) => LOG_PORT,
-                Port::One(port) => port,
-                Port::Range(..) | Port::Offset(_) => {
-                    return Err(line.problem(0, "a log target has one port").help("for example 127.0.0.1:514"));
-                }
-            };
-            let ip = match host {
-                // `:514` is this host.
-                Host::Any => Ipv4Addr::LOCALHOST.into(),
-                host => resolve_host(&host, at, world.source)?,
-            };
-            LogAddress::Udp(SocketAddr::new(ip, port))
+        Address::Stream(inner) => {
+            stream = Some(match *inner {
+                Address::Unix(address) => ServerAddress::Unix(address),
+                Address::Inet { host, port } => inet(line, host, port, world)?.into(),
+                _ => return Err(line.problem(0, "lines go to an address or to a descriptor, not to a descriptor as a stream")),
+            });
+            LogAddress::Ring(shown(text))
         }
+        Address::Inet { host, port } => LogAddress::Udp(inet(line, host, port, world)?),
     };
     let mut target = LogTarget { span: line.span(), ..LogTarget::new(address, Facility::LOCAL0) };
     let mut at = 1;
@@ -121,17 +118,7 @@ pub(super) fn log_target(world: &mut World<'_>, line: &Line<'_>) -> Result<LogTa
         match line.arg(at) {
             Some("len") => target.max_len = line.number(at + 1, 80..=65535)? as usize,
             Some("format") => {
-                let formats = [
-                    ("local", LogTransportFormat::Local),
-                    ("rfc3164", LogTransportFormat::Rfc3164),
-                    ("rfc5424", LogTransportFormat::Rfc5424),
-                    ("priority", LogTransportFormat::Priority),
-                    ("short", LogTransportFormat::Short),
-                    ("timed", LogTransportFormat::Timed),
-                    ("iso", LogTransportFormat::Iso),
-                    ("raw", LogTransportFormat::Raw),
-                ];
-                target.format = line.choice(at + 1, &formats)?;
+                target.format = line.choice(at + 1, &LogTransportFormat::ALL)?;
                 world.log_formats.insert(target.span);
             }
             Some("sample") => target.sample = Some(sample(line, at + 1)?),
@@ -153,7 +140,31 @@ pub(super) fn log_target(world: &mut World<'_>, line: &Line<'_>) -> Result<LogTa
         target.min_level = line.choice(at + 2, &Level::ALL)?;
     }
     line.end(at + 3)?;
+    if let (Some(address), LogAddress::Ring(name)) = (stream, &mut target.address) {
+        // Each line has a ring of its own.
+        name.push_str(&format!("#{}", world.log_streams.len() + 1));
+        let server = Server { span: target.span, ..Server::new(&*name, address) };
+        let ring = Ring { servers: vec![server], span: target.span, ..Ring::new(&*name) };
+        world.log_streams.push(ring);
+    }
     Ok(target)
+}
+
+/// Where lines go by IP.
+fn inet(line: &Line<'_>, host: Host, port: Port, world: &World<'_>) -> Result<SocketAddr, Problem> {
+    let port = match port {
+        Port::None | Port::One(0) => LOG_PORT,
+        Port::One(port) => port,
+        Port::Range(..) | Port::Offset(_) => {
+            return Err(line.problem(0, "a log target has one port").help("for example 127.0.0.1:514"));
+        }
+    };
+    let ip = match host {
+        // `:514` is this host.
+        Host::Any => Ipv4Addr::LOCALHOST.into(),
+        host => resolve_host(&host, line.first, world.source)?,
+    };
+    Ok(SocketAddr::new(ip, port))
 }
 
 /// `1,3-5:10`

@@ -17,6 +17,7 @@ mod options;
 mod page;
 mod proxy;
 mod proxy_rest;
+mod rings;
 mod server;
 mod server_rest;
 mod spelling;
@@ -25,7 +26,7 @@ mod usage;
 mod words;
 
 use crate::diag::Problem;
-use crate::parse::{BindCx, GlobalCx, Line, Params, ProxyCx, ServerCx};
+use crate::parse::{BindCx, GlobalCx, Line, Params, ProxyCx, RingCx, ServerCx};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -161,6 +162,7 @@ pub(crate) enum Parser {
     Proxy(fn(&mut ProxyCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     Bind(fn(&mut BindCx<'_>, &mut Params<'_, '_>) -> Result<(), Problem>),
     Server(fn(&mut ServerCx<'_, '_>, &mut Params<'_, '_>) -> Result<(), Problem>),
+    Ring(fn(&mut RingCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
 }
 
 impl std::fmt::Debug for Parser {
@@ -221,7 +223,7 @@ const SECTIONS: &[Keyword] = &[
     section("mailers", "<name>", "mail servers for alerts", State::Refused("mail alerts")),
     section("program", "<name>", "a process to start beside", State::Refused("the master process")),
     section("http-errors", "<name>", "a named set of error files", State::Refused("named error sets; use 'errorfile'")),
-    section("ring", "<name>", "a buffer for log lines", State::Refused("log rings")),
+    section("ring", "<name>", "a buffer for log lines on their way to servers", State::Works),
     section("log-forward", "<name>", "receives and forwards log lines", State::Refused("log forwarding")),
     section("resolvers", "<name>", "name servers", State::Refused("name resolution at run time")),
     section("namespace_list", "", "network namespaces", State::Refused("network namespaces")),
@@ -249,6 +251,7 @@ const TABLES: &[&[Keyword]] = &[
     timeouts::KEYWORDS,
     options::KEYWORDS,
     logs::KEYWORDS,
+    rings::KEYWORDS,
     proxy_rest::KEYWORDS,
     destination::KEYWORDS,
     balance::KEYWORDS,

@@ -360,7 +360,7 @@ fn server_address(draft: &mut ServerDraft, parsed: Address, word: usize, world: 
     let (host, port) = match parsed {
         Address::Unix(address) => return Ok(ServerAddress::Unix(address)),
         Address::Inet { host, port } => (host, port),
-        Address::Fd(_) | Address::Standard(_) => {
+        Address::Fd(_) | Address::Standard(_) | Address::Ring(_) | Address::Stream(_) => {
             return Err(Problem::at(word, "a server is an address, not a file descriptor").help("write 'server <name> <ip>:<port>'"));
         }
     };

@@ -2,6 +2,8 @@
 //! newer versions.
 
 use super::{Context, Keyword, Parser, State};
+use crate::model::LogProto;
+use crate::tree::shown;
 
 /// Takes no value and has no effect.
 const fn idle(name: &'static str, doc: &'static str, why: &'static str) -> Keyword {
@@ -50,7 +52,24 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     skipped("resolve-prefer", "ipv4|ipv6", "family that name resolution at run time prefers", "has a meaning with 'resolvers' only"),
     skipped("resolve-net", "<nets>", "networks that name resolution at run time prefers", "has a meaning with 'resolvers' only"),
     skipped("ws", "auto|h1|h2", "HTTP version of websockets", "connections are HTTP/1 whatever it says"),
-    skipped("log-proto", "<name>", "protocol towards a log server", "has a meaning for rings only"),
+    Keyword::new(
+        Context::Server,
+        "log-proto",
+        "legacy|octet-count",
+        "how a server of a ring tells lines apart",
+        State::Works,
+        Parser::Server(|cx, params| {
+            cx.server.server.log_proto = match params.value()? {
+                "legacy" => LogProto::Legacy,
+                "octet-count" => LogProto::OctetCount,
+                other => {
+                    let problem = params.problem(format!("'log-proto' does not take '{}'", shown(other)));
+                    return Err(problem.help("'log-proto' takes 'legacy' and 'octet-count'"));
+                }
+            };
+            Ok(())
+        }),
+    ),
     skipped("log-bufsize", "<size>", "buffer towards a log server", "has a meaning for log backends only"),
     skipped("shard", "<number>", "share of a peer", "has a meaning for peers only"),
     // Known, not there yet.

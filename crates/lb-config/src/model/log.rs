@@ -57,6 +57,8 @@ pub enum LogAddress {
     Stderr,
     /// An inherited file descriptor, one line each.
     Fd(i32),
+    /// The ring of that name.
+    Ring(String),
 }
 
 /// Header of a line (`format`).
@@ -78,6 +80,20 @@ pub enum LogTransportFormat {
     Iso,
     /// The message alone.
     Raw,
+}
+
+impl LogTransportFormat {
+    /// Every format with its word in the configuration.
+    pub const ALL: [(&'static str, Self); 8] = [
+        ("local", Self::Local),
+        ("rfc3164", Self::Rfc3164),
+        ("rfc5424", Self::Rfc5424),
+        ("priority", Self::Priority),
+        ("short", Self::Short),
+        ("timed", Self::Timed),
+        ("iso", Self::Iso),
+        ("raw", Self::Raw),
+    ];
 }
 
 /// Syslog severity, most important first. Source: manual 8.1, RFC 5424 §6.2.1.

@@ -10,6 +10,7 @@ mod global;
 mod health;
 mod log;
 mod proxy;
+mod ring;
 mod server;
 
 pub use balance::*;
@@ -18,6 +19,7 @@ pub use global::*;
 pub use health::*;
 pub use log::*;
 pub use proxy::*;
+pub use ring::*;
 pub use server::*;
 
 use std::fmt;
@@ -52,6 +54,8 @@ pub struct Config {
     pub global: Global,
     /// Frontends, backends and listens in the order of the file; `defaults` sections are already applied.
     pub proxies: Vec<Proxy>,
+    /// `ring` sections, and those that `log` lines with a stream's address stand for.
+    pub rings: Vec<Ring>,
     /// Names of the files, as given; [`Span::file`] points into it.
     pub files: Vec<String>,
 }
@@ -126,6 +130,10 @@ impl Config {
             target.span = nowhere;
         }
         self.global.stats_sockets.iter_mut().for_each(|bind| bind.span = nowhere);
+        for ring in &mut self.rings {
+            ring.span = nowhere;
+            ring.servers.iter_mut().for_each(|server| server.span = nowhere);
+        }
         for proxy in &mut self.proxies {
             proxy.span = nowhere;
             proxy.log_formats_mut().for_each(|format| format.span = nowhere);

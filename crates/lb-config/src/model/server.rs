@@ -1,6 +1,6 @@
 //! Servers. Source: manual 5.2.
 
-use super::{ServerCheck, ServerHashKey, Source, Span, UnixAddress};
+use super::{LogProto, ServerCheck, ServerHashKey, Source, Span, UnixAddress};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub struct Server {
     pub hash_key: Option<ServerHashKey>,
     /// `slowstart`: time in which weight and maxconn grow after it came up; `None`: none.
     pub slowstart: Option<Duration>,
+    /// `log-proto`: how a server of a ring tells lines apart.
+    pub log_proto: LogProto,
     /// Where the line stands.
     pub span: Span,
 }
@@ -69,6 +71,7 @@ impl Server {
             tcp_user_timeout: None,
             hash_key: None,
             slowstart: None,
+            log_proto: LogProto::default(),
             span: Span::default(),
         }
     }

@@ -163,6 +163,19 @@ pub(crate) struct GlobalCx<'p, 's> {
     pub world: &'p mut World<'s>,
 }
 
+/// A `ring` section while it is read.
+pub(crate) struct RingDraft {
+    pub ring: crate::model::Ring,
+    /// Takes its servers.
+    pub draft: Draft,
+}
+
+/// What the functions of a ring's lines work on.
+pub(crate) struct RingCx<'p, 's> {
+    pub ring: &'p mut RingDraft,
+    pub world: &'p mut World<'s>,
+}
+
 /// What the functions of `bind` parameters work on.
 pub(crate) struct BindCx<'p> {
     pub bind: &'p mut crate::model::Bind,
@@ -186,6 +199,8 @@ pub(crate) struct World<'s> {
     pub diagnostics: Diagnostics,
     /// Targets of `global` as far as it has been read: `log global` takes those.
     pub logs: Vec<crate::model::LogTarget>,
+    /// Rings that `log` lines with the address of a stream stand for.
+    pub log_streams: Vec<crate::model::Ring>,
     /// Lines of log targets whose format was given: the others get theirs when `global` is complete.
     pub log_formats: std::collections::HashSet<Span>,
     /// `guid` and what `guid-prefix` made, with their places.
@@ -211,6 +226,7 @@ impl<'s> World<'s> {
             lookup,
             diagnostics: Diagnostics::wanting(&source.wanted()),
             logs: Vec::new(),
+            log_streams: Vec::new(),
             log_formats: Default::default(),
             guids: Default::default(),
             template_servers: 0,

@@ -9,9 +9,10 @@ mod draft;
 mod guid;
 mod line;
 mod resolve;
+mod rings;
 
 pub(crate) use asked::{Asked, expression};
-pub(crate) use draft::{BindCx, Draft, GlobalCx, InitAddr, Mention, ProxyCx, ServerCx, ServerDraft, World};
+pub(crate) use draft::{BindCx, Draft, GlobalCx, InitAddr, Mention, ProxyCx, RingCx, RingDraft, ServerCx, ServerDraft, World};
 pub(crate) use line::{Line, Negation, Params, address, address_for, resolve as resolve_host};
 
 use crate::diag::{Diagnostic, Problem, Severity, nearest};
@@ -45,17 +46,19 @@ pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
         current: None,
         by_name: HashMap::new(),
         drafts: Vec::new(),
+        rings: Vec::new(),
         mentioned: Some(HashSet::new()),
         open: Open::Refused,
     };
     tree::read(source, &mut walk);
-    let Walk { mut world, mut global, drafts, defaults, mentioned, .. } = walk;
+    let Walk { mut world, mut global, drafts, rings, defaults, mentioned, .. } = walk;
     if world.diagnostics.wants(Severity::Lint) {
         let defaults = defaults.iter().map(|defaults| &defaults.draft).collect();
         Lint { defaults, proxies: &drafts, mentioned: mentioned.as_ref() }.tell(&mut world);
     }
     global.logs = std::mem::take(&mut world.logs);
-    let config = resolve::resolve(global, drafts, &mut world);
+    let mut config = resolve::resolve(global, drafts, &mut world);
+    rings::resolve_rings(rings, &mut config, &mut world);
     (config, std::mem::take(&mut world.diagnostics).finish(&world.files()))
 }
 
@@ -70,6 +73,7 @@ struct Walk<'s> {
     /// Defaults by name; `None`: the name is ambiguous.
     by_name: HashMap<String, Option<usize>>,
     drafts: Vec<Draft>,
+    rings: Vec<RingDraft>,
     /// Backends that refused lines name; `None`: they may name any.
     mentioned: Option<HashSet<String>>,
     open: Open,
@@ -95,6 +99,7 @@ enum Open {
     /// Told once; its lines mean nothing.
     Refused,
     Global,
+    Ring(Box<RingDraft>),
     /// A proxy or defaults.
     Proxy(Box<Draft>),
 }
@@ -126,6 +131,10 @@ impl<'s> Sink<'s> for Walk<'s> {
             "defaults" => Sections::DEFAULTS,
             "frontend" => Sections::FRONTEND,
             "backend" => Sections::BACKEND,
+            "ring" => {
+                self.open = Open::Ring(Box::new(self.ring(header)));
+                return;
+            }
             _ => Sections::LISTEN,
         };
         self.open = Open::Proxy(Box::new(self.header(header, kind)));
@@ -138,6 +147,10 @@ impl<'s> Sink<'s> for Walk<'s> {
                 self.global_line(directive);
                 self.open = Open::Global;
             }
+            Open::Ring(mut ring) => {
+                self.ring_line(&mut ring, directive);
+                self.open = Open::Ring(ring);
+            }
             Open::Proxy(mut draft) => {
                 let errors = self.world.diagnostics.errors();
                 self.proxy_line(&mut draft, directive);
@@ -148,7 +161,11 @@ impl<'s> Sink<'s> for Walk<'s> {
     }
 
     fn close(&mut self) {
-        let Open::Proxy(mut draft) = std::mem::replace(&mut self.open, Open::Refused) else { return };
+        let mut draft = match std::mem::replace(&mut self.open, Open::Refused) {
+            Open::Proxy(draft) => draft,
+            Open::Ring(ring) => return self.rings.push(*ring),
+            Open::Refused | Open::Global => return,
+        };
         // There may be many sections with a server each.
         draft.servers.shrink_to_fit();
         draft.proxy.binds.shrink_to_fit();

@@ -44,7 +44,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         finish_keepalive(&mut draft);
         proxies.push(prune(draft));
     }
-    Config { global, proxies, files: world.files().into_iter().map(|(name, _)| name).collect() }
+    Config { global, proxies, rings: Vec::new(), files: world.files().into_iter().map(|(name, _)| name).collect() }
 }
 
 /// Backends and listens by name; `None`: there are two.
@@ -163,7 +163,7 @@ fn default_backend(draft: &mut Draft, index: usize, names: &Backends, modes: &[(
     }
 }
 
-fn servers(draft: &mut Draft, world: &mut World<'_>) {
+pub(super) fn servers(draft: &mut Draft, world: &mut World<'_>) {
     let mut drafts = std::mem::take(&mut draft.servers);
     unique_servers(&mut drafts, !draft.proxy.disabled, world);
     let mut ids: HashMap<u32, Span> = HashMap::new();

@@ -6,8 +6,10 @@
 //!
 //! Source: manual section 4.2 `log`; headers and truncation as observed on haproxy 2.6.12.
 
+pub mod deliver;
 mod header;
 mod local_time;
+mod ring;
 mod sink;
 
 #[cfg(test)]
@@ -24,6 +26,7 @@ use lb_expr::{LogFormat, LogSource, Timestamp};
 
 use header::{Content, Cut, Dates, Prefix};
 pub use local_time::LocalTime;
+pub use ring::Ring;
 use sink::Sink;
 pub use sink::{LogSinks, SinkError};
 
@@ -90,25 +93,32 @@ impl Logger {
     /// # Errors
     /// A descriptor that is not open, no socket or thread left.
     pub fn new(targets: &[LogTarget], identity: &LogIdentity, sinks: &LogSinks) -> Result<Self, SinkError> {
+        let longest = targets.iter().map(|t| t.max_len).max();
         let targets = targets
             .iter()
             .map(|target| {
                 let cut = match target.address {
                     LogAddress::Udp(_) | LogAddress::Unix(_) => Cut::Datagram,
-                    LogAddress::Stdout | LogAddress::Stderr | LogAddress::Fd(_) => Cut::Stream,
+                    LogAddress::Stdout | LogAddress::Stderr | LogAddress::Fd(_) | LogAddress::Ring(_) => Cut::Stream,
+                };
+                let sink = sinks.get(&target.address)?;
+                // A ring has its own format and length; the line feed, which a stream's length counts, does not go in.
+                let (format, max_len) = match sink.ring() {
+                    Some(ring) => (ring.format(), ring.settings().max_len + 1),
+                    None => (target.format, target.max_len),
                 };
                 Ok(Target {
-                    sink: sinks.get(&target.address)?,
-                    prefix: Prefix::new(target.format, target.facility, cut, identity),
+                    sink,
+                    prefix: Prefix::new(format, target.facility, cut, identity),
                     level: target.level,
                     min_level: target.min_level,
-                    max_len: target.max_len,
+                    max_len,
                     sample: target.sample.clone().map(|rule| Sampler { rule, seen: AtomicU64::new(0) }),
                 })
             })
             .collect::<Result<Box<[Target]>, SinkError>>()?;
         // Observed: a message is built once, one byte shorter than the longest line that any target takes.
-        let message_limit = targets.iter().map(|t| t.max_len).max().unwrap_or(0).saturating_sub(1);
+        let message_limit = longest.unwrap_or(0).saturating_sub(1);
         Ok(Self { targets, message_limit })
     }
 

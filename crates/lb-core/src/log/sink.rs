@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::Ring;
 use lb_config::{LogAddress, UnixAddress};
 
 /// Bytes that wait for a descriptor at most; a line beyond them is dropped.
@@ -109,6 +110,15 @@ impl LogSinks {
         Ok(sink)
     }
 
+    /// Makes a ring known, so that targets may name it.
+    pub fn add_ring(&self, settings: &lb_config::Ring) -> Arc<Ring> {
+        let ring = Arc::new(Ring::new(settings.clone()));
+        let address = LogAddress::Ring(settings.name.clone());
+        let sink = Sink { kind: Kind::Ring(Arc::clone(&ring)), name: shown(&address), losses: Arc::clone(&self.losses) };
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(address, Arc::new(sink));
+        ring
+    }
+
     /// Closes the sinks that no logger uses any more, after a reload.
     pub fn close_unused(&self) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, sink| Arc::strong_count(sink) > 1);
@@ -122,6 +132,7 @@ fn shown(address: &LogAddress) -> String {
         LogAddress::Stdout => "stdout".into(),
         LogAddress::Stderr => "stderr".into(),
         LogAddress::Fd(fd) => format!("fd@{fd}"),
+        LogAddress::Ring(name) => format!("ring@{name}"),
     }
 }
 
@@ -138,6 +149,7 @@ enum Kind {
     Udp { socket: UdpSocket, to: SocketAddr },
     Unix { socket: UnixDatagram, to: UnixTo },
     Descriptor(Descriptor),
+    Ring(Arc<Ring>),
 }
 
 #[derive(Debug)]
@@ -171,6 +183,8 @@ impl Kind {
             }
             LogAddress::Stdout => Descriptor::open(1, shown(address), losses).map(Self::Descriptor),
             LogAddress::Stderr => Descriptor::open(2, shown(address), losses).map(Self::Descriptor),
+            // All of them are there from the start.
+            LogAddress::Ring(_) => Err(ErrorKind::NotFound.into()),
             LogAddress::Fd(fd) => Descriptor::open(*fd, shown(address), losses).map(Self::Descriptor),
         }
     }
@@ -193,6 +207,14 @@ impl UnixTo {
 }
 
 impl Sink {
+    /// The ring that lines go to.
+    pub(super) fn ring(&self) -> Option<&Arc<Ring>> {
+        match &self.kind {
+            Kind::Ring(ring) => Some(ring),
+            _ => None,
+        }
+    }
+
     /// Sends one line, its newline included, or counts it as lost.
     pub(super) fn send(&self, line: &[u8]) {
         let sent = match &self.kind {
@@ -203,6 +225,7 @@ impl Sink {
                 sent => sent,
             },
             Kind::Descriptor(descriptor) => descriptor.shared.push(line),
+            Kind::Ring(ring) => ring.push(line.strip_suffix(b"\n").unwrap_or(line)),
         };
         if let Err(e) = sent {
             self.losses.add(1, &self.name, &e);

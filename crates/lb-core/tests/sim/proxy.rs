@@ -50,7 +50,7 @@ impl SimProxy {
         let (config, diagnostics) = lb_config::parse(&Source::new().file("sim.cfg", text.as_bytes()));
         let errors = diagnostics.iter().any(|d| d.severity == lb_config::Severity::Error);
         assert!(!errors, "{}", lb_config::render(&diagnostics));
-        let mut loggers = Loggers::new();
+        let mut loggers = Loggers::new(&config);
         let topology = Topology::new(&config, &mut loggers, 2000);
         assert!(loggers.take_errors().is_empty());
         let checks = Plan::new(&config, &topology, threads).unwrap_or_else(|e| panic!("{e:?}"));

@@ -119,5 +119,5 @@ pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
     refused_prefix("quic4@", "<address>:<port>", "QUIC over IPv4", QUIC),
     refused_prefix("quic6@", "<address>:<port>", "QUIC over IPv6", QUIC),
     refused_prefix("rhttp@", "<server>", "reverse connections", "reverse connections"),
-    refused_prefix("ring@", "<name>", "a ring, for logs", "log rings"),
+    prefix("ring@", "<name>", "a ring, for logs"),
 ];

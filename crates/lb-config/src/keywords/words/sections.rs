@@ -11,7 +11,6 @@ const fn line(section: &'static str, name: &'static str, args: &'static str, doc
 const MAIL: &str = "mail alerts";
 const MASTER: &str = "the master process";
 const ERRORS: &str = "named error sets; use 'errorfile'";
-const RING: &str = "log rings";
 const FORWARD: &str = "log forwarding";
 const RESOLVE: &str = "name resolution at run time";
 const PROFILE: &str = "log profiles";
@@ -37,15 +36,6 @@ pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
     line("program", "option start-on-reload", "", "starts it anew at reload", MASTER),
     line("program", "user", "<name>", "user of the program", MASTER),
     line("http-errors", "errorfile", "<status> <file>", "a file in place of a built-in reply", ERRORS),
-    line("ring", "backing-file", "<file>", "file that holds the ring", RING),
-    line("ring", "description", "<text>", "text that describes the ring", RING),
-    line("ring", "format", "<format>", "form of the lines", RING),
-    line("ring", "log", "<target> ...", "where lines go", RING),
-    line("ring", "maxlen", "<bytes>", "longest line", RING),
-    line("ring", "server", "<name> <address> [<parameter> ...]", "log server that reads the ring", RING),
-    line("ring", "size", "<bytes>", "size of the ring", RING),
-    line("ring", "timeout connect", "<time>", "time for a connection to a log server", RING),
-    line("ring", "timeout server", "<time>", "time for a log server to take lines", RING),
     line("log-forward", "backlog", "<number>", "connections that the system queues", FORWARD),
     line("log-forward", "bind", "<address>:<port> [<parameter> ...]", "where lines come by TCP", FORWARD),
     line("log-forward", "dgram-bind", "<address>:<port> [<parameter> ...]", "where lines come by UDP", FORWARD),

@@ -16,6 +16,7 @@ mod proxies;
 mod queue;
 mod responses;
 mod retries;
+mod rings;
 mod tcp;
 mod timeouts;
 
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Case> {
     all.extend(responses::cases());
     all.extend(timeouts::cases());
     all.extend(retries::cases());
+    all.extend(rings::cases());
     all.extend(queue::cases());
     all.extend(balance::cases());
     all.extend(tcp::cases());
