@@ -64,3 +64,37 @@ fn nobody_listens() {
     }
     assert!(lb.alive());
 }
+
+/// Messages of other programs by datagram and by connection, on their way to a syslog server that takes connections.
+#[test]
+fn messages_of_others_are_forwarded() {
+    let receiver = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = receiver.local_addr().unwrap();
+    let config = format!(
+        "ring r\n    format rfc5424\n    timeout connect 5s\n    timeout server 5s\n    server s {to} log-proto octet-count\n\
+         log-forward lf\n    bind 127.0.0.1:{{fe}}\n    dgram-bind 127.0.0.1:{{fe}}\n    timeout client 5s\n    log ring@r local0\n"
+    );
+    let lb = start(&config, &[]);
+    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    datagrams.send_to(b"<13>1 2026-11-28T07:26:31Z h a p m - by datagram", lb.addr()).unwrap();
+    let (mut taken, _) = receiver.accept().unwrap();
+    let mut expect = |message: &str| {
+        let text = format!("{} {message}", message.len());
+        let mut got = vec![0; text.len()];
+        std::io::Read::read_exact(&mut taken, &mut got).unwrap();
+        assert_eq!(String::from_utf8(got).unwrap(), text);
+    };
+    expect("<13>1 2026-11-28T07:26:31Z h a p m - by datagram");
+    let mut sender = std::net::TcpStream::connect(lb.addr()).unwrap();
+    let message = "<13>1 2026-11-28T07:26:31Z h a p m [x] by connection";
+    std::io::Write::write_all(&mut sender, format!("{} {message}{message} with a line feed\n", message.len()).as_bytes()).unwrap();
+    expect(message);
+    expect(&format!("{message} with a line feed"));
+    // What is no message ends the connection and nothing else.
+    std::io::Write::write_all(&mut sender, b"nonsense\n").unwrap();
+    assert_eq!(std::io::Read::read(&mut sender, &mut [0]).unwrap_or(0), 0);
+    datagrams.send_to(b"nonsense", lb.addr()).unwrap();
+    let mut length = [0; 3];
+    std::io::Read::read_exact(&mut taken, &mut length).unwrap();
+    assert!(length.iter().all(|b| b.is_ascii_digit() || *b == b' '), "a message without a header is one, too: {length:?}");
+}

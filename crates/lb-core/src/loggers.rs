@@ -2,7 +2,7 @@
 //! targets of messages about its servers ([`ProxyLog`]). Built once per configuration by [`Loggers`].
 
 use crate::log::{LogIdentity, LogSinks, Logger, Ring, SinkError};
-use lb_config::{Config, Level, LogFormatKind, LogFormatText, Mode};
+use lb_config::{Config, Level, LogFormatKind, LogFormatText, LogForward, LogTarget, Mode};
 use lb_expr::{Field, LogFormat, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -97,20 +97,29 @@ impl Loggers {
         if proxy.logs.is_empty() {
             return None;
         }
+        self.open(config, proxy.log_tag.as_deref(), &proxy.logs)
+    }
+
+    fn open(&mut self, config: &Config, tag: Option<&str>, targets: &[LogTarget]) -> Option<Logger> {
         let hostname = match &config.global.log_send_hostname {
             None => None,
             Some(None) => Some(lb_sys::process::host_name()),
             Some(Some(name)) => Some(name.clone()),
         };
-        let tag = proxy.log_tag.clone().or_else(|| config.global.log_tag.clone()).unwrap_or_else(|| "haproxy".into());
+        let tag = tag.or(config.global.log_tag.as_deref()).unwrap_or("haproxy").to_owned();
         let identity = LogIdentity { tag, pid: std::process::id(), hostname };
-        match Logger::new(&proxy.logs, &identity, &self.sinks) {
+        match Logger::new(targets, &identity, &self.sinks) {
             Ok(logger) => Some(logger),
             Err(e) => {
                 self.errors.push(e);
                 None
             }
         }
+    }
+
+    /// What a `log-forward` section needs.
+    pub fn forwarder(&mut self, config: &Config, section: &LogForward) -> Logger {
+        self.open(config, None, &section.logs).unwrap_or_else(Logger::none)
     }
 
     /// What a frontend needs; `None` without `log` lines.

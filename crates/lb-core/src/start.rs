@@ -3,7 +3,8 @@
 use crate::cli::{OpenSocket, Sockets};
 use crate::gate::Gate;
 use crate::health::Plan;
-use crate::log::deliver;
+use crate::log::forward::Forwarder;
+use crate::log::{deliver, forward};
 use crate::loggers::Loggers;
 use crate::proxy::{Topology, bind_addr};
 use crate::worker::{OpenListener, Process, Report, Worker, run_thread};
@@ -46,6 +47,7 @@ pub struct Proxy {
     threads: usize,
     // Keeps the writer threads of stdout and stderr targets.
     loggers: Loggers,
+    forwarders: Vec<Forwarder>,
 }
 
 /// Numbers that the process decides, not the file.
@@ -98,6 +100,7 @@ impl Proxy {
                 }
             }
         }
+        let forwarders = open_forwarders(config, &mut loggers, &mut errors);
         let sockets = open_sockets(config, &mut errors);
         let threads = sizes.threads.max(1);
         let checks = match Plan::new(config, &topology, threads) {
@@ -111,7 +114,7 @@ impl Proxy {
         let process = Process::new(config, topology, sizes.maxconn, checks, report);
         let told = Arc::downgrade(&process);
         loggers.sinks().on_first_loss(move |text| told.upgrade().iter().for_each(|process| process.report(text)));
-        Ok(Proxy { process, listeners, sockets, threads, loggers })
+        Ok(Proxy { process, listeners, sockets, threads, loggers, forwarders })
     }
 
     /// Where it listens: frontend and address for each `bind` address, in the order of the configuration. A port that the
@@ -154,9 +157,10 @@ impl Proxy {
             sockets.start(worker);
             main(worker);
         };
-        let rings = self.loggers.rings().to_vec();
+        let (rings, forwarders) = (self.loggers.rings().to_vec(), self.forwarders);
         let main = move |worker: &Rc<Worker>| {
             deliver::start(worker, &rings);
+            forward::start(worker, forwarders);
             main(worker);
         };
         let result = run_thread(&self.process, 0, own, main);
@@ -197,6 +201,49 @@ fn open_sockets(config: &Config, errors: &mut Vec<StartError>) -> Sockets {
         }
     }
     Sockets::new(open, &config.global)
+}
+
+/// The sockets of all `log-forward` sections.
+fn open_forwarders(config: &Config, loggers: &mut Loggers, errors: &mut Vec<StartError>) -> Vec<Forwarder> {
+    let mut all = Vec::new();
+    for section in &config.log_forwards {
+        let mut fault = |span, address: String, source| {
+            let section = format!("log-forward {}", section.name);
+            errors.push(StartError::Bind { place: config.place(span), address, section, source });
+        };
+        let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
+        let backlog = section.backlog.unwrap_or(section.maxconn);
+        for bind in &section.binds {
+            for address in &bind.addresses {
+                match open_listener(bind, address, &[], bind.backlog.unwrap_or(backlog), !config.global.noreuseport) {
+                    Ok((fd, _)) => streams.push(fd),
+                    Err(e) => fault(bind.span, describe(address), e),
+                }
+            }
+        }
+        for bind in &section.dgram_binds {
+            match open_datagrams(bind) {
+                Ok(fd) => datagrams.push(fd),
+                Err(e) => fault(bind.span, bind.address.to_string(), e),
+            }
+        }
+        let logger = loggers.forwarder(config, section);
+        let gate = Gate::new(section.maxconn);
+        all.push(Forwarder { logger, streams, datagrams, gate, timeout_client: section.timeout_client });
+    }
+    errors.extend(loggers.take_errors().into_iter().map(StartError::from));
+    all
+}
+
+fn open_datagrams(bind: &lb_config::DgramBind) -> io::Result<OwnedFd> {
+    let addr = Addr::Ip(bind.address);
+    let fd = lb_sys::socket::open(&addr, lb_sys::socket::Kind::Datagram)?;
+    let device = bind.interface.clone().map(SockOpt::Device);
+    for option in [SockOpt::ReuseAddr(true), SockOpt::ReusePort(true)].into_iter().chain(device) {
+        lb_sys::socket::apply(fd.as_fd(), &option)?;
+    }
+    lb_sys::socket::bind(fd.as_fd(), &addr)?;
+    Ok(fd)
 }
 
 /// Sockets to open for an address: one per thread where the kernel can spread connections over them.

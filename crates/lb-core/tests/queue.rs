@@ -251,7 +251,7 @@ fn a_backup_that_has_its_turn_serves_who_waits() {
     let text = "defaults\n mode tcp\n timeout connect 1s\n timeout client 1s\n timeout server 1s\nbackend b\n \
                 server a 127.0.0.1:9 maxconn 1\n server b 127.0.0.1:9 maxconn 1 backup\n server c 127.0.0.1:9 maxconn 1 backup\n option allbackups\n";
     let (config, _) = lb_config::parse(&lb_config::Source::new().file("queue.cfg", text.as_bytes()));
-    let topology = Topology::new(&config, &mut Loggers::new(), 100);
+    let topology = Topology::new(&config, &mut Loggers::new(&config), 100);
     let backend = topology.backends.iter().find(|b| b.name() == "b").expect("it is there").clone();
     let served = |n: u32| backend.server(ServerId(n)).served.load(Ordering::SeqCst);
     let held = try_slot(&backend, ServerId(0)).expect("it is free");

@@ -1,11 +1,13 @@
 //! Datagram sockets, UDP and UNIX.
 
 use crate::Rt;
+use crate::driver::Handle;
 use crate::reactor::Dir;
 use crate::socket::Source;
 use lb_sys::Addr;
 use lb_sys::socket::Kind;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::task::Poll;
 
 /// A datagram socket.
@@ -20,6 +22,15 @@ impl Udp {
         let handle = rt.driver().borrow().open(addr, Kind::Datagram)?;
         handle.bind(addr)?;
         Ok(Udp(Source::new(rt, handle)))
+    }
+
+    /// Takes an open socket into the loop.
+    ///
+    /// # Errors
+    /// Those of `fcntl(2)`.
+    pub fn from_fd(rt: &Rt, fd: OwnedFd) -> io::Result<Udp> {
+        lb_sys::process::set_nonblocking(&fd)?;
+        Ok(Udp(Source::new(rt, Handle::Sys(fd))))
     }
 
     /// Receives one datagram; what does not fit `buf` is cut off.

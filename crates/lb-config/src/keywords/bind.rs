@@ -406,11 +406,7 @@ fn addresses(text: &str, word: usize, world: &mut World<'_>) -> Result<Vec<BindA
                 if more > MAX_ADDRESSES {
                     return Err(Problem::at(word, "too many addresses on one line").help("at most 65535"));
                 }
-                if world.listeners + more > MAX_LISTENERS {
-                    return Err(
-                        Problem::at(word, "too many addresses to listen on in all").help("at most 1048576, ranges of ports counted whole")
-                    );
-                }
+                few_listeners(world, more, word)?;
                 let ip = match &host {
                     Host::Any => std::net::Ipv4Addr::UNSPECIFIED.into(),
                     host => resolve_host(host, word, world.source)?,
@@ -430,4 +426,12 @@ fn prefixed(unix: UnixAddress, word: usize, world: &World<'_>) -> Result<UnixAdd
         return Err(Problem::at(word, "the path is too long with the prefix of 'unix-bind'").help("a path has at most 107 bytes"));
     }
     Ok(UnixAddress::Path(full.into()))
+}
+
+/// Refuses `more` addresses beside those that all lines have, where that are too many.
+pub(super) fn few_listeners(world: &World<'_>, more: usize, word: usize) -> Result<(), Problem> {
+    if world.listeners + more > MAX_LISTENERS {
+        return Err(Problem::at(word, "too many addresses to listen on in all").help("at most 1048576, ranges of ports counted whole"));
+    }
+    Ok(())
 }

@@ -48,7 +48,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("option httpslog", D_F_L_B, "", "log format with requests, timers, counters and TLS", httpslog),
 ];
 
-fn log(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+pub(super) fn log(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     let logs = &mut cx.draft.proxy.logs;
     if line.negation == Negation::No {
         line.end(0)?;
@@ -119,6 +119,7 @@ pub(super) fn log_target(world: &mut World<'_>, line: &Line<'_>) -> Result<LogTa
             Some("len") => target.max_len = line.number(at + 1, 80..=65535)? as usize,
             Some("format") => {
                 target.format = line.choice(at + 1, &LogTransportFormat::ALL)?;
+                target.format_given = true;
                 world.log_formats.insert(target.span);
             }
             Some("sample") => target.sample = Some(sample(line, at + 1)?),

@@ -8,6 +8,7 @@
 mod balance;
 mod bind;
 mod destination;
+mod forwards;
 mod global;
 mod global_rest;
 mod global_tune;
@@ -26,7 +27,7 @@ mod usage;
 mod words;
 
 use crate::diag::Problem;
-use crate::parse::{BindCx, GlobalCx, Line, Params, ProxyCx, RingCx, ServerCx};
+use crate::parse::{BindCx, ForwardCx, GlobalCx, Line, Params, ProxyCx, RingCx, ServerCx};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -163,6 +164,7 @@ pub(crate) enum Parser {
     Bind(fn(&mut BindCx<'_>, &mut Params<'_, '_>) -> Result<(), Problem>),
     Server(fn(&mut ServerCx<'_, '_>, &mut Params<'_, '_>) -> Result<(), Problem>),
     Ring(fn(&mut RingCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
+    Forward(fn(&mut ForwardCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
 }
 
 impl std::fmt::Debug for Parser {
@@ -224,7 +226,7 @@ const SECTIONS: &[Keyword] = &[
     section("program", "<name>", "a process to start beside", State::Refused("the master process")),
     section("http-errors", "<name>", "a named set of error files", State::Refused("named error sets; use 'errorfile'")),
     section("ring", "<name>", "a buffer for log lines on their way to servers", State::Works),
-    section("log-forward", "<name>", "receives and forwards log lines", State::Refused("log forwarding")),
+    section("log-forward", "<name>", "receives and forwards log lines", State::Works),
     section("resolvers", "<name>", "name servers", State::Refused("name resolution at run time")),
     section("namespace_list", "", "network namespaces", State::Refused("network namespaces")),
     section("cache", "<name>", "a cache of responses", State::Refused("the cache")),
@@ -252,6 +254,7 @@ const TABLES: &[&[Keyword]] = &[
     options::KEYWORDS,
     logs::KEYWORDS,
     rings::KEYWORDS,
+    forwards::KEYWORDS,
     proxy_rest::KEYWORDS,
     destination::KEYWORDS,
     balance::KEYWORDS,

@@ -19,6 +19,8 @@ pub struct LogTarget {
     pub min_level: Level,
     /// Longest line in bytes, header included and without a final LF; 80 to 65535.
     pub max_len: usize,
+    /// `format` was given.
+    pub format_given: bool,
     /// Send only some lines of each round (`sample`).
     pub sample: Option<LogSample>,
     /// Where the line stands.
@@ -38,6 +40,7 @@ impl LogTarget {
             level: Level::Debug,
             min_level: Level::Emerg,
             max_len: Self::DEFAULT_MAX_LEN,
+            format_given: false,
             sample: None,
             span: Span::default(),
         }

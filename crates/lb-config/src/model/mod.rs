@@ -56,6 +56,8 @@ pub struct Config {
     pub proxies: Vec<Proxy>,
     /// `ring` sections, and those that `log` lines with a stream's address stand for.
     pub rings: Vec<Ring>,
+    /// `log-forward` sections.
+    pub log_forwards: Vec<LogForward>,
     /// Names of the files, as given; [`Span::file`] points into it.
     pub files: Vec<String>,
 }
@@ -79,10 +81,13 @@ impl Config {
         self.indexed().filter(|(_, proxy)| proxy.kind.is_backend())
     }
 
-    /// True when something accepts connections: a bind of a proxy that is not disabled, or a run-time socket. haproxy ends
+    /// True when something accepts connections: a bind of a proxy that is not disabled or of a section that
+    /// forwards, or a run-time socket. haproxy ends
     /// with code 2 when nothing does.
     pub fn listens(&self) -> bool {
-        !self.global.stats_sockets.is_empty() || self.proxies.iter().any(|proxy| !proxy.disabled && !proxy.binds.is_empty())
+        !self.global.stats_sockets.is_empty()
+            || self.log_forwards.iter().any(|forward| !forward.binds.is_empty() || !forward.dgram_binds.is_empty())
+            || self.proxies.iter().any(|proxy| !proxy.disabled && !proxy.binds.is_empty())
     }
 
     /// The backend (or listen) of that name.
@@ -133,6 +138,12 @@ impl Config {
         for ring in &mut self.rings {
             ring.span = nowhere;
             ring.servers.iter_mut().for_each(|server| server.span = nowhere);
+        }
+        for forward in &mut self.log_forwards {
+            forward.span = nowhere;
+            forward.binds.iter_mut().for_each(|bind| bind.span = nowhere);
+            forward.dgram_binds.iter_mut().for_each(|bind| bind.span = nowhere);
+            forward.logs.iter_mut().for_each(|target| target.span = nowhere);
         }
         for proxy in &mut self.proxies {
             proxy.span = nowhere;

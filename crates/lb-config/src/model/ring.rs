@@ -1,6 +1,8 @@
-//! Rings: buffers that log lines wait in for servers that take them over a connection. Source: manual 3.9.
+//! Rings, buffers that log lines wait in for servers that take them over a connection, and sections that forward messages of others.
+//! Source: manual 3.9 and 3.10.
 
-use super::{LogTransportFormat, Server, Span};
+use super::{Bind, LogTarget, LogTransportFormat, Server, Span};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A `ring` section, or what a `log` line with a stream's address stands for.
@@ -58,4 +60,41 @@ pub enum LogProto {
     Legacy,
     /// `octet-count`: the length and a space before each.
     OctetCount,
+}
+
+/// A `log-forward` section: messages of others that go on to targets. Source: manual 3.10.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogForward {
+    /// Name, unique.
+    pub name: String,
+    /// `bind`: where messages come by connection.
+    pub binds: Vec<Bind>,
+    /// `dgram-bind`: where messages come by datagram.
+    pub dgram_binds: Vec<DgramBind>,
+    /// `log` targets, `log global` already replaced by those of `global`.
+    pub logs: Vec<LogTarget>,
+    /// `maxconn`: connections at once.
+    pub maxconn: u32,
+    /// `backlog`; `None`: `maxconn`.
+    pub backlog: Option<u32>,
+    /// `timeout client`: how long a connection may be silent; `None`: for ever.
+    pub timeout_client: Option<Duration>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl LogForward {
+    /// Connections at once where nothing is said.
+    pub const DEFAULT_MAXCONN: u32 = 10;
+}
+
+/// An address that messages come to by datagram.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DgramBind {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// `interface`: SO_BINDTODEVICE.
+    pub interface: Option<String>,
+    /// Where the line stands.
+    pub span: Span,
 }

@@ -176,6 +176,19 @@ pub(crate) struct RingCx<'p, 's> {
     pub world: &'p mut World<'s>,
 }
 
+/// A `log-forward` section while it is read.
+pub(crate) struct ForwardDraft {
+    /// Takes its listeners, targets, limits.
+    pub draft: Draft,
+    pub dgram_binds: Vec<crate::model::DgramBind>,
+}
+
+/// What the functions of its lines work on.
+pub(crate) struct ForwardCx<'p, 's> {
+    pub forward: &'p mut ForwardDraft,
+    pub world: &'p mut World<'s>,
+}
+
 /// What the functions of `bind` parameters work on.
 pub(crate) struct BindCx<'p> {
     pub bind: &'p mut crate::model::Bind,

@@ -12,7 +12,9 @@ mod resolve;
 mod rings;
 
 pub(crate) use asked::{Asked, expression};
-pub(crate) use draft::{BindCx, Draft, GlobalCx, InitAddr, Mention, ProxyCx, RingCx, RingDraft, ServerCx, ServerDraft, World};
+pub(crate) use draft::{
+    BindCx, Draft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, Mention, ProxyCx, RingCx, RingDraft, ServerCx, ServerDraft, World,
+};
 pub(crate) use line::{Line, Negation, Params, address, address_for, resolve as resolve_host};
 
 use crate::diag::{Diagnostic, Problem, Severity, nearest};
@@ -47,17 +49,19 @@ pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
         by_name: HashMap::new(),
         drafts: Vec::new(),
         rings: Vec::new(),
+        forwards: Vec::new(),
         mentioned: Some(HashSet::new()),
         open: Open::Refused,
     };
     tree::read(source, &mut walk);
-    let Walk { mut world, mut global, drafts, rings, defaults, mentioned, .. } = walk;
+    let Walk { mut world, mut global, drafts, rings, forwards, defaults, mentioned, .. } = walk;
     if world.diagnostics.wants(Severity::Lint) {
         let defaults = defaults.iter().map(|defaults| &defaults.draft).collect();
         Lint { defaults, proxies: &drafts, mentioned: mentioned.as_ref() }.tell(&mut world);
     }
     global.logs = std::mem::take(&mut world.logs);
     let mut config = resolve::resolve(global, drafts, &mut world);
+    rings::resolve_forwards(forwards, &mut config, &mut world);
     rings::resolve_rings(rings, &mut config, &mut world);
     (config, std::mem::take(&mut world.diagnostics).finish(&world.files()))
 }
@@ -74,6 +78,7 @@ struct Walk<'s> {
     by_name: HashMap<String, Option<usize>>,
     drafts: Vec<Draft>,
     rings: Vec<RingDraft>,
+    forwards: Vec<ForwardDraft>,
     /// Backends that refused lines name; `None`: they may name any.
     mentioned: Option<HashSet<String>>,
     open: Open,
@@ -100,6 +105,7 @@ enum Open {
     Refused,
     Global,
     Ring(Box<RingDraft>),
+    Forward(Box<ForwardDraft>),
     /// A proxy or defaults.
     Proxy(Box<Draft>),
 }
@@ -135,6 +141,10 @@ impl<'s> Sink<'s> for Walk<'s> {
                 self.open = Open::Ring(Box::new(self.ring(header)));
                 return;
             }
+            "log-forward" => {
+                self.open = Open::Forward(Box::new(self.forward(header)));
+                return;
+            }
             _ => Sections::LISTEN,
         };
         self.open = Open::Proxy(Box::new(self.header(header, kind)));
@@ -146,6 +156,10 @@ impl<'s> Sink<'s> for Walk<'s> {
             Open::Global => {
                 self.global_line(directive);
                 self.open = Open::Global;
+            }
+            Open::Forward(mut forward) => {
+                self.forward_line(&mut forward, directive);
+                self.open = Open::Forward(forward);
             }
             Open::Ring(mut ring) => {
                 self.ring_line(&mut ring, directive);
@@ -164,6 +178,7 @@ impl<'s> Sink<'s> for Walk<'s> {
         let mut draft = match std::mem::replace(&mut self.open, Open::Refused) {
             Open::Proxy(draft) => draft,
             Open::Ring(ring) => return self.rings.push(*ring),
+            Open::Forward(forward) => return self.forwards.push(*forward),
             Open::Refused | Open::Global => return,
         };
         // There may be many sections with a server each.

@@ -44,7 +44,13 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         finish_keepalive(&mut draft);
         proxies.push(prune(draft));
     }
-    Config { global, proxies, rings: Vec::new(), files: world.files().into_iter().map(|(name, _)| name).collect() }
+    Config {
+        global,
+        proxies,
+        rings: Vec::new(),
+        log_forwards: Vec::new(),
+        files: world.files().into_iter().map(|(name, _)| name).collect(),
+    }
 }
 
 /// Backends and listens by name; `None`: there are two.

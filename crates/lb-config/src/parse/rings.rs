@@ -1,32 +1,56 @@
-//! `ring` sections while they are read, and what they come to.
+//! `ring` and `log-forward` sections while they are read, and what they come to.
 
-use super::draft::{Draft, RingCx, RingDraft, World};
+use super::draft::{Draft, ForwardCx, ForwardDraft, RingCx, RingDraft, World};
 use super::{Directive, Walk, check_name, resolve};
 use crate::diag::Problem;
 use crate::keywords::{Context, Parser, Sections};
-use crate::model::{Config, LogAddress, Ring, ServerAddress, ServerPort};
+use crate::model::{Config, LogAddress, LogForward, Ring, ServerAddress, ServerPort, Span};
 use crate::tree::shown;
 
 impl Walk<'_> {
-    /// The header of a ring.
-    pub(super) fn ring(&mut self, header: &Directive<'_>) -> RingDraft {
-        let span = header.span(Some(0));
+    /// The name of a section that has one and nothing else; `taken`: where it was given before.
+    fn only_name<'d>(&mut self, header: &'d Directive<'_>, taken: impl FnOnce(&Self, &str) -> Option<Span>) -> &'d str {
+        let word = header.words[0].text.as_ref();
         let name = header.words.get(1).map_or("", |word| &word.text);
         if name.is_empty() {
-            self.problem(header, Problem::line("'ring' wants a name").help("write 'ring <name>'"));
+            self.problem(header, Problem::line(format!("'{word}' wants a name")).help(format!("write '{word} <name>'")));
         }
-        if let Err(problem) = check_name(name, 1, "a ring's name") {
+        if let Err(problem) = check_name(name, 1, "the name of a section") {
             self.problem(header, problem);
         }
-        if let Some(first) = self.rings.iter().find(|ring| ring.ring.name == name) {
-            let message = format!("the ring '{}' is already there on line {}", shown(name), first.ring.span.line);
-            self.problem(header, Problem::at(1, message).help("each ring has its own name"));
+        if let Some(first) = taken(self, name) {
+            let message = format!("the section '{word} {}' is already there on line {}", shown(name), first.line);
+            self.problem(header, Problem::at(1, message).help("each has its own name"));
         }
         if let Some(extra) = header.words.get(2) {
             let message = format!("unexpected '{}' behind the name", shown(&extra.text));
-            self.problem(header, Problem::at(2, message).help("write 'ring <name>'"));
+            self.problem(header, Problem::at(2, message).help(format!("write '{word} <name>'")));
         }
+        name
+    }
+
+    /// The header of a ring.
+    pub(super) fn ring(&mut self, header: &Directive<'_>) -> RingDraft {
+        let span = header.span(Some(0));
+        let name = self.only_name(header, |walk, name| walk.rings.iter().find(|ring| ring.ring.name == name).map(|ring| ring.ring.span));
         RingDraft { ring: Ring { span, ..Ring::new(name) }, draft: Draft::new(Sections::BACKEND, name, span) }
+    }
+
+    /// The header of a section that forwards.
+    pub(super) fn forward(&mut self, header: &Directive<'_>) -> ForwardDraft {
+        let name = self.only_name(header, |walk, name| {
+            let mut known = walk.forwards.iter().map(|forward| &forward.draft.proxy);
+            known.find(|proxy| proxy.name == name).map(|proxy| proxy.span)
+        });
+        ForwardDraft { draft: Draft::new(Sections::FRONTEND, name, header.span(Some(0))), dgram_binds: Vec::new() }
+    }
+
+    pub(super) fn forward_line(&mut self, forward: &mut ForwardDraft, directive: &Directive<'_>) {
+        let Some(line) = self.keyword(directive, Context::In("log-forward"), "log-forward") else { return };
+        let Parser::Forward(parser) = line.keyword.parser else { return };
+        if let Err(problem) = parser(&mut ForwardCx { forward, world: &mut self.world }, &line) {
+            self.problem(directive, problem);
+        }
     }
 
     pub(super) fn ring_line(&mut self, ring: &mut RingDraft, directive: &Directive<'_>) {
@@ -35,6 +59,35 @@ impl Walk<'_> {
         if let Err(problem) = parser(&mut RingCx { ring, world: &mut self.world }, &line) {
             self.problem(directive, problem);
         }
+    }
+}
+
+/// The sections that forward.
+pub(super) fn resolve_forwards(drafts: Vec<ForwardDraft>, config: &mut Config, world: &mut World<'_>) {
+    for ForwardDraft { draft, dgram_binds } in drafts {
+        let proxy = draft.proxy;
+        for bind in &proxy.binds {
+            if bind.accept_proxy || bind.accept_netscaler_cip.is_some() {
+                let message = "headers of balancers are known but not there yet before log messages".to_owned();
+                world.error(bind.span, message, Some("remove the word if no balancer is in front".into()));
+            }
+        }
+        if !proxy.binds.is_empty() && proxy.timeouts.client.is_none() {
+            let message =
+                format!("'log-forward {}' lacks 'timeout client': a silent sender holds its connection for ever", shown(&proxy.name));
+            // haproxy is silent about it.
+            world.notice(proxy.span, message, Some("set it in the section, for example 10s".into()));
+        }
+        config.log_forwards.push(LogForward {
+            name: proxy.name,
+            binds: proxy.binds,
+            dgram_binds,
+            logs: proxy.logs,
+            maxconn: proxy.maxconn.unwrap_or(LogForward::DEFAULT_MAXCONN),
+            backlog: proxy.backlog,
+            timeout_client: proxy.timeouts.client,
+            span: proxy.span,
+        });
     }
 }
 
@@ -63,7 +116,10 @@ pub(super) fn resolve_rings(drafts: Vec<RingDraft>, config: &mut Config, world: 
         ring.servers = draft.proxy.servers;
         config.rings.push(ring);
     }
-    let targets = || config.global.logs.iter().chain(config.proxies.iter().flat_map(|proxy| &proxy.logs));
+    let targets = || {
+        let forwards = config.log_forwards.iter().flat_map(|forward| &forward.logs);
+        config.global.logs.iter().chain(config.proxies.iter().flat_map(|proxy| &proxy.logs)).chain(forwards)
+    };
     for mut ring in std::mem::take(&mut world.log_streams) {
         // A ring of a `log` line has that line's format, which is known by now.
         let own = targets().find(|target| matches!(&target.address, LogAddress::Ring(name) if *name == ring.name));

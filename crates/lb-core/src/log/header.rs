@@ -9,6 +9,7 @@ use lb_config::{Facility, Level, LogTransportFormat};
 use lb_expr::Timestamp;
 
 use super::LogIdentity;
+use super::forward::Message;
 
 /// The parts of a header that do not change from line to line.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(super) struct Prefix {
     format: LogTransportFormat,
     facility: u8,
     cut: Cut,
+    /// The format was given: messages of others are brought into it.
+    pub(super) own_format: bool,
     /// Pieces between the date and the message.
     pieces: Box<[Box<[u8]>]>,
 }
@@ -97,7 +100,7 @@ impl Prefix {
             | LogTransportFormat::Iso
             | LogTransportFormat::Raw => Box::default(),
         };
-        Self { format, facility: facility.code(), cut, pieces }
+        Self { format, facility: facility.code(), cut, own_format: true, pieces }
     }
 
     pub(super) fn shows_structured_data(&self) -> bool {
@@ -152,6 +155,80 @@ impl Prefix {
             line.extend_from_slice(&message[..message.len().min(max_len.saturating_sub(line.len()))]);
         }
         line.truncate(max_len);
+        line.push(b'\n');
+    }
+
+    /// Appends the message of another program, with the header that its format wants, and a newline to `line`, which must be
+    /// empty. Without a format of the target's own the message keeps the form that it came in.
+    pub(super) fn reframe(&self, message: &Message<'_>, level: u16, at: Timestamp, dates: &mut Dates, max_len: usize, line: &mut Vec<u8>) {
+        use LogTransportFormat as Format;
+        let format = match self.format {
+            format if self.own_format => format,
+            // Observed: what there is of a header decides.
+            _ if !message.host.is_empty() => {
+                if message.rfc5424 {
+                    Format::Rfc5424
+                } else {
+                    Format::Rfc3164
+                }
+            }
+            _ if !message.app.is_empty() => Format::Local,
+            _ if message.priority.is_some() => Format::Priority,
+            _ => Format::Raw,
+        };
+        let facility = message.priority.map_or(u16::from(self.facility), |priority| priority >> 3);
+        let mut number = itoa::Buffer::new();
+        let mut put = |bytes: &[u8]| line.extend_from_slice(bytes);
+        match format {
+            Format::Short | Format::Timed => put(&[b'<', b'0' + level as u8, b'>']),
+            Format::Iso | Format::Raw => {}
+            Format::Local | Format::Rfc3164 | Format::Rfc5424 | Format::Priority => {
+                put(b"<");
+                put(number.format(facility * 8 + level).as_bytes());
+                put(b">");
+            }
+        }
+        match format {
+            Format::Local | Format::Rfc3164 => {
+                put(&message.time.and_then(|time| time.rfc3164()).unwrap_or_else(|| *dates.rfc3164(at)));
+                put(b" ");
+                if format == Format::Rfc3164 {
+                    put(if message.host.is_empty() { b"localhost" } else { message.host });
+                    put(b" ");
+                }
+                if !message.app.is_empty() {
+                    put(message.app);
+                    if !message.pid.is_empty() {
+                        put(b"[");
+                        put(message.pid);
+                        put(b"]");
+                    }
+                    put(b": ");
+                }
+            }
+            Format::Rfc5424 | Format::Timed | Format::Iso => {
+                let now = *dates.iso(at);
+                let mut room = [0; 25];
+                let written = message.time.as_ref().map(|time| time.iso(now.first_chunk().expect("a date has a year"), &mut room));
+                if format == Format::Rfc5424 {
+                    put(b"1 ");
+                    put(written.unwrap_or(if message.rfc5424 { b"-" } else { &now }));
+                    for field in [message.host, message.app, message.pid, message.id, message.structured] {
+                        put(b" ");
+                        put(if field.is_empty() { b"-" } else { field });
+                    }
+                } else {
+                    put(written.unwrap_or(&now));
+                }
+                put(b" ");
+            }
+            Format::Priority | Format::Short | Format::Raw => {}
+        }
+        put(message.text);
+        line.truncate(match self.cut {
+            Cut::Datagram => max_len,
+            Cut::Stream => max_len.saturating_sub(1),
+        });
         line.push(b'\n');
     }
 

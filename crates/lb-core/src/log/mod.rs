@@ -7,6 +7,7 @@
 //! Source: manual section 4.2 `log`; headers and truncation as observed on haproxy 2.6.12.
 
 pub mod deliver;
+pub mod forward;
 mod header;
 mod local_time;
 mod ring;
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lb_config::{Level, LogAddress, LogSample, LogTarget};
 use lb_expr::{LogFormat, LogSource, Timestamp};
 
+use forward::Message;
 use header::{Content, Cut, Dates, Prefix};
 pub use local_time::LocalTime;
 pub use ring::Ring;
@@ -103,13 +105,15 @@ impl Logger {
                 };
                 let sink = sinks.get(&target.address)?;
                 // A ring has its own format and length; the line feed, which a stream's length counts, does not go in.
-                let (format, max_len) = match sink.ring() {
-                    Some(ring) => (ring.format(), ring.settings().max_len + 1),
-                    None => (target.format, target.max_len),
+                let (format, max_len, own_format) = match sink.ring() {
+                    Some(ring) => (ring.format(), ring.settings().max_len + 1, true),
+                    None => (target.format, target.max_len, target.format_given),
                 };
+                let mut prefix = Prefix::new(format, target.facility, cut, identity);
+                prefix.own_format = own_format;
                 Ok(Target {
                     sink,
-                    prefix: Prefix::new(format, target.facility, cut, identity),
+                    prefix,
                     level: target.level,
                     min_level: target.min_level,
                     max_len,
@@ -183,6 +187,25 @@ impl Logger {
             let mut scratch = cell.take();
             let Scratch { line, dates, .. } = &mut scratch;
             self.send_to_all(level, at, message, b"", line, dates);
+            cell.set(scratch);
+        });
+    }
+
+    /// Sends the message of another program to every target that takes its level: in its own form where a target has no format.
+    /// A message without a priority has the target's facility and the highest level, as haproxy has it.
+    pub fn forward(&self, message: &Message<'_>, at: Timestamp) {
+        SCRATCH.with(|cell| {
+            let mut scratch = cell.take();
+            let Scratch { line, dates, .. } = &mut scratch;
+            let level = message.priority.map_or(0, |priority| priority & 7);
+            for target in &self.targets {
+                if level > target.level as u16 || target.sample.as_ref().is_some_and(|s| !s.takes_next()) {
+                    continue;
+                }
+                line.clear();
+                target.prefix.reframe(message, level.max(target.min_level as u16), at, dates, target.max_len, line);
+                target.sink.send(line);
+            }
             cell.set(scratch);
         });
     }

@@ -11,7 +11,6 @@ const fn line(section: &'static str, name: &'static str, args: &'static str, doc
 const MAIL: &str = "mail alerts";
 const MASTER: &str = "the master process";
 const ERRORS: &str = "named error sets; use 'errorfile'";
-const FORWARD: &str = "log forwarding";
 const RESOLVE: &str = "name resolution at run time";
 const PROFILE: &str = "log profiles";
 const CHECKS: &str = "named health checks";
@@ -36,15 +35,6 @@ pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
     line("program", "option start-on-reload", "", "starts it anew at reload", MASTER),
     line("program", "user", "<name>", "user of the program", MASTER),
     line("http-errors", "errorfile", "<status> <file>", "a file in place of a built-in reply", ERRORS),
-    line("log-forward", "backlog", "<number>", "connections that the system queues", FORWARD),
-    line("log-forward", "bind", "<address>:<port> [<parameter> ...]", "where lines come by TCP", FORWARD),
-    line("log-forward", "dgram-bind", "<address>:<port> [<parameter> ...]", "where lines come by UDP", FORWARD),
-    line("log-forward", "log", "global | <target> ...", "where lines go", FORWARD),
-    line("log-forward", "maxconn", "<number>", "connections at once", FORWARD),
-    line("log-forward", "option assume-rfc6587-ntf", "", "frames end with a newline", FORWARD),
-    line("log-forward", "option dont-parse-log", "", "lines go on as they came", FORWARD),
-    line("log-forward", "option host", "<strategy>", "host name of forwarded lines", FORWARD),
-    line("log-forward", "timeout client", "<time>", "inactivity of a sender", FORWARD),
     line("resolvers", "accepted_payload_size", "<bytes>", "longest answer", RESOLVE),
     line("resolvers", "hold", "<status> <time>", "how long an answer counts", RESOLVE),
     line("resolvers", "nameserver", "<name> <address>:<port> [<parameter> ...]", "a name server", RESOLVE),

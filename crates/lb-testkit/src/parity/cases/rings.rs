@@ -56,7 +56,42 @@ pub(super) fn cases() -> Vec<Case> {
             "",
             vec![vec![send("hello\r\n"), until("/first 200 --"), Step::Signal("first"), until("/second 200 --")]],
         )),
+        forward("forward/own-form", "local3", OLD, 3),
+        forward("forward/own-form-rfc5424", "local3", NEW, 2),
+        forward("forward/own-form-parts", "local3", "<34>only a priority\nno priority", 1),
+        forward("forward/octet-count", "local3", "11 no priority5 <5>xy31 <134>Nov  8 07:26:31 h a[1]: m1<13>line\n", 4),
+        forward("forward/rfc3164", "format rfc3164 local3", OLD, 3),
+        forward("forward/rfc3164-of-rfc5424", "format rfc3164 local3", NEW, 2),
+        forward("forward/rfc5424", "format rfc5424 local3", NEW, 2),
+        forward("forward/local", "format local local3", OLD, 3),
+        forward("forward/priority", "format priority local3", OLD, 3),
+        forward("forward/short", "format short local3", NEW, 2),
+        forward("forward/raw", "format raw local3", NEW, 2),
+        forward("forward/timed", "format timed local3", NEW, 2),
+        forward("forward/length", "len 80 local3", &format!("<134>Nov  8 07:26:31 h a[1]: {}\n", "m".repeat(100)), 1),
+        forward(
+            "forward/level",
+            "local3 err",
+            "<131>Nov  8 07:26:31 h a: err\n<134>Nov  8 07:26:31 h a: info\n<128>Nov  8 07:26:31 h a: emerg\n",
+            2,
+        ),
+        forward("forward/minlevel", "local3 debug notice", "<131>Nov  8 07:26:31 h a: err\n<134>Nov  8 07:26:31 h a: info\n", 2),
+        forward("forward/sample", "sample 2:2 local3", "<131>one\n<131>two\n<131>three\n<131>four\n", 2),
+        forward("forward/no-message", "local3", "hello\n<13>never\n", 0),
+        forward("forward/then-no-message", "local3", "<13>first\n\n<13>never\n", 1),
         two(ring("ring/of-a-log-line", "tcp@127.0.0.1:{o2} format raw local0", "-", "", takes())),
         two(ring("ring/of-a-log-line-short", "tcp4@127.0.0.1:{o2} len 100 format short local0", "-", "", takes())),
     ]
+}
+
+/// RFC 3164, as most programs write it.
+const OLD: &str = "<134>Nov  8 07:26:31 host1 app[123]: hello world\n<13>Nov 18 07:26:31 h a: b: c\r\n<1>Nov  8 07:26:31 h no tag\n";
+const NEW: &str =
+    "<134>1 2026-01-05T07:26:31.902474+01:00 host2 app2 777 ID47 [ex@1 a=\"b\\\"c\"][b] message\n<13>1 2026-11-28T07:26:31Z h a - - - x\n";
+
+/// What a sender writes on a connection of its own, and where it goes.
+fn forward(name: &'static str, target: &str, sent: &str, lines: usize) -> Case {
+    let text =
+        format!("    mode http\nlog-forward lf\n    bind 127.0.0.1:{{fe}}\n    timeout client 1s\n    log 127.0.0.1:{{log}} {target}\n");
+    http(name).config(&text).client(vec![send(sent), Step::Logs(lines), pause(50), CLOSE]).logs(lines).build()
 }
