@@ -26,7 +26,11 @@ impl Cpu {
 pub fn of(pid: u32) -> Result<Cpu> {
     let mut sum = Cpu::default();
     for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-        let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
+        let text = match std::fs::read_to_string(task?.path().join("schedstat")) {
+            // The thread has ended since the directory was read: without a file, or (ESRCH) with one that was open already.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound || e.raw_os_error() == Some(3) => continue,
+            text => text?,
+        };
         let mut numbers = text.split_whitespace().map(str::parse::<u64>);
         let (Some(Ok(running)), Some(Ok(waiting))) = (numbers.next(), numbers.next()) else {
             return failure(format!("schedstat of {pid}: {text:?}"));
