@@ -91,26 +91,30 @@ fn request(c: &mut Criterion) {
 /// Two threads at once on one policy: what one of them sees.
 fn two_threads(c: &mut Criterion) {
     for (name, kind) in KINDS {
-        let policy = Policy::new(Settings::new(kind), &servers(100)).expect("valid");
-        let loads = Loads((0..100).map(|_| AtomicU32::new(0)).collect());
-        let stop = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let (mut ring, mut at, mut n) = ([None; 64], 0, 1u64);
-                while !stop.load(Ordering::Relaxed) {
-                    n = n.wrapping_mul(6364136223846793005).wrapping_add(1);
-                    step(&policy, &loads, &mut ring, &mut at, n >> 16);
-                }
-            });
-            let (mut ring, mut at, mut n) = ([None; 64], 0, 7u64);
-            c.bench_function(&format!("two-threads/{name}/100"), |b| {
-                b.iter(|| {
-                    n = n.wrapping_mul(6364136223846793005).wrapping_add(1);
-                    step(&policy, &loads, &mut ring, &mut at, n >> 16);
+        let mut group = c.benchmark_group(format!("two-threads/{name}"));
+        for size in SIZES {
+            let policy = Policy::new(Settings::new(kind), &servers(size)).expect("valid");
+            let loads = Loads((0..size).map(|_| AtomicU32::new(0)).collect());
+            let stop = std::sync::atomic::AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let (mut ring, mut at, mut n) = ([None; 64], 0, 1u64);
+                    while !stop.load(Ordering::Relaxed) {
+                        n = n.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                        step(&policy, &loads, &mut ring, &mut at, n >> 16);
+                    }
                 });
+                let (mut ring, mut at, mut n) = ([None; 64], 0, 7u64);
+                group.bench_function(BenchmarkId::from_parameter(size), |b| {
+                    b.iter(|| {
+                        n = n.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                        step(&policy, &loads, &mut ring, &mut at, n >> 16);
+                    });
+                });
+                stop.store(true, Ordering::Relaxed);
             });
-            stop.store(true, Ordering::Relaxed);
-        });
+        }
+        group.finish();
     }
 }
 
@@ -130,21 +134,24 @@ fn change(c: &mut Criterion) {
         }
         group.finish();
     }
-    let mut group = c.benchmark_group("weight/roundrobin");
-    for size in SIZES {
-        let policy = Policy::new(Settings::new(Kind::RoundRobin), &servers(size)).expect("valid");
-        let mut n = 0u16;
-        group.bench_function(BenchmarkId::from_parameter(size), |b| {
-            b.iter(|| {
-                n = n % 200 + 1;
-                policy.set_weight(ServerId(0), Weight::units(n)).expect("dynamic");
+    for (name, kind) in KINDS.into_iter().filter(|(_, kind)| kind.is_dynamic()) {
+        let mut group = c.benchmark_group(format!("weight/{name}"));
+        for size in SIZES {
+            let policy = Policy::new(Settings::new(kind), &servers(size)).expect("valid");
+            let mut n = 0u16;
+            group.bench_function(BenchmarkId::from_parameter(size), |b| {
+                b.iter(|| {
+                    n = n % 60 + 1;
+                    policy.set_weight(ServerId(0), Weight::units(n)).expect("dynamic");
+                });
             });
-        });
+        }
+        group.finish();
     }
-    group.finish();
 }
 
-/// What the heaps replace: the least of all by a scan, and round robin that adds to every server's score at every pick.
+/// What the heaps replace: the least of all by a scan, and round robin that adds to every server's score at every pick. And a ring as a
+/// balanced tree, in which a server that leaves takes its points out.
 fn naive(c: &mut Criterion) {
     for size in SIZES {
         let specs = servers(size);
@@ -154,6 +161,27 @@ fn naive(c: &mut Criterion) {
                 let best = (0..size).min_by_key(|&i| load[i] * 256 / u64::from(specs[i].weight)).unwrap_or(0);
                 load[best] = (load[best] + 1) % 8;
                 black_box(best)
+            });
+        });
+        let place = |id: usize, point: usize| ((id * 4_096 + point) as u32).wrapping_mul(0x9e37_79b1);
+        let points = |id: usize| 0..16 * usize::from(specs[id].weight);
+        let all = (0..size).flat_map(|id| points(id).map(move |point| (place(id, point), id)));
+        let mut tree: std::collections::BTreeMap<u32, usize> = all.collect();
+        let mut n = 1u64;
+        c.bench_function(&format!("naive-ring/{size}"), |b| {
+            b.iter(|| {
+                n = n.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                let hash = (n >> 32) as u32;
+                black_box(tree.range(hash..).next().or_else(|| tree.first_key_value()).map(|(_, id)| *id))
+            });
+        });
+        let id = size / 2;
+        c.bench_function(&format!("naive-ring-down-and-up/{size}"), |b| {
+            b.iter(|| {
+                points(id).for_each(|point| {
+                    tree.remove(&place(id, point));
+                });
+                tree.extend(points(id).map(|point| (place(id, point), id)));
             });
         });
         let total: i64 = specs.iter().map(|s| i64::from(s.weight)).sum();

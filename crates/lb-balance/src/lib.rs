@@ -19,6 +19,7 @@ mod latency;
 mod locality;
 mod maglev;
 mod map;
+mod places;
 mod policy;
 mod random;
 mod ranked;

@@ -36,34 +36,35 @@ pub(crate) fn build(parts: &mut [Part], size: u32) -> Box<[u32]> {
     let Some(most) = parts.iter().map(|p| p.weight).max() else { return Box::default() };
     // Among equals the seed decides who comes first, so that the order of the configuration does not matter.
     parts.sort_unstable_by_key(|p| (p.seed, p.id));
-    let (m, most) = (u64::from(size), u64::from(most));
-    let mut walks: Vec<(u64, u64)> = parts
-        .iter()
-        .map(|p| {
-            let (offset, skip) = (full(p.seed), full(p.seed ^ 0x5bd1_e995));
-            (u64::from(offset) % m, u64::from(skip) % (m - 1) + 1)
-        })
-        .collect();
+    struct Walk {
+        next: u32,
+        skip: u32,
+        /// What its weight has come to since its last entry.
+        credit: u32,
+    }
+    let walk = |p: &Part| Walk { next: full(p.seed) % size, skip: full(p.seed ^ 0x5bd1_e995) % (size - 1) + 1, credit: 0 };
+    let mut walks: Vec<Walk> = parts.iter().map(walk).collect();
     let mut table = vec![FREE; size as usize].into_boxed_slice();
     let mut filled = 0;
-    for round in 1.. {
-        for (part, (next, skip)) in parts.iter().zip(&mut walks) {
+    loop {
+        for (part, walk) in parts.iter().zip(&mut walks) {
             // Takes part when its weight has come to another whole share of the largest.
-            let weight = u64::from(part.weight);
-            if round * weight / most == (round - 1) * weight / most {
+            walk.credit += part.weight;
+            if walk.credit < most {
                 continue;
             }
-            while table[*next as usize] != FREE {
-                *next = (*next + *skip) % m;
+            walk.credit -= most;
+            while table[walk.next as usize] != FREE {
+                let next = walk.next + walk.skip;
+                walk.next = if next < size { next } else { next - size };
             }
-            table[*next as usize] = part.id;
+            table[walk.next as usize] = part.id;
             filled += 1;
             if filled == size {
                 return table;
             }
         }
     }
-    table
 }
 
 /// Buckets in LVS's tables, for its default of 8 bits.

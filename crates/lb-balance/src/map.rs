@@ -3,7 +3,7 @@
 //! Holds: the table names only servers that were usable when it was built; the same servers and weights in the same order
 //! always give the same table, which is HAProxy's.
 
-use crate::heap::Heap;
+use crate::places::Places;
 
 /// Fills a table for servers `(id, weight)` in the order of the configuration, all weights above 0.
 ///
@@ -11,8 +11,9 @@ use crate::heap::Heap;
 /// the turn pays T (the sum of weights). Points are compared in whole multiples of T only, and among equals the first in the
 /// configuration takes the turn. Weights count in relation to each other: a common divisor is taken out first.
 ///
-/// Since only whole multiples count, a server's standing rises at turns that can be foretold: so two heaps do the work in
-/// O(T log n) instead of the O(T·n) of trying every server in every turn.
+/// Since only whole multiples count, a server's standing rises at turns that can be foretold: each server waits in the list of that
+/// turn, and those of equal standing are a set of places. That is O(T log n), with a logarithm to the base 64, instead of the O(T·n) of
+/// trying every server in every turn.
 pub(crate) fn build(servers: &[(u32, u32)]) -> Box<[u32]> {
     let divisor = servers.iter().fold(0, |a, &(_, w)| gcd(a, w));
     if divisor == 0 {
@@ -21,46 +22,76 @@ pub(crate) fn build(servers: &[(u32, u32)]) -> Box<[u32]> {
     if servers.iter().all(|s| s.1 == divisor) {
         return servers.iter().map(|s| s.0).collect();
     }
-    let weight = |i: usize| u64::from(servers[i].1 / divisor);
-    let total: u64 = (0..servers.len()).map(weight).sum();
-    let mut table = Vec::with_capacity(total as usize);
-    // Per server: `level` whole multiples of `total` (plus a constant that keeps it positive), and turns already taken.
-    let mut level = vec![1u64; servers.len()];
-    let mut taken = vec![0u64; servers.len()];
-    let mut standing = Heap::new(servers.len());
-    // The turn at which a server's level rises next.
-    let mut rises = Heap::new(servers.len());
-    // After turn t (from 1) a server that took k turns has t*w - k*total points. Its level is level + taken = floor(t*w / total) + 1.
-    let rise_at = |i: usize, level: u64, taken: u64| u128::from(((level + taken) * total).div_ceil(weight(i)));
-    for (i, level) in level.iter().enumerate() {
-        standing.set(i as u32, level_key(*level, i));
-        rises.set(i as u32, rise_at(i, *level, 0));
+    let mut turns = Turns::new(servers.iter().map(|s| u64::from(s.1 / divisor)).collect());
+    (1..=turns.total).map_while(|turn| turns.take(turn)).map(|i| servers[i].0).collect()
+}
+
+/// No server.
+const NONE: u32 = u32::MAX;
+
+/// Who takes the next turn, in the making of a table.
+struct Turns {
+    weights: Box<[u64]>,
+    total: u64,
+    /// Per server: `level` whole multiples of `total` (plus one, that it is never negative), and turns already taken.
+    level: Box<[usize]>,
+    taken: Box<[u64]>,
+    /// Per level: the servers that stand there.
+    standing: Vec<Places>,
+    /// Per turn: the first server whose level rises then, and per server the next one of that turn.
+    rising: Box<[u32]>,
+    after: Box<[u32]>,
+}
+
+impl Turns {
+    fn new(weights: Box<[u64]>) -> Turns {
+        let (n, total) = (weights.len(), weights.iter().sum::<u64>());
+        let mut turns = Turns {
+            weights,
+            total,
+            level: vec![0; n].into(),
+            taken: vec![0; n].into(),
+            standing: vec![Places::new(n)],
+            rising: vec![NONE; total as usize + 1].into(),
+            after: vec![NONE; n].into(),
+        };
+        (0..n).for_each(|i| turns.rise(i));
+        turns
     }
-    for turn in 1..=total {
-        while let Some((_, i)) = rises.peek().filter(|&(at, _)| at <= u128::from(turn)) {
-            let n = i as usize;
-            level[n] += 1;
-            standing.set(i, level_key(level[n], n));
-            rises.set(i, rise_at(n, level[n], taken[n]));
+
+    /// The server that takes a turn (from 1); all before have been taken.
+    fn take(&mut self, turn: u64) -> Option<usize> {
+        let mut next = std::mem::replace(&mut self.rising[turn as usize], NONE);
+        while next != NONE {
+            let i = next as usize;
+            next = self.after[i];
+            self.rise(i);
         }
-        let Some((_, i)) = standing.peek() else { break };
-        let n = i as usize;
-        table.push(servers[n].0);
-        taken[n] += 1;
-        level[n] -= 1;
-        standing.set(i, level_key(level[n], n));
-        // level + taken is unchanged, so is the turn of the next rise.
+        // Hardly ever more than three levels.
+        let i = self.standing.iter().rev().find_map(Places::first)?;
+        self.taken[i] += 1;
+        // Level and taken together are what they were, so is the turn of the next rise.
+        self.stand(i, self.level[i] - 1);
+        Some(i)
     }
-    table.into_boxed_slice()
-}
 
-/// The highest level first, then the first in the configuration.
-fn level_key(level: u64, place: usize) -> u128 {
-    u128::from(u64::MAX - level) << 64 | place as u128
-}
+    fn rise(&mut self, i: usize) {
+        self.stand(i, self.level[i] + 1);
+        // After turn t a server that took k turns has t*w - k*total points. Its level is level + taken = floor(t*w / total) + 1.
+        let turn = ((self.level[i] as u64 + self.taken[i]) * self.total).div_ceil(self.weights[i]);
+        if let Some(first) = self.rising.get_mut(turn as usize) {
+            self.after[i] = std::mem::replace(first, i as u32);
+        }
+    }
 
-fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
+    fn stand(&mut self, i: usize, level: usize) {
+        self.standing[self.level[i]].remove(i);
+        self.level[i] = level;
+        if self.standing.len() == level {
+            self.standing.push(Places::new(self.weights.len()));
+        }
+        self.standing[level].insert(i);
+    }
 }
 
 /// LVS's weighted round robin: rounds with a falling mark, in which every server takes one turn whose weight reaches it.
@@ -69,6 +100,10 @@ pub(crate) fn wrr(servers: &[(u32, u32)]) -> Box<[u32]> {
     let most = servers.iter().map(|s| s.1).max().unwrap_or(0);
     let marks = (1..=most / step.max(1)).rev().map(|n| n * step);
     marks.flat_map(|mark| servers.iter().filter(move |s| s.1 >= mark).map(|s| s.0)).collect()
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]
@@ -92,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn heaps_give_what_the_rule_gives() {
+    fn turns_give_what_the_rule_gives() {
         let mut state = 3u64;
         let mut next = |n: u64| {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

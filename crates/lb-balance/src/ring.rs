@@ -42,6 +42,44 @@ impl Point {
     }
 }
 
+/// Points between two entries of a view's index.
+const STRIDE: usize = 4;
+
+/// Points as picks look at them. Places are spread evenly, so an index by their upper bits leads next to any of them: two lines of the
+/// cache in place of one for each step of a search.
+#[derive(Debug, Default)]
+struct View {
+    points: Arc<Vec<Point>>,
+    /// For each value of the upper bits the first point that has them, or would stand there.
+    starts: Box<[u32]>,
+    /// Bits of a place below those.
+    low_bits: u32,
+}
+
+impl View {
+    fn new(points: Arc<Vec<Point>>) -> View {
+        let high_bits = (points.len() / STRIDE).max(1).ilog2();
+        let low_bits = u32::BITS - high_bits;
+        let mut at = 0;
+        let start = |high: u64| {
+            while at < points.len() && u64::from(points[at].place()) >> low_bits < high {
+                at += 1;
+            }
+            at as u32
+        };
+        let starts = (0..=1u64 << high_bits).map(start).collect();
+        View { points, starts, low_bits }
+    }
+
+    /// The first point from `place` on; the number of points when there is none.
+    fn from(&self, place: u32) -> usize {
+        let high = (u64::from(place) >> self.low_bits) as usize;
+        let Some(&[start, end]) = self.starts.get(high..high + 2) else { return 0 };
+        let (start, end) = (start as usize, end as usize);
+        start + self.points[start..end].partition_point(|p| p.place() < place)
+    }
+}
+
 /// `Ring::last` before the first turn. No point is like it: indexes of servers end below.
 const NOBODY: u64 = u64::MAX;
 
@@ -49,7 +87,7 @@ const NOBODY: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Ring {
     /// Points that picks look at: all of `points`, or those that counted when most did not.
-    view: ArcSwap<Vec<Point>>,
+    view: ArcSwap<View>,
     /// The point of the last turn: where requests without a key go on.
     last: AtomicU64,
 }
@@ -108,25 +146,34 @@ impl Points {
     /// Sorts what was prepared and shows all of it.
     pub(crate) fn show(&mut self, ring: &Ring) {
         Arc::make_mut(&mut self.points).sort_unstable();
+        self.show_all(ring);
+    }
+
+    fn show_all(&mut self, ring: &Ring) {
         self.viewed.clone_from(&self.made);
-        ring.view.store(self.points.clone());
+        ring.view.store(Arc::new(View::new(self.points.clone())));
     }
 
     /// Lets `count` points of the server count.
     pub(crate) fn set(&mut self, ring: &Ring, live: &Live, id: u32, seed: u32, count: u16) {
         let i = id as usize;
         if count > self.made[i] {
-            self.prepare(id, seed, count);
-            self.show(ring);
+            let sorted = self.points.len();
+            // Twice as many as before, so that a weight that grows step by step does not make the ring anew with each.
+            self.prepare(id, seed, count.max(self.made[i].saturating_mul(2)).min(crate::Weight::MAX.as_sixteenths()));
+            let points = Arc::make_mut(&mut self.points);
+            points[sorted..].sort_unstable();
+            // Two runs, which this one merges.
+            points.sort();
+            self.show_all(ring);
         } else if count > self.viewed[i] {
-            self.viewed.clone_from(&self.made);
-            ring.view.store(self.points.clone());
+            self.show_all(ring);
         }
         let before = live[i].swap(count, Ordering::Release);
         self.live = self.live + usize::from(count) - usize::from(before);
-        if self.live != 0 && ring.view.load().len() / SPARSE > self.live {
+        if self.live != 0 && ring.view.load().points.len() / SPARSE > self.live {
             let counts = |p: &Point| p.index() < live[p.server() as usize].load(Ordering::Relaxed);
-            ring.view.store(Arc::new(self.points.iter().copied().filter(counts).collect()));
+            ring.view.store(Arc::new(View::new(Arc::new(self.points.iter().copied().filter(counts).collect()))));
             self.viewed = live.iter().map(|l| l.load(Ordering::Relaxed)).collect();
         }
     }
@@ -148,8 +195,9 @@ impl Ring {
         tried: &Tried,
         allows: impl Fn(u32) -> bool,
     ) -> Pick {
-        let points = self.view.load();
-        let at = points.partition_point(|p| p.place() < hash);
+        let view_of_ring = self.view.load();
+        let points = &view_of_ring.points;
+        let at = view_of_ring.from(hash);
         let counts = |p: &Point| p.index() < live[p.server() as usize].load(Ordering::Acquire);
         let find = |from: usize| (from..points.len()).chain(0..from).find(|&i| counts(&points[i]));
         let Some(next) = find(at) else { return Pick::NoneUsable };
@@ -183,7 +231,7 @@ impl Ring {
 
     /// For requests without a key: the server of the next point that is not full.
     pub(crate) fn turn(&self, live: &Live, view: &impl LoadView, tried: &Tried) -> Pick {
-        let points = self.view.load();
+        let points = &self.view.load().points;
         let counts = |p: &Point| p.index() < live[p.server() as usize].load(Ordering::Acquire);
         let mut last = self.last.load(Ordering::Relaxed);
         loop {
