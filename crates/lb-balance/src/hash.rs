@@ -54,10 +54,10 @@ pub enum Lookup {
     /// O(W log n) for W units of weight, O(n) when all weights are equal. 4 bytes per unit of weight (without their common divisor).
     Map,
     /// HAProxy's `consistent`: a ring with 16 points per unit of weight; the nearest point takes the key. A server that comes or
-    /// goes moves its own keys only. Weights change at run time. O(log n), lock-free, and at most
+    /// goes moves its own keys only. Weights change at run time. O(1) on average, lock-free, and at most
     /// 4,096 further points past servers that are full or over the load bound; a change of state or weight is one atomic store
-    /// (O(1)), except that a weight above the highest so far, and the loss of 15 of 16 points, make the ring anew in O(points).
-    /// 128 bytes per unit of weight. Source: Karger et al. 1997; bounded load: Mirrokni et al. 2016.
+    /// (O(1)), except that a weight above all before, and the loss of 15 of 16 points, make the ring anew in O(points).
+    /// 145 bytes per unit of weight. Source: Karger et al. 1997; bounded load: Mirrokni et al. 2016.
     Ring,
     /// Maglev's table: nearly as even as the map, nearly as steady as the ring. Weights change at run time. O(1), lock-free; a
     /// change rebuilds the table off the pick in O(size · log size) on average. 4 bytes per entry. Source: Eisenbud et al., "Maglev:

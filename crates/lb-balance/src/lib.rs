@@ -130,7 +130,7 @@ pub enum Lvs {
     /// Never queue: an idle server, else as [`Lvs::Sed`].
     Nq,
     /// Locality: a key stays at its server until that one is overloaded while another is at less than half of its weight; else
-    /// as [`Lvs::Wlc`]. 16,384 keys are remembered (450 KiB).
+    /// as [`Lvs::Wlc`]. 16,384 keys are remembered (512 KiB).
     Lblc,
     /// As [`Lvs::Lblc`] with up to four servers per key.
     Lblcr,
