@@ -229,6 +229,11 @@ impl Health {
         self.drain
     }
 
+    /// Whether it only finishes what it has: a conditional check or the operator said so.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
     /// Its health, 0 to `rise + fall - 1` (statistics: check_health).
     pub fn level(&self) -> u32 {
         self.health

@@ -8,7 +8,6 @@ use lb_core::worker::Severity;
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::Ordering;
 use std::thread;
 
 /// Any free port of the loopback address.
@@ -38,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("request {n}: {}", get(front)?);
     }
     for server in process.topology.backends[0].servers() {
-        println!("{}: {:?}, {} requests", server.name(), server.state(), server.requests.load(Ordering::Relaxed));
+        println!("{}: {:?}, {} requests", server.name(), server.state(), process.chosen(server));
     }
 
     // At once; `stop_softly` closes the listeners only and lets streams go on.

@@ -29,6 +29,8 @@ pub enum Refused {
     QueueFull,
     /// The client left.
     ClientGone(Phase),
+    /// An operator ended the stream.
+    Killed(Phase),
     /// The last attempt was refused.
     Connect(io::Error),
     /// The last attempt took too long.
@@ -43,6 +45,7 @@ impl Refused {
             Refused::QueueTimeout => Termination::new(Cause::ServerTimeout, Phase::Queue),
             Refused::QueueFull => Termination::new(Cause::ServerAbort, Phase::Queue),
             Refused::ClientGone(phase) => Termination::new(Cause::ClientAbort, *phase),
+            Refused::Killed(phase) => Termination::new(Cause::Killed, *phase),
             Refused::Connect(_) => Termination::new(Cause::ServerAbort, Phase::Connect),
             Refused::ConnectTimeout => Termination::new(Cause::ServerTimeout, Phase::Connect),
         }
@@ -64,6 +67,8 @@ pub struct Attempts {
     /// Its backend.
     pub backend: Arc<Backend>,
     tried: Tried,
+    /// The server of the attempt before, when another one may be chosen: what the next one is called depends on the choice.
+    before: Option<ServerId>,
     /// The slot is kept for another attempt at the same server.
     slot: Option<Slot>,
     /// The server that the stream should go to, if it can.
@@ -113,7 +118,7 @@ impl Attempts {
             // Mode http says it: see [`Attempts::hash_by`].
             AsksFor::Request => Key::None,
         };
-        Attempts { backend, tried: Tried::new(), slot: None, preferred: None, key }
+        Attempts { backend, tried: Tried::new(), before: None, slot: None, preferred: None, key }
     }
 
     /// What the request is hashed by, where the backend [`AsksFor::Request`].
@@ -172,12 +177,16 @@ impl Attempts {
                 }
             };
             let mut ticket = queue::enqueue(rt, &self.backend, server);
+            record.queues(&self.backend, server.map(|id| &**self.backend.server(id)));
             let waited = poll_fn(|_| {
                 if let Poll::Ready(granted) = ticket.poll(rt) {
                     return Poll::Ready(Ok(granted));
                 }
                 if watch.poll_gone().is_ready() {
                     return Poll::Ready(Err(Refused::ClientGone(Phase::Queue)));
+                }
+                if record.client.killed.get() {
+                    return Poll::Ready(Err(Refused::Killed(Phase::Queue)));
                 }
                 rt.poll_deadline(deadline).map(|()| Err(Refused::QueueTimeout))
             })
@@ -196,8 +205,18 @@ impl Attempts {
         }
     }
 
-    fn admitted(&self, record: &mut Record, slot: &Slot) {
+    fn admitted(&mut self, record: &mut Record, slot: &Slot) {
         record.mark_first(Step::Queue);
+        match self.before.take() {
+            None => record.chosen(slot.server()),
+            // There was no other.
+            Some(before) if before == slot.server_id() => record.tries_again(slot.server(), false),
+            Some(before) => {
+                record.redispatched = true;
+                record.tries_again(self.backend.server(before), true);
+                record.chosen(slot.server());
+            }
+        }
         record.server = Some(slot.server().clone());
     }
 
@@ -223,10 +242,11 @@ impl Attempts {
         self.backend.note_latency(id, rt.now(), turnaround(settings.timeouts.connect));
         if elsewhere {
             self.tried.add(id);
-            record.redispatched = true;
+            self.before = Some(id);
             record.timers.unmark(Step::Queue);
             drop(slot);
         } else {
+            record.tries_again(slot.server(), false);
             self.slot = Some(slot);
         }
         // Only the same server is given time.
@@ -268,8 +288,8 @@ impl Attempts {
         record.timers.unmark(Step::Response);
         if self.elsewhere(record.retries) {
             record.timers.unmark(Step::Queue);
-            record.redispatched = true;
         }
+        self.before = Some(slot.server_id());
         drop(slot);
     }
 
@@ -292,8 +312,9 @@ fn address_key(address: Option<&Addr>) -> Key<'static> {
 }
 
 /// Starts a connection to the slot's server.
-fn begin(rt: &Rt, record: &Record, slot: &Slot, watch: ClientWatch<'_>) -> io::Result<Socket> {
+fn begin(rt: &Rt, record: &mut Record, slot: &Slot, watch: ClientWatch<'_>) -> io::Result<Socket> {
     let server = slot.server();
+    record.attempts(server, false);
     let options = match &server.smart_options {
         Some(smart) if watch.has_sent() => smart,
         _ => &server.options,
@@ -322,6 +343,9 @@ pub async fn connect(rt: &Rt, record: &mut Record, slot: &Slot, watch: ClientWat
         if watch.poll_gone().is_ready() {
             return Poll::Ready(Err(Refused::ClientGone(Phase::Connect)));
         }
+        if record.client.killed.get() {
+            return Poll::Ready(Err(Refused::Killed(Phase::Connect)));
+        }
         rt.poll_deadline(deadline).map(|()| Err(Refused::ConnectTimeout))
     })
     .await?;
@@ -344,7 +368,7 @@ pub async fn open(rt: &Rt, record: &mut Record, attempts: &mut Attempts, watch: 
                 attempts.backend.note_latency(slot.server_id(), rt.now(), rt.now().saturating_duration_since(sent));
                 return Ok((socket, slot));
             }
-            Err(gone @ Refused::ClientGone(_)) => return Err(gone),
+            Err(gone @ (Refused::ClientGone(_) | Refused::Killed(_))) => return Err(gone),
             Err(failure) => failure,
         };
         if !attempts.again(rt, record, slot, &failure, watch).await? {

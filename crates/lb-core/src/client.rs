@@ -3,12 +3,11 @@
 use crate::gate::Pass;
 use crate::proxy::Frontend;
 use crate::worker::Worker;
-use lb_rt::Socket;
+use lb_rt::{Socket, TaskKey};
 use lb_sys::{Addr, addr};
-use std::cell::OnceCell;
-use std::rc::Rc;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Names a listener of the process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,17 +44,129 @@ pub struct Client {
     pub place: Rc<Place>,
     /// The client's address, by the PROXY protocol where that said so.
     pub peer: Addr,
-    /// When it was accepted.
-    pub accepted: Instant,
+    /// When it was accepted, by [`lb_rt::Rt::nanos`].
+    pub accepted: u64,
     /// When its handshakes (PROXY header) were done.
-    pub ready: Instant,
+    pub ready: u64,
     /// The address that the client connected to, found out when it is needed.
     pub local: OnceCell<Addr>,
     /// What it counts against: process, frontend, listener.
     pub passes: [Option<Pass>; 3],
+    /// Number of the stream that is under way; 0: none.
+    pub stream: Cell<u64>,
+    /// When that began.
+    pub since: Cell<u64>,
+    /// Its backend and server by their places, and one; 0: not chosen yet.
+    at: Cell<(u32, u32)>,
+    /// An operator ends the stream.
+    pub killed: Cell<bool>,
+    /// Its place in [`Clients`].
+    seat: Cell<u32>,
+}
+
+/// The client connections of one thread, for those who look for one.
+#[derive(Default)]
+pub struct Clients(RefCell<Seats>);
+
+#[derive(Default)]
+struct Seats {
+    all: Vec<Option<(Weak<Client>, TaskKey)>>,
+    free: Vec<u32>,
+}
+
+/// The seat of a connection that has none yet.
+const STANDING: u32 = u32::MAX;
+
+impl Clients {
+    /// Notes a connection and its task, until it is dropped.
+    pub fn enter(&self, client: &Rc<Client>, task: TaskKey) {
+        let seats = &mut *self.0.borrow_mut();
+        let seat = seats.free.pop().unwrap_or_else(|| {
+            seats.all.push(None);
+            seats.all.len() as u32 - 1
+        });
+        seats.all[seat as usize] = Some((Rc::downgrade(client), task));
+        client.seat.set(seat);
+    }
+
+    fn leave(&self, seat: u32) {
+        let seats = &mut *self.0.borrow_mut();
+        if let Some(taken) = seats.all.get_mut(seat as usize) {
+            *taken = None;
+            seats.free.push(seat);
+        }
+    }
+
+    /// All connections.
+    pub fn all(&self) -> Vec<Rc<Client>> {
+        self.0.borrow().all.iter().flatten().filter_map(|(client, _)| client.upgrade()).collect()
+    }
+
+    /// The task of a connection.
+    pub fn task(&self, client: &Client) -> Option<TaskKey> {
+        self.0.borrow().all.get(client.seat.get() as usize)?.as_ref().map(|(_, task)| *task)
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if self.seat.get() != STANDING {
+            self.place.worker.clients.leave(self.seat.get());
+        }
+    }
 }
 
 impl Client {
+    /// A connection from `peer` that was accepted `now`; `local`: the address that it came to, where that is known.
+    pub fn new(place: Rc<Place>, peer: Addr, now: u64, local: OnceCell<Addr>, passes: [Option<Pass>; 3]) -> Client {
+        Client {
+            place,
+            peer,
+            accepted: now,
+            ready: now,
+            local,
+            passes,
+            stream: Cell::new(0),
+            since: Cell::new(now),
+            at: Cell::new((0, 0)),
+            killed: Cell::new(false),
+            seat: Cell::new(STANDING),
+        }
+    }
+
+    /// A stream begins.
+    #[inline]
+    pub(crate) fn begin_stream(&self, number: u64, since: u64) {
+        self.stream.set(number);
+        self.since.set(since);
+    }
+
+    /// The stream has its backend, by its place.
+    #[inline]
+    pub(crate) fn stream_enters(&self, backend: usize) {
+        self.at.set((backend as u32 + 1, 0));
+    }
+
+    /// The stream has its server, by its place.
+    #[inline]
+    pub(crate) fn stream_chooses(&self, server: u32) {
+        self.at.set((self.at.get().0, server + 1));
+    }
+
+    /// The stream is over.
+    #[inline]
+    pub(crate) fn end_stream(&self) {
+        self.stream.set(0);
+        self.at.set((0, 0));
+        self.killed.set(false);
+    }
+
+    /// Where the stream is: places of its backend and server.
+    pub(crate) fn place_of_stream(&self) -> (Option<usize>, Option<u32>) {
+        let (backend, server) = self.at.get();
+        (backend.checked_sub(1).map(|index| index as usize), server.checked_sub(1))
+    }
+
     /// The frontend.
     #[inline]
     pub fn frontend(&self) -> &Arc<Frontend> {

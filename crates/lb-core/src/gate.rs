@@ -44,6 +44,12 @@ impl Gate {
         self.max.load(Ordering::Relaxed)
     }
 
+    /// Changes the limit. Those that are open beyond it stay.
+    pub fn set_max(&self, max: u32) {
+        self.max.store(max, Ordering::SeqCst);
+        self.wake_all();
+    }
+
     /// Takes a pass; `None` when the limit is reached.
     pub fn enter(self: &Arc<Gate>) -> Option<Pass> {
         let max = self.max();

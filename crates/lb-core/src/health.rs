@@ -6,11 +6,14 @@
 //! bytes to read, one buffer. Checks end with a soft stop, as haproxy's do.
 
 use crate::proxy::{Backend, Server, ServerState, Topology, unix_addr};
+use crate::server::{CheckAt, History};
 use crate::warmth::WarmUp;
-use crate::worker::{Process, Severity, Worker};
+use crate::worker::{Moment, Process, Severity, Worker};
 use lb_balance::ServerId;
 use lb_check::report::{self, Cause, Counts, Line};
-use lb_check::{Action, Check, CheckSpec, Event, Health, HealthSpec, HttpRequest, RequestError, Script, SystemError, Verdict};
+use lb_check::{
+    Action, Admin, Check, CheckSpec, Event, Health, HealthSpec, HttpRequest, RequestError, Script, SystemError, Transition, Verdict,
+};
 use lb_config::{CheckKind, Config, HttpCheck, SendProxy, ServerAddress, ServerCheck, ServerPort};
 use lb_expr::Timestamp;
 use lb_http::proxy::{self, Endpoints};
@@ -53,7 +56,6 @@ struct Checked {
     spec: Arc<CheckSpec>,
     /// From the start of the process.
     first: Duration,
-    to: Addr,
     from: Option<Addr>,
     options: Vec<SockOpt>,
     /// The PROXY header before a check.
@@ -148,17 +150,17 @@ impl Checked {
     fn new(backend: &Arc<Backend>, server: &Server, check: &ServerCheck, script: Script) -> Checked {
         let timeouts = &backend.settings.timeouts;
         let spec = CheckSpec { script, inter: check.inter, timeout_connect: timeouts.connect, timeout_check: timeouts.check };
-        let to = target(&server.settings.address, check);
         let mut options = server.options.clone();
-        if let Addr::Ip(_) = to {
+        let over_ip = matches!(target(server), Addr::Ip(_));
+        if over_ip {
             // The last step of the connection's handshake waits: a check that ends there resets the connection before the
             // server's application ever sees it.
             options.extend([SockOpt::NoDelay(true), SockOpt::QuickAck(false)]);
         }
         let source = server.settings.source.as_ref().or(backend.settings.source.as_ref());
-        let from = source.filter(|_| matches!(to, Addr::Ip(_))).map(|s| Addr::Ip(s.address));
+        let from = source.filter(|_| over_ip).map(|s| Addr::Ip(s.address));
         let greeting = check.send_proxy.then(|| server.settings.send_proxy.clone().unwrap_or(SendProxy::V1));
-        Checked { backend: backend.clone(), id: server.id, spec: spec.into(), first: Duration::ZERO, to, from, options, greeting }
+        Checked { backend: backend.clone(), id: server.id, spec: spec.into(), first: Duration::ZERO, from, options, greeting }
     }
 
     fn server(&self) -> &Arc<Server> {
@@ -166,21 +168,22 @@ impl Checked {
     }
 }
 
-/// Where a server is checked.
-fn target(address: &ServerAddress, check: &ServerCheck) -> Addr {
-    let (ip, port) = match (address, check.address) {
-        (ServerAddress::Unix(path), None) => return unix_addr(path),
+/// Where a server is checked now.
+fn target(server: &Server) -> Addr {
+    let CheckAt { address: other, port: other_port } = *lock(&server.check_at);
+    let (ip, port) = match (server.destination(), other) {
+        (ServerAddress::Unix(path), None) => return unix_addr(&path),
         (ServerAddress::Unix(_), Some(ip)) => (ip, 0),
         (ServerAddress::Ip { ip, port }, other) => {
             let port = match port {
-                ServerPort::Fixed(port) => *port,
-                // Refused by the parser unless the check has a port of its own.
+                ServerPort::Fixed(port) => port,
+                // Refused unless the check has a port of its own.
                 ServerPort::Offset(_) => 0,
             };
-            (other.unwrap_or(*ip), port)
+            (other.unwrap_or(ip), port)
         }
     };
-    Addr::Ip((ip, check.port.unwrap_or(port)).into())
+    Addr::Ip((ip, other_port.unwrap_or(port)).into())
 }
 
 /// Checks one server until the task is killed.
@@ -198,12 +201,18 @@ async fn watch(worker: Rc<Worker>, checked: Arc<Checked>, spread: u32) {
         }
         rt.sleep_until(next).await;
         rt.progress();
-        if checked.server().state() != ServerState::Maintenance {
+        let server = checked.server();
+        if server.state() != ServerState::Maintenance && server.is_checked() {
+            lock(&server.history).checking = true;
             let verdict = run(rt, &mut check, &checked).await;
             rt.progress();
-            apply(&worker.process, worker.timestamp(), &checked.backend, checked.id, &verdict);
+            lock(&server.history).checking = false;
+            // An operator may have stopped it meanwhile.
+            if server.is_checked() {
+                apply(&worker.process, worker.moment(), &checked.backend, checked.id, &verdict);
+            }
             // It came up just now, or is still at it.
-            warming = warming.or_else(|| WarmUp::of(checked.server(), rt.now())).filter(|_| checked.server().warmth.is_warming());
+            warming = warming.or_else(|| WarmUp::of(server, rt.now())).filter(|_| server.warmth.is_warming());
         }
         let interval = lock(&checked.server().health).interval();
         next = rt.now() + lb_check::spread_interval(interval, spread, rt.random() as u32).max(SHORTEST);
@@ -244,6 +253,7 @@ async fn run(rt: &Rt, check: &mut Check, checked: &Checked) -> Verdict {
 #[derive(Default)]
 struct Conn {
     socket: Option<Socket>,
+    to: Option<Addr>,
     stage: Stage,
     unsent: Vec<u8>,
 }
@@ -259,8 +269,9 @@ enum Stage {
 
 impl Conn {
     fn open(&mut self, rt: &Rt, checked: &Checked) -> io::Result<()> {
-        let socket = Socket::connect(rt, &checked.to, checked.from.as_ref(), &checked.options)?;
-        *self = Conn { socket: Some(socket), ..Conn::default() };
+        let to = target(checked.server());
+        let socket = Socket::connect(rt, &to, checked.from.as_ref(), &checked.options)?;
+        *self = Conn { socket: Some(socket), to: Some(to), ..Conn::default() };
         Ok(())
     }
 
@@ -294,8 +305,8 @@ impl Conn {
                 Poll::Ready(Ok(())) => {}
             }
             self.stage = Stage::Greeting;
-            if let Some(kind) = &checked.greeting {
-                write_greeting(kind, socket, &checked.to, &mut self.unsent);
+            if let (Some(kind), Some(to)) = (&checked.greeting, &self.to) {
+                write_greeting(kind, socket, to, &mut self.unsent);
             }
         }
         while !self.unsent.is_empty() {
@@ -353,21 +364,58 @@ fn write_greeting(kind: &SendProxy, socket: &Socket, to: &Addr, out: &mut Vec<u8
 }
 
 /// Lets a verdict count, with all that follows from it.
-fn apply(process: &Process, at: Timestamp, backend: &Arc<Backend>, id: ServerId, verdict: &Verdict) {
+fn apply(process: &Process, moment: Moment, backend: &Arc<Backend>, id: ServerId, verdict: &Verdict) {
     let server = backend.server(id);
     let _in_order = lock(&backend.changes);
     let mut health = lock(&server.health);
     let applied = health.apply(verdict);
-    let whose = report::Server { backend: backend.name(), name: server.name(), backup: server.settings.backup };
+    if !health.in_maintenance() {
+        lock(&server.history).last = Some(verdict.clone());
+    }
     let log_checks = backend.settings.options.log_health_checks;
     if log_checks && applied.noticed {
-        say(process, at, backend, &report::check_line(whose, &health, verdict));
+        say(process, moment.at, backend, &report::check_line(names(backend, server), &health, verdict));
     }
-    let Some(transition) = applied.transition else { return };
+    let cause = if log_checks { Cause::LoggedCheck } else { Cause::Check(verdict) };
+    if let Some(transition) = applied.transition {
+        change(process, moment, backend, server, &health, transition, cause);
+    }
+}
+
+/// Does with a server what an operator wants; false: that changes nothing.
+pub(crate) fn operate(process: &Process, moment: Moment, backend: &Arc<Backend>, id: ServerId, wish: Admin) -> bool {
+    let server = backend.server(id);
+    let _in_order = lock(&backend.changes);
+    let mut health = lock(&server.health);
+    let Some(transition) = health.admin(wish) else { return false };
+    change(process, moment, backend, server, &health, transition, Cause::Cli);
+    true
+}
+
+/// What follows from a change of a server's health: its state, the queues, the lines.
+fn change(
+    process: &Process,
+    moment: Moment,
+    backend: &Arc<Backend>,
+    server: &Arc<Server>,
+    health: &Health,
+    transition: Transition,
+    cause: Cause<'_>,
+) {
     let (active, backups) = backend.usable();
     let had_one = active + backups != 0;
-    let requeued = backend.set_state(id, state_of(&health));
+    let was_usable = server.usable();
+    let requeued = backend.set_state(server.id, state_of(health));
     let (active, backup) = backend.usable();
+    let has_one = active + backup != 0;
+    let note = |history: &mut History, was_up, is_up| {
+        let since = process.since(history.changed, moment.now);
+        history.note(moment.now, since, was_up, is_up);
+    };
+    note(&mut lock(&server.history), was_usable, server.usable());
+    if had_one != has_one {
+        note(&mut lock(&backend.history), had_one, has_one);
+    }
     let counts = Counts {
         active,
         backup,
@@ -375,15 +423,18 @@ fn apply(process: &Process, at: Timestamp, backend: &Arc<Backend>, id: ServerId,
         requeued,
         queued: backend.queue.backend_waiting() as usize,
     };
-    let cause = if log_checks { Cause::LoggedCheck } else { Cause::Check(verdict) };
-    for line in report::server_lines(whose, &health, transition, cause, counts) {
-        say(process, at, backend, &line);
+    for line in report::server_lines(names(backend, server), health, transition, cause, counts) {
+        say(process, moment.at, backend, &line);
     }
-    if had_one && active + backup == 0 {
+    if had_one && !has_one {
         // Beside the quotes that one of the two has, they are the same.
         process.tell(Severity::Alert, &format!("backend '{}' has no server available!", backend.name()));
-        log(at, backend, &report::no_server_line(backend.name()));
+        log(moment.at, backend, &report::no_server_line(backend.name()));
     }
+}
+
+fn names<'a>(backend: &'a Backend, server: &'a Server) -> report::Server<'a> {
+    report::Server { backend: backend.name(), name: server.name(), backup: server.settings.backup }
 }
 
 fn state_of(health: &Health) -> ServerState {
@@ -415,6 +466,6 @@ fn log(at: Timestamp, backend: &Backend, line: &Line) {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

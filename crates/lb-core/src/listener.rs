@@ -135,7 +135,10 @@ fn start(accepting: &Accepting, socket: Accepted, peer: Addr, passes: Passes) {
 }
 
 fn start_at(place: Rc<Place>, socket: Socket, peer: Addr, known: Option<&Addr>, passes: Passes) {
-    let now = place.worker.rt.now();
+    let now = place.worker.rt.nanos();
+    let counts = place.worker.counters.front(&place.frontend);
+    counts.connections.add(1);
+    counts.peak.raise(u64::from(place.frontend.gate.current()));
     // An IP address may be another one than the client's: the kernel can redirect connections.
     let known = known.filter(|known| known.is_unix());
     let local = known.map_or_else(OnceCell::new, |known| OnceCell::from(known.clone()));
@@ -143,7 +146,7 @@ fn start_at(place: Rc<Place>, socket: Socket, peer: Addr, known: Option<&Addr>, 
         Addr::Ip(a) => Addr::Ip(addr::canonical(a)),
         other => other,
     };
-    session::spawn(Client { place, peer, accepted: now, ready: now, local, passes }, socket);
+    session::spawn(Client::new(place, peer, now, local, passes), socket);
 }
 
 /// What a new connection needs before its first byte is looked at.

@@ -64,6 +64,8 @@ pub struct Kept {
     pub pool_index: usize,
     /// It is authenticated for one client and may serve no other.
     pub private: bool,
+    /// [`Server::moves`] when it was made: a server that has moved since is somewhere else.
+    pub moves: u32,
 }
 
 impl Kept {
@@ -109,6 +111,11 @@ impl Offers {
         if let Some(cell) = self.counts.get(thread * self.servers + pool_index) {
             cell.store(count as u32, Ordering::Relaxed);
         }
+    }
+
+    /// Connections that a thread has; `None` where it is not noted.
+    pub(crate) fn count(&self, thread: usize, pool_index: usize) -> Option<u32> {
+        self.counts.get(thread * self.servers + pool_index).map(|count| count.load(Ordering::Relaxed))
     }
 
     /// The thread that has most, other than `thread`; `None` when none has any.
@@ -157,7 +164,7 @@ pub async fn from_others(worker: &Rc<Worker>, server: &Arc<Server>, uses: u32) -
     })
     .await?;
     let socket = BackStream::new(Socket::from_fd(rt, fd));
-    let kept = Kept { socket, uses, pool_index: server.pool_index, private: false };
+    let kept = Kept { socket, uses, pool_index: server.pool_index, private: false, moves: server.moves() };
     kept.is_silent().then_some(kept)
 }
 
@@ -171,6 +178,14 @@ impl Pools {
         let count = topology.server_count();
         let shelves = (0..count).map(|_| Shelf { server: None, idle: Vec::new(), spare: 0, purge_at: None }).collect();
         Pools(Rc::new(Shared { shelves: RefCell::new(shelves), reaper: Cell::new(None), offers, thread }))
+    }
+
+    /// Closes all connections to one server.
+    pub(crate) fn forget(&self, pool_index: usize) {
+        let mut shelves = self.0.shelves.borrow_mut();
+        let shelf = &mut shelves[pool_index];
+        shelf.drop_first(shelf.idle.len());
+        self.0.offers.set(self.0.thread, pool_index, 0);
     }
 
     /// The connection that was used last, of those that have carried at least `uses` requests.
@@ -212,6 +227,9 @@ impl Pools {
         let room = server.needed().saturating_add(server.settings.pool.low_conn);
         // Each thread may have one, which others may not be allowed to lend it.
         let first = self.0.shelves.borrow()[server.pool_index].idle.is_empty();
+        if kept.moves != server.moves() {
+            return;
+        }
         if idle >= max || (!first && idle + server.served.load(Ordering::Relaxed) > room) {
             return;
         }

@@ -3,13 +3,15 @@
 //! that a stream of hours keeps its own backend alive and no more.
 
 use crate::gate::Gate;
+use crate::health::lock;
 use crate::loggers::{FrontendLog, Loggers, ProxyLog, compiled};
 use crate::queue::Queue;
 use crate::rate::Rate;
 use crate::reply::ErrorPages;
+use crate::server::{CheckAt, History, NO_LIMIT};
+pub use crate::server::{Server, ServerState};
 use crate::warmth::Warmth;
-use lb_balance::{Function, Key, Kind, LoadView, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried, seed};
-use lb_check::Health;
+use lb_balance::{Function, Key, Kind, LoadView, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried, Weight, WeightError, seed};
 use lb_config::{Balance, BindAddress, Config, Destination, HashKey, HttpReuse, Mode, ProxyIndex, ServerAddress, ServerHashKey};
 use lb_expr::{Field, LogFormat};
 use lb_http::Spellings;
@@ -17,8 +19,8 @@ use lb_http::chunk::Trailers;
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// Everything that one configuration runs.
@@ -31,6 +33,10 @@ pub struct Topology {
 
 /// A frontend, or the accepting side of a `listen`.
 pub struct Frontend {
+    /// Place in [`Topology::frontends`].
+    pub index: usize,
+    /// Place among all proxies of the file.
+    pub order: u32,
     /// Its section, `defaults` applied; without servers.
     pub settings: lb_config::Proxy,
     /// `maxconn`, and the connections that count.
@@ -51,8 +57,6 @@ pub struct Frontend {
     pub errors: ErrorPages,
     /// Options of accepted sockets that listeners cannot hand down.
     pub accept_options: Vec<SockOpt>,
-    /// Requests (mode http) or connections (mode tcp) so far, and lines logged.
-    pub requests: AtomicU64,
     /// What [`Limits`] of `lb-http` say for its clients.
     pub limits: lb_http::h1::Limits,
     /// How fields and trailers go to its clients.
@@ -90,6 +94,10 @@ impl Spelling {
 
 /// A backend, or the serving side of a `listen`.
 pub struct Backend {
+    /// Place in [`Topology::backends`].
+    pub index: usize,
+    /// Place among all proxies of the file.
+    pub order: u32,
     /// Its section, `defaults` applied; its servers are in [`Backend::servers`].
     pub settings: lb_config::Proxy,
     /// Streams that chose this backend.
@@ -108,8 +116,10 @@ pub struct Backend {
     pub spelling: Spelling,
     /// Held while a server's state changes, until what there is to say of it has been said.
     pub(crate) changes: Mutex<()>,
+    /// When it got its first or lost its last usable server.
+    pub(crate) history: Mutex<History>,
     /// Connecting to one of its servers takes the address that the client connected to.
-    pub needs_client_address: bool,
+    pub needs_client_address: AtomicBool,
     /// What its scheduler has to know of a stream.
     pub(crate) asks_for: AsksFor,
     /// A hash names the server.
@@ -120,154 +130,6 @@ pub struct Backend {
     first_asked: OnceLock<Instant>,
     servers: Box<[Arc<Server>]>,
     policy: Policy,
-}
-
-/// A server.
-pub struct Server {
-    /// Its line, `default-server` applied.
-    pub settings: lb_config::Server,
-    /// Unique in the process: where per-thread pools keep its idle connections.
-    pub pool_index: usize,
-    /// Place in its backend.
-    pub id: ServerId,
-    /// Streams that hold a slot.
-    pub served: AtomicU32,
-    /// Slots given out so far: requests (mode http) or connections (mode tcp), without attempts that kept theirs.
-    pub requests: AtomicU64,
-    /// Streams in its own queue.
-    pub queued: AtomicU32,
-    /// Connections that wait idle in the threads' pools.
-    pub idle: AtomicU32,
-    /// Most streams at once since the last purge, and what remains of earlier peaks.
-    peak: AtomicU32,
-    need: AtomicU32,
-    /// It stands for `dispatch` and the like: logs do not know it as a server.
-    pub implicit: bool,
-    /// A connection to it serves one client: it depends on who that is, or where it connected to.
-    pub per_client: bool,
-    /// Options of sockets towards it.
-    pub options: Vec<SockOpt>,
-    /// `option tcp-smart-connect`: the options for when there is something to send already.
-    pub smart_options: Option<Vec<SockOpt>>,
-    /// `slowstart`
-    pub(crate) warmth: Warmth,
-    /// What its checks and the operator say of it.
-    pub health: Mutex<Health>,
-    state: AtomicU8,
-}
-
-/// What may be sent to a server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum ServerState {
-    /// Takes traffic.
-    Up = 0,
-    /// Takes what belongs to it.
-    Drain = 1,
-    /// Its checks fail.
-    Down = 2,
-    /// In maintenance.
-    Maintenance = 3,
-}
-
-impl Server {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.settings.name
-    }
-
-    /// The present state.
-    pub fn state(&self) -> ServerState {
-        match self.state.load(Ordering::Relaxed) {
-            0 => ServerState::Up,
-            1 => ServerState::Drain,
-            2 => ServerState::Down,
-            _ => ServerState::Maintenance,
-        }
-    }
-
-    /// True when it may be connected to.
-    pub fn usable(&self) -> bool {
-        matches!(self.state(), ServerState::Up | ServerState::Drain)
-    }
-
-    /// Streams that it takes at once now (`maxconn`, `minconn`); `u32::MAX`: no limit.
-    pub fn limit(&self, backend: &Backend) -> u32 {
-        let Some(max) = self.settings.maxconn else { return u32::MAX };
-        match self.settings.minconn {
-            // Manual 5.2 minconn: between minconn and maxconn in proportion to the backend's load.
-            Some(min) if min < max => self.warmth.limit({
-                let load = u64::from(backend.current.load(Ordering::Relaxed));
-                let grown = u64::from(max) * load / u64::from(backend.fullconn.max(1));
-                u32::try_from(grown).unwrap_or(u32::MAX).clamp(min.max(1), max)
-            }),
-            _ => self.warmth.limit(max),
-        }
-    }
-
-    /// True when another stream would be served at once.
-    pub(crate) fn has_room(&self, backend: &Backend) -> bool {
-        self.settings.maxconn.is_none() || self.served.load(Ordering::Relaxed) < self.limit(backend)
-    }
-
-    /// Counts one more stream if there is room.
-    pub(crate) fn take_place(&self, backend: &Backend) -> bool {
-        if self.settings.maxconn.is_none() {
-            let served = self.served.fetch_add(1, Ordering::Relaxed) + 1;
-            self.note_peak(served);
-            self.requests.fetch_add(1, Ordering::Relaxed);
-            return true;
-        }
-        let limit = self.limit(backend);
-        let before = self.served.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |n| (n < limit).then_some(n + 1));
-        if let Ok(before) = before {
-            self.note_peak(before + 1);
-            self.requests.fetch_add(1, Ordering::Relaxed);
-        }
-        before.is_ok()
-    }
-
-    /// `maxqueue`: nobody may wait here any more.
-    pub(crate) fn queue_is_full(&self) -> bool {
-        self.settings.maxqueue.is_some_and(|max| self.queued.load(Ordering::Relaxed) >= max)
-    }
-
-    fn note_peak(&self, served: u32) {
-        // Rarely true: the line is written only then.
-        if served > self.peak.load(Ordering::Relaxed) {
-            self.peak.fetch_max(served, Ordering::Relaxed);
-        }
-    }
-
-    /// Connections, in use or idle, that the server's traffic has needed at once of late.
-    pub fn needed(&self) -> u32 {
-        self.need.load(Ordering::Relaxed).max(self.peak.load(Ordering::Relaxed))
-    }
-
-    /// Lets the memory of an old peak fade; called once per purge.
-    pub(crate) fn fade(&self) {
-        let peak = self.peak.swap(self.served.load(Ordering::Relaxed), Ordering::Relaxed);
-        let need = self.need.load(Ordering::Relaxed);
-        self.need.store(u32::midpoint(need, peak), Ordering::Relaxed);
-    }
-
-    /// The address to connect to for a client that connected to `client`; `None` when that is needed and unknown.
-    pub fn address(&self, client: impl FnOnce() -> Option<Addr>) -> Option<Addr> {
-        match &self.settings.address {
-            ServerAddress::Unix(path) => Some(unix_addr(path)),
-            ServerAddress::Ip { ip, port: lb_config::ServerPort::Fixed(port) } if !ip.is_unspecified() => {
-                Some(Addr::Ip((*ip, *port).into()))
-            }
-            address @ ServerAddress::Ip { ip, .. } => {
-                let client = client()?.ip()?;
-                let mut to = address.socket_addr(client.port())?;
-                if ip.is_unspecified() {
-                    to.set_ip(client.ip());
-                }
-                Some(Addr::Ip(to))
-            }
-        }
-    }
 }
 
 impl std::fmt::Debug for Backend {
@@ -312,7 +174,7 @@ struct View<'a> {
 impl LoadView for View<'_> {
     fn is_full(&self, id: ServerId) -> bool {
         let server = self.backend.server(id);
-        server.settings.maxconn.is_some()
+        server.maxconn().is_some()
             && (server.queued.load(Ordering::SeqCst) != 0 || server.served.load(Ordering::SeqCst) >= server.limit(self.backend))
     }
 
@@ -384,14 +246,69 @@ impl Backend {
     /// True when the scheduler might choose the server now, so that it may serve the backend's queue.
     pub fn may_dequeue(&self, id: ServerId) -> bool {
         let server = self.server(id);
-        server.state() == ServerState::Up && server.settings.weight != 0 && self.policy.has_turn(id)
+        server.state() == ServerState::Up && server.weight.load(Ordering::Relaxed) != 0 && self.policy.has_turn(id)
+    }
+
+    /// Streams that come are served.
+    pub fn serves(&self) -> bool {
+        let (active, backups) = self.usable();
+        active + backups != 0 || self.servers.iter().all(|s| s.implicit)
+    }
+
+    /// `clear counters all`
+    pub(crate) fn forget_downs(&self) {
+        lock(&self.history).downs = 0;
+    }
+
+    /// The weights of the servers that have their turn now, added.
+    pub fn total_weight(&self) -> u64 {
+        let has_turn = |s: &&Arc<Server>| s.state() == ServerState::Up && !s.implicit && self.policy.has_turn(s.id);
+        self.servers.iter().filter(has_turn).map(|s| u64::from(s.weight.load(Ordering::Relaxed))).sum()
+    }
+
+    /// Changes a server's share of the work.
+    ///
+    /// # Errors
+    /// The scheduler has fixed weights, and this is neither 0 nor the configured one.
+    pub fn set_weight(self: &Arc<Backend>, id: ServerId, weight: u16) -> Result<(), WeightError> {
+        // Beside a `dispatch` or the like no server has a share.
+        if !self.servers.last().is_some_and(|s| s.implicit) {
+            self.policy.set_weight(id, Weight::units(weight))?;
+        }
+        let server = self.server(id);
+        server.weight.store(weight.into(), Ordering::Relaxed);
+        server.warmth.reweigh(server, self);
+        // It may take from the backend's queue now, or a backup may.
+        for i in 0..self.servers.len() {
+            crate::queue::dispatch(self, ServerId(i as u32));
+        }
+        Ok(())
+    }
+
+    /// Changes a server's `maxconn`; `None`: no limit.
+    pub fn set_maxconn(self: &Arc<Backend>, id: ServerId, max: Option<u32>) {
+        self.server(id).maxconn.store(max.unwrap_or(NO_LIMIT), Ordering::SeqCst);
+        self.policy.refresh(id);
+        crate::queue::dispatch(self, id);
+    }
+
+    /// Changes where a server is: connections that begin from here on go there.
+    pub fn set_address(&self, id: ServerId, address: ServerAddress) {
+        let server = self.server(id);
+        if follows_client(&address) {
+            self.needs_client_address.store(true, Ordering::Relaxed);
+            server.per_client.store(true, Ordering::Relaxed);
+        }
+        *server.destination.write().unwrap_or_else(PoisonError::into_inner) = address;
+        server.moves.fetch_add(1, Ordering::Release);
     }
 
     /// Servers that take new work: those that are no backup, and backups.
     pub fn usable(&self) -> (usize, usize) {
         if self.servers.last().is_some_and(|s| s.implicit) {
             // None of them is asked, yet their checks tell how many there would be.
-            let up = || self.servers.iter().filter(|s| !s.implicit && s.settings.weight != 0 && s.state() == ServerState::Up);
+            let up =
+                || self.servers.iter().filter(|s| !s.implicit && s.weight.load(Ordering::Relaxed) != 0 && s.state() == ServerState::Up);
             let backups = up().filter(|s| s.settings.backup).count();
             return (up().count() - backups, backups);
         }
@@ -466,11 +383,15 @@ fn implicit_server(destination: &Destination) -> Option<lb_config::Server> {
 
 /// True when connecting to the server takes the address that the client connected to.
 fn needs_client_address(server: &lb_config::Server) -> bool {
-    let follows = match &server.address {
+    follows_client(&server.address) || server.send_proxy.is_some()
+}
+
+/// True for an address that takes a part of the one that the client connected to.
+fn follows_client(address: &ServerAddress) -> bool {
+    match address {
         ServerAddress::Ip { ip, port } => ip.is_unspecified() || !matches!(port, lb_config::ServerPort::Fixed(_)),
         ServerAddress::Unix(_) => false,
-    };
-    follows || server.send_proxy.is_some()
+    }
 }
 
 /// The system's form of a configured UNIX address.
@@ -518,16 +439,17 @@ impl Topology {
         let mut pool_index = 0;
         let spellings = Arc::new(config.global.spellings());
         let mut by_index: Vec<Option<Arc<Backend>>> = vec![None; config.proxies.len()];
-        for (index, proxy) in config.backends().filter(|(_, p)| !p.disabled) {
-            by_index[index.0 as usize] =
-                Some(Arc::new(Backend::new(config, index, proxy, loggers, process_maxconn, &spellings, &mut pool_index)));
+        for (n, (index, proxy)) in config.backends().filter(|(_, p)| !p.disabled).enumerate() {
+            let backend = Backend::new(config, index, proxy, loggers, process_maxconn, &spellings, &mut pool_index);
+            by_index[index.0 as usize] = Some(Arc::new(Backend { index: n, order: index.0, ..backend }));
         }
         let frontends = config
             .frontends()
             .filter(|(_, p)| !p.disabled)
-            .map(|(_, p)| {
+            .enumerate()
+            .map(|(index, (order, p))| {
                 let backend = p.default_backend.and_then(|i| by_index[i.0 as usize].clone());
-                Arc::new(Frontend::new(config, p, backend, loggers, process_maxconn, &spellings))
+                Arc::new(Frontend { index, order: order.0, ..Frontend::new(config, p, backend, loggers, process_maxconn, &spellings) })
             })
             .collect();
         Topology { frontends, backends: by_index.into_iter().flatten().collect() }
@@ -552,6 +474,8 @@ impl Frontend {
         let log = loggers.frontend(config, proxy);
         let unique_id = proxy.unique_id_format.as_ref().map(compiled);
         Frontend {
+            index: 0,
+            order: 0,
             wants_local: log.as_ref().is_some_and(FrontendLog::wants_local)
                 || unique_id.as_ref().is_some_and(|id| id.uses(Field::FrontendIp) || id.uses(Field::FrontendPort)),
             captures: proxy.captures.any() && (log.is_some() || unique_id.is_some()),
@@ -561,7 +485,6 @@ impl Frontend {
             rate: proxy.rate_limit_sessions.map(Rate::new),
             errors: ErrorPages::new(proxy),
             accept_options: keepalive(options.client_keepalive.as_ref()),
-            requests: AtomicU64::new(0),
             limits: limits(config, options.accept_invalid_http_request),
             spelling: Spelling::new(spellings, options.h1_case_adjust_bogus_client, options.http_drop_response_trailers),
             settings: lb_config::Proxy { servers: Vec::new(), ..proxy.clone() },
@@ -572,6 +495,11 @@ impl Frontend {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// Whether it accepts connections, in the word of statistics.
+    pub fn status(&self) -> &'static str {
+        "OPEN"
     }
 
     /// Options that its listeners set, which accepted sockets inherit.
@@ -646,25 +574,34 @@ impl Backend {
                 *pool_index += 1;
                 Arc::new(Server {
                     implicit,
-                    per_client: implicit || needs_client_address(s),
+                    per_client: AtomicBool::new(implicit || needs_client_address(s)),
+                    weight: AtomicU32::new(s.weight.into()),
+                    maxconn: AtomicU32::new(s.maxconn.unwrap_or(NO_LIMIT)),
+                    destination: RwLock::new(s.address.clone()),
+                    moves: AtomicU32::new(0),
                     settings: s.clone(),
                     pool_index: *pool_index - 1,
                     id: ServerId(id),
                     served: AtomicU32::new(0),
-                    requests: AtomicU64::new(0),
                     queued: AtomicU32::new(0),
                     idle: AtomicU32::new(0),
+                    most: AtomicU32::new(0),
                     peak: AtomicU32::new(0),
                     need: AtomicU32::new(0),
                     options,
                     smart_options,
                     warmth: Warmth::new(s.slowstart),
                     health: crate::health::new_health(s),
+                    history: Mutex::default(),
+                    check_at: Mutex::new(s.check.as_ref().map_or_else(CheckAt::default, |c| CheckAt { address: c.address, port: c.port })),
+                    checks_stopped: AtomicBool::new(false),
                     state: AtomicU8::new(if s.disabled { ServerState::Maintenance } else { ServerState::Up } as u8),
                 })
             })
             .collect();
         Backend {
+            index: 0,
+            order: 0,
             current: AtomicU32::new(0),
             queue: Queue::default(),
             fullconn: config.fullconn(index, process_maxconn),
@@ -672,7 +609,9 @@ impl Backend {
             log: loggers.proxy(config, proxy),
             limits: limits(config, proxy.options.accept_invalid_http_response),
             spelling: Spelling::new(spellings, proxy.options.h1_case_adjust_bogus_server, proxy.options.http_drop_request_trailers),
-            needs_client_address: servers.iter().any(|s| needs_client_address(&s.settings)) || asks_for == AsksFor::Destination,
+            needs_client_address: AtomicBool::new(
+                servers.iter().any(|s| needs_client_address(&s.settings)) || asks_for == AsksFor::Destination,
+            ),
             asks_for,
             is_hash: settings.kind.is_hash(),
             wants_latency: policy.wants_latency(),
@@ -686,6 +625,7 @@ impl Backend {
                 ..proxy.clone()
             },
             changes: Mutex::default(),
+            history: Mutex::default(),
             servers,
             policy,
         }

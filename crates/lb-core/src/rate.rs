@@ -1,8 +1,9 @@
 //! Connections per second: `rate-limit sessions`, `maxconnrate`, `maxsessrate`. An accepting task takes its share of a [`Rate`]
-//! before it accepts, and sleeps until there is one again. Called by listener.rs, for listeners that have such a limit alone.
+//! before it accepts, and sleeps until there is one again. Called by listener.rs.
 //!
 //! Holds: a share that led to no connection is given back ([`Shares`]).
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,8 @@ use std::time::{Duration, Instant};
 /// yet. So a limit of 10 lets 10 through at once, and then one every 100 ms.
 #[derive(Debug)]
 pub struct Rate {
-    limit: u32,
+    /// 0: no limit.
+    limit: AtomicU32,
     window: Mutex<Window>,
 }
 
@@ -27,22 +29,36 @@ struct Window {
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Rate {
-    /// So many events per second, at least 1.
+    /// So many events per second; 0 for no limit.
     pub fn new(limit: u32) -> Arc<Rate> {
-        Arc::new(Rate { limit: limit.max(1), window: Mutex::new(Window { start: None, current: 0, before: 0 }) })
+        Arc::new(Rate { limit: AtomicU32::new(limit), window: Mutex::new(Window { start: None, current: 0, before: 0 }) })
+    }
+
+    /// The limit; 0: none.
+    pub fn limit(&self) -> u32 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Changes the limit. Those who wait for a share look again when they had meant to.
+    pub fn set_limit(&self, limit: u32) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Counts one event, unless the limit is reached: then says when to ask again.
     fn take(&self, now: Instant) -> Result<(), Instant> {
+        let limit = self.limit();
+        if limit == 0 {
+            return Ok(());
+        }
         let mut window = self.lock();
         let start = window.advance(now);
         let gone = now.saturating_duration_since(start);
         let counted = u64::from(window.current) + window.rest_of_before(gone);
-        if counted < u64::from(self.limit) {
+        if counted < u64::from(limit) {
             window.current += 1;
             return Ok(());
         }
-        let room = self.limit.saturating_sub(window.current);
+        let room = limit.saturating_sub(window.current);
         if room == 0 {
             return Err(start + SECOND);
         }

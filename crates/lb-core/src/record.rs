@@ -3,11 +3,12 @@
 
 use crate::capture::Captured;
 use crate::client::Client;
+use crate::loggers::FrontendLog;
 use crate::proxy::{Backend, Server};
 use crate::timers::{Step, Timers};
 use lb_config::{Level, Mode};
 use lb_expr::{CaptureSide, Cause, Field, LogSource, LogValue, Phase, Termination, Timestamp};
-use lb_http::Head;
+use lb_http::{FieldId, Head};
 use lb_rt::Socket;
 use lb_sys::Addr;
 use std::net::SocketAddr;
@@ -53,11 +54,11 @@ pub struct Record {
     pub target: Option<Box<SocketAddr>>,
     /// Request line as received; empty: none was read.
     pub line: Vec<u8>,
-    /// Bytes from the client.
+    /// Bytes from the client, heads as haproxy counts them.
     pub uploaded: u64,
-    /// Those of the request's head, as haproxy counts them, if a line will show them.
+    /// Those of the request's head, as haproxy counts them.
     pub head_bytes: u32,
-    /// Bytes to the client.
+    /// Bytes to the client, heads as haproxy counts them.
     pub downloaded: u64,
     /// Status sent to the client; 0: none.
     pub status: u16,
@@ -82,6 +83,12 @@ pub struct Record {
     /// Number of the stream in the process: `%rt`, of 32 bits as in haproxy.
     number: u32,
     extra: Option<Box<Extra>>,
+    /// There is a request, or what should have been one: it counts in statistics.
+    begun: bool,
+    /// The scheduler has chosen the server anew: counts with the next attempt.
+    pub(crate) newly_chosen: bool,
+    /// How it ended is known.
+    finished: bool,
 }
 
 impl Record {
@@ -114,6 +121,9 @@ impl Record {
             is_stream: false,
             number: 0,
             extra: None,
+            begun: false,
+            newly_chosen: false,
+            finished: false,
         }
     }
 
@@ -121,6 +131,15 @@ impl Record {
     pub fn begin(&mut self) {
         self.is_stream = true;
         self.take_number();
+        self.begin_to_count();
+        let worker = self.client.worker();
+        self.client.begin_stream(u64::from(self.number) + 1, worker.rt.nanos());
+    }
+
+    /// There is a request, or what should have been one.
+    pub fn begin_to_count(&mut self) {
+        self.begun = true;
+        self.client.worker().counters.front(self.client.frontend()).requests.add(1);
     }
 
     fn take_number(&mut self) {
@@ -148,13 +167,11 @@ impl Record {
         self.extra().unique_id.as_deref().unwrap_or_default()
     }
 
-    /// A request begins: counts its head, if a line will show that.
+    /// A request begins: counts its head.
     pub fn count_head(&mut self, head: &Head) {
-        if self.client.frontend().log.as_ref().is_some_and(|l| l.wants_uploaded) {
-            let words = head.method_bytes().len() + head.target().len() + head.version().as_bytes().len();
-            self.head_bytes = counted(words, head) as u32;
-            self.uploaded = u64::from(self.head_bytes);
-        }
+        let words = head.method_bytes().len() + head.target().len() + head.version().as_bytes().len();
+        self.head_bytes = counted(words, head) as u32;
+        self.uploaded = u64::from(self.head_bytes);
     }
 
     /// What an attempt has sent of the request's body.
@@ -187,13 +204,18 @@ impl Record {
         }
     }
 
-    /// Notes a step as reached now, if a line will show it.
+    /// Notes a step as reached now.
     #[inline]
     pub fn mark(&mut self, step: Step) {
-        if self.logged {
-            return;
+        self.timers.mark(step, self.client.worker().rt.nanos());
+    }
+
+    /// Notes a step as reached now, if a line will show it.
+    #[inline]
+    pub fn mark_for_line(&mut self, step: Step) {
+        if self.wants_line() {
+            self.mark(step);
         }
-        self.timers.mark(step, self.client.worker().rt.now());
     }
 
     /// Notes a step as reached now, unless it was before.
@@ -221,8 +243,11 @@ impl Record {
     /// Ends the stream, writes its line.
     pub fn finish(&mut self, end: Termination) {
         self.end = end;
+        self.finished = true;
         self.mark(Step::End);
-        self.write();
+        if !self.logged {
+            self.write();
+        }
     }
 
     /// Writes a line that has nothing to wait for when the response's head is there.
@@ -236,7 +261,7 @@ impl Record {
 
     /// What the stream was about, by the steps that it has reached.
     fn phase(&mut self) -> Phase {
-        let mut reached = |step| self.timers.reached(step);
+        let reached = |step| self.timers.reached(step);
         if reached(Step::Response) {
             Phase::Data
         } else if reached(Step::Connect) {
@@ -284,6 +309,26 @@ impl Record {
         log.lines.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A stream that nobody has ended: the process ends and takes it along, or a bug has.
+    fn end_unfinished(&mut self) {
+        if self.finished {
+            return;
+        }
+        let killed = self.client.worker().process.ended();
+        // A connection that has asked for nothing yet is worth no word when it is closed so.
+        if killed && self.client.serves_http() && !self.timers.reached(Step::FirstByte) {
+            return;
+        }
+        let by_operator = self.client.killed.get();
+        let cause = if killed || by_operator { Cause::Killed } else { Cause::Internal };
+        let phase = match self.phase() {
+            // As haproxy has it for a relay.
+            Phase::Data if by_operator && !self.client.serves_http() => Phase::Done,
+            phase => phase,
+        };
+        self.finish(Termination::new(cause, phase));
+    }
+
     /// `option dontlognull` is on.
     pub fn ignores_null(&self) -> bool {
         self.client.frontend().log.as_ref().is_some_and(|l| l.dontlognull)
@@ -292,25 +337,18 @@ impl Record {
     /// The moment so many milliseconds after the accept.
     fn date(&self, after: u64) -> Timestamp {
         let worker = self.client.worker();
-        let ago = worker.rt.now().saturating_duration_since(self.timers.accept);
+        let ago = Duration::from_nanos(worker.rt.nanos().saturating_sub(self.timers.accept));
         worker.local_time.timestamp(worker.rt.wall() - ago + Duration::from_millis(after))
     }
 }
 
-/// A stream that nobody has ended: the process ends and takes it along, or a bug has.
 impl Drop for Record {
     fn drop(&mut self) {
-        if self.logged {
-            return;
+        self.end_unfinished();
+        if self.begun {
+            self.count();
+            self.client.end_stream();
         }
-        let killed = self.client.worker().process.ended();
-        // A connection that has asked for nothing yet is worth no word when it is closed so.
-        if killed && self.client.serves_http() && !self.timers.reached(Step::FirstByte) {
-            return;
-        }
-        let cause = if killed { Cause::Killed } else { Cause::Internal };
-        let phase = self.phase();
-        self.finish(Termination::new(cause, phase));
     }
 }
 
@@ -318,8 +356,16 @@ impl Drop for Record {
 /// over the wire: the words of the start line and 20 bytes, the fields without their punctuation, one byte for the end
 /// (observed).
 fn counted(words: usize, head: &Head) -> u64 {
-    let fields: usize = head.fields().map(|f| f.name.len() + f.value.len()).sum();
+    let fields = head.fields_len_without(FieldId::Connection) + head.get_all_id(FieldId::Connection).map(counted_connection).sum::<usize>();
     (20 + words + fields + 1) as u64
+}
+
+/// What haproxy says of keeping and closing a connection stands elsewhere than in its fields.
+fn counted_connection(value: &[u8]) -> usize {
+    let tokens = value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
+    let kept = tokens.filter(|t| !t.eq_ignore_ascii_case(b"close") && !t.eq_ignore_ascii_case(b"keep-alive"));
+    let (count, bytes) = kept.fold((0, 0), |(count, bytes), token| (count + 1, bytes + token.len()));
+    if count == 0 { 0 } else { "connection".len() + bytes + 2 * (count - 1) }
 }
 
 /// What `%B` counts for a response's head.
@@ -328,8 +374,15 @@ pub fn counted_size(head: &Head) -> u64 {
 }
 
 /// Writes the line of a frontend without a format, when a stream begins.
+#[inline]
 pub fn log_connect(client: &Rc<Client>) {
-    let Some(log) = client.frontend().log.as_ref().filter(|l| l.format.is_none()) else { return };
+    if let Some(log) = client.frontend().log.as_ref().filter(|l| l.format.is_none()) {
+        log_connect_to(client, log);
+    }
+}
+
+#[cold]
+fn log_connect_to(client: &Rc<Client>, log: &FrontendLog) {
     let mut record = Record::new(client.clone(), Timers::new(client.accepted));
     record.logged = true;
     log.lines.fetch_add(1, Ordering::Relaxed);

@@ -54,14 +54,12 @@ async fn answer_probe(client: Client, socket: Socket, answer: &'static [u8]) {
 }
 
 fn start(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
+    client.worker().counters.front(client.frontend()).sessions.add(1);
     listener::greet(&client, &socket);
     let http = client.serves_http();
     let rt = client.worker().rt.clone();
-    if http {
-        crate::http::spawn(client, socket, input);
-    } else {
-        rt.spawn(tcp::serve(client, socket, input));
-    }
+    let task = if http { crate::http::spawn(client.clone(), socket, input) } else { rt.spawn(tcp::serve(client.clone(), socket, input)) };
+    client.worker().clients.enter(&client, task);
 }
 
 /// Reads the headers of `accept-netscaler-cip` and `accept-proxy`, in this order; `None` when one is not sound, which is logged.
@@ -84,7 +82,7 @@ async fn headers(mut client: Client, socket: &Socket) -> Option<(Client, Option<
             }
         }
     }
-    client.ready = worker.rt.now();
+    client.ready = worker.rt.nanos();
     Some((client, Some(input).filter(|b| !b.is_empty())))
 }
 

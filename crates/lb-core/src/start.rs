@@ -101,7 +101,7 @@ impl Proxy {
             }
         }
         let forwarders = open_forwarders(config, &mut loggers, &mut errors);
-        let sockets = open_sockets(config, &mut errors);
+        let sockets = open_sockets(config, &loggers, &mut errors);
         let threads = sizes.threads.max(1);
         let checks = match Plan::new(config, &topology, threads) {
             Ok(checks) if errors.is_empty() => checks,
@@ -179,7 +179,7 @@ impl Proxy {
 const SOCKET_BACKLOG: u32 = 128;
 
 /// Opens the run-time sockets.
-fn open_sockets(config: &Config, errors: &mut Vec<StartError>) -> Sockets {
+fn open_sockets(config: &Config, loggers: &Loggers, errors: &mut Vec<StartError>) -> Sockets {
     let mut open = Vec::new();
     for bind in &config.global.stats_sockets {
         for address in &bind.addresses {
@@ -200,7 +200,7 @@ fn open_sockets(config: &Config, errors: &mut Vec<StartError>) -> Sockets {
             }
         }
     }
-    Sockets::new(open, &config.global)
+    Sockets::new(open, &config.global, loggers.sinks().dropped_later())
 }
 
 /// The sockets of all `log-forward` sections.

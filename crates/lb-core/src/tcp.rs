@@ -20,9 +20,11 @@ use std::sync::atomic::Ordering;
 pub struct InBackend(Arc<Backend>);
 
 impl InBackend {
-    /// Counts one more.
-    pub fn new(backend: Arc<Backend>) -> InBackend {
-        backend.current.fetch_add(1, Ordering::Relaxed);
+    /// The stream goes to `backend`, and counts there.
+    pub fn enter(record: &mut Record, backend: Arc<Backend>) -> InBackend {
+        let current = backend.current.fetch_add(1, Ordering::Relaxed) + 1;
+        record.enters(&backend, current);
+        record.backend = Some(backend.clone());
         InBackend(backend)
     }
 }
@@ -61,7 +63,6 @@ impl Drop for Running<'_> {
 pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
     let worker = client.worker().clone();
     let mut record = Record::new(client.clone(), Timers::new(client.accepted));
-    client.frontend().requests.fetch_add(1, Ordering::Relaxed);
     record.begin();
     // Boxed for the time that it takes, so that the relay, which lives long, is small.
     let connected = match Box::pin(connect(&mut record, &socket, input)).await {
@@ -89,13 +90,12 @@ pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
 
 async fn connect(record: &mut Record, socket: &Socket, input: Option<Buffer>) -> Result<Box<Connected>, Refused> {
     let client = record.client.clone();
-    let worker = client.worker().clone();
+    let worker = client.worker();
     let frontend = client.frontend();
     let backend = frontend.backend.clone().ok_or(Refused::NoServer)?;
-    let counted = InBackend::new(backend.clone());
-    record.backend = Some(backend.clone());
+    let counted = InBackend::enter(record, backend.clone());
     let watch = ClientWatch { socket, abort_on_close: backend.settings.options.abortonclose, abort_on_silence: true };
-    if backend.needs_client_address {
+    if backend.needs_client_address.load(Ordering::Relaxed) {
         client.learn_local(socket);
     }
     let mut attempts = Attempts::new(record, backend.clone());

@@ -1,14 +1,12 @@
 //! When a stream reached its steps: the timers of the log (manual 8.4). Offsets in milliseconds from the accept, 4 bytes each.
 
-use std::time::Instant;
-
 const NEVER: u32 = u32::MAX;
 
 /// Moments of one stream; those not reached are unset.
 #[derive(Clone, Copy, Debug)]
 pub struct Timers {
-    /// When the connection (or, on a kept-alive one, the wait for this request) began.
-    pub accept: Instant,
+    /// When the connection (or, on a kept-alive one, the wait for this request) began, by [`lb_rt::Rt::nanos`].
+    pub accept: u64,
     handshake: u32,
     first_byte: u32,
     request: u32,
@@ -39,8 +37,20 @@ pub enum Step {
 
 impl Timers {
     /// Starts at `accept`.
-    pub fn new(accept: Instant) -> Timers {
+    pub fn new(accept: u64) -> Timers {
         Timers { accept, handshake: NEVER, first_byte: NEVER, request: NEVER, queue: NEVER, connect: NEVER, response: NEVER, end: NEVER }
+    }
+
+    fn get(&self, step: Step) -> u32 {
+        match step {
+            Step::Handshake => self.handshake,
+            Step::FirstByte => self.first_byte,
+            Step::Request => self.request,
+            Step::Queue => self.queue,
+            Step::Connect => self.connect,
+            Step::Response => self.response,
+            Step::End => self.end,
+        }
     }
 
     fn slot(&mut self, step: Step) -> &mut u32 {
@@ -55,12 +65,11 @@ impl Timers {
         }
     }
 
-    /// Notes that `step` was reached at `now`; a later note replaces it.
+    /// Notes that `step` was reached at `now` (by [`lb_rt::Rt::nanos`]); a later note replaces it.
     #[inline]
-    pub fn mark(&mut self, step: Step, now: Instant) {
-        let since = now.saturating_duration_since(self.accept);
-        let ms = since.as_secs() * 1000 + u64::from(since.subsec_millis());
-        *self.slot(step) = u32::try_from(ms).unwrap_or(NEVER - 1);
+    pub fn mark(&mut self, step: Step, now: u64) {
+        let ms = now.saturating_sub(self.accept) / 1_000_000;
+        *self.slot(step) = ms.min(u64::from(NEVER - 1)) as u32;
     }
 
     /// Forgets a step: it is to be done again.
@@ -69,8 +78,19 @@ impl Timers {
     }
 
     /// True when `step` was reached.
-    pub fn reached(&mut self, step: Step) -> bool {
-        *self.slot(step) != NEVER
+    pub fn reached(&self, step: Step) -> bool {
+        self.get(step) != NEVER
+    }
+
+    /// Times of a stream that was answered: `%Tw`, `%Tc`, `%Tr`, `%Tt`, and 0 where there is none.
+    #[inline]
+    pub fn spans(&self) -> [u32; 4] {
+        let or = |a: u32, b: u32| if a == NEVER { b } else { a };
+        let begin = or(self.request, or(self.first_byte, or(self.handshake, 0)));
+        let queue = or(self.queue, begin);
+        let connect = or(self.connect, queue);
+        let response = or(self.response, connect);
+        [queue.saturating_sub(begin), connect.saturating_sub(queue), response.saturating_sub(connect), or(self.end, 0)]
     }
 
     fn at(ms: u32) -> Option<i64> {

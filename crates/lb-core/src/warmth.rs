@@ -4,9 +4,12 @@
 //! Holds: weight and limit are those of the first second before the server takes anything; one that leaves before it is warm begins anew
 //! when it comes back; without the word a server costs one comparison when its limit is asked for.
 
+use crate::health::lock;
 use crate::proxy::{Backend, Server, ServerState};
 use crate::queue;
+use crate::worker::Worker;
 use lb_balance::{ServerId, SlowStart, Weight};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -49,14 +52,41 @@ impl Warmth {
         }
     }
 
+    /// After the weight of the server has changed: it has its part of that.
+    pub(crate) fn reweigh(&self, server: &Server, backend: &Backend) {
+        match self.seconds.load(Ordering::Relaxed) {
+            WARM => {}
+            seconds => self.set(server, backend, seconds),
+        }
+    }
+
     fn set(&self, server: &Server, backend: &Backend, seconds: u32) {
         let Some(slow_start) = self.slow_start else { return };
         let since = Duration::from_secs(seconds.into());
         let warming = slow_start.is_warming(since);
         self.seconds.store(if warming { seconds } else { WARM }, Ordering::Relaxed);
         // A static scheduler keeps the configured weight (manual 5.2, slowstart).
-        let _ = backend.policy().set_weight(server.id, slow_start.weight(Weight::units(server.settings.weight), since));
+        let _ =
+            backend.policy().set_weight(server.id, slow_start.weight(Weight::units(server.weight.load(Ordering::Relaxed) as u16), since));
     }
+}
+
+/// Counts the seconds of a server without checks that an operator has brought up, if it is to warm up.
+pub(crate) fn warm_up(worker: &Rc<Worker>, backend: &Arc<Backend>, id: ServerId) {
+    let Some(mut warming) = WarmUp::of(backend.server(id), worker.rt.now()) else { return };
+    let (rt, backend) = (worker.rt.clone(), backend.clone());
+    let task = worker.rt.spawn(async move {
+        loop {
+            rt.sleep_until(warming.next()).await;
+            rt.progress();
+            let _in_order = lock(&backend.changes);
+            match warming.step(&backend, id) {
+                Some(further) => warming = further,
+                None => return,
+            }
+        }
+    });
+    worker.ends_with_soft_stop(task);
 }
 
 /// The seconds of one server that is warming up.

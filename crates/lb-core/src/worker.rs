@@ -1,13 +1,14 @@
 //! Threads: what each has ([`Worker`]), what they share ([`Process`]), and their life from open listeners to the last stream.
 
-use crate::client::{ListenerKey, Place};
+use crate::client::{Clients, ListenerKey, Place};
+use crate::counters::{self, Counters};
 use crate::gate::Gate;
 use crate::health::Plan;
 use crate::listener::{Accepting, accept_loop};
 use crate::log::LocalTime;
 use crate::out::OutPool;
 use crate::pool::{Offers, Pools};
-use crate::proxy::Topology;
+use crate::proxy::{Frontend, Server, Topology};
 use crate::pump::Flow;
 use crate::rate::Rate;
 use lb_config::Config;
@@ -19,9 +20,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How much a message for the operator matters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +36,14 @@ pub enum Severity {
 /// Takes messages for the operator.
 pub type Report = Box<dyn Fn(Severity, &str) + Send + Sync>;
 
+/// A moment by both clocks.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    pub now: Instant,
+    /// For logs.
+    pub at: Timestamp,
+}
+
 /// The way to a thread that runs.
 #[derive(Clone)]
 struct Thread {
@@ -47,8 +56,14 @@ struct Thread {
 pub struct Process {
     /// The global `maxconn`.
     pub gate: Arc<Gate>,
-    /// The lower one of `maxconnrate` and `maxsessrate`: every connection is a session while no rule refuses any.
-    pub rate: Option<Arc<Rate>>,
+    /// `maxconnrate`, and what an operator made of it.
+    pub connection_rate: Arc<Rate>,
+    /// `maxsessrate`: every connection is a session while no rule refuses any.
+    pub session_rate: Arc<Rate>,
+    /// The most that `maxconn` may be set to.
+    pub hard_maxconn: u32,
+    /// When it began to serve its run-time sockets, by both clocks.
+    pub(crate) started: OnceLock<(Instant, SystemTime)>,
     /// Frontends, backends, servers.
     pub topology: Topology,
     /// For `%H`.
@@ -65,7 +80,7 @@ pub struct Process {
     pub tune: lb_config::Tune,
     /// `tune.idle-pool.shared`
     pub share_idle: bool,
-    pipe_limits: Arc<PipeLimits>,
+    pub(crate) pipe_limits: Arc<PipeLimits>,
     stopping: AtomicBool,
     ended: AtomicBool,
     /// When `accept` last found no room.
@@ -81,6 +96,8 @@ pub struct Process {
     pub(crate) offers: Arc<Offers>,
     checks: Plan,
     report: Report,
+    /// What each thread has counted.
+    pub counters: Box<[Arc<Counters>]>,
 }
 
 impl Process {
@@ -90,8 +107,12 @@ impl Process {
         let maxpipes = config.global.maxpipes.map_or(maxconn as usize / 4, |n| n as usize);
         Arc::new(Process {
             gate: Gate::new(maxconn),
-            rate: [config.global.maxconnrate, config.global.maxsessrate].into_iter().flatten().min().map(Rate::new),
+            connection_rate: Rate::new(config.global.maxconnrate.unwrap_or(0)),
+            session_rate: Rate::new(config.global.maxsessrate.unwrap_or(0)),
+            hard_maxconn: maxconn,
+            started: OnceLock::new(),
             offers: Offers::new(if tune.idle_pool_shared { checks.threads() } else { 1 }, topology.server_count()),
+            counters: (0..checks.threads()).map(|_| Arc::new(Counters::new(&topology))).collect(),
             topology,
             host_name: lb_sys::process::host_name(),
             splice: !config.global.nosplice && maxpipes != 0,
@@ -111,6 +132,16 @@ impl Process {
             checks,
             report,
         })
+    }
+
+    /// Requests (mode http) or connections (mode tcp) of a frontend so far.
+    pub fn requests(&self, frontend: &Frontend) -> u64 {
+        counters::sum(self.counters.iter().map(|c| c.front(frontend)), |f| f.requests.get())
+    }
+
+    /// How often a server was chosen so far: requests (mode http) or connections (mode tcp), without attempts that kept theirs.
+    pub fn chosen(&self, server: &Server) -> u64 {
+        counters::sum(self.counters.iter().filter_map(|c| c.used_server(server)), |s| s.chosen.get())
     }
 
     /// A soft stop is under way: no new connections, kept-alive clients are told to close.
@@ -157,9 +188,10 @@ impl Process {
         threads.get(turn % threads.len().max(1)).map(|t| (t.index, t.remote.clone()))
     }
 
-    /// Runs `job` in every thread.
-    pub fn everywhere(&self, job: impl Fn(&Rc<Worker>) + Send + Sync + Clone + 'static) {
-        for thread in self.threads().iter() {
+    /// Runs `job` in every thread; tells how many those are.
+    pub fn everywhere(&self, job: impl Fn(&Rc<Worker>) + Send + Sync + Clone + 'static) -> usize {
+        let threads = self.threads();
+        for thread in threads.iter() {
             let job = job.clone();
             thread.remote.run(move |rt| {
                 if let Some(worker) = rt.local::<Worker>() {
@@ -167,6 +199,7 @@ impl Process {
                 }
             });
         }
+        threads.len()
     }
 
     /// Begins a soft stop: listeners are closed, checks end, streams go on.
@@ -205,6 +238,10 @@ pub struct Worker {
     pub heads: crate::http::HeadPool,
     /// The zone's offset.
     pub local_time: LocalTime,
+    /// What this thread has counted.
+    pub counters: Arc<Counters>,
+    /// Its client connections.
+    pub clients: Clients,
     places: RefCell<Vec<Rc<Place>>>,
     /// Tasks that end with a soft stop.
     until_stop: RefCell<Vec<TaskKey>>,
@@ -236,6 +273,17 @@ impl Worker {
     /// The present time for logs.
     pub fn timestamp(&self) -> Timestamp {
         self.local_time.timestamp(self.rt.wall())
+    }
+
+    /// Now, by both clocks.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { now: self.rt.now(), at: self.timestamp() }
+    }
+
+    /// Seconds that this thread has lived.
+    #[inline]
+    pub fn age(&self) -> u64 {
+        self.rt.nanos() / 1_000_000_000
     }
 
     /// Adds what a stream has moved to the thread's counts.
@@ -276,6 +324,8 @@ impl Worker {
             outs: OutPool::default(),
             heads: crate::http::HeadPool::default(),
             local_time: LocalTime::default(),
+            counters: process.counters[index % process.counters.len()].clone(),
+            clients: Clients::default(),
             places: RefCell::default(),
             until_stop: RefCell::default(),
             spliced: Cell::new(0),
@@ -330,7 +380,8 @@ impl Worker {
     fn spawn_accepting(self: &Rc<Worker>, listener: Listener, at: ListenerKey, gate: Option<Arc<Gate>>, local: Option<Addr>, alone: bool) {
         let deals = alone && self.process.checks.threads() > 1;
         let place = self.place(at);
-        let rates = self.process.rate.iter().chain(&place.frontend.rate).cloned().collect();
+        let process = [&self.process.connection_rate, &self.process.session_rate];
+        let rates = process.into_iter().chain(&place.frontend.rate).cloned().collect();
         let accepting = Accepting { listener, place, gate, rates, local, deals };
         self.ends_with_soft_stop(self.rt.spawn(accept_loop(accepting)));
     }

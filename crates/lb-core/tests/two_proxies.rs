@@ -27,7 +27,7 @@ fn two_proxies_live_apart() {
         assert_eq!(get(("127.0.0.1", a), "/").unwrap().body, b"one");
     }
     assert_eq!(get(("127.0.0.1", b), "/").unwrap().body, b"two");
-    let requests = |p: &Running| p.process.topology.frontends[0].requests.load(std::sync::atomic::Ordering::SeqCst);
+    let requests = |p: &Running| p.process.requests(&p.process.topology.frontends[0]);
     assert_eq!((requests(&first), requests(&second)), (5, 1));
 
     // The end of one is not the end of the other.

@@ -294,6 +294,12 @@ impl Head {
         Fields { head: self, inner: self.fields.iter() }
     }
 
+    /// Bytes of all names and values, but for the fields of one name.
+    #[must_use]
+    pub fn fields_len_without(&self, id: FieldId) -> usize {
+        self.fields.iter().filter(|f| f.id != id).map(|f| usize::from(f.name_len) + f.value.len as usize).sum()
+    }
+
     /// The field at `index`, counted from 0 in the order of the wire.
     #[must_use]
     pub fn field(&self, index: usize) -> Option<FieldRef<'_>> {

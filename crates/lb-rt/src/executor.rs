@@ -78,6 +78,8 @@ struct Inner {
     /// When the wheel wants to be looked at, or `never`.
     next_timer: Cell<Instant>,
     now: Cell<Instant>,
+    /// See [`Rt::nanos`]; 0: not worked out in this turn yet.
+    nanos: Cell<u64>,
     wall: Cell<Option<SystemTime>>,
     turn: Cell<u64>,
     tasks: RefCell<Tasks>,
@@ -144,6 +146,7 @@ impl Rt {
             never,
             next_timer: Cell::new(never),
             now: Cell::new(now),
+            nanos: Cell::new(0),
             wall: Cell::new(None),
             turn: Cell::new(0),
             tasks: RefCell::default(),
@@ -170,6 +173,29 @@ impl Rt {
     #[inline]
     pub fn now(&self) -> Instant {
         self.0.now.get()
+    }
+
+    /// The same moment in nanoseconds since the loop was made, and one: differences of these cost less than those of `Instant`s.
+    #[inline]
+    pub fn nanos(&self) -> u64 {
+        match self.0.nanos.get() {
+            0 => self.count_nanos(),
+            nanos => nanos,
+        }
+    }
+
+    #[cold]
+    fn count_nanos(&self) -> u64 {
+        let since = self.now().saturating_duration_since(self.0.start);
+        // Enough for five centuries.
+        let nanos = since.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(since.subsec_nanos()) + 1);
+        self.0.nanos.set(nanos);
+        nanos
+    }
+
+    fn set_now(&self, now: Instant) {
+        self.0.now.set(now);
+        self.0.nanos.set(0);
     }
 
     /// The wall clock of this turn, read at its first use.
@@ -445,7 +471,7 @@ impl Rt {
         }
         let _entered = self.enter();
         // Time has passed since the executor was made or last ran.
-        self.0.now.set(self.0.driver.borrow().now());
+        self.set_now(self.0.driver.borrow().now());
         loop {
             self.run_queue();
             if let Some(value) = result.borrow_mut().take() {
@@ -619,7 +645,7 @@ impl Rt {
                     }
                 }
             })?;
-            inner.now.set(driver.now());
+            self.set_now(driver.now());
         }
         let mut deferred = inner.deferred.borrow_mut();
         if !deferred.is_empty() {

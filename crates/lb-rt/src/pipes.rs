@@ -33,6 +33,11 @@ impl PipeLimits {
         Arc::new(PipeLimits { max_pipes, size, max_extra, pipes: AtomicUsize::new(0), extra: AtomicUsize::new(0) })
     }
 
+    /// Pipes that may be open.
+    pub fn max(&self) -> usize {
+        self.max_pipes
+    }
+
     /// Pipes that are open.
     pub fn open(&self) -> usize {
         self.pipes.load(Ordering::Relaxed)
@@ -72,6 +77,11 @@ impl PipePool {
     pub fn set_limits(&self, limits: Arc<PipeLimits>) {
         self.0.free.borrow_mut().clear();
         *self.0.limits.borrow_mut() = limits;
+    }
+
+    /// Pipes that nobody uses now.
+    pub fn idle(&self) -> usize {
+        self.0.free.borrow().len()
     }
 
     /// Closes the pipes that nobody uses.

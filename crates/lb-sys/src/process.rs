@@ -4,6 +4,7 @@ use crate::once;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// Soft and hard limit of open file descriptors (`RLIMIT_NOFILE`).
 ///
@@ -29,6 +30,16 @@ pub fn set_fd_limit(soft: u64, hard: u64) -> io::Result<()> {
 /// Cores that this process may run on.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Processor time that the process has used, in user mode and in the kernel, of all its threads.
+pub fn cpu_time() -> Duration {
+    // SAFETY: an rusage of zeros is a valid one.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is a valid rusage to write to; RUSAGE_SELF cannot fail.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
+    let part = |t: libc::timeval| Duration::new(t.tv_sec.unsigned_abs(), t.tv_usec.unsigned_abs() as u32 * 1000);
+    part(usage.ru_utime) + part(usage.ru_stime)
 }
 
 /// Takes over descriptor `fd`, which the process inherited (`bind fd@3`): a duplicate, close-on-exec, so that the number given

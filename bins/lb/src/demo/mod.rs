@@ -221,7 +221,7 @@ async fn watch<T: 'static>(stage: Rc<Stage>, length: Option<Duration>, messages:
             stage.event(Kind::Bad, &text);
         }
         if tick.is_multiple_of(FRAME_TICKS) {
-            rates.sample(stage.rt.now(), stage.servers().map(|(_, s)| total(s)).collect());
+            rates.sample(stage.rt.now(), stage.servers().map(|(_, s)| stage.process.chosen(s)).collect());
         }
         if tick.is_multiple_of(every) {
             let view = stage.view(&rates);
@@ -302,11 +302,6 @@ async fn read_log(stage: Rc<Stage>, socket: Udp) {
     }
 }
 
-/// Requests or connections that a server has had.
-fn total(server: &Server) -> u64 {
-    server.requests.load(std::sync::atomic::Ordering::Relaxed)
-}
-
 /// What the last check of a server found.
 fn check(server: &Server) -> &'static str {
     server.health.lock().unwrap_or_else(PoisonError::into_inner).status().code()
@@ -375,7 +370,7 @@ impl Stage {
                     check: check(server),
                     now: server.served.load(Relaxed),
                     idle: server.idle.load(Relaxed),
-                    total: total(server),
+                    total: self.process.chosen(server),
                     rate: rates.of(index - 1),
                 }
             });
@@ -407,7 +402,7 @@ impl Stage {
             text.push_str("  (cut: a TCP session whose origin stopped under it)\n");
         }
         for backend in self.backends() {
-            let counts: Vec<String> = backend.servers().iter().map(|s| format!("{} {}", s.name(), total(s))).collect();
+            let counts: Vec<String> = backend.servers().iter().map(|s| format!("{} {}", s.name(), self.process.chosen(s))).collect();
             text.push_str(&format!("  {}: {}\n", backend.name(), counts.join(", ")));
         }
         text

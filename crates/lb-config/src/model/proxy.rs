@@ -17,6 +17,8 @@ pub struct Proxy {
     pub kind: ProxyKind,
     /// `id`, unique among all proxies.
     pub id: u32,
+    /// The file gives the `id`.
+    pub has_own_id: bool,
     /// `mode`.
     pub mode: Mode,
     /// `disabled`: neither listens nor serves.
@@ -105,6 +107,7 @@ impl Proxy {
             name: name.into(),
             kind,
             id: 0,
+            has_own_id: false,
             mode: Mode::Tcp,
             disabled: false,
             description: None,

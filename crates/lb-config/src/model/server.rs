@@ -11,6 +11,8 @@ pub struct Server {
     pub name: String,
     /// `id`, unique in the backend.
     pub id: u32,
+    /// The file gives the `id`.
+    pub has_own_id: bool,
     /// Where to connect to.
     pub address: ServerAddress,
     /// The host name that `address` was resolved from, when it was a name.
@@ -55,6 +57,7 @@ impl Server {
         Self {
             name: name.into(),
             id: 0,
+            has_own_id: false,
             address,
             hostname: None,
             weight: 1,

@@ -112,6 +112,7 @@ fn unique_ids(drafts: &mut [Draft], world: &mut World<'_>) {
             next += 1;
         }
         if draft.id.is_some() {
+            draft.proxy.has_own_id = true;
             next += 1;
         } else {
             draft.proxy.id = free(&mut next, |id| taken.contains_key(&id));
@@ -187,6 +188,7 @@ pub(super) fn servers(draft: &mut Draft, world: &mut World<'_>) {
     for mut server in drafts {
         // As with the proxies.
         if server.id.is_some() {
+            server.server.has_own_id = true;
             next += 1;
         } else {
             server.server.id = free(&mut next, |id| ids.contains_key(&id));

@@ -1,6 +1,6 @@
 //! The table of commands, and what is said of a command that is not in it.
 
-use super::{Answer, Cli, Cx, Message, Outcome, Session, error, session, show};
+use super::{Answer, Cli, Cx, Message, Outcome, Session, error, limits, servers, sess, session, show};
 use crate::worker::Worker;
 use lb_config::{CliLevel, Level};
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ pub(crate) struct Command {
 }
 
 /// All commands, by module.
-const TABLES: &[&[Command]] = &[session::COMMANDS, show::COMMANDS];
+const TABLES: &[&[Command]] = &[session::COMMANDS, show::COMMANDS, servers::COMMANDS, limits::COMMANDS, sess::COMMANDS];
 
 /// Every command, in the order of `help`.
 fn commands() -> Vec<&'static Command> {

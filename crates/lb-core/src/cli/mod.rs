@@ -10,22 +10,28 @@
 
 mod command;
 pub mod input;
+mod limits;
+mod servers;
+mod sess;
 mod session;
 mod show;
 
 use crate::gate::{Gate, Pass};
+use crate::health::lock;
 use crate::listener::{REST, is_transient};
+use crate::stats::{Rates, SECOND};
 use crate::worker::Worker;
 use input::Input;
 use lb_config::{CliLevel, Global, Level, SeverityOutput};
 use lb_rt::{Listener, Rt, Socket};
 use lb_sys::Addr;
 use std::borrow::Cow;
-use std::cell::Cell;
-use std::future::poll_fn;
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -49,7 +55,8 @@ pub struct OpenSocket {
 /// All run-time sockets of a process, open and not yet served.
 pub struct Sockets {
     open: Vec<OpenSocket>,
-    cli: Cli,
+    global: Global,
+    dropped_logs: Box<dyn Fn() -> u64 + Send>,
 }
 
 /// What all clients of one process share.
@@ -62,6 +69,12 @@ pub(crate) struct Cli {
     sockets: Vec<(String, CliLevel)>,
     /// Longest line, with its payload.
     limit: usize,
+    /// `node` and `description` of `global`.
+    node: Option<String>,
+    description: Option<String>,
+    /// Log lines that could not be sent.
+    dropped_logs: Box<dyn Fn() -> u64 + Send>,
+    rates: RefCell<Rates>,
 }
 
 /// What a client has set for itself.
@@ -104,6 +117,8 @@ pub(crate) enum Answer {
     Text(String),
     /// Text row by row: appends the next one, false when that was the last.
     Rows(Box<dyn FnMut(&mut String) -> bool>),
+    /// It takes other threads to answer.
+    Later(Pin<Box<dyn Future<Output = Outcome>>>),
     /// The connection ends.
     Close,
 }
@@ -111,27 +126,63 @@ pub(crate) enum Answer {
 /// An answer, or what is wrong with the command.
 pub(crate) type Outcome = Result<Answer, Message>;
 
+/// How long a command waits for the threads. One that is busy for longer is left out of the answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Asks every thread, and gives what they answer, in their order.
+pub(crate) async fn ask_all<T: Send + 'static>(
+    worker: &Rc<Worker>,
+    question: impl Fn(&Rc<Worker>) -> T + Send + Sync + Clone + 'static,
+) -> Vec<T> {
+    let answers: Arc<Mutex<Vec<(usize, T)>>> = Arc::default();
+    let (theirs, remote, task) = (answers.clone(), worker.rt.remote().clone(), worker.rt.current());
+    let count = worker.process.everywhere(move |other| {
+        let answer = (other.index, question(other));
+        lock(&theirs).push(answer);
+        remote.wake(task);
+    });
+    let until = worker.rt.now() + PATIENCE;
+    poll_fn(|_| {
+        worker.rt.progress();
+        if lock(&answers).len() >= count { Poll::Ready(()) } else { worker.rt.poll_deadline(Some(until)) }
+    })
+    .await;
+    let mut answers = std::mem::take(&mut *lock(&answers));
+    answers.sort_by_key(|(thread, _)| *thread);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
 /// Something is wrong.
 pub(crate) fn error(text: impl Into<Cow<'static, str>>) -> Message {
     Message(Level::Err, text.into())
 }
 
 impl Sockets {
-    /// Sockets with what `global` says of them all.
-    pub fn new(open: Vec<OpenSocket>, global: &Global) -> Sockets {
-        let cli = Cli {
-            timeout: global.stats_timeout.unwrap_or(Global::STATS_TIMEOUT),
-            gate: Gate::new(global.stats_maxconn.unwrap_or(Global::STATS_MAXCONN)),
-            sockets: open.iter().map(|s| (label(&s.fd), s.level)).collect(),
-            limit: global.tune.bufsize,
-        };
-        Sockets { open, cli }
+    /// Sockets with what `global` says of them all; `dropped_logs` tells how many lines could not be sent.
+    pub fn new(open: Vec<OpenSocket>, global: &Global, dropped_logs: Box<dyn Fn() -> u64 + Send>) -> Sockets {
+        Sockets { open, global: global.clone(), dropped_logs }
     }
 
     /// Starts to serve them in this thread.
     pub fn start(self, worker: &Rc<Worker>) {
-        let cli = Rc::new(self.cli);
-        for socket in self.open {
+        if self.open.is_empty() {
+            return;
+        }
+        let Sockets { open, global, dropped_logs } = self;
+        let now = worker.rt.now();
+        worker.process.started.get_or_init(|| (now, worker.rt.wall()));
+        let cli = Rc::new(Cli {
+            timeout: global.stats_timeout.unwrap_or(Global::STATS_TIMEOUT),
+            gate: Gate::new(global.stats_maxconn.unwrap_or(Global::STATS_MAXCONN)),
+            sockets: open.iter().map(|s| (label(&s.fd), s.level)).collect(),
+            limit: global.tune.bufsize,
+            node: global.node,
+            description: global.description,
+            dropped_logs,
+            rates: RefCell::new(Rates::new(&worker.process, now)),
+        });
+        worker.ends_with_soft_stop(worker.rt.spawn(watch_rates(worker.clone(), cli.clone())));
+        for socket in open {
             let gate = socket.maxconn.map(Gate::new);
             let (level, severity) = (socket.level, socket.severity);
             let session = move |cli: &Cli| Session { level, severity, interactive: false, timeout: cli.timeout };
@@ -143,6 +194,19 @@ impl Sockets {
                 Err(e) => worker.process.report(&format!("cannot take a run-time socket into the loop: {e}")),
             }
         }
+    }
+}
+
+/// Looks at the totals once per second.
+async fn watch_rates(worker: Rc<Worker>, cli: Rc<Cli>) {
+    let mut next = worker.rt.now();
+    loop {
+        next += SECOND;
+        worker.rt.sleep_until(next).await;
+        worker.rt.progress();
+        let now = worker.rt.now();
+        cli.rates.borrow_mut().tick(&worker.process, now);
+        next = next.max(now);
     }
 }
 
@@ -266,8 +330,12 @@ impl Client {
 
     /// Puts an answer out; `None`: the connection ends.
     async fn answer(&mut self, session: &Session, outcome: Outcome) -> Option<()> {
+        let mut outcome = outcome;
+        while let Ok(Answer::Later(later)) = outcome {
+            outcome = later.await;
+        }
         match outcome {
-            Ok(Answer::Done) => {}
+            Ok(Answer::Done | Answer::Later(_)) => {}
             Ok(Answer::Text(text)) => self.out.push_str(&text),
             Ok(Answer::Message(message)) | Err(message) => {
                 push_severity(&mut self.out, session.severity, message.0);

@@ -22,6 +22,7 @@ use lb_http::{Body, FieldId, ResponseFraming, Version, hop};
 use lb_rt::{Buffer, Socket};
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,8 @@ pub struct ServerConn {
     uses: u32,
     /// It is authenticated for this client: no later answer makes it anybody's again.
     private: bool,
+    /// [`Kept::moves`]
+    moves: u32,
 }
 
 impl ServerConn {
@@ -104,12 +107,13 @@ impl KeptBody {
 
 /// A connection to the slot's server: an idle one where `http-reuse` allows that, else a new one.
 pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &Request, slot: &Slot) -> Result<ServerConn, Refused> {
-    let worker = conn.client.worker().clone();
     if let Some(kept) = take_kept(conn, record, request, slot) {
         record.mark(Step::Connect);
         record.note_source(&kept.socket);
-        return Ok(ServerConn { socket: kept.socket, uses: kept.uses, private: kept.private });
+        record.attempts(slot.server(), true);
+        return Ok(ServerConn { socket: kept.socket, uses: kept.uses, private: kept.private, moves: kept.moves });
     }
+    let worker = conn.client.worker().clone();
     if let Some(uses) = may_share(conn, record, request, slot)
         && worker.pools.may_ask(slot.server())
         // Boxed: it is rare, and the stream's future stays small.
@@ -117,18 +121,21 @@ pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &R
     {
         record.mark(Step::Connect);
         record.note_source(&kept.socket);
-        return Ok(ServerConn { socket: kept.socket, uses: kept.uses, private: kept.private });
+        record.attempts(slot.server(), true);
+        return Ok(ServerConn { socket: kept.socket, uses: kept.uses, private: kept.private, moves: kept.moves });
     }
     let abort_on_close = record.backend.as_ref().is_some_and(|b| b.settings.options.abortonclose);
     let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
+    let moves = slot.server().moves();
     let socket = admit::connect(&worker.rt, record, slot, watch).await?;
-    Ok(ServerConn { socket: BackStream::new(socket), uses: 0, private: false })
+    Ok(ServerConn { socket: BackStream::new(socket), uses: 0, private: false, moves })
 }
 
 fn take_kept(conn: &mut Conn, record: &Record, request: &Request, slot: &Slot) -> Option<Kept> {
     let server = slot.server();
     if let Some(own) = conn.own.take()
         && own.pool_index == server.pool_index
+        && own.moves == server.moves()
         && own.is_silent()
     {
         return Some(own);
@@ -140,7 +147,7 @@ fn take_kept(conn: &mut Conn, record: &Record, request: &Request, slot: &Slot) -
 /// How many requests an idle connection must have carried that this one may use; `None`: it may use none.
 fn may_share(conn: &Conn, record: &Record, request: &Request, slot: &Slot) -> Option<u32> {
     let server = slot.server();
-    if request.mode != HttpConnectionMode::KeepAlive || server.per_client {
+    if request.mode != HttpConnectionMode::KeepAlive || server.per_client.load(Ordering::Relaxed) {
         return None;
     }
     let reuse = record.backend.as_ref().map_or(HttpReuse::Never, |b| b.reuse());
@@ -156,13 +163,19 @@ fn may_share(conn: &Conn, record: &Record, request: &Request, slot: &Slot) -> Op
 
 /// What waiting for a response's head led to.
 enum Waited {
-    Head { framing: ResponseFraming },
-    Closed { heard: bool },
+    Head {
+        framing: ResponseFraming,
+    },
+    Closed {
+        heard: bool,
+    },
     Junk,
     ServerTimeout,
     ClientTimeout,
     ClientGone,
     BadChunk,
+    /// By an operator.
+    Killed,
 }
 
 /// The state of one attempt that is on its way.
@@ -228,6 +241,9 @@ impl Attempt<'_> {
             true => (self.client_seen, self.client_timeout, Cause::ClientTimeout),
             false => (self.server_seen, self.server_timeout, Cause::ServerTimeout),
         };
+        if self.conn.client.killed.get() {
+            return Poll::Ready(Termination::new(Cause::Killed, Phase::Data));
+        }
         self.conn.client.worker().rt.poll_deadline(limit.map(|d| seen + d)).map(|()| Termination::new(cause, Phase::Data))
     }
 
@@ -270,6 +286,9 @@ impl Attempt<'_> {
             }
         }
         self.input = self.input.take().filter(|b| !b.is_empty());
+        if self.conn.client.killed.get() {
+            return Poll::Ready(Waited::Killed);
+        }
         // While the answer is waited for, `timeout server` alone counts, even when the client stops in its body: haproxy 2.6
         // then answers with 504 and logs `sH`. Without one it is the client's, and ends the stream without a word (`cD`; both
         // observed).
@@ -360,28 +379,18 @@ pub async fn run(
     server: ServerConn,
 ) -> Outcome {
     let client = conn.client.clone();
-    let worker = client.worker().clone();
+    let worker = client.worker();
     let frontend = client.frontend();
     let Some(backend) = record.backend.clone() else { return failed(RetryOn::NONE, 500, Cause::Internal, Phase::Headers, false) };
     let sent = backend.wants_latency.then(|| worker.rt.now());
     let splice = if worker.process.splice { SpliceMode::Auto } else { SpliceMode::Off };
-    let mut up = Flow::new(framing_of(request.framing.body, frontend.limits.max_head, false, &backend.spelling.trailers), splice);
-    let out = up.out(&worker.outs);
-    if let Some(kind) = slot.server().settings.send_proxy.as_ref().filter(|_| !server.reused()) {
-        write_proxy_header(kind, record, out);
-    }
-    let at = out.len();
-    Encoder::new().encode_request(head, out);
-    backend.spelling.apply(&mut out[at..]);
-    let has_body = request.framing.body != Body::None;
-    if has_body {
-        up.set_input(conn.input.take());
-    }
-    let ServerConn { socket, uses, private } = server;
+    let body = if request.framing.body == Body::None { None } else { conn.input.take() };
+    let ServerConn { socket, uses, private, moves } = server;
+    // Flows are large: each is made where it stays.
     let mut attempt = Attempt {
         conn,
         server: &socket,
-        up,
+        up: Flow::new(framing_of(request.framing.body, frontend.limits.max_head, false, &backend.spelling.trailers), splice),
         up_done: false,
         up_refused: false,
         input: None,
@@ -394,6 +403,14 @@ pub async fn run(
         independent: backend.settings.options.independent_streams,
         websocket: request.framing.upgrade && head.get_id(FieldId::Upgrade).is_some_and(|v| v.eq_ignore_ascii_case(b"websocket")),
     };
+    let out = attempt.up.out(&worker.outs);
+    if let Some(kind) = slot.server().settings.send_proxy.as_ref().filter(|_| uses == 0) {
+        write_proxy_header(kind, record, out);
+    }
+    let at = out.len();
+    Encoder::new().encode_request(head, out);
+    backend.spelling.apply(&mut out[at..]);
+    attempt.up.set_input(body);
     let mut response = worker.heads.take();
     let to = ResponseTo::request(request.method, &request.framing);
     let waited = loop {
@@ -402,6 +419,7 @@ pub async fn run(
         if !framing.interim {
             break Waited::Head { framing };
         }
+        record.answered(slot.server(), response.status());
         if request.version == Version::Http11 {
             let mut out = worker.outs.take();
             record.downloaded += counted_size(&response);
@@ -426,6 +444,7 @@ pub async fn run(
         // The client has stopped in its body.
         Waited::ServerTimeout if !attempt.up_done => Err(failed(RetryOn::NONE, 504, Cause::ServerTimeout, Phase::Headers, false)),
         Waited::ServerTimeout => Err(failed(RetryOn::RESPONSE_TIMEOUT, 504, Cause::ServerTimeout, Phase::Headers, false)),
+        Waited::Killed => Err(failed(RetryOn::NONE, 502, Cause::Killed, Phase::Headers, false)),
         Waited::ClientTimeout => Err(failed(RetryOn::NONE, 0, Cause::ClientTimeout, Phase::Data, false)),
         Waited::BadChunk => Err(failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Headers, false)),
         Waited::ClientGone if attempt.up_done && !conn_broken(&attempt) => {
@@ -437,8 +456,8 @@ pub async fn run(
         Ok(framing) => framing,
         Err(failure) => {
             record.note_body(attempt.up.payload);
-            let Attempt { up, up_done, up_refused, .. } = attempt;
-            settle_body(conn, request, up, up_done && !up_refused);
+            let Attempt { mut up, up_done, up_refused, .. } = attempt;
+            settle_body(conn, request, &mut up, up_done && !up_refused);
             return failure;
         }
     };
@@ -451,14 +470,13 @@ pub async fn run(
     if let Some(reason) = RetryOn::status(response.status()).filter(|r| backend.settings.retry_on.contains(*r)) {
         // Forwarded after all when no attempt is left.
         if u32::from(record.retries) < backend.settings.retries && replay.possible() {
-            let Attempt { up, up_done, .. } = attempt;
-            settle_body(conn, request, up, up_done);
+            record.answered(slot.server(), response.status());
+            let Attempt { mut up, up_done, .. } = attempt;
+            settle_body(conn, request, &mut up, up_done);
             return failed(reason, response.status(), Cause::ServerAbort, Phase::Headers, true);
         }
     }
-    if record.wants_line() {
-        record.downloaded += counted_size(&response);
-    }
+    record.downloaded += counted_size(&response);
     record.capture(CaptureSide::Response, &response);
     let private = private || binds_connection(&response);
     hop::strip(&mut response);
@@ -467,8 +485,10 @@ pub async fn run(
     if framing.body != Body::Tunnel {
         hop::set_response_connection(&mut response, if keep_client { hop::Wanted::KeepAlive } else { hop::Wanted::Close }, request.version);
     }
-    let flow = Flow::new(framing_of(framing.body, backend.limits.max_head, dechunk, &frontend.spelling.trailers), splice);
-    let mut down = Download { flow, record: &mut *record };
+    let mut down = Download {
+        flow: Flow::new(framing_of(framing.body, backend.limits.max_head, dechunk, &frontend.spelling.trailers), splice),
+        record: &mut *record,
+    };
     let out = down.flow.out(&worker.outs);
     Encoder::new().encode_response(&response, out);
     frontend.spelling.apply(out);
@@ -489,17 +509,17 @@ pub async fn run(
     if end.is_normal() && !attempt.up_done {
         end = poll_fn(|_| attempt.poll_rest()).await;
     }
-    let Attempt { up, up_done, up_refused, .. } = attempt;
+    let Attempt { mut up, up_done, up_refused, .. } = attempt;
     worker.count_bytes(&up, &down.flow);
     let silent = down.flow.take_input().is_none();
     drop(down);
     record.note_body(up.payload);
     let whole = end.is_normal() && up_done && !up_refused;
-    settle_body(conn, request, up, up_done && !up_refused);
+    settle_body(conn, request, &mut up, up_done && !up_refused);
     // A server of HTTP/1.0 may have read a chunked body as something else.
     let doubtful = request.version == Version::Http10 && request.framing.body == Body::Chunked;
     if whole && !doubtful && framing.keep_alive && request.mode == HttpConnectionMode::KeepAlive && silent {
-        let kept = Kept { socket, uses: uses.saturating_add(1), pool_index: slot.server().pool_index, private };
+        let kept = Kept { socket, uses: uses.saturating_add(1), pool_index: slot.server().pool_index, private, moves };
         keep(conn, slot, &backend, kept);
     }
     if !end.is_normal() && framing.body == Body::UntilClose {
@@ -512,15 +532,15 @@ pub async fn run(
 /// Puts a server connection where the next request finds it.
 fn keep(conn: &mut Conn, slot: &Slot, backend: &Backend, kept: Kept) {
     let private = kept.private;
-    let worker = conn.client.worker().clone();
     let server = slot.server();
-    if worker.process.stopping() || server.settings.max_reuse.is_some_and(|max| kept.uses > max) {
+    if conn.client.worker().process.stopping() || server.settings.max_reuse.is_some_and(|max| kept.uses > max) {
         return;
     }
-    if private || backend.reuse() == HttpReuse::Never || server.per_client {
+    if private || backend.reuse() == HttpReuse::Never || server.per_client.load(Ordering::Relaxed) {
         conn.last = Some(Arc::downgrade(server));
         conn.own = Some(kept);
     } else {
+        let worker = conn.client.worker();
         worker.pools.put(&worker.rt, server, kept);
     }
 }
@@ -530,7 +550,7 @@ fn conn_broken(attempt: &Attempt<'_>) -> bool {
 }
 
 /// Leaves what the client has sent beyond the request where the next one begins.
-fn settle_body(conn: &mut Conn, request: &Request, mut up: Flow, consumed: bool) {
+fn settle_body(conn: &mut Conn, request: &Request, up: &mut Flow, consumed: bool) {
     if request.framing.body != Body::None {
         conn.input = up.take_input();
         request.body.set(if consumed { BodyState::Consumed } else { BodyState::Broken });
@@ -546,7 +566,11 @@ async fn tunnel(conn: &mut Conn, record: &mut Record, mut up: Flow, down: Flow, 
     }
     let timeouts = TunnelTimeouts::new(&conn.client.frontend().settings, &backend.settings);
     let mut relay = Relay::new(up, down, timeouts, worker.rt.now());
-    let end = poll_fn(|_| relay.poll(&worker.rt, &worker.outs, &conn.socket, server)).await;
+    let end = poll_fn(|_| match relay.poll(&worker.rt, &worker.outs, &conn.socket, server) {
+        Poll::Pending if conn.client.killed.get() => Poll::Ready(Termination::new(Cause::Killed, Phase::Data)),
+        polled => polled,
+    })
+    .await;
     record.uploaded += relay.up.sent;
     record.downloaded += relay.down.sent;
     worker.count_bytes(&relay.up, &relay.down);

@@ -59,7 +59,6 @@ pub async fn one(conn: &mut Conn) -> bool {
         }
     };
     let frontend = conn.client.frontend().clone();
-    frontend.requests.fetch_add(1, Ordering::Relaxed);
     record.begin();
     if record.wants_line() {
         note_line(&mut record, &head);
@@ -79,6 +78,7 @@ pub async fn one(conn: &mut Conn) -> bool {
     let request = Request { framing, version, method, mode, reply, body };
     if frontend.settings.monitor_uri.as_ref().is_some_and(|uri| path_and_query(head.target()) == uri.as_bytes()) {
         record.logged = true;
+        worker.counters.front(&frontend).intercepted.add(1);
         let reuse = reply_to(conn, &mut record, &request, 200, Termination::new(Cause::Local, Phase::Request)).await;
         return finish(conn, &request, reuse).await;
     }
@@ -147,13 +147,13 @@ fn skip_body(conn: &mut Conn, request: &Request) -> bool {
 
 /// Leaves the connection ready for the next request, or closes it.
 async fn finish(conn: &mut Conn, request: &Request, reuse: bool) -> bool {
-    let worker = conn.client.worker().clone();
     if reuse && request.body.get() == BodyState::Consumed {
         conn.input = conn.input.take().filter(|b| !b.is_empty());
         return true;
     }
     if conn.input.is_some() || request.body.get() != BodyState::Consumed || conn.socket.maybe_readable() {
         conn.input = None;
+        let worker = conn.client.worker().clone();
         answer::close_gently(&worker.rt, &conn.socket).await;
     }
     false
@@ -174,12 +174,13 @@ async fn no_request(conn: &mut Conn, record: &mut Record, none: NoRequest) {
     let worker = conn.client.worker().clone();
     let options = &conn.client.frontend().settings.options;
     let to = ReplyTo { version: Version::Http11, keep_alive: false, head: false, early: true };
-    let (status, end) = match none {
+    if matches!(none, NoRequest::Nothing { .. }) && (conn.served != 0 || options.http_ignore_probes) {
         // Between two requests, or a probe: nobody expects a word.
-        NoRequest::Nothing { .. } if conn.served != 0 || options.http_ignore_probes => {
-            record.logged = true;
-            return;
-        }
+        record.logged = true;
+        return;
+    }
+    record.begin_to_count();
+    let (status, end) = match none {
         NoRequest::Nothing { timeout: false } => {
             record.logged |= record.ignores_null();
             (400, Termination::new(Cause::ClientAbort, Phase::Request))
@@ -214,8 +215,7 @@ async fn forward(
     frontend: &Arc<Frontend>,
     backend: Arc<Backend>,
 ) -> bool {
-    let counted = InBackend::new(backend.clone());
-    record.backend = Some(backend.clone());
+    let counted = InBackend::enter(record, backend.clone());
     if frontend.unique_id.is_some() {
         identify(record, head, frontend);
     }
@@ -242,7 +242,7 @@ async fn try_servers(
     backend: &Arc<Backend>,
 ) -> Verdict {
     let client = conn.client.clone();
-    let worker = client.worker().clone();
+    let worker = client.worker();
     let abort_on_close = backend.settings.options.abortonclose;
     if (frontend.settings.options.http_buffer_request || backend.settings.options.http_buffer_request)
         && let Err(end) = buffer_body(conn, record, head, request, frontend).await
@@ -256,7 +256,7 @@ async fn try_servers(
         record.timers.unmark(Step::Request);
         return Verdict::Answer { status: 408, end };
     }
-    if backend.needs_client_address {
+    if backend.needs_client_address.load(Ordering::Relaxed) {
         client.learn_local(&conn.socket);
     }
     if matches!(backend.settings.destination, Destination::Uri) {
@@ -282,7 +282,7 @@ async fn try_servers(
         };
         let server = match attempt::server_connection(conn, record, request, &slot).await {
             Ok(server) => server,
-            Err(gone @ Refused::ClientGone(_)) => return refuse(record, &gone),
+            Err(gone @ (Refused::ClientGone(_) | Refused::Killed(_))) => return refuse(record, &gone),
             Err(failure) => {
                 let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
                 match attempts.again(&worker.rt, record, slot, &failure, watch).await {

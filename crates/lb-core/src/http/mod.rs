@@ -15,7 +15,7 @@ use crate::client::Client;
 use crate::proxy::Server;
 use crate::timers::Timers;
 use lb_http::Head;
-use lb_rt::{Buffer, Rt, Socket};
+use lb_rt::{Buffer, Rt, Socket, TaskKey};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
@@ -79,6 +79,8 @@ pub struct Conn {
     input: Option<Buffer>,
     /// When the wait for the next request began.
     since: Instant,
+    /// The same by [`Rt::nanos`].
+    since_at: u64,
     /// Requests that came before.
     served: u32,
     /// The server connection that only this client may use (`http-reuse never`, NTLM and the like).
@@ -103,7 +105,7 @@ impl Conn {
 
     fn timers(&self) -> Timers {
         // On a kept-alive connection each request counts from the end of the one before.
-        Timers::new(if self.served == 0 { self.client.accepted } else { self.since })
+        Timers::new(if self.served == 0 { self.client.accepted } else { self.since_at })
     }
 }
 
@@ -151,11 +153,12 @@ fn task<F: Future<Output = Option<Conn>>>(conn: Conn, rt: Rt, serve: fn(Conn) ->
 }
 
 /// Starts a session in mode http.
-pub fn spawn(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
+pub fn spawn(client: Rc<Client>, socket: Socket, input: Option<Buffer>) -> TaskKey {
     let rt = client.worker().rt.clone();
-    let since = client.ready;
-    let conn = Conn { client, socket, input, since, served: 0, own: None, last: None };
-    rt.spawn(task(conn, rt.clone(), serve));
+    // Handshakes, if there were any, have just been done.
+    let (since, since_at) = (rt.now(), client.ready);
+    let conn = Conn { client, socket, input, since, since_at, served: 0, own: None, last: None };
+    rt.spawn(task(conn, rt.clone(), serve))
 }
 
 /// Serves requests until none is there; gives the connection back to wait for the next one.
@@ -163,7 +166,7 @@ async fn serve(mut conn: Conn) -> Option<Conn> {
     loop {
         let reuse = exchange::one(&mut conn).await;
         conn.served = conn.served.saturating_add(1);
-        conn.since = conn.client.worker().rt.now();
+        (conn.since, conn.since_at) = (conn.client.worker().rt.now(), conn.client.worker().rt.nanos());
         if !reuse {
             return None;
         }

@@ -35,7 +35,7 @@ pub async fn request(conn: &mut Conn, record: &mut Record, head: &mut PooledHead
         if let Some(input) = conn.input.as_mut().filter(|b| !b.is_empty()) {
             if !begun {
                 begun = true;
-                record.mark(Step::FirstByte);
+                record.mark_for_line(Step::FirstByte);
                 // On a kept-alive connection the head has its own time, from its first byte.
                 if conn.served != 0 {
                     deadline = frontend.settings.timeouts.effective_http_request().map(|d| rt.now() + d);

@@ -94,6 +94,12 @@ impl LogSinks {
         self.losses.count.load(Ordering::Relaxed)
     }
 
+    /// Tells [`LogSinks::dropped`] from wherever it is.
+    pub fn dropped_later(&self) -> Box<dyn Fn() -> u64 + Send> {
+        let losses = self.losses.clone();
+        Box::new(move || losses.count.load(Ordering::Relaxed))
+    }
+
     /// Takes the words about the first line that is lost; a second call changes nothing.
     pub fn on_first_loss(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
         let _ = self.losses.tell.set(Box::new(tell));
