@@ -435,20 +435,20 @@ impl LogSource for Record {
     fn value(&self, field: Field) -> LogValue<'_> {
         let client = &*self.client;
         let frontend = client.frontend();
-        let log = frontend.log.as_ref();
         let t = &self.timers;
         let extra = self.extra.as_deref();
-        let at_least = |v| if log.is_some_and(|l| l.asap) { LogValue::AtLeast(v) } else { LogValue::Int(v) };
+        let at_least = |v| if frontend.log.as_ref().is_some_and(|l| l.asap) { LogValue::AtLeast(v) } else { LogValue::Int(v) };
         let count = |n: u32| LogValue::Int(i64::from(n));
         match field {
             Field::AcceptDate => LogValue::Time(self.date(0)),
             Field::RequestDate => LogValue::Time(self.date(t.request_date())),
             Field::BytesRead => at_least(self.downloaded as i64),
             Field::BytesUploaded => LogValue::Int(self.uploaded as i64),
-            Field::Status if self.status == 0 && frontend.settings.mode == Mode::Http && extra.is_none_or(|e| e.fault.is_none()) => {
-                LogValue::Int(-1)
+            Field::Status if self.status != 0 => LogValue::Int(i64::from(self.status)),
+            Field::Status => {
+                let none = frontend.settings.mode == Mode::Http && extra.is_none_or(|e| e.fault.is_none());
+                LogValue::Int(if none { -1 } else { 0 })
             }
-            Field::Status => LogValue::Int(i64::from(self.status)),
             Field::TimeActive => at_least(t.active()),
             Field::TimeConnect => LogValue::Int(t.connect()),
             Field::TimeData => LogValue::Int(t.data()),
@@ -484,7 +484,7 @@ impl LogSource for Record {
             Field::FrontendTls => LogValue::Flag(false),
             Field::FrontendIp => ip_of(client.local()),
             Field::FrontendPort => port_of(client.local(), i64::from(client.place.listener_id)),
-            Field::LogCounter => LogValue::Int(log.map_or(0, |l| l.lines.load(Ordering::Relaxed)) as i64),
+            Field::LogCounter => LogValue::Int(frontend.log.as_ref().map_or(0, |l| l.lines.load(Ordering::Relaxed)) as i64),
             // A message that never was has no captures at all.
             Field::RequestCaptures | Field::ResponseCaptures if !self.is_stream => LogValue::Captures(0),
             Field::RequestCaptures => LogValue::Captures(frontend.settings.captures.request.len()),

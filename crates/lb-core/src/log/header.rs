@@ -21,6 +21,8 @@ pub(super) struct Prefix {
     pub(super) own_format: bool,
     /// Pieces between the date and the message.
     pieces: Box<[Box<[u8]>]>,
+    /// All of them.
+    joined: Box<[u8]>,
 }
 
 /// What a line is about.
@@ -90,7 +92,7 @@ impl Prefix {
         let pid = pid.as_bytes();
         let host = |absent: &'static str| identity.hostname.as_deref().unwrap_or(absent).as_bytes().to_owned();
         let owned = |pieces: &[&[u8]]| pieces.iter().map(|p| Box::from(*p)).collect();
-        let pieces = match format {
+        let pieces: Box<[Box<[u8]>]> = match format {
             LogTransportFormat::Local => owned(&[tag, b"[", pid, b"]", b": "]),
             LogTransportFormat::Rfc3164 => owned(&[&host("localhost"), b" ", tag, b"[", pid, b"]", b": "]),
             LogTransportFormat::Rfc5424 => owned(&[&host("-"), b" ", tag, b" ", pid, b" ", b"- ", b"-", b" "]),
@@ -100,7 +102,7 @@ impl Prefix {
             | LogTransportFormat::Iso
             | LogTransportFormat::Raw => Box::default(),
         };
-        Self { format, facility: facility.code(), cut, own_format: true, pieces }
+        Self { format, facility: facility.code(), cut, own_format: true, joined: pieces.concat().into(), pieces }
     }
 
     pub(super) fn shows_structured_data(&self) -> bool {
@@ -139,16 +141,12 @@ impl Prefix {
             Cut::Stream => max_len.saturating_sub(1),
         };
         let mut whole = line.len() <= max_len;
-        for (at, piece) in self.pieces.iter().enumerate() {
-            let sd = self.format == LogTransportFormat::Rfc5424 && at == STRUCTURED_DATA && !content.structured.is_empty();
-            let piece = if sd { content.structured } else { piece };
-            if self.cut == Cut::Datagram {
-                whole = whole && piece.len() < max_len.saturating_sub(line.len());
-            }
-            if !whole {
-                break;
-            }
-            line.extend_from_slice(piece);
+        // `-` stands in its place where there is none.
+        let structured = if self.format == LogTransportFormat::Rfc5424 { content.structured } else { b"" };
+        if structured.is_empty() && self.joined.len() < max_len.saturating_sub(line.len()) {
+            line.extend_from_slice(&self.joined);
+        } else {
+            whole = self.pieces(structured, whole, max_len, line);
         }
         if whole {
             let message = content.message;
@@ -230,6 +228,22 @@ impl Prefix {
             Cut::Stream => max_len.saturating_sub(1),
         });
         line.push(b'\n');
+    }
+
+    /// Appends the pieces one by one, as far as they fit; false when not all of them did.
+    #[cold]
+    fn pieces(&self, structured: &[u8], mut whole: bool, max_len: usize, line: &mut Vec<u8>) -> bool {
+        for (at, piece) in self.pieces.iter().enumerate() {
+            let piece = if at == STRUCTURED_DATA && !structured.is_empty() { structured } else { piece };
+            if self.cut == Cut::Datagram {
+                whole = whole && piece.len() < max_len.saturating_sub(line.len());
+            }
+            if !whole {
+                return false;
+            }
+            line.extend_from_slice(piece);
+        }
+        whole
     }
 
     fn priority(&self, level: Level, line: &mut Vec<u8>) {

@@ -85,8 +85,17 @@ struct Scratch {
 
 thread_local! {
     // Buffers and a cache of pure values, nothing that belongs to one proxy. Taken out while in use, so that a source
-    // which itself logs finds an empty one and no borrow fails.
-    static SCRATCH: Cell<Scratch> = Cell::default();
+    // which itself logs finds none and no borrow fails.
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+}
+
+/// Lends this thread's buffers.
+fn with_scratch(work: impl FnOnce(&mut Scratch)) {
+    SCRATCH.with(|cell| {
+        let mut scratch = cell.take().unwrap_or_default();
+        work(&mut scratch);
+        cell.set(Some(scratch));
+    });
 }
 
 impl Logger {
@@ -166,14 +175,12 @@ impl Logger {
         if !self.wants(level) {
             return;
         }
-        SCRATCH.with(|cell| {
-            let mut scratch = cell.take();
+        with_scratch(|scratch| {
             scratch.message.clear();
             scratch.structured.clear();
-            write(self.message_limit, &mut scratch);
-            let Scratch { message, structured, line, dates } = &mut scratch;
+            write(self.message_limit, scratch);
+            let Scratch { message, structured, line, dates } = scratch;
             self.send_to_all(level, at, message, structured, line, dates);
-            cell.set(scratch);
         });
     }
 
@@ -183,20 +190,13 @@ impl Logger {
         if !self.wants(level) {
             return;
         }
-        SCRATCH.with(|cell| {
-            let mut scratch = cell.take();
-            let Scratch { line, dates, .. } = &mut scratch;
-            self.send_to_all(level, at, message, b"", line, dates);
-            cell.set(scratch);
-        });
+        with_scratch(|Scratch { line, dates, .. }| self.send_to_all(level, at, message, b"", line, dates));
     }
 
     /// Sends the message of another program to every target that takes its level: in its own form where a target has no format.
     /// A message without a priority has the target's facility and the highest level, as haproxy has it.
     pub fn forward(&self, message: &Message<'_>, at: Timestamp) {
-        SCRATCH.with(|cell| {
-            let mut scratch = cell.take();
-            let Scratch { line, dates, .. } = &mut scratch;
+        with_scratch(|Scratch { line, dates, .. }| {
             let level = message.priority.map_or(0, |priority| priority & 7);
             for target in &self.targets {
                 if level > target.level as u16 || target.sample.as_ref().is_some_and(|s| !s.takes_next()) {
@@ -206,7 +206,6 @@ impl Logger {
                 target.prefix.reframe(message, level.max(target.min_level as u16), at, dates, target.max_len, line);
                 target.sink.send(line);
             }
-            cell.set(scratch);
         });
     }
 

@@ -168,6 +168,7 @@ impl Item {
 impl Writer {
     /// A whole line: an object with the named items.
     #[cold]
+    #[inline(never)]
     pub(super) fn object<S: LogSource + ?Sized>(&mut self, format: &LogFormat, encoding: Encoding, source: &S) -> Fit {
         match encoding {
             Encoding::Json => self.byte(b'{')?,
@@ -192,9 +193,20 @@ impl Writer {
         }
     }
 
-    /// One value.
+    /// The item of that index, by itself.
     #[cold]
-    pub(super) fn item<S: LogSource + ?Sized>(&mut self, item: &Item, encoding: Encoding, source: &S) -> Fit {
+    #[inline(never)]
+    pub(super) fn item_at<S: LogSource + ?Sized>(&mut self, format: &LogFormat, at: u32, source: &S) -> Fit {
+        let item = &format.items[at as usize];
+        if let Some(encoding) = item.flags.encoding() {
+            self.item(item, encoding, source)?;
+        }
+        self.not_spaced();
+        Ok(())
+    }
+
+    /// One value.
+    fn item<S: LogSource + ?Sized>(&mut self, item: &Item, encoding: Encoding, source: &S) -> Fit {
         self.all_or_nothing(|w| match encoding {
             Encoding::Json => w.json(item, source),
             Encoding::Cbor { bin } => w.cbor_item(item, bin, source),

@@ -322,7 +322,10 @@ impl LogFormat {
     pub fn write<S: LogSource + ?Sized>(&self, source: &S, limit: usize, out: &mut Vec<u8>) {
         let mut writer = Writer::new(std::mem::take(out), limit);
         // Full: what fits is there, the rest is dropped by design.
-        let _ = writer.run(self, source);
+        let _ = match self.object {
+            None => writer.run(self, source),
+            Some(encoding) => writer.object(self, encoding, source),
+        };
         *out = writer.finish();
     }
 }

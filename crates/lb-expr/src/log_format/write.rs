@@ -122,9 +122,6 @@ impl Writer {
     }
 
     pub(crate) fn run<S: LogSource + ?Sized>(&mut self, format: &LogFormat, source: &S) -> Fit {
-        if let Some(encoding) = format.object {
-            return self.object(format, encoding, source);
-        }
         for op in &format.ops {
             match *op {
                 Op::Word { show, flags, then } => {
@@ -167,16 +164,15 @@ impl Writer {
                     self.spaced = false;
                 }
                 Op::Space => self.space()?,
-                Op::Item(at) => {
-                    let item = &format.items[at as usize];
-                    if let Some(encoding) = item.flags.encoding() {
-                        self.item(item, encoding, source)?;
-                    }
-                    self.spaced = false;
-                }
+                Op::Item(at) => self.item_at(format, at, source)?,
             }
         }
         Ok(())
+    }
+
+    /// The byte written last was no space.
+    pub(super) fn not_spaced(&mut self) {
+        self.spaced = false;
     }
 
     /// What `write` writes, or nothing of it and the end of the line.
