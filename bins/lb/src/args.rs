@@ -9,7 +9,7 @@ pub enum Command {
     /// `-v`: the version; `-vv`: with build details.
     Version { full: bool },
     /// Run (or, with `check`, only read) configuration files.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// `check`: all that there is to say about configuration files.
     Check(CheckArgs),
     /// `-cc`: is a condition of `.if` true?
@@ -47,6 +47,30 @@ pub struct RunArgs {
     pub zero_warning: bool,
     /// `-C`: the directory that file names are read from.
     pub directory: Option<String>,
+    /// `-D`: goes into the background.
+    pub daemon: bool,
+    /// `-W`, `-Ws`: a master and a worker.
+    pub master: bool,
+    /// `-Ws`: systemd is told when the worker serves.
+    pub notify: bool,
+    /// `-p`: the file that gets the process's number.
+    pub pidfile: Option<String>,
+    /// `-L`: name of this peer.
+    pub local_peer: Option<String>,
+    /// `-m`: megabytes of memory at most.
+    pub megabytes: Option<u64>,
+    /// `-x`: the run-time socket of an old process that gives its listening sockets.
+    pub sockets_from: Option<String>,
+    /// `-S`: address and parameters of the master's socket.
+    pub master_socket: Option<String>,
+    /// `-sf`, `-st`: old processes.
+    pub old: Vec<u32>,
+    /// `-st`: they are to end at once, not when they are done.
+    pub terminate_old: bool,
+    /// `-dI`: the process may start others.
+    pub may_fork: bool,
+    /// `-dL`: shows the object files of the process.
+    pub objects: bool,
     /// `-dK`: classes of keywords to show.
     pub keywords: Option<String>,
     /// `-dC`: shows the configuration as it was read.
@@ -95,7 +119,8 @@ pub struct DemoArgs {
 
 /// The usage text.
 pub const USAGE: &str = "\
-Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-C <dir>] [-db] [-dC] [-dD] [-dK] [-dr] [-dR] [-dS] [-dW] [-n <maxconn>] [-N <maxconn>] [-- <cfgfile>*]
+Usage: lb [-f <cfgfile>]* [-c] [-dDqvVW] [-C <dir>] [-p <pidfile>] [-n <maxconn>] [-N <maxconn>] [-m <megabytes>] [-L <name>]
+          [-S <socket>] [-x <socket>] [-sf|-st <pid>*] [-- <cfgfile>*]
        lb -cc <condition>
        lb check [--lint] [--json] [-dW] [-f] <cfgfile>*
        lb fmt [--upgrade] [-i] <cfgfile>*
@@ -106,11 +131,24 @@ Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-C <dir>] [-db] [-dC] [-dD] [-dK] [-dr] 
         -C <dir>    change to this directory before anything is read
         -n <n>      connections of the process at once
         -N <n>      connections at once of a proxy that does not set maxconn
+        -D          go into the background when everything is open
+        -W          a master that starts and replaces the process that serves; SIGUSR2 reloads
+        -Ws         the same, and systemd is told when it serves
+        -S <address>[,<parameter>]*  socket of the master
+        -p <file>   file that gets the number of the process in the background, or of the master
+        -sf <pid>*  old processes that are to finish what they do and go, when everything is open
+        -st <pid>*  old processes that are to go at once, likewise
+        -x <socket> take the listening sockets of the process that has this run-time socket (expose-fd listeners)
+        -L <name>   name of this peer
+        -m <n>      megabytes of memory at most
         -d, -db     stay in the foreground
         -dC[<key>][,line]  show the configuration as it was read; with a key, names and addresses are hidden
         -dD         tell what is suspicious, too
         -dK<class>[,<class>]  show the known keywords; -dKhelp lists the classes
         -de, -dp, -dF, -dG, -dV  change what enabled() says in conditions and nothing else
+        -dI         allow the process to start others
+        -dL         show the object files that are loaded
+        -dM, -dZ, -dk  accepted: there is no memory pool, no zero-copy layer and no kqueue to change
         -dr         start servers whose names have no address without one
         -dR         do not use SO_REUSEPORT
         -dS         do not use splice(2)
@@ -128,13 +166,10 @@ Usage: lb [-f <cfgfile>]* [-c] [-dqvV] [-C <dir>] [-db] [-dC] [-dD] [-dK] [-dr] 
         demo        start origins, a TCP and an HTTP front, and show what happens
 ";
 
-/// Switches of haproxy that are known and not there yet.
-const LATER: [&str; 12] = ["-D", "-W", "-Ws", "-p", "-L", "-x", "-S", "-sf", "-st", "-m", "-dL", "-dM"];
-
 /// Reads the arguments (without the program's name).
 pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
     let mut run = RunArgs::default();
-    let mut args = args.into_iter();
+    let mut args = args.into_iter().peekable();
     let mut first = true;
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -163,6 +198,34 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
             "-dD" => run.switches.diagnostics = true,
             "-q" => run.quiet = true,
             "-V" => run.verbose = true,
+            "-D" => run.daemon = true,
+            "-W" => run.master = true,
+            "-Ws" => (run.master, run.notify) = (true, true),
+            "-dI" => run.may_fork = true,
+            "-dL" => run.objects = true,
+            "-dZ" | "-dk" => {}
+            "-p" | "-L" | "-x" | "-S" => match args.next().filter(|value| !value.is_empty()) {
+                Some(value) => match arg.as_str() {
+                    "-p" => run.pidfile = Some(value),
+                    "-L" => (run.local_peer, run.switches.local_peer) = (Some(value), true),
+                    "-x" => run.sockets_from = Some(value),
+                    _ => run.master_socket = Some(value),
+                },
+                None => return Command::Usage(Some(format!("{arg} wants a value"))),
+            },
+            "-m" => match args.next().as_deref().map(str::parse::<u64>) {
+                Some(Ok(n)) => run.megabytes = Some(n).filter(|n| *n != 0),
+                _ => return Command::Usage(Some("-m wants a number of megabytes".into())),
+            },
+            "-sf" | "-st" => {
+                run.terminate_old = arg == "-st";
+                while let Some(pid) = args.next_if(|next| !next.starts_with('-')) {
+                    match pid.parse::<u32>() {
+                        Ok(pid) if pid > 0 => run.old.push(pid),
+                        _ => return Command::Usage(Some(format!("{arg} takes numbers of processes, and '{pid}' is none"))),
+                    }
+                }
+            }
             "-f" => match args.next() {
                 Some(file) => run.files.push(file),
                 None => return Command::Usage(Some("-f wants the name of a configuration file".into())),
@@ -182,9 +245,7 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
                 Some(dump) => run.dump = Some(dump),
                 None => return Command::Usage(Some(format!("'{other}': write -dC, -dC<number> or -dC<number>,line"))),
             },
-            other if LATER.contains(&other) || other.starts_with("-dM") => {
-                return Command::Usage(Some(format!("{other} is known but not there yet in this version")));
-            }
+            other if other.starts_with("-dM") => {}
             other => return Command::Usage(Some(format!("unknown argument '{other}'"))),
         }
         first = false;
@@ -192,7 +253,7 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
     if run.files.is_empty() {
         return Command::Usage(Some("no configuration file: give one with -f".into()));
     }
-    Command::Run(run)
+    Command::Run(Box::new(run))
 }
 
 /// What stands behind `-dC`.
@@ -294,8 +355,19 @@ mod tests {
         assert!(matches!(of("-c demo"), Command::Usage(Some(_))));
         assert!(matches!(of("-c"), Command::Usage(Some(_))));
         assert!(matches!(of("-f a -Z"), Command::Usage(Some(e)) if e.contains("-Z")));
-        assert!(matches!(of("-f a -W"), Command::Usage(Some(e)) if e.contains("not there yet")));
+        assert!(matches!(of("-f a -dt"), Command::Usage(Some(e)) if e.contains("-dt")));
         assert!(matches!(of("-f a -n x"), Command::Usage(Some(_))));
+    }
+
+    #[test]
+    fn switches_of_the_process() {
+        let Command::Run(run) = of("-Ws -D -p a.pid -L me -x /s -S /m,mode,600 -m 100 -sf 1 22 -dM0 -dI -f a -st") else { panic!() };
+        assert!(run.master && run.notify && run.daemon && run.may_fork && run.switches.local_peer && run.terminate_old);
+        assert_eq!((run.old, run.megabytes, run.pidfile.as_deref()), (vec![1, 22], Some(100), Some("a.pid")));
+        assert_eq!((run.sockets_from.as_deref(), run.master_socket.as_deref()), (Some("/s"), Some("/m,mode,600")));
+        for wrong in ["-f a -sf 1 x", "-f a -sf 0", "-f a -m x", "-f a -p", "-f a -x", "-f a -Wx"] {
+            assert!(matches!(of(wrong), Command::Usage(Some(_))), "{wrong}");
+        }
     }
 
     #[test]

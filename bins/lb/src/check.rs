@@ -4,7 +4,7 @@
 use crate::args::{CheckArgs, RunArgs};
 use crate::classes;
 use crate::load::{self, Loaded};
-use crate::run::{alert, print, say};
+use crate::messages::{alert, print, say};
 use lb_config::{Diagnostic, Severity, Switches, render, report};
 use serde_json::{Value, json};
 use std::process::ExitCode;

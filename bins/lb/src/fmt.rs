@@ -4,7 +4,7 @@
 
 use crate::args::FmtArgs;
 use crate::load;
-use crate::run::{print_bytes, say};
+use crate::messages::{print_bytes, say};
 use lb_config::{indented, upgrade};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

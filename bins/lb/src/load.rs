@@ -21,16 +21,39 @@ const MAX_FILE: u64 = 16 << 20;
 struct System {
     /// Names that were looked up: many servers have the same one.
     names: RefCell<HashMap<String, Vec<IpAddr>>>,
+    /// Names of the configuration files.
+    files: String,
+}
+
+impl System {
+    fn of(contents: &[(String, Vec<u8>)]) -> System {
+        let names: Vec<&str> = contents.iter().map(|(name, _)| name.as_str()).collect();
+        System { files: names.join(";"), ..System::default() }
+    }
 }
 
 impl Environment for System {
     fn variable(&self, name: &str) -> Option<String> {
         match name {
             // Set by haproxy itself at its start (manual 2.3).
-            "HAPROXY_LOCALPEER" => Some(lb_sys::process::host_name()),
-            _ => std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()),
+            "HAPROXY_LOCALPEER" => Some(own(name).unwrap_or_else(lb_sys::process::host_name)),
+            "HAPROXY_CFGFILES" => Some(self.files.clone()).filter(|files| !files.is_empty()).or_else(|| own(name)),
+            _ => own(name),
         }
     }
+
+    fn has_user(&self, name: &str) -> bool {
+        lb_sys::account::user_id(name).is_some()
+    }
+
+    fn has_group(&self, name: &str) -> bool {
+        lb_sys::account::group_id(name).is_some()
+    }
+}
+
+/// A variable of this process.
+fn own(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 impl Loader for System {
@@ -99,7 +122,8 @@ impl Loaded {
 /// # Errors
 /// A file that cannot be read, with its name.
 pub fn load(names: &[String], switches: Switches, remarks: &[Severity]) -> Result<Loaded, String> {
-    let (contents, system) = (contents(names)?, System::default());
+    let contents = contents(names)?;
+    let system = System::of(&contents);
     let source = remarks.iter().fold(source(&contents, &system).switches(switches), |s, severity| s.remark(*severity));
     let (config, diagnostics) = lb_config::parse(&source);
     Ok(Loaded { config, diagnostics })
@@ -108,7 +132,7 @@ pub fn load(names: &[String], switches: Switches, remarks: &[Severity]) -> Resul
 /// What the text of one file means by itself, as far as it can be read.
 pub fn meaning(name: &str, text: &[u8]) -> Config {
     let contents = [(name.to_owned(), text.to_vec())];
-    lb_config::parse(&source(&contents, &System::default())).0.without_places()
+    lb_config::parse(&source(&contents, &System::of(&contents))).0.without_places()
 }
 
 /// The lines as they are read: conditions decided, variables in their place.
@@ -116,7 +140,8 @@ pub fn meaning(name: &str, text: &[u8]) -> Config {
 /// # Errors
 /// As [`load`].
 pub fn dump(names: &[String], dump: Dump) -> Result<String, String> {
-    let (contents, system) = (contents(names)?, System::default());
+    let contents = contents(names)?;
+    let system = System::of(&contents);
     let (sections, _) = lb_config::tree::sections(&source(&contents, &system));
     Ok(lb_config::tree::dump(&sections, dump.key, dump.lines))
 }

@@ -3,30 +3,27 @@
 mod args;
 mod check;
 mod classes;
+mod daemon;
 mod demo;
+mod environment;
 mod fmt;
+mod handover;
+mod limits;
 mod load;
+mod master;
+mod messages;
+mod privileges;
 mod run;
+mod signals;
+mod version;
 
 use args::Command;
 use std::process::ExitCode;
 
-/// The version of haproxy whose configuration language this program speaks.
-const SPEAKS: &str = "2.6";
-
-fn version(full: bool) {
-    let mut text = format!("lb version {} - speaks the configuration of HAProxy {SPEAKS}\n", env!("CARGO_PKG_VERSION"));
-    if full {
-        text += &format!("Target: {} {}\n", std::env::consts::ARCH, std::env::consts::OS);
-        text += "Features: splice tcp http/1.1 proxy-protocol threads\nPollers: epoll (edge-triggered)\n";
-    }
-    run::print(&text);
-}
-
 fn main() -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
         Command::Version { full } => {
-            version(full);
+            messages::print(&version::text(full));
             ExitCode::SUCCESS
         }
         Command::Run(args) => run::run(&args),
@@ -35,11 +32,11 @@ fn main() -> ExitCode {
         Command::Fmt(args) => fmt::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Usage(None) => {
-            run::print(args::USAGE);
+            messages::print(args::USAGE);
             ExitCode::SUCCESS
         }
         Command::Usage(Some(error)) => {
-            run::say(&format!("{error}\n{}", args::USAGE));
+            messages::say(&format!("{error}\n{}", args::USAGE));
             ExitCode::FAILURE
         }
     }

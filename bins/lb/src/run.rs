@@ -1,49 +1,44 @@
-//! One run: limits, listeners, threads, signals.
+//! One run: the configuration, then the processes that it asks for, and in the one that serves everything from limits to signals.
+//!
+//! The order is haproxy's: everything is opened first, then old processes are told to go, then rights are given up; threads come
+//! last.
 
 use crate::args::RunArgs;
-use crate::check;
+use crate::daemon::{self, Detached, Starting};
+use crate::handover::{self, From};
+use crate::messages::{Messenger, alert, alert_line, print, warning, warning_line};
+use crate::privileges::Rights;
+use crate::signals::{self, SoftStop};
+use crate::{check, environment, limits, master};
 use lb_config::Config;
-use lb_core::start::{Proxy, Sizes};
-use lb_core::worker::{Process, Severity as Notice, Worker};
-use lb_rt::Signals;
+use lb_core::start::{Proxy, Sizes, StartError};
+use lb_core::worker::{Report, Severity as Notice, Worker};
 use lb_sys::process;
-use lb_sys::signal::{SIGINT, SIGPIPE, SIGTERM, SIGUSR1, SignalFd, ignore};
-use std::io::Write;
+use lb_sys::signal::{self, SIGPIPE, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SignalFd, ignore};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
-
-/// Descriptors that are needed beside two per connection: loops, logs, standard streams, checks.
-const SPARE_FDS: u64 = 64;
-
-/// Messages of the program, on standard error.
-pub fn say(text: &str) {
-    // Standard error may be closed: then nobody is there to read.
-    let _ = std::io::stderr().write_all(text.as_bytes());
-}
-
-/// What the operator asked for, on standard output.
-pub fn print(text: &str) {
-    print_bytes(text.as_bytes());
-}
-
-/// As [`print`], for what need not be UTF-8.
-pub fn print_bytes(bytes: &[u8]) {
-    // As above: a reader that has left wants nothing more.
-    let _ = std::io::stdout().write_all(bytes);
-}
-
-/// A message in haproxy's form.
-pub fn alert(text: &str) {
-    say(&format!("[ALERT]    ({}) : {text}\n", std::process::id()));
-}
 
 /// Reads, checks, runs.
 pub fn run(args: &RunArgs) -> ExitCode {
+    let directory = std::env::current_dir().ok();
+    let reload = master::Reload::from_environment();
+    if args.master || reload.is_some() {
+        environment::set("HAPROXY_MWORKER", "1");
+    }
+    if let Some(name) = &args.local_peer {
+        environment::set("HAPROXY_LOCALPEER", name);
+    }
     let loaded = match check::read(args) {
         Ok(loaded) => loaded,
+        // The workers that are there go on.
+        Err(_) if reload.is_some() => return master::after_failure(args, reload.unwrap_or_default(), directory),
         Err(code) => return code,
     };
     let quiet = check::is_quiet(args, &loaded);
@@ -53,179 +48,208 @@ pub fn run(args: &RunArgs) -> ExitCode {
     if let Some(maxconn) = args.proxy_maxconn {
         config.proxies.iter_mut().filter(|p| p.kind.is_frontend() && p.maxconn.is_none()).for_each(|p| p.maxconn = Some(maxconn));
     }
-    start(&config, args, quiet)
-}
-
-fn start(config: &Config, args: &RunArgs, quiet: bool) -> ExitCode {
-    let warn = |text: &str| {
-        if !quiet {
-            say(&format!("[WARNING]  ({}) : {text}\n", std::process::id()));
-        }
-    };
-    let maxconn = match connections(config, args.maxconn, &warn) {
-        Ok(maxconn) => maxconn,
+    environment::export(&config, args);
+    if args.objects {
+        print(&environment::objects());
+    }
+    let stays = args.foreground || args.debug;
+    let has_master = args.master || config.global.process.master_worker.is_some() || reload.is_some();
+    let in_background = (args.daemon || config.global.daemon) && !stays && !args.notify;
+    let pidfile = args.pidfile.as_ref().map(PathBuf::from).or(config.global.pidfile.clone()).filter(|_| in_background || has_master);
+    let mut pidfile = match pidfile.filter(|_| reload.is_none()).map(|path| daemon::create_pidfile(&path)).transpose() {
+        Ok(file) => file,
         Err(text) => {
             alert(&text);
             return ExitCode::FAILURE;
         }
     };
-    let threads = config.global.nbthread.map_or_else(process::cores, usize::from);
-    // Before any thread exists, so that all of them inherit the mask.
-    let signals = match SignalFd::new(&[SIGUSR1, SIGTERM, SIGINT]) {
-        Ok(signals) => signals,
-        Err(e) => {
-            alert(&format!("cannot take signals: {e}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    ignore(SIGPIPE);
-    let pid = std::process::id();
-    let messenger = Arc::new(Messenger::default());
-    let messages = messenger.clone();
-    let report = move |severity: Notice, text: &str| {
-        if !quiet {
-            // In haproxy's form: there are those who watch for it.
-            let label = match severity {
-                Notice::Warning => "[WARNING] ",
-                Notice::Alert => "[ALERT]   ",
-            };
-            messages.send(format!("{label} ({pid}) : {text}\n"));
-        }
-    };
-    let proxy = match Proxy::open(config, Sizes { threads, maxconn }, Box::new(report)) {
-        Ok(proxy) => proxy,
-        Err(errors) => {
-            for error in errors {
-                alert(&error.to_string());
+    let mut starting = Starting::default();
+    if in_background && reload.is_none() {
+        match daemon::detach() {
+            Ok(Detached::Parent(code)) => return code,
+            Ok(Detached::Child(child)) => starting = child,
+            Err(e) => {
+                alert(&format!("cannot go into the background: {e}"));
+                return ExitCode::FAILURE;
             }
-            return ExitCode::FAILURE;
-        }
-    };
-    let hard_stop = config.global.hard_stop_after;
-    let ended = proxy.run(move |worker| {
-        let task = watch_signals(worker.clone(), signals, hard_stop);
-        worker.rt.spawn(task);
-    });
-    messenger.finish();
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            alert(&format!("the event loop ended: {e}"));
-            ExitCode::FAILURE
         }
     }
+    if !has_master {
+        let from = args.sockets_from.as_deref().map_or(From::Nobody, From::Address);
+        return Serve { config: &config, args, quiet, old: &args.old, tells_old: true, from, starting, master: None, pidfile }.run();
+    }
+    if let Some(file) = &mut pidfile
+        && let Err(e) = daemon::write_pid(file)
+    {
+        warning(&format!("cannot write the pid file: {e}"));
+    }
+    master::run(args, config, quiet, starting, reload, directory)
 }
 
-/// How long the end waits for its last messages to be written.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Messages that may wait to be written.
-const MESSAGES: usize = 1024;
+/// Everything that the process which serves is made of.
+pub struct Serve<'a> {
+    pub config: &'a Config,
+    pub args: &'a RunArgs,
+    pub quiet: bool,
+    /// Processes before this one.
+    pub old: &'a [u32],
+    /// They are to go when everything is open; else somebody else tells them.
+    pub tells_old: bool,
+    /// Who has listening sockets to give.
+    pub from: From<'a>,
+    pub starting: Starting,
+    /// The socket of a worker to its master.
+    pub master: Option<OwnedFd>,
+    pub pidfile: Option<File>,
+}
 
-/// Writes messages to standard error from a thread of its own, so that a reader that stops holds up nobody else. The thread starts
-/// with the first message: a process with a single thread makes cheaper system calls.
-#[derive(Default)]
-struct Messenger(Mutex<Option<(SyncSender<String>, Receiver<()>)>>);
+/// How often, and after which pause, addresses that old processes still hold are tried again.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(20);
 
-impl Messenger {
-    /// Sends a message; one that finds a full queue is dropped.
-    fn send(&self, text: String) {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (sender, _) = running.get_or_insert_with(|| {
-            let (sender, texts) = sync_channel::<String>(MESSAGES);
-            let (done, written) = sync_channel(0);
-            std::thread::spawn(move || {
-                for text in texts {
-                    say(&text);
+/// How often the first thread looks whether the others run.
+const START: Duration = Duration::from_millis(1);
+
+impl Serve<'_> {
+    /// Runs until it is told to end.
+    pub fn run(mut self) -> ExitCode {
+        match self.try_run() {
+            Ok(ended_by) => {
+                if ended_by != 0 {
+                    // As every program does that a signal ends; does not return.
+                    signal::die_by(ended_by);
                 }
-                drop(done);
-            });
-            (sender, written)
-        });
-        let _ = sender.try_send(text);
-    }
-
-    /// Waits until all is written, but not for a reader that is stuck.
-    fn finish(&self) {
-        if let Some((sender, written)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            drop(sender);
-            let _ = written.recv_timeout(LAST_WORDS);
-        }
-    }
-}
-
-/// The process's `maxconn`: what the file or `-n` says as far as the limit of descriptors allows, else what that limit allows.
-///
-/// # Errors
-/// With `strict-limits`: the file asks for more than there is.
-pub fn connections(config: &Config, switch: Option<u32>, warn: &dyn Fn(&str)) -> Result<u32, String> {
-    let wanted = switch.or(config.global.maxconn);
-    let listeners: u64 = config.proxies.iter().flat_map(|p| &p.binds).map(|b| b.addresses.len() as u64).sum();
-    let servers: u64 = config.proxies.iter().map(|p| p.servers.iter().filter(|s| s.check.is_some()).count() as u64).sum();
-    let threads = config.global.nbthread.map_or_else(process::cores, usize::from) as u64;
-    let fixed = SPARE_FDS + listeners * threads + servers + 4 * threads;
-    let (soft, hard) = process::fd_limit().unwrap_or((1024, 1024));
-    let ceiling = config.global.fd_hard_limit.map_or(hard, |n| n.min(hard));
-    let needed = config.global.ulimit_n.or(wanted.map(|n| u64::from(n) * 2 + fixed)).unwrap_or(ceiling);
-    let mut limit = soft;
-    if needed > soft {
-        // Above the hard limit only a privileged process may go.
-        if process::set_fd_limit(needed, hard.max(needed)).is_ok() {
-            limit = needed;
-        } else if process::set_fd_limit(ceiling, hard).is_ok() {
-            limit = ceiling;
-        }
-    }
-    let missing = |text: String| {
-        if config.global.strict_limits {
-            return Err(text + " Without strict-limits this is a warning.");
-        }
-        warn(&text);
-        Ok(())
-    };
-    if let Some(n) = config.global.ulimit_n.filter(|n| *n > limit) {
-        missing(format!("ulimit-n {n} cannot be had, the limit is {limit}. Raise it (ulimit -H -n) or lower ulimit-n."))?;
-    }
-    let possible = u32::try_from(limit.saturating_sub(fixed) / 2).unwrap_or(u32::MAX).max(1);
-    let Some(wanted) = wanted else { return Ok(possible) };
-    if wanted > possible {
-        let files = u64::from(wanted) * 2 + fixed;
-        missing(format!(
-            "maxconn {wanted} needs {files} file descriptors and the limit is {limit}: running with maxconn {possible}. Raise the limit (ulimit -n) or lower maxconn."
-        ))?;
-    }
-    Ok(wanted.min(possible))
-}
-
-async fn watch_signals(worker: Rc<Worker>, signals: SignalFd, hard_stop: Option<Duration>) {
-    let process = worker.process.clone();
-    let Ok(signals) = Signals::new(&worker.rt, signals) else {
-        process.report("cannot watch signals: ending");
-        return process.end();
-    };
-    loop {
-        match signals.next().await {
-            Ok(SIGUSR1) if !process.stopping() => {
-                process.stop_softly();
-                let rt = worker.rt.clone();
-                worker.rt.spawn(drain(rt, process.clone(), hard_stop));
+                ExitCode::SUCCESS
             }
-            Ok(SIGUSR1) => {}
-            _ => return process.end(),
+            Err(texts) => {
+                texts.iter().for_each(|text| alert(text));
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn try_run(&mut self) -> Result<i32, Vec<String>> {
+        let (config, args) = (self.config, self.args);
+        let one = |text: String| vec![text];
+        let quiet = self.quiet;
+        let warn = |text: &str| {
+            if !quiet {
+                warning(text);
+            }
+        };
+        renice(config.global.process.nice_startup, &warn);
+        limits::memory(args.megabytes).map_err(one)?;
+        let maxconn = limits::connections(config, args.maxconn, &warn).map_err(one)?;
+        let rights = Rights::new(config, args.may_fork).map_err(one)?;
+        // Before any thread exists, so that all of them inherit the mask.
+        signal::block_only(&signals::ALL);
+        let signals = SignalFd::new(&signals::ALL).map_err(|e| vec![format!("cannot take signals: {e}")])?;
+        ignore(SIGPIPE);
+        let messenger = Arc::new(Messenger::default());
+        let report = || reporter(&messenger, quiet);
+        let mut proxy = self.open(Sizes { threads: limits::threads(config), maxconn }, &report)?;
+        if let Some(mut file) = self.pidfile.take() {
+            daemon::write_pid(&mut file).map_err(|e| vec![format!("cannot write the pid file: {e}")])?;
+        }
+        if self.master.is_some() || exposes(config) {
+            proxy.expose_listeners().map_err(|e| vec![format!("cannot keep the listening sockets: {e}")])?;
+        }
+        let goodbye = if args.terminate_old { SIGTERM } else { SIGUSR1 };
+        if self.tells_old {
+            // One that has gone already is what was wanted.
+            self.tell_old(goodbye);
+        }
+        rights.drop(&warn).map_err(one)?;
+        renice(config.global.process.nice_runtime, &warn);
+        let cores = config.global.process.cpu_map.clone();
+        let process = proxy.process().clone();
+        proxy.prepare_threads(move |thread| {
+            let cores = cores.of(u16::try_from(thread + 1).unwrap_or(u16::MAX));
+            if let Some(cores) = cores
+                && let Err(e) = process::run_on(&cores.iter().map(|core| usize::from(*core)).collect::<Vec<_>>())
+            {
+                process.report(&format!("cpu-map: thread {} runs anywhere: {e}", thread + 1));
+            }
+        });
+        let stop = SoftStop { grace: config.global.grace, hard_stop_after: config.global.hard_stop_after };
+        let ended_by = Arc::new(AtomicI32::new(0));
+        if let Some(master) = self.master.take() {
+            // It finishes what it does and goes, too.
+            proxy.attach_master(master, move |worker| signals::begin_soft_stop(worker, stop));
+        }
+        let (ended, starting) = (ended_by.clone(), std::mem::take(&mut self.starting));
+        let main = move |worker: &Rc<Worker>| {
+            let worker = worker.clone();
+            worker.rt.clone().spawn(async move {
+                // A signal has to reach all threads, and so has a connection that comes right after the word that they serve.
+                while !worker.process.all_run() {
+                    worker.rt.sleep(START).await;
+                }
+                worker.rt.spawn(signals::watch(worker.clone(), signals, stop, ended));
+                rights.forbid_processes();
+                starting.serves();
+            });
+        };
+        let result = proxy.run(main);
+        messenger.finish();
+        result.map_err(|e| vec![format!("the event loop ended: {e}")])?;
+        Ok(ended_by.load(Ordering::Relaxed))
+    }
+
+    /// Opens everything, with the sockets of old processes where they fit. Where old processes are in the way they let go of their
+    /// addresses for the time that it takes.
+    fn open(&mut self, sizes: Sizes, report: &dyn Fn() -> Report) -> Result<Proxy, Vec<String>> {
+        let mut tries = 0;
+        loop {
+            let old = handover::gather(std::mem::take(&mut self.from), self.old).map_err(|text| vec![text])?;
+            let errors = match Proxy::take_over(self.config, sizes, old, report()) {
+                Ok(proxy) => return Ok(proxy),
+                Err(errors) => errors,
+            };
+            let in_use = |e: &StartError| matches!(e, StartError::Bind { source, .. } if source.kind() == ErrorKind::AddrInUse);
+            let may_help = !self.old.is_empty() && errors.iter().all(in_use);
+            if !may_help || tries == TRIES {
+                if tries > 0 {
+                    self.tell_old(SIGTTIN);
+                }
+                return Err(errors.iter().map(ToString::to_string).collect());
+            }
+            if tries == 0 {
+                self.tell_old(SIGTTOU);
+            }
+            tries += 1;
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn tell_old(&self, signal: signal::Signal) {
+        for pid in self.old {
+            let _ = signal::send(*pid, signal);
         }
     }
 }
 
-/// Waits for the last connection, then ends.
-async fn drain(rt: lb_rt::Rt, process: Arc<Process>, hard_stop: Option<Duration>) {
-    let until = hard_stop.map(|d| rt.now() + d);
-    std::future::poll_fn(|_| {
-        rt.progress();
-        if process.gate.is_empty_or_wait(rt.remote(), rt.current()) {
-            return std::task::Poll::Ready(());
+/// A run-time socket gives the listeners to another process.
+fn exposes(config: &Config) -> bool {
+    config.global.stats_sockets.iter().any(|socket| socket.expose_listeners)
+}
+
+fn reporter(messenger: &Arc<Messenger>, quiet: bool) -> Report {
+    let messenger = messenger.clone();
+    Box::new(move |severity, text| {
+        if !quiet {
+            messenger.send(match severity {
+                Notice::Warning => warning_line(text),
+                Notice::Alert => alert_line(text),
+            });
         }
-        // In haproxy's words.
-        rt.poll_deadline(until).map(|()| process.report("soft-stop running for too long, performing a hard-stop."))
     })
-    .await;
-    process.end();
+}
+
+fn renice(nice: Option<i32>, warn: &dyn Fn(&str)) {
+    if let Some(nice) = nice
+        && let Err(e) = process::set_priority(nice)
+    {
+        warn(&format!("cannot set the priority {nice}: {e}"));
+    }
 }

@@ -191,13 +191,13 @@ fn check_for_people_and_machines() {
     if is_other() {
         return;
     }
-    let config = GOOD.replace("    default_backend be\n", "    default_backend bee\n") + "global\n    daemon\nbackend unused\n";
+    let config = GOOD.replace("    default_backend be\n", "    default_backend bee\n") + "global\n    noepoll\nbackend unused\n";
     let dir = TempDir::new("cli").unwrap();
     let file = dir.write("test.cfg", config).unwrap();
     let file = file.to_str().unwrap();
     let (status, out, _) = run(&program(), &["check", file]).unwrap();
     assert_eq!(status.unwrap().code(), Some(1), "{out}");
-    for said in [":8:21: there is no backend named 'bee'", "[INFO] ", "'daemon' has no effect", "[DIAG] ", "errors: 1, warnings: "] {
+    for said in [":8:21: there is no backend named 'bee'", "[INFO] ", "'noepoll' has no effect", "[DIAG] ", "errors: 1, warnings: "] {
         assert!(out.contains(said), "no {said} in\n{out}");
     }
     assert!(!out.contains("[LINT]"), "{out}");

@@ -12,8 +12,12 @@ use crate::variables::Variables;
 /// `HAPROXY_STARTUP_VERSION` shows it. docs/architecture.md says why it is this one.
 pub const LANGUAGE_VERSION: &str = "2.6.12";
 
+/// When that version of haproxy came out.
+pub const LANGUAGE_DATE: &str = "2023/03/28";
+
 /// Features that `feature(NAME)` finds: the names of haproxy's build options, as far as they are true here.
-const FEATURES: &[&str] = &["EPOLL", "THREAD", "LINUX_SPLICE", "TFO", "GETADDRINFO", "POLL", "ACCEPT4"];
+pub const FEATURES: &[&str] =
+    &["ACCEPT4", "CPU_AFFINITY", "EPOLL", "GETADDRINFO", "LINUX_SPLICE", "POLL", "PRCTL", "SYSTEMD", "TFO", "THREAD"];
 
 /// Parentheses in each other.
 const MAX_DEPTH: usize = 64;

@@ -30,7 +30,7 @@ mod upgrade;
 mod variables;
 
 pub use builder::{BuildError, ConfigBuilder, ProxyBuilder};
-pub use condition::{ConditionError, LANGUAGE_VERSION, condition};
+pub use condition::{ConditionError, FEATURES, LANGUAGE_DATE, LANGUAGE_VERSION, condition};
 pub use diag::{Diagnostic, MAX_DIAGNOSTICS, MAX_EXCERPT, Severity};
 pub use keywords::{Context, Keyword, Sections, State, keywords, keywords_markdown};
 pub use layout::indented;

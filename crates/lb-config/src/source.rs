@@ -8,6 +8,18 @@ use std::net::IpAddr;
 pub trait Environment {
     /// The value of a variable; `None` when it is not set.
     fn variable(&self, name: &str) -> Option<String>;
+
+    /// Whether there is a user of this name. A world that knows no users takes every name.
+    fn has_user(&self, name: &str) -> bool {
+        let _ = name;
+        true
+    }
+
+    /// Whether there is a group of this name, likewise.
+    fn has_group(&self, name: &str) -> bool {
+        let _ = name;
+        true
+    }
 }
 
 /// Files that a configuration names (`errorfile`, `include`).
@@ -86,6 +98,8 @@ pub struct Switches {
     pub no_fast_forward: bool,
     /// `-dV`: certificates of servers are not verified.
     pub no_server_verify: bool,
+    /// `-L`: the name of the local peer is given, `localpeer` does not change it.
+    pub local_peer: bool,
     /// `-dr`: a server whose name has no address starts without one.
     pub ignore_unresolved: bool,
 }

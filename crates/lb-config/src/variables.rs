@@ -3,7 +3,7 @@
 
 use crate::condition::LANGUAGE_VERSION;
 use crate::lexer::Word;
-use crate::model::LogFormatText;
+use crate::model::{EnvironmentChanges, LogFormatText};
 use crate::source::{Source, Switches};
 use std::collections::{HashMap, HashSet};
 
@@ -33,6 +33,18 @@ impl<'s> Variables<'s> {
             return None;
         }
         built_in(name).map(str::to_owned).or_else(|| self.source.environment.variable(name))
+    }
+
+    /// What the lines so far have made of the variables of the process.
+    pub(crate) fn changes(&self) -> EnvironmentChanges {
+        let mut changed: Vec<_> = self.changed.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        changed.sort();
+        let kept = self.kept.as_ref().map(|kept| {
+            let mut names: Vec<String> = kept.iter().cloned().collect();
+            names.sort();
+            names
+        });
+        EnvironmentChanges { kept, changed }
     }
 
     /// Whether a runtime option is on; `None`: there is no option of that name.
@@ -66,6 +78,11 @@ impl<'s> Variables<'s> {
                     Some(kept) => named.into_iter().filter(|name| kept.contains(name)).collect(),
                     None => named,
                 });
+            }
+            (Some("localpeer"), Some(name), _) => {
+                if !self.switches.local_peer {
+                    self.changed.insert("HAPROXY_LOCALPEER".to_owned(), Some(name.to_owned()));
+                }
             }
             (Some(name), value, _) => self.switches.apply(name, value),
             (None, ..) => {}

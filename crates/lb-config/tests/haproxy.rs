@@ -17,6 +17,10 @@ impl Environment for World {
     fn variable(&self, name: &str) -> Option<String> {
         (name == "HOME").then(|| "/root".to_owned())
     }
+
+    fn has_user(&self, name: &str) -> bool {
+        name != "nosuchuser"
+    }
 }
 
 impl Loader for World {

@@ -113,7 +113,8 @@ fn timeouts_beyond_those_that_are_warnings() {
 
 #[test]
 fn words_without_effect_are_named() {
-    let text = "global\n daemon\n no busy-polling\nlisten a\n bind :1 nice 3 label x\n option persist\n server s 127.0.0.1:1 ws h1 check\n";
+    let text =
+        "global\n noepoll\n no busy-polling\nlisten a\n bind :1 nice 3 label x\n option persist\n server s 127.0.0.1:1 ws h1 check\n";
     let places: Vec<u32> = remarks(Severity::Info, text).iter().filter_map(|one| one.split(':').next()?.parse().ok()).collect();
     assert_eq!(places, [2, 3, 5, 5, 6, 7]);
     assert_eq!(remarks(Severity::Info, text)[2], "5: 'nice' has no effect here: order of work inside, not what traffic gets");

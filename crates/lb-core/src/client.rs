@@ -8,6 +8,7 @@ use lb_sys::{Addr, addr};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Names a listener of the process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -183,6 +184,24 @@ impl Client {
     #[inline]
     pub fn worker(&self) -> &Rc<Worker> {
         &self.place.worker
+    }
+
+    /// During a soft stop: when the client is to be told to leave; `None`: never, or there is no soft stop.
+    pub fn leaves_at(&self) -> Option<Instant> {
+        let worker = self.worker();
+        if !worker.process.stopping() {
+            return None;
+        }
+        // Any number that differs from client to client; Fibonacci hashing spreads it over the range.
+        let share = self.peer.ip().map_or(0, |peer| u32::from(peer.port())).wrapping_mul(0x9e37_79b1);
+        worker.process.leaves_at(worker.rt.now(), share)
+    }
+
+    /// The client is to be told to leave now.
+    #[inline]
+    pub fn has_to_leave(&self) -> bool {
+        let worker = self.worker();
+        worker.process.stopping() && self.leaves_at().is_some_and(|at| at <= worker.rt.now())
     }
 
     /// Finds out the address that the client connected to: with IPv4 the one before the kernel redirected it here, as haproxy

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client;
 pub mod counters;
 pub mod gate;
+pub mod handover;
 pub mod health;
 pub mod http;
 pub mod listener;

@@ -38,6 +38,10 @@ pub struct Accepting {
     pub local: Option<Addr>,
     /// Connections are dealt out to all threads in turn.
     pub deals: bool,
+    /// Length of the kernel's queue, for a socket that was paused.
+    pub backlog: u32,
+    /// It is there.
+    pub _counted: Option<Pass>,
 }
 
 /// Errors of `accept(2)` that concern the connection, not us.
@@ -54,16 +58,18 @@ pub async fn accept_loop(accepting: Accepting) {
     let burst = worker.process.maxaccept.max(1);
     loop {
         for _ in 0..burst {
-            match poll_fn(|_| poll_accept(&accepting)).await {
-                Ok((socket, peer, passes)) => {
+            match poll_fn(|_| poll_next(&accepting)).await {
+                Next::Stop => return take_the_last(&accepting),
+                Next::Pause => pause(&accepting).await,
+                Next::Accepted(Ok((socket, peer, passes))) => {
                     rt.progress();
                     if worker.process.reject_privileged_ports && peer.ip().is_some_and(|peer| peer.port() < PRIVILEGED) {
                         continue;
                     }
                     start(&accepting, socket, peer, passes);
                 }
-                Err(e) if is_transient(&e) => {}
-                Err(e) => {
+                Next::Accepted(Err(e)) if is_transient(&e) => {}
+                Next::Accepted(Err(e)) => {
                     worker.process.accept_refused(&e, rt.now());
                     rt.sleep(REST).await;
                 }
@@ -74,6 +80,83 @@ pub async fn accept_loop(accepting: Accepting) {
 }
 
 type Passes = [Option<Pass>; 3];
+
+/// Whether a thread accepts connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Mode {
+    /// It does.
+    #[default]
+    Accepts,
+    /// Its sockets do not listen for now.
+    Paused,
+    /// Its sockets are closed.
+    Stopped,
+}
+
+enum Next {
+    Accepted(io::Result<(Accepted, Addr, Passes)>),
+    Pause,
+    Stop,
+}
+
+fn poll_next(accepting: &Accepting) -> Poll<Next> {
+    match accepting.place.worker.mode() {
+        Mode::Accepts => poll_accept(accepting).map(Next::Accepted),
+        // UNIX sockets are replaced in their place, and need not make room.
+        Mode::Paused if accepting.local.as_ref().is_some_and(Addr::is_unix) => Poll::Pending,
+        Mode::Paused => Poll::Ready(Next::Pause),
+        Mode::Stopped => Poll::Ready(Next::Stop),
+    }
+}
+
+/// Connections that are taken out of the queue of a socket that is about to be closed, at most.
+const LAST: usize = 4096;
+
+/// Takes what waits in the queue: closing the socket would reset it, unless another process has the socket too.
+fn take_the_last(accepting: &Accepting) {
+    for _ in 0..LAST {
+        let Some(passes) = passes(accepting, |gate| gate.enter()) else { return };
+        match accepting.listener.accept_now() {
+            Ok((socket, peer)) => start_at(accepting.place.clone(), socket, peer, accepting.local.as_ref(), passes),
+            Err(e) if is_transient(&e) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Lets go of the address until the thread is told to go on.
+async fn pause(accepting: &Accepting) {
+    let worker = &accepting.place.worker;
+    let complain = |what: &str, e: io::Error| {
+        let name = accepting.place.frontend.name();
+        worker.process.report(&format!("cannot {what} a listener of {name}: {e}"));
+    };
+    if let Err(e) = accepting.listener.pause() {
+        complain("pause", e);
+    }
+    poll_fn(|_| {
+        worker.rt.progress();
+        if worker.mode() == Mode::Paused { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    if worker.mode() == Mode::Accepts
+        && let Err(e) = accepting.listener.resume(accepting.backlog)
+    {
+        complain("resume", e);
+    }
+}
+
+/// A pass through each gate of the listener; `None`: one is shut.
+fn passes(accepting: &Accepting, enter: impl Fn(&Arc<Gate>) -> Option<Pass>) -> Option<Passes> {
+    let gates = [Some(&accepting.place.worker.process.gate), Some(&accepting.place.frontend.gate), accepting.gate.as_ref()];
+    let mut passes = [None, None, None];
+    for (pass, gate) in passes.iter_mut().zip(gates) {
+        if let Some(gate) = gate {
+            *pass = Some(enter(gate)?);
+        }
+    }
+    Some(passes)
+}
 
 /// An accepted connection: in this thread's loop, or on its way to one that is chosen yet.
 enum Accepted {
@@ -92,17 +175,10 @@ fn poll_accept(accepting: &Accepting) -> Poll<io::Result<(Accepted, Addr, Passes
             return Poll::Pending;
         }
     };
-    let gates = [Some(&worker.process.gate), Some(&accepting.place.frontend.gate), accepting.gate.as_ref()];
-    let mut passes = [None, None, None];
-    for (pass, gate) in passes.iter_mut().zip(gates) {
-        if let Some(gate) = gate {
-            *pass = gate.enter_or_wait(worker.rt.remote(), worker.rt.current());
-            if pass.is_none() {
-                worker.rt.progress();
-                return Poll::Pending;
-            }
-        }
-    }
+    let Some(passes) = passes(accepting, |gate| gate.enter_or_wait(worker.rt.remote(), worker.rt.current())) else {
+        worker.rt.progress();
+        return Poll::Pending;
+    };
     let (socket, peer) = if accepting.deals {
         let (fd, peer) = ready!(accepting.listener.poll_accept_fd())?;
         (Accepted::Anywhere(fd), peer)

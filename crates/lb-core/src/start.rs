@@ -2,6 +2,7 @@
 
 use crate::cli::{OpenSocket, Sockets};
 use crate::gate::Gate;
+use crate::handover::Old;
 use crate::health::Plan;
 use crate::log::forward::Forwarder;
 use crate::log::{deliver, forward};
@@ -45,10 +46,14 @@ pub struct Proxy {
     listeners: Vec<OpenListener>,
     sockets: Sockets,
     threads: usize,
+    prepare: Prepare,
     // Keeps the writer threads of stdout and stderr targets.
     loggers: Loggers,
     forwarders: Vec<Forwarder>,
 }
+
+/// Called first in each thread, with its number from 0.
+type Prepare = Arc<dyn Fn(usize) + Send + Sync>;
 
 /// Numbers that the process decides, not the file.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +70,14 @@ impl Proxy {
     /// # Errors
     /// All addresses that cannot be bound, all log targets that cannot be opened.
     pub fn open(config: &Config, sizes: Sizes, report: Report) -> Result<Proxy, Vec<StartError>> {
+        Proxy::take_over(config, sizes, Old::default(), report)
+    }
+
+    /// As [`Proxy::open`], with the sockets of an old process where they fit: what waits in them is not lost when that one goes.
+    ///
+    /// # Errors
+    /// As [`Proxy::open`].
+    pub fn take_over(config: &Config, sizes: Sizes, mut old: Old, report: Report) -> Result<Proxy, Vec<StartError>> {
         let mut loggers = Loggers::new(config);
         let topology = Topology::new(config, &mut loggers, sizes.maxconn);
         let mut errors: Vec<StartError> = loggers.take_errors().into_iter().map(StartError::from).collect();
@@ -76,32 +89,29 @@ impl Proxy {
                 for (n, address) in (0u32..).zip(&bind.addresses) {
                     let gate = bind.maxconn.map(Gate::new);
                     let threads = shards(address, sizes.threads, config.global.noreuseport);
-                    let mut at = address.clone();
-                    for thread in 0..threads {
-                        match open_listener(bind, &at, &options, bind.backlog.unwrap_or(backlog), threads > 1 || !config.global.noreuseport)
-                        {
-                            Ok((fd, local)) => {
-                                settle(&mut at, &fd);
-                                let (gate, id) = (gate.clone(), bind.id + n);
-                                let alone = threads == 1;
+                    let reuseport = threads > 1 || !config.global.noreuseport;
+                    let how = How { bind, options: &options, backlog: bind.backlog.unwrap_or(backlog), reuseport };
+                    match open_all(&how, address, threads, old.take(bind, address)) {
+                        Ok(sockets) => {
+                            let id = bind.id + n;
+                            let alone = sockets.len() < sizes.threads;
+                            for (at, (fd, local)) in sockets.into_iter().enumerate() {
+                                let (gate, thread) = (gate.clone(), at % sizes.threads.max(1));
                                 listeners.push(OpenListener { fd, frontend, bind: index, id, gate, local, thread, alone });
                             }
-                            Err(source) => {
-                                errors.push(StartError::Bind {
-                                    place: config.place(bind.span),
-                                    address: describe(address),
-                                    section: format!("{} {}", f.settings.kind.name(), f.name()),
-                                    source,
-                                });
-                                break;
-                            }
                         }
+                        Err(source) => errors.push(StartError::Bind {
+                            place: config.place(bind.span),
+                            address: describe(address),
+                            section: format!("{} {}", f.settings.kind.name(), f.name()),
+                            source,
+                        }),
                     }
                 }
             }
         }
         let forwarders = open_forwarders(config, &mut loggers, &mut errors);
-        let sockets = open_sockets(config, &loggers, &mut errors);
+        let sockets = open_sockets(config, &loggers, &mut old, &mut errors);
         let threads = sizes.threads.max(1);
         let checks = match Plan::new(config, &topology, threads) {
             Ok(checks) if errors.is_empty() => checks,
@@ -114,21 +124,45 @@ impl Proxy {
         let process = Process::new(config, topology, sizes.maxconn, checks, report);
         let told = Arc::downgrade(&process);
         loggers.sinks().on_first_loss(move |text| told.upgrade().iter().for_each(|process| process.report(text)));
-        Ok(Proxy { process, listeners, sockets, threads, loggers, forwarders })
+        Ok(Proxy { process, listeners, sockets, threads, prepare: Arc::new(|_| {}), loggers, forwarders })
     }
 
     /// Where it listens: frontend and address for each `bind` address, in the order of the configuration. A port that the
     /// system chose (port 0) is the real one here. A descriptor whose address cannot be told is left out.
     pub fn addresses(&self) -> Vec<(String, Addr)> {
         let mut all = Vec::new();
-        // The first thread has a share of every address.
-        for listener in self.listeners.iter().filter(|l| l.thread == 0) {
+        // Sockets of one address stand together.
+        let address = |l: &OpenListener| (l.frontend, l.bind, l.id);
+        for of_one in self.listeners.chunk_by(|a, b| address(a) == address(b)) {
+            let listener = &of_one[0];
             let frontend = self.process.topology.frontends[listener.frontend].name();
             // A UNIX socket was made under another name, so the system's answer is the second choice.
             let addr = listener.local.clone().or_else(|| lb_sys::socket::local_addr(listener.fd.as_fd()).ok());
             all.extend(addr.map(|addr| (frontend.to_owned(), addr)));
         }
         all
+    }
+
+    /// Calls `prepare` first in each thread, with its number from 0: for what the program wants of its threads.
+    pub fn prepare_threads(&mut self, prepare: impl Fn(usize) + Send + Sync + 'static) {
+        self.prepare = Arc::new(prepare);
+    }
+
+    /// Serves the master of this process through `fd`, as a client of the run-time socket that may do everything; its connections come
+    /// over it as descriptors. `gone` is called in the first thread when the master has gone.
+    pub fn attach_master(&mut self, fd: OwnedFd, gone: impl FnOnce(&Rc<Worker>) + Send + 'static) {
+        self.sockets.attach_master(fd, gone);
+    }
+
+    /// Keeps duplicates of the listening sockets, for a process after this one that asks for them ([`crate::handover::give`]).
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn expose_listeners(&self) -> io::Result<()> {
+        let all = self.listeners.iter().map(|listener| &listener.fd).chain(self.sockets.fds());
+        let fds = all.map(OwnedFd::try_clone).collect::<io::Result<Vec<_>>>()?;
+        *self.process.exposed() = fds;
+        Ok(())
     }
 
     /// What all threads share: counts, and the way to stop.
@@ -149,7 +183,11 @@ impl Proxy {
         let mut joins = Vec::new();
         for (index, listeners) in (1..).zip(per_thread) {
             let process = self.process.clone();
-            let run = move || run_thread(&process, index, listeners, |_| {});
+            let prepare = self.prepare.clone();
+            let run = move || {
+                prepare(index);
+                run_thread(&process, index, listeners, |_| {})
+            };
             joins.push(std::thread::Builder::new().name(format!("lb-{index}")).spawn(run)?);
         }
         let sockets = self.sockets;
@@ -163,6 +201,7 @@ impl Proxy {
             forward::start(worker, forwarders);
             main(worker);
         };
+        (self.prepare)(0);
         let result = run_thread(&self.process, 0, own, main);
         self.process.end();
         for join in joins {
@@ -179,12 +218,14 @@ impl Proxy {
 const SOCKET_BACKLOG: u32 = 128;
 
 /// Opens the run-time sockets.
-fn open_sockets(config: &Config, loggers: &Loggers, errors: &mut Vec<StartError>) -> Sockets {
+fn open_sockets(config: &Config, loggers: &Loggers, old: &mut Old, errors: &mut Vec<StartError>) -> Sockets {
     let mut open = Vec::new();
     for bind in &config.global.stats_sockets {
         for address in &bind.addresses {
-            match open_listener(bind, address, &[], bind.backlog.unwrap_or(SOCKET_BACKLOG), !config.global.noreuseport) {
-                Ok((fd, _)) => open.push(OpenSocket {
+            let backlog = bind.backlog.unwrap_or(SOCKET_BACKLOG);
+            let how = How { bind, options: &[], backlog, reuseport: !config.global.noreuseport };
+            match open_all(&how, address, 1, old.take(bind, address)).map(|mut all| all.remove(0).0) {
+                Ok(fd) => open.push(OpenSocket {
                     fd,
                     level: bind.level,
                     severity: bind.severity,
@@ -271,6 +312,76 @@ fn describe(address: &BindAddress) -> String {
     }
 }
 
+/// Opens the listening socket of an address that operators use.
+///
+/// # Errors
+/// Those of `bind(2)`.
+pub fn open_control(bind: &Bind, address: &BindAddress) -> io::Result<OwnedFd> {
+    open_listener(bind, address, &[], bind.backlog.unwrap_or(SOCKET_BACKLOG), true).map(|(fd, _)| fd)
+}
+
+/// How the sockets of an address are opened.
+struct How<'a> {
+    bind: &'a Bind,
+    options: &'a [SockOpt],
+    backlog: u32,
+    reuseport: bool,
+}
+
+/// The sockets of an address: those of an old process, and new ones up to `count`. Where an old one stands in the way of new ones,
+/// it serves alone.
+fn open_all(how: &How<'_>, address: &BindAddress, count: usize, old: Vec<OwnedFd>) -> io::Result<Vec<(OwnedFd, Option<Addr>)>> {
+    let mut all = old.into_iter().map(|fd| adopt(how, address, fd)).collect::<io::Result<Vec<_>>>()?;
+    let mut at = address.clone();
+    while all.len() < count {
+        match open_listener(how.bind, &at, how.options, how.backlog, how.reuseport) {
+            Ok((fd, local)) => {
+                settle(&mut at, &fd);
+                all.push((fd, local));
+            }
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && !all.is_empty() => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(all)
+}
+
+/// A socket that listens already, with the options of its `bind` line.
+fn adopt(how: &How<'_>, address: &BindAddress, fd: OwnedFd) -> io::Result<(OwnedFd, Option<Addr>)> {
+    let addr = bind_addr(address).ok_or(io::ErrorKind::InvalidInput)?;
+    lb_sys::socket::listen(fd.as_fd(), how.backlog)?;
+    match &addr {
+        Addr::Ip(ip) => {
+            // What the line does not say any more; then what it says. Buffers and segments that cannot be changed stay.
+            let reset = [SockOpt::DeferAccept(0), SockOpt::UserTimeout(std::time::Duration::ZERO)];
+            for option in reset.iter().chain(&tcp_options(how.bind, &addr, how.options, how.backlog)?) {
+                let _ = lb_sys::socket::apply(fd.as_fd(), option);
+            }
+            let known = !ip.ip().is_unspecified();
+            Ok((fd, known.then_some(addr)))
+        }
+        Addr::Unix(path) => {
+            set_owner(how.bind, path)?;
+            Ok((fd, Some(addr)))
+        }
+        _ => Ok((fd, Some(addr))),
+    }
+}
+
+/// Options of a listening socket that may be set at any time.
+fn tcp_options(bind: &Bind, addr: &Addr, options: &[SockOpt], backlog: u32) -> io::Result<Vec<SockOpt>> {
+    let mut all = options.to_vec();
+    all.extend(bind.mss.map(|mss| segment(addr, mss)).transpose()?.map(SockOpt::MaxSeg));
+    all.extend(bind.tcp_user_timeout.map(SockOpt::UserTimeout));
+    if bind.defer_accept {
+        all.push(SockOpt::DeferAccept(1));
+    }
+    if bind.tfo {
+        all.push(SockOpt::FastOpen(backlog));
+    }
+    Ok(all)
+}
+
 fn open_listener(
     bind: &Bind,
     address: &BindAddress,
@@ -290,16 +401,8 @@ fn open_listener(
     if ip.is_ipv6() {
         all.push(SockOpt::V6Only(bind.family == V6Mode::V6Only));
     }
-    all.extend(options.iter().cloned());
     all.extend(bind.interface.clone().map(SockOpt::Device));
-    all.extend(bind.mss.map(|mss| segment(&addr, mss)).transpose()?.map(SockOpt::MaxSeg));
-    all.extend(bind.tcp_user_timeout.map(SockOpt::UserTimeout));
-    if bind.defer_accept {
-        all.push(SockOpt::DeferAccept(1));
-    }
-    if bind.tfo {
-        all.push(SockOpt::FastOpen(backlog));
-    }
+    all.extend(tcp_options(bind, &addr, options, backlog)?);
     let fd = lb_rt::Bind { options: all, backlog }.open(&addr)?;
     let unspecified = ip.ip().is_unspecified();
     let known = if ip.port() == 0 { lb_sys::socket::local_addr(fd.as_fd()).ok() } else { Some(addr) };
@@ -309,22 +412,28 @@ fn open_listener(
 
 /// A UNIX socket is made under another name and moved into place, so that connections never find nothing there.
 fn open_unix(bind: &Bind, addr: &Addr, backlog: u32) -> io::Result<OwnedFd> {
-    use std::os::unix::fs::PermissionsExt;
     let Addr::Unix(path) = addr else { return lb_rt::Bind { options: Vec::new(), backlog }.open(addr) };
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = std::path::PathBuf::from(name);
     let fd = lb_rt::Bind { options: Vec::new(), backlog }.open(&Addr::unix(&temporary))?;
-    let owner = account(bind.unix.user.as_ref(), lb_sys::process::user_id)?;
-    let group = account(bind.unix.group.as_ref(), lb_sys::process::group_id)?;
-    if owner.is_some() || group.is_some() {
-        std::os::unix::fs::chown(&temporary, owner, group)?;
-    }
-    if let Some(mode) = bind.unix.mode {
-        std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(mode))?;
-    }
+    set_owner(bind, &temporary)?;
     std::fs::rename(&temporary, path)?;
     Ok(fd)
+}
+
+/// Owner and mode of a socket's file.
+fn set_owner(bind: &Bind, path: &std::path::Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let owner = account(bind.unix.user.as_ref(), lb_sys::account::user_id)?;
+    let group = account(bind.unix.group.as_ref(), lb_sys::account::group_id)?;
+    if owner.is_some() || group.is_some() {
+        std::os::unix::fs::chown(path, owner, group)?;
+    }
+    if let Some(mode) = bind.unix.mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
 }
 
 /// The number behind `user`, `uid`, `group`, `gid` of a `bind` line.

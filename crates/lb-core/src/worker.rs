@@ -4,14 +4,14 @@ use crate::client::{Clients, ListenerKey, Place};
 use crate::counters::{self, Counters};
 use crate::gate::Gate;
 use crate::health::Plan;
-use crate::listener::{Accepting, accept_loop};
+use crate::listener::{Accepting, Mode, accept_loop};
 use crate::log::LocalTime;
 use crate::out::OutPool;
 use crate::pool::{Offers, Pools};
 use crate::proxy::{Frontend, Server, Topology};
 use crate::pump::Flow;
 use crate::rate::Rate;
-use lb_config::Config;
+use lb_config::{CloseSpread, Config};
 use lb_expr::Timestamp;
 use lb_rt::{Listener, PipeLimits, Remote, Rt, TaskKey};
 use lb_sys::Addr;
@@ -56,6 +56,8 @@ struct Thread {
 pub struct Process {
     /// The global `maxconn`.
     pub gate: Arc<Gate>,
+    /// Counts the tasks that accept: connections can come as long as there are some.
+    accepting: Arc<Gate>,
     /// `maxconnrate`, and what an operator made of it.
     pub connection_rate: Arc<Rate>,
     /// `maxsessrate`: every connection is a session while no rule refuses any.
@@ -82,6 +84,9 @@ pub struct Process {
     pub share_idle: bool,
     pub(crate) pipe_limits: Arc<PipeLimits>,
     stopping: AtomicBool,
+    /// When the soft stop began, where the end of idle connections is spread over some time.
+    stopped_at: OnceLock<Instant>,
+    close_spread: CloseSpread,
     ended: AtomicBool,
     /// When `accept` last found no room.
     no_room: Mutex<Option<Instant>>,
@@ -92,6 +97,7 @@ pub struct Process {
     /// Times that `accept` found no descriptor left.
     pub refused_accepts: AtomicU64,
     threads: Mutex<Vec<Thread>>,
+    exposed: Mutex<Vec<OwnedFd>>,
     /// What each thread has to give of idle server connections.
     pub(crate) offers: Arc<Offers>,
     checks: Plan,
@@ -107,6 +113,7 @@ impl Process {
         let maxpipes = config.global.maxpipes.map_or(maxconn as usize / 4, |n| n as usize);
         Arc::new(Process {
             gate: Gate::new(maxconn),
+            accepting: Gate::new(u32::MAX),
             connection_rate: Rate::new(config.global.maxconnrate.unwrap_or(0)),
             session_rate: Rate::new(config.global.maxsessrate.unwrap_or(0)),
             hard_maxconn: maxconn,
@@ -123,12 +130,15 @@ impl Process {
             share_idle: tune.idle_pool_shared,
             pipe_limits: PipeLimits::new(maxpipes.max(1), tune.pipesize),
             stopping: AtomicBool::new(false),
+            stopped_at: OnceLock::new(),
+            close_spread: config.global.process.close_spread,
             ended: AtomicBool::new(false),
             no_room: Mutex::default(),
             dealt: AtomicUsize::new(0),
             streams: AtomicU64::new(0),
             refused_accepts: AtomicU64::new(0),
             threads: Mutex::default(),
+            exposed: Mutex::default(),
             checks,
             report,
         })
@@ -148,6 +158,16 @@ impl Process {
     #[inline]
     pub fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// During a soft stop: when the client that counts by `share` (of 2^32) is to leave: at once, or after its share of
+    /// `close-spread-time`; `None`: never.
+    pub(crate) fn leaves_at(&self, now: Instant, share: u32) -> Option<Instant> {
+        match self.close_spread {
+            CloseSpread::None => Some(now),
+            CloseSpread::Over(time) => Some(*self.stopped_at.get_or_init(|| now) + time.mul_f64(f64::from(share) / 2f64.powi(32))),
+            CloseSpread::Never => None,
+        }
     }
 
     /// A warning for the operator.
@@ -188,6 +208,11 @@ impl Process {
         threads.get(turn % threads.len().max(1)).map(|t| (t.index, t.remote.clone()))
     }
 
+    /// All threads run: what is said to them reaches all.
+    pub fn all_run(&self) -> bool {
+        self.threads().len() == self.checks.threads()
+    }
+
     /// Runs `job` in every thread; tells how many those are.
     pub fn everywhere(&self, job: impl Fn(&Rc<Worker>) + Send + Sync + Clone + 'static) -> usize {
         let threads = self.threads();
@@ -202,10 +227,38 @@ impl Process {
         threads.len()
     }
 
-    /// Begins a soft stop: listeners are closed, checks end, streams go on.
-    pub fn stop_softly(&self) {
+    /// A soft stop is near: kept-alive clients are told to close, listeners go on until [`Process::stop_softly`].
+    pub fn announce_stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Begins a soft stop: what waits to be accepted is accepted, then listeners are closed; checks end, streams go on.
+    pub fn stop_softly(&self) {
+        self.announce_stop();
+        drop(self.exposed().drain(..));
         self.everywhere(|worker| worker.soft_stop());
+    }
+
+    /// True when a soft stop has come to its end: nothing accepts any more, and the last connection has gone. Else the task that asks
+    /// is woken when that may have changed.
+    pub fn is_drained(&self, rt: &Rt) -> bool {
+        // In this order: what accepts may still add to the other.
+        self.accepting.is_empty_or_wait(rt.remote(), rt.current()) && self.gate.is_empty_or_wait(rt.remote(), rt.current())
+    }
+
+    /// Lets go of all addresses, so that another process can bind them, until [`Process::resume`].
+    pub fn pause(&self) {
+        self.everywhere(|worker| worker.set_mode(Mode::Paused));
+    }
+
+    /// Listens again after [`Process::pause`].
+    pub fn resume(&self) {
+        self.everywhere(|worker| worker.set_mode(Mode::Accepts));
+    }
+
+    /// Duplicates of the listening sockets for another process; none when they are not to be had, or a soft stop has begun.
+    pub(crate) fn exposed(&self) -> MutexGuard<'_, Vec<OwnedFd>> {
+        self.exposed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All threads end.
@@ -245,6 +298,9 @@ pub struct Worker {
     places: RefCell<Vec<Rc<Place>>>,
     /// Tasks that end with a soft stop.
     until_stop: RefCell<Vec<TaskKey>>,
+    /// Tasks that accept.
+    accepting: RefCell<Vec<TaskKey>>,
+    mode: Cell<Mode>,
     spliced: Cell<u64>,
     copied: Cell<u64>,
 }
@@ -303,7 +359,21 @@ impl Worker {
         self.until_stop.borrow_mut().push(task);
     }
 
+    /// Whether the thread accepts connections.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode.get()
+    }
+
+    fn set_mode(&self, mode: Mode) {
+        // Who has stopped does not start again.
+        if self.mode.get() != Mode::Stopped {
+            self.mode.set(mode);
+            self.accepting.borrow().iter().for_each(|task| self.rt.wake(*task));
+        }
+    }
+
     fn soft_stop(&self) {
+        self.set_mode(Mode::Stopped);
         for key in self.until_stop.take() {
             self.rt.kill(key);
         }
@@ -328,6 +398,8 @@ impl Worker {
             clients: Clients::default(),
             places: RefCell::default(),
             until_stop: RefCell::default(),
+            accepting: RefCell::default(),
+            mode: Cell::default(),
             spliced: Cell::new(0),
             copied: Cell::new(0),
         });
@@ -382,20 +454,26 @@ impl Worker {
         let place = self.place(at);
         let process = [&self.process.connection_rate, &self.process.session_rate];
         let rates = process.into_iter().chain(&place.frontend.rate).cloned().collect();
-        let accepting = Accepting { listener, place, gate, rates, local, deals };
-        self.ends_with_soft_stop(self.rt.spawn(accept_loop(accepting)));
+        let settings = &place.frontend.settings;
+        let own = settings.binds.get(at.bind).and_then(|bind| bind.backlog);
+        let backlog = own.or(settings.backlog).or(settings.maxconn).unwrap_or_else(|| self.process.gate.max());
+        let counted = self.process.accepting.enter();
+        let accepting = Accepting { listener, place, gate, rates, local, deals, backlog, _counted: counted };
+        let task = self.rt.spawn(accept_loop(accepting));
+        self.accepting.borrow_mut().push(task);
     }
 
     /// A thread's main task: runs until [`Process::end`], with `main` beside it.
     pub async fn live(self: Rc<Worker>, listeners: Vec<OpenListener>, main: impl FnOnce(&Rc<Worker>)) {
         let process = self.process.clone();
-        process.threads().push(Thread { index: self.index, remote: self.rt.remote().clone(), main: self.rt.current() });
         for listener in listeners {
             if let Err(e) = self.listen(listener) {
                 process.report(&format!("cannot take a listener into the loop: {e}"));
             }
         }
         process.checks.start(&self);
+        // From here on it hears what is said to all.
+        process.threads().push(Thread { index: self.index, remote: self.rt.remote().clone(), main: self.rt.current() });
         main(&self);
         std::future::poll_fn(|_| {
             self.rt.progress();

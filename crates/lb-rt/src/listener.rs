@@ -7,7 +7,7 @@ use crate::socket::{Socket, Source};
 use lb_sys::socket::{Kind, SockOpt};
 use lb_sys::{Addr, process, socket};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::Poll;
 
 /// How to open a listening socket.
@@ -114,6 +114,35 @@ impl Listener {
             (Poll::Ready(Err(e)), _) => Poll::Ready(Err(e)),
             _ => Poll::Pending,
         }
+    }
+
+    /// Accepts what waits, whatever the last event said; for the last look before the socket is closed.
+    ///
+    /// # Errors
+    /// `EAGAIN` when nothing waits; else as [`Listener::poll_accept`].
+    pub fn accept_now(&self) -> io::Result<(Socket, Addr)> {
+        let (handle, addr) = self.0.handle.accept()?;
+        Ok((Socket::new(&self.0.rt, handle), addr))
+    }
+
+    /// Stops listening and keeps the socket: another process may bind the address meanwhile. [`Listener::resume`] goes on.
+    ///
+    /// # Errors
+    /// Those of `shutdown(2)`; `Unsupported` in the simulator.
+    pub fn pause(&self) -> io::Result<()> {
+        socket::stop_listening(self.fd()?)
+    }
+
+    /// Listens again, with a queue of `backlog`.
+    ///
+    /// # Errors
+    /// `EADDRINUSE` when somebody else has the address now; `Unsupported` in the simulator.
+    pub fn resume(&self, backlog: u32) -> io::Result<()> {
+        socket::listen(self.fd()?, backlog)
+    }
+
+    fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        self.0.handle.fd().ok_or_else(|| io::ErrorKind::Unsupported.into())
     }
 
     /// The address that it listens on.

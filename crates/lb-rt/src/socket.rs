@@ -266,6 +266,34 @@ impl Socket {
         self.0.poll_io(Dir::Write, |h| h.send_vectored(bufs, more).map(|n| (n, n < len)))
     }
 
+    /// Writes bytes (at least one) with descriptors beside the first of them, at most [`lb_sys::fds::MAX_FDS`]: UNIX sockets only.
+    /// Descriptors and first byte go together.
+    ///
+    /// # Errors
+    /// As [`Socket::poll_write`]; `Unsupported` in the simulator.
+    pub fn poll_send_fds(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Poll<io::Result<usize>> {
+        self.0.poll_io(Dir::Write, |h| {
+            let fd = h.fd().ok_or(io::ErrorKind::Unsupported)?;
+            lb_sys::fds::send(fd, bytes, fds).map(|n| (n, n < bytes.len()))
+        })
+    }
+
+    /// Reads bytes and the descriptors that came with them: UNIX sockets only. No bytes: the peer has closed.
+    ///
+    /// # Errors
+    /// As [`Socket::poll_read`]; `Unsupported` in the simulator.
+    pub fn poll_receive_fds(&self, buf: &mut [u8]) -> Poll<io::Result<(usize, Vec<OwnedFd>)>> {
+        let mut fds = Vec::new();
+        let polled = self.0.poll_io(Dir::Read, |h| {
+            let fd = h.fd().ok_or(io::ErrorKind::Unsupported)?;
+            let (n, received) = lb_sys::fds::receive(fd, buf)?;
+            fds = received;
+            // A read stops at the end of a message with descriptors: what is behind it has no edge of its own.
+            Ok((n, false))
+        });
+        polled.map(|read| read.map(|n| (n, fds)))
+    }
+
     /// Writes all of `buf`.
     ///
     /// # Errors

@@ -3,7 +3,9 @@
 //!
 //! Everything here is non-blocking and close-on-exec; no function keeps state, none retries anything but `EINTR`.
 
+pub mod account;
 pub mod addr;
+pub mod fds;
 pub mod localtime;
 pub mod pipe;
 pub mod process;

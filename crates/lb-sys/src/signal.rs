@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 /// A signal number.
 pub type Signal = libc::c_int;
 
-pub use libc::{SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+pub use libc::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 
 /// A `signalfd(2)`. The signals are blocked in the thread that made it and in the threads that it starts afterwards.
 #[derive(Debug)]
@@ -82,6 +82,39 @@ pub fn raise(signal: Signal) -> io::Result<()> {
     once(unsafe { libc::kill(libc::getpid(), signal) }).map(drop)
 }
 
+/// Sends `signal` to another process; 0 only looks whether it is there.
+///
+/// # Errors
+/// `ESRCH`, `EPERM`.
+pub fn send(pid: u32, signal: Signal) -> io::Result<()> {
+    // Of 0 and negative numbers kill(2) makes groups.
+    let pid = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0).ok_or(io::ErrorKind::InvalidInput)?;
+    // SAFETY: no memory is involved.
+    once(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// Blocks `signals` in the calling thread, and no others: what a process has inherited is undone.
+pub fn block_only(signals: &[Signal]) {
+    let set = set_of(signals);
+    // SAFETY: `set` lives over the call; the old mask is not asked for. Fails for a bad first argument only.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &set, std::ptr::null_mut()) };
+}
+
+/// Ends the process by `signal` and its default action, so that who waits for the process learns what ended it.
+pub fn die_by(signal: Signal) {
+    // SAFETY: SIG_DFL installs no handler of ours.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+    block_only(&[]);
+    let _ = raise(signal);
+}
+
+/// The name of a signal as the C library has it: "Killed".
+pub fn description(signal: Signal) -> String {
+    // SAFETY: the text is static for numbers of signals; for others it is valid until the next call in this thread.
+    let text = unsafe { std::ffi::CStr::from_ptr(libc::strsignal(signal)) };
+    text.to_string_lossy().into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,5 +131,25 @@ mod tests {
         })
         .join()
         .unwrap();
+    }
+
+    #[test]
+    fn other_processes() {
+        send(std::process::id(), 0).unwrap();
+        assert!(send(0, 0).is_err() && send(u32::MAX, 0).is_err());
+        assert_eq!((description(libc::SIGKILL), description(libc::SIGTERM)), ("Killed".into(), "Terminated".into()));
+        // SAFETY: the child makes system calls and ends.
+        match unsafe { libc::fork() } {
+            0 => {
+                block_only(&[libc::SIGTERM]);
+                die_by(libc::SIGTERM);
+                // SAFETY: ends the child.
+                unsafe { libc::_exit(1) }
+            }
+            child => {
+                let ended = crate::process::wait_for(child as u32).unwrap();
+                assert_eq!(ended, crate::process::Ended::Signal(libc::SIGTERM));
+            }
+        }
     }
 }

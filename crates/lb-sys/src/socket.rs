@@ -154,6 +154,47 @@ pub fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
     once(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) }).map(drop)
 }
 
+/// What a listening socket listens on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listening {
+    /// Where. A socket file is named as it was when the socket was made.
+    pub addr: Addr,
+    /// `IPV6_V6ONLY`
+    pub v6only: bool,
+    /// `SO_BINDTODEVICE`
+    pub device: Option<String>,
+}
+
+/// What `fd` listens on; `None` when it is no stream socket that listens.
+pub fn listening(fd: BorrowedFd<'_>) -> Option<Listening> {
+    if get_int(fd, libc::SOL_SOCKET, libc::SO_TYPE).ok()? != libc::SOCK_STREAM
+        || get_int(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN).ok()? == 0
+    {
+        return None;
+    }
+    let addr = local_addr(fd).ok()?;
+    let v6only = addr.ip().is_some_and(|ip| ip.is_ipv6()) && get_int(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY).is_ok_and(|only| only != 0);
+    Some(Listening { addr, v6only, device: device(fd) })
+}
+
+fn device(fd: BorrowedFd<'_>) -> Option<String> {
+    let mut name = [0u8; libc::IFNAMSIZ];
+    let mut len = name.len() as libc::socklen_t;
+    // SAFETY: pointer and length are those of `name`.
+    let rc = unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_mut_ptr().cast(), &mut len) };
+    let end = name.iter().position(|b| *b == 0).filter(|end| rc == 0 && *end > 0)?;
+    Some(String::from_utf8_lossy(&name[..end]).into_owned())
+}
+
+/// Stops listening without closing: what waits is reset, and another socket may bind the address. [`listen`] starts again.
+///
+/// # Errors
+/// Those of `shutdown(2)`.
+pub fn stop_listening(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    once(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RD) }).map(drop)
+}
+
 /// The local address.
 ///
 /// # Errors
@@ -369,6 +410,30 @@ mod tests {
         apply(s.as_fd(), &SockOpt::LingerReset).unwrap();
         drop(s);
         wait(|| send(c.as_fd(), b"x", false).is_err());
+    }
+
+    #[test]
+    fn what_listens() {
+        let any = Addr::Ip("[::]:0".parse().unwrap());
+        let l = open(&any, Kind::Stream).unwrap();
+        bind(l.as_fd(), &any).unwrap();
+        // A port by its number: one that the system chose would be another one the second time.
+        let any = local_addr(l.as_fd()).unwrap();
+        drop(l);
+        let l = open(&any, Kind::Stream).unwrap();
+        let options = [SockOpt::V6Only(true), SockOpt::Device("lo".into())];
+        let device = options.iter().all(|option| apply(l.as_fd(), option).is_ok());
+        bind(l.as_fd(), &any).unwrap();
+        assert_eq!(listening(l.as_fd()), None);
+        listen(l.as_fd(), 1).unwrap();
+        let found = listening(l.as_fd()).unwrap();
+        assert_eq!((found.addr.clone(), found.v6only), (local_addr(l.as_fd()).unwrap(), true));
+        assert_eq!(found.device.as_deref(), device.then_some("lo"));
+        stop_listening(l.as_fd()).unwrap();
+        assert_eq!(listening(l.as_fd()), None);
+        listen(l.as_fd(), 1).unwrap();
+        assert_eq!(listening(l.as_fd()), Some(found));
+        assert_eq!(listening(open(&any, Kind::Datagram).unwrap().as_fd()), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod origin;
 mod screen;
 
 use crate::args::DemoArgs;
-use crate::{load, run};
+use crate::{limits, load, messages};
 use clients::Tally;
 use config::{HTTP, Ports, TCP, TempFile};
 use lb_config::{Severity, Switches};
@@ -58,7 +58,7 @@ pub fn run(args: &DemoArgs) -> ExitCode {
     match try_run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
-            run::say(&format!("[ALERT]   {text}\n"));
+            messages::say(&format!("[ALERT]   {text}\n"));
             ExitCode::FAILURE
         }
     }
@@ -124,7 +124,7 @@ fn start_proxy(file: &TempFile) -> Result<Running, String> {
             let _ = sender.send(text.to_owned());
         }
     });
-    let maxconn = run::connections(&loaded.config, None, &|text| run::say(&format!("[WARNING] {text}\n")))?;
+    let maxconn = limits::connections(&loaded.config, None, &|text| messages::say(&format!("[WARNING] {text}\n")))?;
     let threads = loaded.config.global.nbthread.map_or_else(process::cores, usize::from);
     let proxy = Proxy::open(&loaded.config, Sizes { threads, maxconn }, report)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;

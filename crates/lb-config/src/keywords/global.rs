@@ -1,25 +1,23 @@
 //! Keywords of `global` that are read: process, limits, logs. Source: manual 3.1, 3.2.
 
 use super::{Context, Keyword, Parser, State, Today};
-use crate::diag::{Problem, Severity};
+use crate::diag::Problem;
 use crate::model::{Account, UnixBindOptions};
 use crate::parse::{GlobalCx, Line, Negation};
 use crate::tree::shown;
 use crate::variables::MAX_VALUE;
 use std::time::Duration;
 
-type Outcome = Result<(), Problem>;
-type Function = fn(&mut GlobalCx<'_, '_>, &Line<'_>) -> Outcome;
+pub(super) type Outcome = Result<(), Problem>;
+pub(super) type Function = fn(&mut GlobalCx<'_, '_>, &Line<'_>) -> Outcome;
 
-const fn works(name: &'static str, args: &'static str, doc: &'static str, parser: Function) -> Keyword {
+pub(super) const fn works(name: &'static str, args: &'static str, doc: &'static str, parser: Function) -> Keyword {
     Keyword::new(Context::Global, name, args, doc, State::Works, Parser::Global(parser))
 }
 
 const fn accepted(name: &'static str, args: &'static str, doc: &'static str, why: &'static str, parser: Function) -> Keyword {
     Keyword::new(Context::Global, name, args, doc, State::Accepted(why), Parser::Global(parser))
 }
-
-const PROCESS: &str = "how the process runs, not what traffic gets; read for the process";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
     works("maxconn", "<number>", "connections of the process at once; derived from the fd limit when absent", maxconn),
@@ -96,14 +94,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("presetenv", "<name> <value>", "sets a variable that is not set yet", environment),
     works("unsetenv", "<name> ...", "removes variables", environment),
     works("resetenv", "[<name> ...]", "removes all variables but these", environment),
-    accepted("daemon", "", "goes into the background", PROCESS, daemon),
-    accepted("user", "<name>", "user of the process", PROCESS, user),
-    accepted("group", "<name>", "group of the process", PROCESS, group),
-    accepted("uid", "<number>", "user of the process by number", PROCESS, uid),
-    accepted("gid", "<number>", "group of the process by number", PROCESS, gid),
-    accepted("chroot", "<directory>", "root directory of the process", PROCESS, chroot),
-    accepted("pidfile", "<file>", "file that gets the process's number", PROCESS, pidfile),
-    accepted("grace", "<time>", "time between a soft stop and the end of listening", PROCESS, grace),
     accepted("busy-polling", "", "never sleeps while waiting for events", "costs CPU and changes no byte", busy_polling).negatable(),
     Keyword::new(
         Context::Global,
@@ -122,7 +112,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
 
 /// True when a keyword that may be given once was given before, which is told: the first value counts, and the line is not looked at
 /// further, as in haproxy. There it is an alert that stops nothing, not even with `-dW`.
-fn again(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> bool {
+pub(super) fn again(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> bool {
     let Some(first) = cx.seen.get(line.keyword.name) else {
         cx.seen.insert(line.keyword.name, line.span());
         return false;
@@ -164,7 +154,7 @@ fn maxconn(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
 }
 
 /// As many as haproxy 2.6 takes.
-const MAX_THREADS: u32 = 64;
+pub(super) const MAX_THREADS: u32 = 64;
 
 fn nbthread(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
     cx.global.nbthread = Some(line.number(0, 1..=i64::from(MAX_THREADS))? as u16);
@@ -206,11 +196,6 @@ fn quiet(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
     line.end(0)
 }
 
-fn daemon(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    cx.global.daemon = true;
-    line.end(0)
-}
-
 fn busy_polling(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
     cx.global.busy_polling = line.negation.value();
     line.end(0)
@@ -228,11 +213,6 @@ fn noreuseport(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
 
 fn hard_stop_after(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
     cx.global.hard_stop_after = Some(line.time(0, Duration::from_millis(1))?);
-    line.end(1)
-}
-
-fn grace(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    cx.global.grace = Some(line.time(0, Duration::from_millis(1))?);
     line.end(1)
 }
 
@@ -296,64 +276,6 @@ fn max_spread_checks(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
 
 fn maxpipes(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
     cx.global.maxpipes = Some(line.count(0, 0)?);
-    line.end(1)
-}
-
-fn id(line: &Line<'_>) -> Result<Account, Problem> {
-    let value = line.number(0, 0..=i64::from(u32::MAX) - 1)?;
-    line.end(1)?;
-    Ok(Account::Id(u32::try_from(value).unwrap_or(u32::MAX)))
-}
-
-fn uid(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    let account = id(line)?;
-    one_account(cx, line, "user");
-    cx.global.user = Some(account);
-    Ok(())
-}
-
-fn gid(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    let account = id(line)?;
-    one_account(cx, line, "group");
-    cx.global.group = Some(account);
-    Ok(())
-}
-
-fn user(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    let name = line.need(0)?.to_owned();
-    one_account(cx, line, "user");
-    cx.global.user = Some(Account::Name(name));
-    line.end(1)
-}
-
-fn group(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    let name = line.need(0)?.to_owned();
-    one_account(cx, line, "group");
-    cx.global.group = Some(Account::Name(name));
-    line.end(1)
-}
-
-/// `user` and `uid` (`group` and `gid`) set the same thing: the last one counts, which is worth a word.
-fn one_account(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>, what: &'static str) {
-    if let Some(first) = cx.seen.insert(what, line.span()) {
-        let message = format!("the {what} of the process is given twice; this one counts");
-        cx.world.diagnostics.push(Severity::Warning, line.span(), 0, message, Some(format!("remove line {} or this one", first.line)));
-    }
-}
-
-fn chroot(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    if again(cx, line) {
-        return Ok(());
-    }
-    cx.global.chroot = Some(line.need(0)?.into());
-    line.end(1)
-}
-
-fn pidfile(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    if again(cx, line) {
-        return Ok(());
-    }
-    cx.global.pidfile = Some(line.need(0)?.into());
     line.end(1)
 }
 

@@ -31,26 +31,18 @@ const RULES: &str = "ACLs and rules";
 pub(super) const KEYWORDS: &[Keyword] = &[
     // Process.
     accepted("anonkey", "<number>", "key for anonymised output", CLI),
-    accepted("close-spread-time", "<time>", "time over which a soft stop closes idle connections", SOFT_STOP),
     accepted("cluster-secret", "<text>", "secret of a cluster", QUIC),
-    accepted("cpu-map", "<threads> <cpus>", "cores of threads", PROCESS),
     accepted("cpu-policy", "<policy>", "how cores are chosen", PROCESS),
     accepted("cpu-set", "<directive> ...", "cores that may be used", PROCESS),
     accepted("debug.counters", "on|off", "counters for developers", PROCESS),
     accepted("expose-deprecated-directives", "", "allows words that are going away", "they are allowed anyway"),
     accepted("expose-experimental-directives", "", "allows words that are new", "they are allowed anyway"),
     accepted("force-cfg-parser-pause", "<time>", "pause of the parser, for developers", PROCESS),
-    accepted("insecure-fork-wanted", "", "allows programs to be started", PROCESS).negatable(),
-    accepted("insecure-setuid-wanted", "", "allows started programs to gain rights", PROCESS),
-    accepted("localpeer", "<name>", "name of this peer", "peers are refused by name"),
     accepted("max-threads-per-group", "<number>", "threads of a group", PROCESS),
     accepted("thread-groups", "<1..16>", "groups of threads", PROCESS),
     accepted("thread-group", "<group> <threads>", "threads of a group", PROCESS),
-    accepted("mworker-max-reloads", "[<number>]", "reloads that an old worker survives", PROCESS),
-    accepted("master-worker", "[no-exit-on-failure]", "a master process with a worker", PROCESS),
     accepted("numa-cpu-mapping", "", "threads stay on one node", PROCESS).negatable(),
     accepted("prealloc-fd", "", "makes room for descriptors at the start", PROCESS),
-    accepted("set-dumpable", "", "allows core dumps", PROCESS).negatable(),
     accepted("warn-blocked-traffic-after", "<time>", "warns of stuck threads", PROCESS),
     accepted("stats-file", "<file>", "counters to start with", "concerns statistics only"),
     accepted("server-state-base", "<directory>", "where state files are", "the lines that read them are refused by name"),
@@ -58,7 +50,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("http-err-codes", "<codes> ...", "statuses that count as errors", "concerns counters only"),
     accepted("http-fail-codes", "<codes> ...", "statuses that count as failures", "concerns counters only"),
     accepted("quick-exit", "", "ends without tidying up, for developers", PROCESS),
-    accepted("setcap", "<name>[,<name>...]", "rights that are kept", PROCESS),
     accepted("thread-hard-limit", "<1..64>", "threads at most", PROCESS),
     accepted("profiling.tasks", "on|off|auto", "profiling", PROCESS),
     accepted("profiling.memory", "on|off", "profiling", PROCESS),
@@ -152,8 +143,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("tune.max-checks-per-thread", "<number>", "checks of a thread at once", CHECKED),
     accepted("tune.max-rules-at-once", "<number>", "rules evaluated in one go", SCHEDULER),
     accepted("tune.recv_enough", "<size>", "when a read is large enough", COPY),
-    accepted("tune.renice.runtime", "<number>", "priority of the process", PROCESS),
-    accepted("tune.renice.startup", "<number>", "priority at the start", PROCESS),
     accepted("tune.ring.queues", "<number>", "queues of rings", "rings are refused by name"),
     accepted("tune.sched.low-latency", "on|off", "order of tasks", SCHEDULER),
     accepted("tune.stick-counters", "<number>", "counters of a stream", "stick tables are refused by name"),
@@ -252,6 +241,5 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("set-var-fmt", "<name> <format>", "a variable of the process", RULES),
 ];
 
-const SOFT_STOP: &str = "when idle connections are closed, not what is exchanged on them";
 const LISTENERS: &str = "every thread has a listening socket of its own for each address";
 const RULES_WHY: &str = "rules are refused by name";

@@ -16,6 +16,7 @@ mod logs;
 mod old;
 mod options;
 mod page;
+mod process;
 mod proxy;
 mod proxy_rest;
 mod rings;
@@ -247,6 +248,7 @@ const TABLES: &[&[Keyword]] = &[
     SECTIONS,
     global::KEYWORDS,
     global_tune::KEYWORDS,
+    process::KEYWORDS,
     global_rest::KEYWORDS,
     spelling::KEYWORDS,
     proxy::KEYWORDS,

@@ -1,6 +1,6 @@
 //! Process-wide settings. Source: manual 3.
 
-use super::{Account, Bind, LogTarget, Span, UnixBindOptions};
+use super::{Account, Bind, LogTarget, ProcessSettings, Span, UnixBindOptions};
 use lb_http::Spellings;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -84,6 +84,8 @@ pub struct Global {
     pub stats_timeout: Option<Duration>,
     /// `stats maxconn`: clients of the run-time sockets at once; `None`: [`Global::STATS_MAXCONN`].
     pub stats_maxconn: Option<u32>,
+    /// How the process runs.
+    pub process: ProcessSettings,
     /// All `tune.*` values.
     pub tune: Tune,
 }

@@ -60,6 +60,7 @@ pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
         Lint { defaults, proxies: &drafts, mentioned: mentioned.as_ref() }.tell(&mut world);
     }
     global.logs = std::mem::take(&mut world.logs);
+    global.process.environment = world.variables.changes();
     let mut config = resolve::resolve(global, drafts, &mut world);
     rings::resolve_forwards(forwards, &mut config, &mut world);
     rings::resolve_rings(rings, &mut config, &mut world);

@@ -11,12 +11,14 @@
 mod command;
 pub mod input;
 mod limits;
+mod master;
 mod servers;
 mod sess;
 mod session;
 mod show;
 
 use crate::gate::{Gate, Pass};
+use crate::handover;
 use crate::health::lock;
 use crate::listener::{REST, is_transient};
 use crate::stats::{Rates, SECOND};
@@ -25,6 +27,7 @@ use input::Input;
 use lb_config::{CliLevel, Global, Level, SeverityOutput};
 use lb_rt::{Listener, Rt, Socket};
 use lb_sys::Addr;
+use master::Master;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -57,6 +60,7 @@ pub struct Sockets {
     open: Vec<OpenSocket>,
     global: Global,
     dropped_logs: Box<dyn Fn() -> u64 + Send>,
+    master: Option<Master>,
 }
 
 /// What all clients of one process share.
@@ -81,6 +85,8 @@ pub(crate) struct Cli {
 pub(crate) struct Session {
     level: CliLevel,
     severity: SeverityOutput,
+    /// It is given the listening sockets when it asks.
+    exposes: bool,
     /// `prompt`: it stays after its answers.
     interactive: bool,
     /// `set timeout cli`
@@ -160,15 +166,25 @@ pub(crate) fn error(text: impl Into<Cow<'static, str>>) -> Message {
 impl Sockets {
     /// Sockets with what `global` says of them all; `dropped_logs` tells how many lines could not be sent.
     pub fn new(open: Vec<OpenSocket>, global: &Global, dropped_logs: Box<dyn Fn() -> u64 + Send>) -> Sockets {
-        Sockets { open, global: global.clone(), dropped_logs }
+        Sockets { open, global: global.clone(), dropped_logs, master: None }
+    }
+
+    /// Serves the master of this process, too, which hands its connections over through `fd`; `gone` is called when it has gone.
+    pub(crate) fn attach_master(&mut self, fd: OwnedFd, gone: impl FnOnce(&Rc<Worker>) + Send + 'static) {
+        self.master = Some(Master { fd, gone: Box::new(gone) });
+    }
+
+    /// The sockets themselves.
+    pub(crate) fn fds(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.open.iter().map(|socket| &socket.fd)
     }
 
     /// Starts to serve them in this thread.
     pub fn start(self, worker: &Rc<Worker>) {
-        if self.open.is_empty() {
+        if self.open.is_empty() && self.master.is_none() {
             return;
         }
-        let Sockets { open, global, dropped_logs } = self;
+        let Sockets { open, global, dropped_logs, master } = self;
         let now = worker.rt.now();
         worker.process.started.get_or_init(|| (now, worker.rt.wall()));
         let cli = Rc::new(Cli {
@@ -182,10 +198,13 @@ impl Sockets {
             rates: RefCell::new(Rates::new(&worker.process, now)),
         });
         worker.ends_with_soft_stop(worker.rt.spawn(watch_rates(worker.clone(), cli.clone())));
+        if let Some(master) = master {
+            worker.rt.spawn(master::serve(worker.clone(), cli.clone(), master));
+        }
         for socket in open {
             let gate = socket.maxconn.map(Gate::new);
-            let (level, severity) = (socket.level, socket.severity);
-            let session = move |cli: &Cli| Session { level, severity, interactive: false, timeout: cli.timeout };
+            let (level, severity, exposes) = (socket.level, socket.severity, socket.expose_listeners);
+            let session = move |cli: &Cli| Session { level, severity, exposes, interactive: false, timeout: cli.timeout };
             match Listener::new(&worker.rt, socket.fd) {
                 Ok(listener) => {
                     let task = worker.rt.spawn(accept(worker.clone(), cli.clone(), listener, gate, session));
@@ -271,6 +290,11 @@ async fn serve(worker: Rc<Worker>, cli: Rc<Cli>, socket: Rc<Socket>, mut session
                 marks = 0;
                 for command in input::commands(line) {
                     let words = input::words(command);
+                    if session.exposes && words == [handover::WORD] {
+                        // Whether they have arrived is the receiver's to say.
+                        let _ = handover::give(&worker, &client.socket).await;
+                        return client.close().await;
+                    }
                     let outcome = command::run(&worker, &cli, &mut session, &words);
                     client.timeout.set(session.timeout);
                     if client.answer(&session, outcome).await.is_none() {

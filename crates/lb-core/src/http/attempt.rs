@@ -481,7 +481,7 @@ pub async fn run(
     let private = private || binds_connection(&response);
     hop::strip(&mut response);
     let dechunk = hop::fit_version(&mut response, &framing, request.version);
-    let keep_client = request.reply.keep_alive && !dechunk && framing.body != Body::UntilClose && !worker.process.stopping();
+    let keep_client = request.reply.keep_alive && !dechunk && framing.body != Body::UntilClose && !conn.client.has_to_leave();
     if framing.body != Body::Tunnel {
         hop::set_response_connection(&mut response, if keep_client { hop::Wanted::KeepAlive } else { hop::Wanted::Close }, request.version);
     }

@@ -71,7 +71,7 @@ pub async fn one(conn: &mut Conn) -> bool {
     let mode = frontend.settings.options.http_mode.max(back_mode);
     // A backend's httpclose closes its own side only.
     let front_mode = frontend.settings.options.http_mode;
-    let keep_alive = framing.keep_alive && front_mode != HttpConnectionMode::Close && !worker.process.stopping();
+    let keep_alive = framing.keep_alive && front_mode != HttpConnectionMode::Close && !conn.client.has_to_leave();
     let (version, method) = (head.version(), head.method());
     let reply = ReplyTo { version, keep_alive, head: method == Method::Head, early: false };
     let body = Cell::new(if framing.body == Body::None { BodyState::Consumed } else { BodyState::Untouched });

@@ -100,7 +100,17 @@ impl Conn {
     /// A soft stop is under way, in which a connection that waits for its next request is closed; with `option
     /// idle-close-on-response` it may still ask, and its answer says `close`.
     fn has_to_go(&self) -> bool {
-        self.served != 0 && self.client.worker().process.stopping() && !self.client.frontend().settings.options.idle_close_on_response
+        self.leaves_at().is_some_and(|at| at <= self.client.worker().rt.now())
+    }
+
+    fn leaves_at(&self) -> Option<Instant> {
+        let stays = self.served == 0 || self.client.frontend().settings.options.idle_close_on_response;
+        if stays { None } else { self.client.leaves_at() }
+    }
+
+    /// When to look again: the end of patience, or the time to leave in a soft stop.
+    fn deadline(&self) -> Option<Instant> {
+        self.patience().into_iter().chain(self.leaves_at()).min()
     }
 
     fn timers(&self) -> Timers {
@@ -127,7 +137,7 @@ impl<F: Future<Output = Option<Conn>>> Future for Task<F> {
                     if !begun && c.has_to_go() {
                         return Poll::Ready(());
                     }
-                    if !begun && rt.poll_deadline(c.patience()).is_pending() {
+                    if !begun && rt.poll_deadline(c.deadline()).is_pending() {
                         return Poll::Pending;
                     }
                     let (Some(conn), rt, serve) = (conn.take(), rt.clone(), *serve) else { return Poll::Ready(()) };
