@@ -53,6 +53,14 @@ impl Site {
 
 const BACKENDS: &str = "# name\nbe\n\n";
 
+/// The variables that haproxy sets for its configuration and its children.
+#[test]
+fn the_process_sets_its_variables() {
+    let site = Site::new();
+    assert!(site.ask("show env HAPROXY_CFGFILES").starts_with("HAPROXY_CFGFILES=/"));
+    assert!(site.ask("show env HAPROXY_LOCALPEER").len() > "HAPROXY_LOCALPEER=\n\n".len());
+}
+
 #[test]
 fn one_line_one_answer_and_the_end() {
     let site = Site::new();
