@@ -131,6 +131,7 @@ fn drain_and_maintenance_take_a_server_out() {
     );
     assert_eq!(site.answers(4), ["other"; 4]);
     assert_eq!(site.stat("be", "s1", "status"), "DRAIN");
+    must("the clients are gone", || site.stat("be", "s2", "scur") == "0");
     site.tell("disable server be/s2");
     let line = site.wait_for_line("maintenance");
     assert!(
