@@ -66,6 +66,7 @@ impl Site {
     fn new() -> Site {
         let origins = [common::serve(OK), common::serve(&OK.replace("hello", "other"))];
         let lb = start(SITE, &[("o1", origins[0].port()), ("o2", origins[1].port()), ("dead", ports::free_tcp())]);
+        must("the socket is there", || lb.process.dir().join("admin").exists());
         Site { lb, origins }
     }
 
