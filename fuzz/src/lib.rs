@@ -8,6 +8,7 @@ pub mod config;
 pub mod http;
 pub mod language;
 pub mod mutate;
+pub mod runtime;
 
 /// A target: its name is that of its corpus directory; pieces that its inputs are made of.
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static [u8]]);
@@ -21,6 +22,7 @@ pub const TARGETS: &[Target] = &[
     ("config", config::config, language::WORDS),
     ("tokenizer", language::tokenizer, language::WORDS),
     ("conditions", language::conditions, language::WORDS),
+    ("cli_input", runtime::cli_input, runtime::WORDS),
 ];
 
 /// Runs `target` on every file named on the command line: for a crash that libFuzzer left.

@@ -15,6 +15,8 @@ const PEERS: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("python3", "python3-minimal"),
     ("ip", "iproute2"),
+    ("socat", "socat"),
+    ("hatop", "hatop"),
     ("nft", "nftables"),
 ];
 

@@ -211,3 +211,102 @@ fn no_more_clients_at_once_than_asked_for() {
     three.pop();
     assert_eq!(io(fourth.rest()), BACKENDS);
 }
+
+#[test]
+fn socat() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let site = Site::new();
+    for command in ["show backend\n", "show backend;quit\n", "show info\n"] {
+        let mut socat = Command::new(common::tool("socat"))
+            .args(["stdio", &format!("UNIX-CONNECT:{}", site.path("admin").display())])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Half closed as soon as it has sent this: for so long and no longer it waits for the answer.
+        socat.stdin.take().unwrap().write_all(command.as_bytes()).unwrap();
+        let out = socat.wait_with_output().unwrap();
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert!(out.status.success() && text.ends_with('\n'), "{command}{text}");
+        assert!(if command.contains("info") { text.contains("\nVersion: 2.6.12\n") } else { text == BACKENDS }, "{command}{text}");
+    }
+}
+
+/// hatop on a terminal of its own: it shows the servers, and runs a command that is typed.
+#[test]
+fn hatop() {
+    use std::io::{Read, Write};
+    use std::process::{Command, Stdio};
+    let site = Site::new();
+    let inner = format!("stty rows 40 cols 120; exec {} -i 1 -s {}", common::tool("hatop").display(), site.path("admin").display());
+    let mut terminal = Command::new(common::tool("script"))
+        .args(["-qec", &inner, "/dev/null"])
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut screen = terminal.stdout.take().unwrap();
+    let mut keys = terminal.stdin.take().unwrap();
+    let (sender, shown) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(n @ 1..) = screen.read(&mut bytes) {
+            if sender.send(bytes[..n].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    let mut all = String::new();
+    let mut wait_for = |what: &str| {
+        // What it draws comes in pieces.
+        while !all.contains(what) {
+            let more = shown.recv_timeout(lb_testkit::wait::patience()).unwrap_or_else(|_| panic!("no '{what}' in {all:?}"));
+            all.push_str(&String::from_utf8_lossy(&more));
+        }
+        all.clear();
+    };
+    wait_for("HAProxy Version: 2.6.12");
+    wait_for("BACKEND");
+    // The screen of commands.
+    keys.write_all(b"5").unwrap();
+    wait_for("Welcome");
+    keys.write_all(b"set weight be/s1 3\r").unwrap();
+    must("the command has run", || site.ask("get weight be/s1") == "3 (initial 7)\n\n");
+    // Its terminal goes away.
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+    reader.join().unwrap();
+}
+
+/// What a file of nothing but `global` is enough for.
+#[test]
+fn every_kind_of_socket() {
+    use std::io::{Read, Write};
+    let port = lb_testkit::ports::free_tcp();
+    let name = format!("lb-test-{}-{port}", std::process::id());
+    let text = format!(
+        "global\n stats socket {{dir}}/admin level admin\n stats socket 127.0.0.1:{port} level user\n stats socket abns@{name} level operator\n \
+         stats socket {{dir}}/second,{{dir}}/third level user\n"
+    );
+    let lb = start(&text, &[]);
+    let site = Site { lb };
+    must("the sockets are there", || site.path("third").exists());
+    for path in ["second", "third"] {
+        assert_eq!(io(ask(&site.path(path), "show cli level")), "user\n\n");
+    }
+    let mut tcp = io(std::net::TcpStream::connect(("127.0.0.1", port)));
+    io(tcp.write_all(b"show cli level\n"));
+    let mut text = String::new();
+    io(tcp.read_to_string(&mut text));
+    assert_eq!(text, "user\n\n");
+    let list = site.ask("show cli sockets");
+    let expected = [format!("\nipv4@127.0.0.1:{port} user all\n"), format!("\nabns@{name} operator all\n")];
+    assert!(expected.iter().all(|line| list.contains(line.as_str())), "{list}");
+    assert!(site.ask("show stat").lines().count() == 2, "names and nothing else");
+    // A socket whose path is taken by another program belongs to that one from then on, and the process serves the others.
+    io(std::fs::remove_file(site.path("second")));
+    let _other = io(std::os::unix::net::UnixListener::bind(site.path("second")));
+    assert_eq!(site.ask("show cli level"), "admin\n\n");
+}

@@ -67,6 +67,13 @@ pub(super) fn help(cx: &mut Cx<'_>) -> Outcome {
     Ok(Answer::Message(Message(Level::Info, out.into())))
 }
 
+/// The lines about commands that begin with these words, or look like them.
+pub fn commands_like(words: &[String]) -> String {
+    let mut out = String::new();
+    list(&mut out, words);
+    out
+}
+
 fn unknown(words: &[String]) -> Answer {
     let mut out = String::from(match words {
         [] => "Unknown command. Please enter one of the following commands only:\n",

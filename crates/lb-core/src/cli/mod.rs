@@ -17,6 +17,8 @@ mod sess;
 mod session;
 mod show;
 
+pub use command::commands_like;
+
 use crate::gate::{Gate, Pass};
 use crate::handover;
 use crate::health::lock;
