@@ -1,8 +1,7 @@
 //! Signals of the process that serves. Source: management guide 4.
 
 use lb_config::ProxyKind;
-use lb_core::counters;
-use lb_core::proxy::{Backend, Frontend, ServerState};
+use lb_core::proxy::ServerState;
 use lb_core::worker::{Process, Worker};
 use lb_rt::{Rt, Signals};
 use lb_sys::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, Signal, SignalFd};
@@ -37,11 +36,11 @@ pub async fn watch(worker: Rc<Worker>, signals: SignalFd, stop: SoftStop, ended_
             Ok(SIGUSR2) => {}
             Ok(SIGTTOU) => {
                 process.pause();
-                tell_frontends(&process, "Paused");
+                tell_frontends(&worker, "Paused");
             }
             Ok(SIGTTIN) => {
                 process.resume();
-                tell_frontends(&process, "Resumed");
+                tell_frontends(&worker, "Resumed");
             }
             Ok(SIGHUP) => tell_states(&process),
             Ok(SIGQUIT) => {
@@ -85,30 +84,20 @@ async fn soft_stop(rt: Rt, process: Arc<Process>, stop: SoftStop) {
     process.end();
 }
 
-/// Connections of a frontend so far.
-fn connections(process: &Process, frontend: &Frontend) -> u64 {
-    counters::sum(process.counters.iter().map(|counters| counters.front(frontend)), |front| front.connections.get())
-}
-
 /// As haproxy tells it when a soft stop begins, a `listen` as the one proxy that it is.
 fn tell_stopped(process: &Process) {
-    let (frontends, backends) = (&process.topology.frontends, &process.topology.backends);
-    let tell = |name: &str, front: u64, back: u64| {
-        process.report(&format!("Proxy {name} stopped (cumulated conns: FE: {front}, BE: {back})."));
-    };
-    let streams = |backend: &Backend| counters::sum(process.back_counts(backend).0.into_iter(), |back| back.sessions.get());
-    for frontend in frontends {
-        let back = backends.iter().find(|backend| backend.name() == frontend.name() && frontend.settings.kind == ProxyKind::Listen);
-        tell(frontend.name(), connections(process, frontend), back.map_or(0, |backend| streams(backend)));
+    let topology = &process.topology;
+    for frontend in topology.frontends.iter().filter(|frontend| !frontend.is_shut()) {
+        process.report(&process.farewell(Some(frontend), topology.listen_of(frontend).map(Arc::as_ref)));
     }
-    for backend in backends.iter().filter(|backend| backend.settings.kind != ProxyKind::Listen) {
-        tell(backend.name(), 0, streams(backend));
+    for backend in topology.backends.iter().filter(|backend| backend.settings.kind != ProxyKind::Listen) {
+        process.report(&process.farewell(None, Some(backend)));
     }
 }
 
-fn tell_frontends(process: &Process, what: &str) {
-    for frontend in &process.topology.frontends {
-        process.report(&format!("{what} frontend {}.", frontend.name()));
+fn tell_frontends(worker: &Worker, what: &str) {
+    for frontend in worker.process.topology.frontends.iter().filter(|frontend| !frontend.is_shut()) {
+        worker.announce(frontend, &frontend.became(what));
     }
 }
 
@@ -141,7 +130,7 @@ fn tell_states(process: &Process) {
         ));
     }
     for frontend in &process.topology.frontends {
-        let (act, total) = (frontend.gate.current(), connections(process, frontend));
+        let (act, total) = (frontend.gate.current(), process.connections(frontend));
         process.report(&format!("SIGHUP: Proxy {} accepts connections. Conn: act(FE): {act}, tot(FE): {total}.", frontend.name()));
     }
 }

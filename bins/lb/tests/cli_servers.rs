@@ -212,6 +212,37 @@ fn limits_of_connections() {
     assert!(info.contains("\nConnRateLimit: 7\n") && info.contains("\nSessRateLimit: 9\n"), "{info}");
 }
 
+#[test]
+fn frontends_pause_and_end() {
+    let site = Site::new();
+    let connects = |expected: bool| {
+        let came = lb_testkit::wait::until(lb_testkit::wait::patience(), || TcpStream::connect(site.lb.addr()).is_ok() == expected);
+        assert!(came, "connects: {expected}");
+    };
+    let mut kept = io(Connection::open(site.lb.addr()));
+    assert_eq!(io(kept.exchange("GET / HTTP/1.1\r\nHost: a\r\n\r\n")).status, 200);
+    site.tell("disable frontend fe");
+    site.wait_for_line("Paused frontend fe.");
+    assert_eq!(site.stat("fe", "FRONTEND", "status"), "PAUSED");
+    connects(false);
+    assert_eq!(io(kept.exchange("GET / HTTP/1.1\r\nHost: a\r\n\r\n")).status, 200, "what is there goes on");
+    site.tell("enable frontend fe");
+    site.wait_for_line("Resumed frontend fe.");
+    connects(true);
+    assert_eq!(site.answers(1).len(), 1);
+    // Shut down while it is paused, and its clients with their next answer.
+    site.tell("disable frontend fe");
+    site.tell("shutdown frontend fe");
+    let line = site.wait_for_line("Proxy fe stopped");
+    assert!(line.contains("Proxy fe stopped (cumulated conns: FE: ") && line.ends_with(", BE: 0)."), "{line}");
+    assert_eq!(site.stat("fe", "FRONTEND", "status"), "STOP");
+    connects(false);
+    let last = io(kept.exchange("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert_eq!((last.status, last.header("connection")), (200, Some("close".to_owned())));
+    // Others do not know of it.
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, site.lb.fe2)).is_ok());
+}
+
 /// Connects and sends a request that is answered in part.
 fn begun(port: u16) -> TcpStream {
     let mut stream = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).unwrap();
@@ -376,6 +407,11 @@ set maxconn frontend fe
 set maxconn frontend fe 100
 set maxconn frontend be 100
 set maxconn frontend fe -7
+disable frontend
+disable frontend be
+disable frontend ft;disable frontend ft;enable frontend ft;enable frontend ft
+shutdown frontend
+shutdown frontend zz
 set maxconn server
 set maxconn server bt/t1
 set maxconn server bt/t1 x
@@ -399,9 +435,11 @@ show stat domain foo
 show sess 0x1
 show backend
 show version foo
-user;set weight be/s1 1;clear counters;show sess;set server be/s1 state maint;show servers conn zz
+user;set weight be/s1 1;clear counters;show sess;set server be/s1 state maint;show servers conn zz;disable frontend ft
 operator;set weight be/s1 1;clear counters all;shutdown session 1;set maxconn global 1
-set severity-output number;get weight be/zz;set server be/s1 addr 127.0.0.1;set server ck/c1 check-port x;show stat zz 1 1;show sess 0x1";
+set severity-output number;disable frontend ft;disable frontend ft;enable frontend ft;enable frontend ft;get weight be/zz;set server be/s1 addr 127.0.0.1;set server ck/c1 check-port x;show stat zz 1 1;show sess 0x1
+shutdown frontend ft;shutdown frontend ft;enable frontend ft;set maxconn frontend ft 5
+set severity-output number;shutdown frontend ft;disable frontend ft;enable frontend ft";
     for command in commands.lines() {
         let expected = io(ask(&socket, command)).replace(reference_version(), OWN_VERSION);
         assert_eq!(site.ask(command), expected, "{command}");

@@ -186,9 +186,16 @@ impl Client {
         &self.place.worker
     }
 
-    /// During a soft stop: when the client is to be told to leave; `None`: never, or there is no soft stop.
+    /// During a soft stop, and after the frontend was shut down: when the client is to be told to leave; `None`: never, or nothing
+    /// of that has happened.
     pub fn leaves_at(&self) -> Option<Instant> {
         let worker = self.worker();
+        if !worker.process.leaving() {
+            return None;
+        }
+        if self.frontend().is_shut() {
+            return Some(worker.rt.now());
+        }
         if !worker.process.stopping() {
             return None;
         }
@@ -201,7 +208,7 @@ impl Client {
     #[inline]
     pub fn has_to_leave(&self) -> bool {
         let worker = self.worker();
-        worker.process.stopping() && self.leaves_at().is_some_and(|at| at <= worker.rt.now())
+        worker.process.leaving() && self.leaves_at().is_some_and(|at| at <= worker.rt.now())
     }
 
     /// Finds out the address that the client connected to: with IPv4 the one before the kernel redirected it here, as haproxy

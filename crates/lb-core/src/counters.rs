@@ -251,6 +251,19 @@ impl Process {
         let all = own.iter().copied().chain(servers).collect();
         (own, all)
     }
+
+    /// Connections of a frontend so far.
+    pub fn connections(&self, frontend: &Frontend) -> u64 {
+        sum(self.counters.iter().map(|counters| counters.front(frontend)), |front| front.connections.get())
+    }
+
+    /// What is said of a proxy that has stopped; a `listen` is both.
+    pub fn farewell(&self, frontend: Option<&Frontend>, backend: Option<&Backend>) -> String {
+        let name = frontend.map(Frontend::name).or(backend.map(Backend::name)).unwrap_or_default();
+        let front = frontend.map_or(0, |frontend| self.connections(frontend));
+        let back = backend.map_or(0, |backend| sum(self.back_counts(backend).0.into_iter(), |back| back.sessions.get()));
+        format!("Proxy {name} stopped (cumulated conns: FE: {front}, BE: {back}).")
+    }
 }
 
 /// The sum over all threads of some counts of each.

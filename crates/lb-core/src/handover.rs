@@ -104,7 +104,7 @@ fn trimmed(name: &[u8]) -> &[u8] {
 /// The peer has gone or is too slow, or the socket is none that carries descriptors.
 pub async fn give(worker: &Worker, socket: &Socket) -> io::Result<()> {
     // A copy: the lock is not held while the peer reads.
-    let fds = worker.process.exposed().iter().map(OwnedFd::try_clone).collect::<io::Result<Vec<_>>>()?;
+    let fds = worker.process.exposed().iter().map(|exposed| exposed.fd.try_clone()).collect::<io::Result<Vec<_>>>()?;
     let count = u32::try_from(fds.len()).unwrap_or(u32::MAX);
     timely(worker, || socket.poll_write(&count.to_ne_bytes(), false)).await?;
     let mut batches = fds.chunks(FDS_PER_MESSAGE).peekable();

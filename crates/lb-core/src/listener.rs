@@ -44,6 +44,12 @@ pub struct Accepting {
     pub _counted: Option<Pass>,
 }
 
+impl Accepting {
+    fn mode(&self) -> Mode {
+        self.place.worker.mode().max(self.place.frontend.mode())
+    }
+}
+
 /// Errors of `accept(2)` that concern the connection, not us.
 pub(crate) fn is_transient(e: &io::Error) -> bool {
     // The kernel hands over errors of the new connection (accept(2), "Error handling").
@@ -81,8 +87,9 @@ pub async fn accept_loop(accepting: Accepting) {
 
 type Passes = [Option<Pass>; 3];
 
-/// Whether a thread accepts connections.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// Whether a thread, or a frontend, accepts connections. The greater one of both counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[repr(u8)]
 pub(crate) enum Mode {
     /// It does.
     #[default]
@@ -100,7 +107,7 @@ enum Next {
 }
 
 fn poll_next(accepting: &Accepting) -> Poll<Next> {
-    match accepting.place.worker.mode() {
+    match accepting.mode() {
         Mode::Accepts => poll_accept(accepting).map(Next::Accepted),
         // UNIX sockets are replaced in their place, and need not make room.
         Mode::Paused if accepting.local.as_ref().is_some_and(Addr::is_unix) => Poll::Pending,
@@ -136,10 +143,10 @@ async fn pause(accepting: &Accepting) {
     }
     poll_fn(|_| {
         worker.rt.progress();
-        if worker.mode() == Mode::Paused { Poll::Pending } else { Poll::Ready(()) }
+        if accepting.mode() == Mode::Paused { Poll::Pending } else { Poll::Ready(()) }
     })
     .await;
-    if worker.mode() == Mode::Accepts
+    if accepting.mode() == Mode::Accepts
         && let Err(e) = accepting.listener.resume(accepting.backlog)
     {
         complain("resume", e);

@@ -31,6 +31,11 @@ pub struct FrontendLog {
 }
 
 impl FrontendLog {
+    /// Sends a line about the frontend itself.
+    pub(crate) fn announce(&self, at: Timestamp, text: &str) {
+        self.logger.send(Level::Warning, at, text.as_bytes());
+    }
+
     fn formats(&self) -> impl Iterator<Item = &LogFormat> {
         [&self.format, &self.error_format, &self.structured].into_iter().flatten()
     }

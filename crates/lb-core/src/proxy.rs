@@ -4,6 +4,7 @@
 
 use crate::gate::Gate;
 use crate::health::lock;
+use crate::listener::Mode as Accepting;
 use crate::loggers::{FrontendLog, Loggers, ProxyLog, compiled};
 use crate::queue::Queue;
 use crate::rate::Rate;
@@ -12,7 +13,7 @@ use crate::server::{CheckAt, History, NO_LIMIT};
 pub use crate::server::{Server, ServerState};
 use crate::warmth::Warmth;
 use lb_balance::{Function, Key, Kind, LoadView, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried, Weight, WeightError, seed};
-use lb_config::{Balance, BindAddress, Config, Destination, HashKey, HttpReuse, Mode, ProxyIndex, ServerAddress, ServerHashKey};
+use lb_config::{Balance, BindAddress, Config, Destination, HashKey, HttpReuse, Mode, ProxyIndex, ProxyKind, ServerAddress, ServerHashKey};
 use lb_expr::{Field, LogFormat};
 use lb_http::Spellings;
 use lb_http::chunk::Trailers;
@@ -61,6 +62,8 @@ pub struct Frontend {
     pub limits: lb_http::h1::Limits,
     /// How fields and trailers go to its clients.
     pub spelling: Spelling,
+    /// What an operator wants of it.
+    mode: AtomicU8,
 }
 
 /// How the fields of messages are written: in lower case, unless options say otherwise.
@@ -434,6 +437,12 @@ fn limits(config: &Config, relaxed: bool) -> lb_http::h1::Limits {
 }
 
 impl Topology {
+    /// The serving side of a frontend that is a `listen`.
+    pub fn listen_of(&self, frontend: &Frontend) -> Option<&Arc<Backend>> {
+        let listens = frontend.settings.kind == ProxyKind::Listen;
+        self.backends.iter().find(|backend| listens && backend.name() == frontend.name())
+    }
+
     /// Builds the run state of a configuration.
     pub fn new(config: &Config, loggers: &mut Loggers, process_maxconn: u32) -> Topology {
         let mut pool_index = 0;
@@ -489,6 +498,7 @@ impl Frontend {
             spelling: Spelling::new(spellings, options.h1_case_adjust_bogus_client, options.http_drop_response_trailers),
             settings: lb_config::Proxy { servers: Vec::new(), ..proxy.clone() },
             backend,
+            mode: AtomicU8::new(Accepting::Accepts as u8),
         }
     }
 
@@ -499,7 +509,36 @@ impl Frontend {
 
     /// Whether it accepts connections, in the word of statistics.
     pub fn status(&self) -> &'static str {
-        "OPEN"
+        match self.mode() {
+            Accepting::Accepts => "OPEN",
+            Accepting::Paused => "PAUSED",
+            Accepting::Stopped => "STOP",
+        }
+    }
+
+    /// Whether an operator lets it accept connections.
+    pub(crate) fn mode(&self) -> Accepting {
+        match self.mode.load(Ordering::Relaxed) {
+            mode if mode == Accepting::Accepts as u8 => Accepting::Accepts,
+            mode if mode == Accepting::Paused as u8 => Accepting::Paused,
+            _ => Accepting::Stopped,
+        }
+    }
+
+    /// Its listeners find out when they are woken.
+    pub(crate) fn set_mode(&self, mode: Accepting) {
+        self.mode.store(mode as u8, Ordering::Relaxed);
+    }
+
+    /// What has become of it, in a line's words.
+    pub fn became(&self, what: &str) -> String {
+        let kind = if self.settings.kind == ProxyKind::Listen { "proxy" } else { "frontend" };
+        format!("{what} {kind} {}.", self.name())
+    }
+
+    /// An operator has shut it down.
+    pub fn is_shut(&self) -> bool {
+        self.mode() == Accepting::Stopped
     }
 
     /// Options that its listeners set, which accepted sockets inherit.

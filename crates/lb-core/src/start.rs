@@ -8,7 +8,7 @@ use crate::log::forward::Forwarder;
 use crate::log::{deliver, forward};
 use crate::loggers::Loggers;
 use crate::proxy::{Topology, bind_addr};
-use crate::worker::{OpenListener, Process, Report, Worker, run_thread};
+use crate::worker::{Exposed, OpenListener, Process, Report, Worker, run_thread};
 use lb_config::{Account, Bind, BindAddress, Config, V6Mode};
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
@@ -159,9 +159,10 @@ impl Proxy {
     /// # Errors
     /// No descriptor is left.
     pub fn expose_listeners(&self) -> io::Result<()> {
-        let all = self.listeners.iter().map(|listener| &listener.fd).chain(self.sockets.fds());
-        let fds = all.map(OwnedFd::try_clone).collect::<io::Result<Vec<_>>>()?;
-        *self.process.exposed() = fds;
+        let listeners = self.listeners.iter().map(|listener| (&listener.fd, Some(listener.frontend)));
+        let all = listeners.chain(self.sockets.fds().map(|fd| (fd, None)));
+        let exposed = all.map(|(fd, frontend)| fd.try_clone().map(|fd| Exposed { fd, frontend })).collect::<io::Result<_>>()?;
+        *self.process.exposed() = exposed;
         Ok(())
     }
 

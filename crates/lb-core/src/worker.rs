@@ -36,6 +36,13 @@ pub enum Severity {
 /// Takes messages for the operator.
 pub type Report = Box<dyn Fn(Severity, &str) + Send + Sync>;
 
+/// A listening socket that another process may have.
+pub(crate) struct Exposed {
+    pub fd: OwnedFd,
+    /// The frontend that it belongs to; `None`: to the run-time socket.
+    pub frontend: Option<usize>,
+}
+
 /// A moment by both clocks.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment {
@@ -84,6 +91,8 @@ pub struct Process {
     pub share_idle: bool,
     pub(crate) pipe_limits: Arc<PipeLimits>,
     stopping: AtomicBool,
+    /// Clients are to leave: all of them, or those of frontends that were shut down.
+    leaving: AtomicBool,
     /// When the soft stop began, where the end of idle connections is spread over some time.
     stopped_at: OnceLock<Instant>,
     close_spread: CloseSpread,
@@ -97,7 +106,7 @@ pub struct Process {
     /// Times that `accept` found no descriptor left.
     pub refused_accepts: AtomicU64,
     threads: Mutex<Vec<Thread>>,
-    exposed: Mutex<Vec<OwnedFd>>,
+    exposed: Mutex<Vec<Exposed>>,
     /// What each thread has to give of idle server connections.
     pub(crate) offers: Arc<Offers>,
     checks: Plan,
@@ -130,6 +139,7 @@ impl Process {
             share_idle: tune.idle_pool_shared,
             pipe_limits: PipeLimits::new(maxpipes.max(1), tune.pipesize),
             stopping: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             stopped_at: OnceLock::new(),
             close_spread: config.global.process.close_spread,
             ended: AtomicBool::new(false),
@@ -230,6 +240,7 @@ impl Process {
     /// A soft stop is near: kept-alive clients are told to close, listeners go on until [`Process::stop_softly`].
     pub fn announce_stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
+        self.leaving.store(true, Ordering::SeqCst);
     }
 
     /// Begins a soft stop: what waits to be accepted is accepted, then listeners are closed; checks end, streams go on.
@@ -256,8 +267,24 @@ impl Process {
         self.everywhere(|worker| worker.set_mode(Mode::Accepts));
     }
 
+    /// Pauses a frontend, lets it go on, or shuts it down for good. Its streams go on.
+    pub(crate) fn set_mode_of(&self, frontend: &Arc<Frontend>, mode: Mode) {
+        frontend.set_mode(mode);
+        if mode == Mode::Stopped {
+            self.leaving.store(true, Ordering::SeqCst);
+            self.exposed().retain(|exposed| exposed.frontend != Some(frontend.index));
+        }
+        self.everywhere(|worker| worker.wake_accepting());
+    }
+
+    /// Some clients at least are to leave: those of [`Client::leaves_at`](crate::client::Client::leaves_at).
+    #[inline]
+    pub(crate) fn leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst)
+    }
+
     /// Duplicates of the listening sockets for another process; none when they are not to be had, or a soft stop has begun.
-    pub(crate) fn exposed(&self) -> MutexGuard<'_, Vec<OwnedFd>> {
+    pub(crate) fn exposed(&self) -> MutexGuard<'_, Vec<Exposed>> {
         self.exposed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -326,6 +353,14 @@ pub struct OpenListener {
 }
 
 impl Worker {
+    /// What has become of a frontend: for the operator and for its log.
+    pub fn announce(&self, frontend: &Frontend, text: &str) {
+        self.process.report(text);
+        if let Some(log) = &frontend.log {
+            log.announce(self.timestamp(), text);
+        }
+    }
+
     /// The present time for logs.
     pub fn timestamp(&self) -> Timestamp {
         self.local_time.timestamp(self.rt.wall())
@@ -368,8 +403,13 @@ impl Worker {
         // Who has stopped does not start again.
         if self.mode.get() != Mode::Stopped {
             self.mode.set(mode);
-            self.accepting.borrow().iter().for_each(|task| self.rt.wake(*task));
+            self.wake_accepting();
         }
+    }
+
+    /// Who accepts looks anew whether it may.
+    fn wake_accepting(&self) {
+        self.accepting.borrow().iter().for_each(|task| self.rt.wake(*task));
     }
 
     fn soft_stop(&self) {

@@ -178,12 +178,20 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         flag(cx, line, |o| &mut o.log_health_checks)
     }),
     works("option httpchk", D_L_B, "[[<method>] <uri> [<version>]]", "checks with an HTTP request", httpchk),
-    accepted("option contstats", D_F_L, "counters move while a stream runs", "concerns statistics only", |cx, line| {
-        flag(cx, line, |o| &mut o.contstats)
-    }),
-    accepted("option socket-stats", D_F_L, "statistics for each listening address", "concerns statistics only", |cx, line| {
-        flag(cx, line, |o| &mut o.socket_stats)
-    }),
+    accepted(
+        "option contstats",
+        D_F_L,
+        "counters move while a stream runs",
+        "statistics get the bytes of a stream when it ends",
+        |cx, line| flag(cx, line, |o| &mut o.contstats),
+    ),
+    accepted(
+        "option socket-stats",
+        D_F_L,
+        "statistics for each listening address",
+        "statistics have no lines for listeners",
+        |cx, line| flag(cx, line, |o| &mut o.socket_stats),
+    ),
     switch(
         "option tcp-smart-accept",
         D_F_L,

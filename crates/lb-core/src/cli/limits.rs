@@ -2,8 +2,10 @@
 
 use super::command::Command;
 use super::{Answer, Cx, Message, Outcome, error};
+use crate::listener::Mode;
+
 use crate::proxy::Frontend;
-use lb_config::CliLevel;
+use lb_config::{CliLevel, Level};
 use std::sync::Arc;
 
 const fn admin(name: &'static str, args: &'static str, doc: &'static str, run: fn(&mut Cx<'_>) -> Outcome) -> Command {
@@ -11,6 +13,9 @@ const fn admin(name: &'static str, args: &'static str, doc: &'static str, run: f
 }
 
 pub(super) const COMMANDS: &[Command] = &[
+    admin("disable frontend", "<frontend>", "stops listening, until it is enabled", |cx| set_mode(cx, Mode::Paused)),
+    admin("enable frontend", "<frontend>", "listens again", |cx| set_mode(cx, Mode::Accepts)),
+    admin("shutdown frontend", "<frontend>", "closes its listeners for good; its streams go on", |cx| set_mode(cx, Mode::Stopped)),
     admin("set maxconn global", "<number>", "changes how many connections the process has at once", |cx| {
         let process = &cx.worker.process;
         match value(cx.arg(0))? {
@@ -45,6 +50,31 @@ pub(super) fn frontend(cx: &Cx<'_>) -> Result<Arc<Frontend>, Message> {
     }
     let found = cx.worker.process.topology.frontends.iter().find(|f| f.name() == cx.arg(0));
     found.cloned().ok_or_else(|| error("No such frontend.\n"))
+}
+
+fn set_mode(cx: &mut Cx<'_>, mode: Mode) -> Outcome {
+    let frontend = frontend(cx)?;
+    let notice = |text: &'static str| Err(Message(Level::Notice, text.into()));
+    let listens = !frontend.settings.binds.is_empty();
+    match (frontend.mode(), mode) {
+        (Mode::Stopped, Mode::Stopped) => return notice("Frontend was already shut down.\n"),
+        (Mode::Stopped, Mode::Paused) => return notice("Frontend was previously shut down, cannot disable.\n"),
+        (Mode::Stopped, Mode::Accepts) => return Err(error("Frontend was previously shut down, cannot enable.\n")),
+        (now, Mode::Paused) if now == mode || !listens => return notice("All sockets are already disabled.\n"),
+        (now, Mode::Accepts) if now == mode || !listens => return notice("All sockets are already enabled.\n"),
+        _ => {}
+    }
+    let (worker, process) = (cx.worker, &cx.worker.process);
+    process.set_mode_of(&frontend, mode);
+    match mode {
+        _ if !listens => {}
+        Mode::Paused => worker.announce(&frontend, &frontend.became("Paused")),
+        Mode::Accepts => worker.announce(&frontend, &frontend.became("Resumed")),
+        Mode::Stopped => {
+            worker.announce(&frontend, &process.farewell(Some(&frontend), process.topology.listen_of(&frontend).map(Arc::as_ref)))
+        }
+    }
+    Ok(Answer::Done)
 }
 
 /// A number from 0; as with haproxy, what is no number is 0.
