@@ -16,6 +16,7 @@ mod privileges;
 mod run;
 mod signals;
 mod version;
+mod watchdog;
 
 use args::Command;
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use crate::handover::{self, From};
 use crate::messages::{Messenger, alert, alert_line, print, warning, warning_line};
 use crate::privileges::Rights;
 use crate::signals::{self, SoftStop};
-use crate::{check, environment, limits, master};
+use crate::{check, environment, limits, master, watchdog};
 use lb_config::Config;
 use lb_core::start::{Proxy, Sizes, StartError};
 use lb_core::worker::{Report, Severity as Notice, Worker};
@@ -164,6 +164,9 @@ impl Serve<'_> {
         let cores = config.global.process.cpu_map.clone();
         let process = proxy.process().clone();
         proxy.prepare_threads(move |thread| {
+            if let Err(text) = watchdog::start() {
+                process.report(&text);
+            }
             let cores = cores.of(u16::try_from(thread + 1).unwrap_or(u16::MAX));
             if let Some(cores) = cores
                 && let Err(e) = process::run_on(&cores.iter().map(|core| usize::from(*core)).collect::<Vec<_>>())

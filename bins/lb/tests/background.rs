@@ -15,6 +15,8 @@ const SITE: &str = "global
     LINES
 defaults
     mode http
+    log global
+    option httplog
     timeout connect 3s
     timeout client 10s
     timeout server 10s
@@ -147,6 +149,27 @@ fn rights_are_given_up_in_all_threads() {
     let process = start("daemon\n    nbthread 2\n    user nobody\n    setcap cap_net_raw,cap_net_bind_service", &[]);
     assert_eq!(status(process.pid, "CapEff"), ["0000000000002400", "0000000000002400"]);
     assert_eq!(status(process.pid, "Uid"), [uid, uid]);
+}
+
+/// Lines reach a log socket outside, by its path at the start.
+#[test]
+fn logs_out_of_another_root_directory() {
+    if !rustix::process::geteuid().is_root() || is_other() {
+        // haproxy looks the path up for each line, in the new root directory.
+        return;
+    }
+    let (root, outside) = (TempDir::new("root").unwrap(), TempDir::new("outside").unwrap());
+    let path = outside.path().join("log");
+    let log = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    log.set_read_timeout(Some(lb_testkit::wait::patience())).unwrap();
+    let (root, path) = (root.path().display(), path.display());
+    let process = start(&format!("daemon\n    user nobody\n    chroot {root}\n    log {path} local0"), &[]);
+    assert_eq!(get(process.addr, "/seen").unwrap().status, 200);
+    let mut line = [0; 1024];
+    while !String::from_utf8_lossy(&line).contains("GET /seen") {
+        line.fill(0);
+        log.recv(&mut line).expect("a line of the log");
+    }
 }
 
 #[test]

@@ -35,6 +35,8 @@ type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 struct TaskSlot {
     generation: u32,
+    /// The type of its future.
+    name: &'static str,
     /// Polls since the task last made progress.
     idle_polls: u16,
     queued: bool,
@@ -117,6 +119,19 @@ pub(crate) fn with_current<R>(f: impl FnOnce(&Rt) -> R) -> Option<R> {
     // A waker may be called from another thread-local's destructor, when this one is gone.
     let rt = CURRENT.try_with(|c| c.borrow().clone()).ok().flatten();
     rt.as_ref().map(f)
+}
+
+/// Where the loop that runs on this thread is: the turn, the task that is polled and what it is. For a look in the middle of anything:
+/// what is being changed at this moment is left out, and nothing is taken along.
+pub(crate) fn glance() -> Option<(u64, TaskKey, Option<&'static str>)> {
+    let look = |current: &RefCell<Option<Rt>>| {
+        let current = current.try_borrow().ok()?;
+        let inner = &current.as_ref()?.0;
+        let key = inner.current.get();
+        let name = inner.tasks.try_borrow().ok().and_then(|tasks| tasks.slots.get(key.index as usize).map(|slot| slot.name));
+        Some((inner.turn.get(), key, name))
+    };
+    CURRENT.try_with(look).ok().flatten()
 }
 
 pub(crate) struct Entered(Option<Rt>);
@@ -279,16 +294,17 @@ impl Rt {
     }
 
     /// Starts a task; it is polled for the first time in this or the next turn.
-    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> TaskKey {
-        self.spawn_boxed(Box::pin(future))
+    pub fn spawn<F: Future<Output = ()> + 'static>(&self, future: F) -> TaskKey {
+        self.spawn_boxed(Box::pin(future), std::any::type_name::<F>())
     }
 
-    fn spawn_boxed(&self, future: Task) -> TaskKey {
+    fn spawn_boxed(&self, future: Task, name: &'static str) -> TaskKey {
         let mut tasks = self.0.tasks.borrow_mut();
         let index = tasks.free.pop().unwrap_or_else(|| {
             let index = tasks.slots.len() as u32;
             tasks.slots.push(TaskSlot {
                 generation: 0,
+                name,
                 idle_polls: 0,
                 queued: false,
                 live: false,
@@ -303,6 +319,7 @@ impl Rt {
         let slot = &mut tasks.slots[index as usize];
         let key = TaskKey { index, generation: slot.generation };
         slot.future = Some(future);
+        slot.name = name;
         slot.live = true;
         slot.queued = true;
         slot.idle_polls = 0;

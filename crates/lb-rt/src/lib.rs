@@ -20,6 +20,7 @@ mod signals;
 pub mod sim;
 mod socket;
 mod udp;
+pub mod watchdog;
 mod wheel;
 
 pub use buffers::{Buffer, BufferPool};

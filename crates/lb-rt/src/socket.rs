@@ -231,6 +231,12 @@ impl Socket {
         self.0.wait(Dir::Read, self.0.rt.current()).is_ok()
     }
 
+    /// True when there is something to read at this moment, data, end or an error, whether an event has told it or not: for the
+    /// last look before the socket is closed.
+    pub fn has_arrived(&self) -> bool {
+        !matches!(self.0.handle.peek(&mut [0]), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Ready when a read may get somewhere: data, end, or an error.
     ///
     /// # Errors

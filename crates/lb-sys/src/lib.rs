@@ -11,6 +11,7 @@ pub mod pipe;
 pub mod process;
 pub mod signal;
 pub mod socket;
+pub mod watchdog;
 
 pub use addr::Addr;
 pub use pipe::Pipe;

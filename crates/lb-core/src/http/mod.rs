@@ -133,9 +133,13 @@ impl<F: Future<Output = Option<Conn>>> Future for Task<F> {
             match &mut *self {
                 Task::Waiting(conn, rt, serve) => {
                     let Some(c) = conn else { return Poll::Ready(()) };
-                    let begun = c.input.is_some() || c.socket.poll_readable().is_ready();
+                    let mut begun = c.input.is_some() || c.socket.poll_readable().is_ready();
                     if !begun && c.has_to_go() {
-                        return Poll::Ready(());
+                        // What has come since the last event is answered yet.
+                        begun = c.socket.has_arrived();
+                        if !begun {
+                            return Poll::Ready(());
+                        }
                     }
                     if !begun && rt.poll_deadline(c.deadline()).is_pending() {
                         return Poll::Pending;
@@ -195,7 +199,7 @@ async fn asks_again(conn: &Conn) -> bool {
     let rt = &conn.client.worker().rt;
     poll_fn(|_| match conn.socket.poll_readable() {
         Poll::Ready(_) => Poll::Ready(true),
-        Poll::Pending if conn.has_to_go() => Poll::Ready(false),
+        // Also in a soft stop: the next request may be on its way.
         Poll::Pending => rt.poll_deadline(Some(until)).map(|()| false),
     })
     .await
