@@ -58,8 +58,7 @@ pub async fn watch(worker: Rc<Worker>, signals: SignalFd, stop: SoftStop, ended_
 /// Begins a soft stop, unless one is under way.
 pub fn begin_soft_stop(worker: &Rc<Worker>, stop: SoftStop) {
     let process = worker.process.clone();
-    if !process.stopping() {
-        process.announce_stop();
+    if process.announce_stop() {
         worker.rt.spawn(soft_stop(worker.rt.clone(), process, stop));
     }
 }

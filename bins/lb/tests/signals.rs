@@ -170,3 +170,65 @@ fn bytes_of_what_is_cut_off() {
         }
     }
 }
+
+#[test]
+fn grace_goes_on_listening() {
+    let origin = origins(vec![vec![Step::Serve(OK.into())]]);
+    let config = PREAMBLE.replace("maxconn 500", "maxconn 500\n    grace 1s") + SITE;
+    let mut lb = start(&config, &[("o1", origin.port())]);
+    let second = Deadline::after(Duration::from_secs(1));
+    lb.process.signal(Signal::USR1).unwrap();
+    let mut answers = 0;
+    while !second.passed() {
+        let Ok(mut connection) = Connection::open(lb.addr()) else { break };
+        let Ok(answer) = connection.exchange(GET) else { break };
+        answers += u32::from(answer.status == 200 && answer.header("connection").is_none());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(answers > 3, "those who come meanwhile are served as ever");
+    assert!(lb.process.wait(Deadline::patient()).expect("it ends").success());
+    assert!(second.passed());
+}
+
+/// `close-spread-time infinite`: nobody is told to leave, kept connections end by themselves.
+#[test]
+fn kept_clients_may_stay() {
+    let origin = origins(vec![vec![Step::Serve(OK.into())]]);
+    let config = PREAMBLE.replace("maxconn 500", "maxconn 500\n    close-spread-time infinite") + SITE;
+    let mut lb = start(&config, &[("o1", origin.port())]);
+    let mut kept = io(Connection::open(lb.addr()));
+    assert_eq!(io(kept.exchange(GET)).status, 200);
+    lb.process.signal(Signal::USR1).unwrap();
+    let addr = lb.addr();
+    must("new connections are refused", || TcpStream::connect(addr).is_err());
+    for _ in 0..3 {
+        assert_eq!(io(kept.exchange(GET)).header("connection"), None);
+    }
+    assert!(lb.alive());
+    drop(kept);
+    assert!(lb.process.wait(Deadline::patient()).expect("it ends").success());
+}
+
+/// Addresses are let go of for another process, and taken again.
+#[test]
+fn pause_and_resume() {
+    let origin = origins(vec![vec![Step::Serve(OK.into())]]);
+    let mut lb = start(&(PREAMBLE.replace("maxconn 500", "maxconn 500\n    nbthread 2") + SITE), &[("o1", origin.port())]);
+    let addr = lb.addr();
+    let mut kept = io(Connection::open(addr));
+    assert_eq!(io(kept.exchange(GET)).status, 200);
+    lb.process.signal(Signal::TTOU).unwrap();
+    must("nobody listens", || TcpStream::connect(addr).is_err());
+    assert_eq!(io(kept.exchange(GET)).status, 200, "streams go on");
+    // With SO_REUSEADDR, as servers bind.
+    drop(io(std::net::TcpListener::bind(addr)));
+    lb.process.signal(Signal::TTIN).unwrap();
+    must("it listens again", || Connection::open(addr).and_then(|mut c| c.exchange(GET)).is_ok_and(|answer| answer.status == 200));
+    must("it is said", || ["Paused frontend fe.", "Resumed frontend fe."].iter().all(|text| lb.process.stderr().contains(text)));
+    lb.process.signal(Signal::HUP).unwrap();
+    must("states are told", || lb.process.stderr().contains("SIGHUP: Server be/s1 is UP"));
+    lb.process.signal(Signal::QUIT).unwrap();
+    lb.process.signal(Signal::USR2).unwrap();
+    assert_eq!(io(kept.exchange(GET)).status, 200);
+    assert!(lb.alive());
+}

@@ -91,6 +91,8 @@ pub struct Process {
     pub share_idle: bool,
     pub(crate) pipe_limits: Arc<PipeLimits>,
     stopping: AtomicBool,
+    /// A soft stop will come.
+    announced: AtomicBool,
     /// Clients are to leave: all of them, or those of frontends that were shut down.
     leaving: AtomicBool,
     /// When the soft stop began, where the end of idle connections is spread over some time.
@@ -139,6 +141,7 @@ impl Process {
             share_idle: tune.idle_pool_shared,
             pipe_limits: PipeLimits::new(maxpipes.max(1), tune.pipesize),
             stopping: AtomicBool::new(false),
+            announced: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             stopped_at: OnceLock::new(),
             close_spread: config.global.process.close_spread,
@@ -237,15 +240,16 @@ impl Process {
         threads.len()
     }
 
-    /// A soft stop is near: kept-alive clients are told to close, listeners go on until [`Process::stop_softly`].
-    pub fn announce_stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        self.leaving.store(true, Ordering::SeqCst);
+    /// Says that a soft stop will come; everything goes on until [`Process::stop_softly`]. False when it has been said before.
+    pub fn announce_stop(&self) -> bool {
+        !self.announced.swap(true, Ordering::Relaxed)
     }
 
     /// Begins a soft stop: what waits to be accepted is accepted, then listeners are closed; checks end, streams go on.
     pub fn stop_softly(&self) {
         self.announce_stop();
+        self.stopping.store(true, Ordering::SeqCst);
+        self.leaving.store(true, Ordering::SeqCst);
         drop(self.exposed().drain(..));
         self.everywhere(|worker| worker.soft_stop());
     }
