@@ -1,4 +1,4 @@
-//! The words of a log line: formats compiled once, evaluated against a context.
+//! Expressions and the words of a log line: compiled once, evaluated against a context.
 //!
 //! Holds: no sockets, no clock, no environment, no randomness. Date, host name and everything about a session come from
 //! the caller's [`LogSource`]. Evaluation allocates nothing beyond the caller's output buffer and never writes more than
@@ -13,7 +13,10 @@
 struct Readme;
 
 mod connection;
+pub mod convert;
+mod fetch;
 mod log_format;
+pub mod sample;
 mod termination;
 mod time;
 

@@ -1,0 +1,253 @@
+//! What an evaluation asks its caller for. Implemented by lb-core for sessions and streams, by tests and tools with plain values.
+
+use super::{OwnedValue, Value};
+use crate::{LogSource, Timestamp};
+use bumpalo::Bump;
+use lb_http::Head;
+
+/// Request or response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// From the client.
+    Request,
+    /// From the server.
+    Response,
+}
+
+/// The result of an evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eval<'a> {
+    /// There is a value.
+    Value(Value<'a>),
+    /// There is none, and none will come.
+    Absent,
+    /// There is none yet; more bytes may bring one.
+    NeedMore,
+}
+
+impl<'a> From<Option<Value<'a>>> for Eval<'a> {
+    fn from(value: Option<Value<'a>>) -> Self {
+        value.map_or(Self::Absent, Self::Value)
+    }
+}
+
+impl<'a> Eval<'a> {
+    /// The value, if there is one.
+    pub fn value(self) -> Option<Value<'a>> {
+        match self {
+            Self::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// Bytes that have come so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bytes<'a> {
+    /// The bytes; of a body without its framing.
+    pub bytes: &'a [u8],
+    /// Nothing more will come, or there is no room for more.
+    pub whole: bool,
+    /// Length of the whole as its sender announced it.
+    pub announced: Option<u64>,
+}
+
+/// A proxy or server that an expression names: the index of its name in the list that the [`Loader`](super::Loader) made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reference(pub u32);
+
+/// How long a variable lives. Manual 2.8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// As long as the process, for all.
+    Process,
+    /// As long as the client's connection.
+    Session,
+    /// Request and response.
+    Transaction,
+    /// While the request is processed.
+    Request,
+    /// While the response is processed.
+    Response,
+    /// One health check.
+    Check,
+}
+
+/// A variable: its scope, and the number that its name got when the configuration was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Variable {
+    /// How long it lives.
+    pub scope: Scope,
+    /// Which one; the same name in another scope has another number.
+    pub id: u32,
+}
+
+/// What only the proxy knows. `None` in place of a [`Reference`] is the proxy that evaluates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the sample of the same name, manual 7.3.2 and 7.3.3
+pub enum Fact {
+    Src,
+    SrcPort,
+    SrcIsLocal,
+    Dst,
+    DstPort,
+    DstIsLocal,
+    DstConn,
+    /// Own address and port towards the server.
+    BcSrc,
+    BcSrcPort,
+    /// The server's address and port.
+    BcDst,
+    BcDstPort,
+    BcErr,
+    BcErrStr,
+    BcHttpMajor,
+    FcErr,
+    FcErrStr,
+    FcHttpMajor,
+    FcRcvdProxy,
+    FcPpAuthority,
+    FcPpUniqueId,
+    FcRtt,
+    FcRttVar,
+    FcUnacked,
+    FcSacked,
+    FcLost,
+    FcRetrans,
+    FcReordering,
+    FcFackets,
+    FcTimerNs(u8),
+    FeId,
+    FeName,
+    FeConn(Option<Reference>),
+    FeReqRate(Option<Reference>),
+    FeSessRate(Option<Reference>),
+    FeClientTimeout,
+    FeDefbe,
+    BeId,
+    BeName,
+    BeConn(Option<Reference>),
+    BeConnFree(Option<Reference>),
+    BeSessRate(Option<Reference>),
+    BeServerTimeout,
+    BeTunnelTimeout,
+    CurServerTimeout,
+    CurTunnelTimeout,
+    CurClientTimeout,
+    SoId,
+    SoName,
+    SrvId,
+    SrvName,
+    SrvConn(Reference),
+    SrvConnFree(Reference),
+    SrvIsUp(Reference),
+    SrvQueue(Reference),
+    SrvSessRate(Reference),
+    SrvWeight(Reference),
+    SrvIweight(Reference),
+    SrvUweight(Reference),
+    NbSrv(Option<Reference>),
+    AvgQueue(Option<Reference>),
+    Queue(Option<Reference>),
+    Connslots(Option<Reference>),
+    ActConn,
+    Nbproc,
+    Proc,
+    Nbthread,
+    Thread,
+    Pid,
+    Hostname,
+    Uptime,
+    Stopping,
+    PrioClass,
+    PrioOffset,
+    LastRuleFile,
+    LastRuleLine,
+    TxnId32,
+    SessTermState,
+    UniqueId,
+    Status,
+    ServerStatus,
+    HttpFirstReq,
+    HttpAuthUserlist(Reference),
+    BytesIn,
+    BytesOut,
+}
+
+/// One stream, or one connection, as expressions see it.
+pub trait Context: LogSource {
+    /// The head of a message. `None`: there is none (yet), or it is no HTTP.
+    fn head(&self, side: Side) -> Option<&Head>;
+
+    /// What has come of a message's body.
+    fn body(&self, side: Side) -> Bytes<'_>;
+
+    /// What has come of a stream in mode tcp, or before its head was read.
+    fn buffer(&self, side: Side) -> Bytes<'_>;
+
+    /// What only the proxy knows.
+    fn fact<'a>(&'a self, fact: Fact, scratch: &'a Bump) -> Option<Value<'a>>;
+
+    /// The value of a variable.
+    fn variable<'a>(&self, variable: Variable, scratch: &'a Bump) -> Option<Value<'a>>;
+
+    /// Gives a variable a value, or takes it away. False when it may not grow so large (`tune.vars.*-max-size`).
+    fn set_variable(&self, variable: Variable, value: Option<OwnedValue>) -> bool;
+
+    /// Wall-clock time.
+    fn now(&self) -> Timestamp;
+
+    /// A random number.
+    fn random(&self) -> u64;
+}
+
+/// All that a fetch or a converter works with.
+#[derive(Clone, Copy)]
+pub struct Cx<'a> {
+    /// The stream.
+    pub source: &'a dyn Context,
+    /// Memory for what has to be made. It is the caller's to reset it when no value is used any more.
+    pub scratch: &'a Bump,
+    /// The direction in which the rule stands; what has no direction of its own (`payload`) takes this one.
+    pub side: Side,
+    /// What is not there now will not come: the last chance to decide.
+    pub last: bool,
+}
+
+impl<'a> Cx<'a> {
+    /// The head of one side.
+    pub fn head(&self, side: Side) -> Option<&'a Head> {
+        self.source.head(side)
+    }
+
+    /// Nothing, or nothing yet.
+    pub fn missing(&self, whole: bool) -> Eval<'a> {
+        if whole || self.last { Eval::Absent } else { Eval::NeedMore }
+    }
+
+    /// Copies bytes to the scratch memory.
+    pub fn keep(&self, bytes: &[u8]) -> &'a [u8] {
+        self.scratch.alloc_slice_copy(bytes)
+    }
+}
+
+/// Where a fetch that has several values stands. An ACL asks for one after the other; others take the one that the fetch has
+/// without a cursor.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cursor {
+    /// The caller wants all values; a fetch that has but one ignores it.
+    pub each: bool,
+    /// Another value may follow.
+    pub more: bool,
+    /// For the fetch: which field.
+    pub field: u32,
+    /// For the fetch: where in it.
+    pub offset: u32,
+}
+
+impl Cursor {
+    /// For all values.
+    pub fn each() -> Self {
+        Self { each: true, ..Self::default() }
+    }
+}

@@ -1,0 +1,240 @@
+//! An expression: a fetch and the converters behind it, `hdr(host),lower`. Compiled once; evaluated by a walk over its steps.
+
+use super::args::{self, ArgKind, Args};
+use super::registry::{Converting, Fetching, Registry};
+use super::{Cursor, Cx, Eval, Need, Reference, Scope, Type, Value, Variable};
+use std::fmt;
+
+/// What compiling asks the reader of a configuration for.
+pub trait Loader {
+    /// The number of a variable; the same for the same scope and name.
+    fn variable(&mut self, scope: Scope, name: &str) -> Variable;
+
+    /// Notes that the configuration names a proxy, a server or the like, which may come further down.
+    ///
+    /// # Errors
+    /// A name that can never be one.
+    fn reference(&mut self, kind: ArgKind, name: &str) -> Result<Reference, String>;
+
+    /// The content of a file: maps, patterns, keys.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, String>;
+
+    /// A variable of the environment.
+    fn environment(&self, name: &str) -> Option<String>;
+}
+
+/// What compiling needs.
+pub struct Compiler<'c> {
+    /// What there is.
+    pub registry: &'c Registry,
+    /// What the configuration has.
+    pub loader: &'c mut dyn Loader,
+}
+
+/// Why an expression does not compile.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ExprError {
+    /// Index of the word where the fault is.
+    pub word: usize,
+    /// What is wrong, in haproxy's words where it has some.
+    pub message: String,
+    /// What to write instead, where that can be said.
+    pub help: Option<String>,
+}
+
+impl ExprError {
+    /// An error without help.
+    pub fn new(word: usize, message: impl Into<String>) -> Self {
+        Self { word, message: message.into(), help: None }
+    }
+}
+
+#[derive(Clone)]
+struct Step {
+    name: &'static str,
+    call: Converting,
+    args: Args,
+    /// What the value has to be turned into before; `None` when it is that by itself.
+    cast: Option<Type>,
+    /// Of the result.
+    out: Type,
+}
+
+/// A compiled expression.
+#[derive(Clone)]
+pub struct Expr {
+    name: &'static str,
+    need: Need,
+    call: Fetching,
+    args: Args,
+    fetch_type: Type,
+    steps: Box<[Step]>,
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)?;
+        self.steps.iter().try_for_each(|step| write!(f, ",{}", step.name))
+    }
+}
+
+impl Expr {
+    /// Compiles the expression that begins at `words[*at]` and moves `at` behind it. Converters may stand in words of their own.
+    ///
+    /// # Errors
+    /// Unknown names, arguments of another number or type, types that do not fit.
+    pub fn parse(words: &[&str], at: &mut usize, compiler: &mut Compiler<'_>) -> Result<Self, ExprError> {
+        let word = *at;
+        let text = words.get(word).copied().unwrap_or_default();
+        let (name, mut rest) = name_of(text);
+        let Some(fetch) = compiler.registry.fetch(name) else {
+            let what = if name.is_empty() { "missing fetch method".to_owned() } else { format!("unknown fetch method '{name}'") };
+            return Err(ExprError::new(word, what));
+        };
+        let args = arguments(&mut rest, ("fetch method", "fetch keyword"), name, (fetch.args, fetch.required), compiler.loader)
+            .and_then(|args| checked(args, fetch.check, "fetch method", name))
+            .map_err(|message| ExprError::new(word, message))?;
+        let mut expr =
+            Self { name: fetch.name, need: fetch.need, call: fetch.call.clone(), args, fetch_type: fetch.out, steps: Box::default() };
+        let mut steps = Vec::new();
+        *at += 1;
+        loop {
+            let (place, text) = match rest.strip_prefix(',') {
+                Some(text) => (*at - 1, text),
+                None if !rest.is_empty() => {
+                    return Err(ExprError::new(*at - 1, format!("expected ',' or nothing before '{rest}'")));
+                }
+                None => match words.get(*at) {
+                    Some(next) if compiler.registry.converter(name_of(next).0).is_some() => {
+                        *at += 1;
+                        (*at - 1, *next)
+                    }
+                    _ => break,
+                },
+            };
+            let (name, after) = name_of(text);
+            rest = after;
+            // A comma at the end ends the expression, as haproxy has it.
+            if name.is_empty() && rest.is_empty() {
+                break;
+            }
+            let before = steps.last().map_or(expr.fetch_type, |step: &Step| step.out);
+            steps.push(step(name, &mut rest, before, compiler).map_err(|message| ExprError::new(place, message))?);
+        }
+        expr.steps = steps.into();
+        Ok(expr)
+    }
+
+    /// Type of its values, as far as it is known.
+    pub fn kind(&self) -> Type {
+        self.steps.last().map_or(self.fetch_type, |step| step.out)
+    }
+
+    /// Name of its fetch.
+    pub fn fetch_name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it looks at.
+    pub fn need(&self) -> Need {
+        self.need
+    }
+
+    /// Whether it is a fetch without converters.
+    pub fn is_plain(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Its value.
+    pub fn eval<'a>(&'a self, cx: Cx<'a>) -> Eval<'a> {
+        self.next(cx, &mut Cursor::default())
+    }
+
+    /// The value at the cursor, which moves on. While [`Cursor::more`] is set there may be another one; one whose converters yield nothing
+    /// is [`Eval::Absent`] and does not end the walk.
+    pub fn next<'a>(&'a self, cx: Cx<'a>, cursor: &mut Cursor) -> Eval<'a> {
+        cursor.more = false;
+        let fetched = match &self.call {
+            Fetching::Own(call) => call(&self.args, cx, cursor),
+            Fetching::Embedder(call) => call(&self.args, cx, cursor),
+        };
+        match fetched {
+            Eval::Value(value) => self.convert(value, cx).into(),
+            none => none,
+        }
+    }
+
+    /// The value as `kind`.
+    pub fn eval_as<'a>(&'a self, kind: Type, cx: Cx<'a>) -> Eval<'a> {
+        match self.eval(cx) {
+            Eval::Value(value) => value.cast(kind, cx.scratch).into(),
+            none => none,
+        }
+    }
+
+    fn convert<'a>(&'a self, mut value: Value<'a>, cx: Cx<'a>) -> Option<Value<'a>> {
+        for step in &self.steps {
+            if let Some(kind) = step.cast {
+                value = value.cast(kind, cx.scratch)?;
+            }
+            value = match &step.call {
+                Converting::Own(call) => call(&step.args, value, cx)?,
+                Converting::Embedder(call) => call(&step.args, value, cx)?,
+            };
+        }
+        Some(value)
+    }
+}
+
+fn name_of(text: &str) -> (&str, &str) {
+    let end = text.find(['(', ',']).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+fn arguments(
+    rest: &mut &str,
+    (what, keyword): (&str, &str),
+    name: &str,
+    (kinds, required): (&'static [ArgKind], usize),
+    loader: &mut dyn Loader,
+) -> Result<Args, String> {
+    let words = match rest.strip_prefix('(') {
+        None => Vec::new(),
+        Some(text) => {
+            let Some((words, taken)) = args::split(text) else {
+                return Err(format!("syntax error: missing ')' after arguments to {keyword} '{name}'"));
+            };
+            *rest = &text[taken..];
+            words
+        }
+    };
+    args::typed(&words, kinds, required, loader).map_err(|why| format!("invalid args in {what} '{name}' : {why}"))
+}
+
+fn checked(args: Args, check: Option<super::registry::CheckArgs>, what: &str, name: &str) -> Result<Args, String> {
+    let Some(check) = check else { return Ok(args) };
+    let mut list = args.0.into_vec();
+    check(&mut list).map_err(|why| format!("invalid args in {what} '{name}' : {why}"))?;
+    Ok(Args(list.into()))
+}
+
+fn step(name: &str, rest: &mut &str, before: Type, compiler: &mut Compiler<'_>) -> Result<Step, String> {
+    let Some(converter) = compiler.registry.converter(name) else { return Err(format!("unknown converter '{name}'")) };
+    if !before.casts_to(converter.input) {
+        return Err(format!("converter '{name}' cannot be applied"));
+    }
+    let kinds = (converter.args, converter.required);
+    let args = arguments(rest, ("converter", "converter"), name, kinds, compiler.loader)
+        .and_then(|args| checked(args, converter.check, "converter", name))?;
+    Ok(Step {
+        name: converter.name,
+        call: converter.call.clone(),
+        args,
+        cast: (before != converter.input && !matches!(converter.input, Type::Any | Type::Same)).then_some(converter.input),
+        out: if converter.out == Type::Same { before } else { converter.out },
+    })
+}

@@ -1,0 +1,19 @@
+//! Samples: where values come from, what they are worth, and what turns them into others. Compiled once when a configuration is
+//! read, evaluated for each request against a [`Context`].
+//!
+//! Holds: an evaluation allocates only from the scratch memory it was given; what is not there is [`Eval::Absent`], what may still
+//! come [`Eval::NeedMore`]; nothing that a peer sends makes it panic.
+
+pub mod args;
+mod context;
+mod expr;
+mod points;
+mod registry;
+mod value;
+
+pub use args::{Arg, ArgKind, Args};
+pub use context::{Bytes, Context, Cursor, Cx, Eval, Fact, Reference, Scope, Side, Variable};
+pub use expr::{Compiler, Expr, ExprError, Loader};
+pub use points::{Need, Point, Points};
+pub use registry::{Convert, Converter, Fetch, FetchCall, Registry};
+pub use value::{OwnedValue, Type, Value, hex, leading_int};
