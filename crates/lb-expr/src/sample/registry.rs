@@ -12,18 +12,21 @@ pub type Convert = for<'a> fn(&'a Args, Value<'a>, Cx<'a>) -> Option<Value<'a>>;
 /// Looks at arguments when the configuration is read, and may change them (a method that is parsed, a default that is filled in).
 pub type CheckArgs = fn(&mut Vec<super::Arg>) -> Result<(), String>;
 
+type EmbedderFetch = dyn for<'a> Fn(&'a Args, Cx<'a>, &mut Cursor) -> Eval<'a> + Send + Sync;
+type EmbedderConvert = dyn for<'a> Fn(&'a Args, Value<'a>, Cx<'a>) -> Option<Value<'a>> + Send + Sync;
+
 /// How a fetch is called.
 #[derive(Clone)]
 pub(crate) enum Fetching {
     Own(FetchCall),
-    Embedder(Arc<dyn for<'a> Fn(&'a Args, Cx<'a>, &mut Cursor) -> Eval<'a> + Send + Sync>),
+    Embedder(Arc<EmbedderFetch>),
 }
 
 /// How a converter is called.
 #[derive(Clone)]
 pub(crate) enum Converting {
     Own(Convert),
-    Embedder(Arc<dyn for<'a> Fn(&'a Args, Value<'a>, Cx<'a>) -> Option<Value<'a>> + Send + Sync>),
+    Embedder(Arc<EmbedderConvert>),
 }
 
 /// Where values come from: a name, its arguments, its type.

@@ -221,7 +221,7 @@ pub fn hex<'a>(bytes: &[u8], scratch: &'a Bump) -> &'a [u8] {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |i: usize| {
         let byte = bytes[i / 2];
-        DIGITS[usize::from(if i % 2 == 0 { byte >> 4 } else { byte & 15 })]
+        DIGITS[usize::from(if i.is_multiple_of(2) { byte >> 4 } else { byte & 15 })]
     };
     scratch.alloc_slice_fill_with(bytes.len() * 2, digit)
 }
