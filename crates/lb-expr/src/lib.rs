@@ -21,7 +21,7 @@ mod termination;
 mod time;
 
 pub use connection::{write_connect, write_connection_error};
-pub use log_format::{CaptureSide, Field, LogFormat, LogFormatError, LogSource, LogValue, formats};
+pub use log_format::{CaptureSide, Field, LogFormat, LogFormatError, LogSource, LogValue, Purpose, formats};
 pub use termination::{Cause, Phase, RequestCookie, ResponseCookie, Termination};
 pub use time::Timestamp;
 

@@ -2,7 +2,43 @@
 
 mod support;
 
+use lb_expr::sample::{Compiler, Registry};
+use lb_expr::{LogFormat, LogFormatError, Purpose};
 use support::{Names, compile, request, text};
+
+fn format(text: &str, purpose: Purpose) -> Result<String, LogFormatError> {
+    let registry = Registry::standard();
+    let mut names = Names::default();
+    let format = LogFormat::compile_with(text, purpose, &mut Compiler { registry: &registry, loader: &mut names })?;
+    let mut line = Vec::new();
+    format.write(&request("GET /", &[]), 1024, &mut line);
+    Ok(String::from_utf8_lossy(&line).into_owned())
+}
+
+#[test]
+fn formats_with_samples() {
+    let of = |text, purpose| format(text, purpose).unwrap_or_else(|e| panic!("{text}: {e}"));
+    assert_eq!(of("a %[method,lower]  b", Purpose::Log), "a get b");
+    assert_eq!(of("a %[method,lower]  b", Purpose::Http), "a get  b");
+    assert_eq!(of("%[var(txn.x)]/%s", Purpose::Log), "-/<NOSRV>");
+    assert_eq!(of("[%[var(txn.x)]]", Purpose::Http), "[]");
+    assert_eq!(of("%[str(a]b)]", Purpose::Text), "a]b");
+    assert_eq!(
+        of(
+            r#"%[str("a
+b")]"#,
+            Purpose::Http
+        ),
+        "a%0Ab"
+    );
+    assert_eq!(of("%{+Q}[str(a)]", Purpose::Log), "\"a\"");
+    assert_eq!(of("%{+json}o %(m)[method] %(n)[int(3)] %(t)[always_true]", Purpose::Log), r#"{"m": "GET", "n": 3, "t": true}"#);
+    let error = format("a %[nothing]", Purpose::Log).expect_err("unknown");
+    assert_eq!(
+        (error.offset, error.message.as_str()),
+        (2, "failed to parse sample expression <nothing]> : unknown fetch method 'nothing'")
+    );
+}
 
 #[test]
 fn fetch_and_converters() {

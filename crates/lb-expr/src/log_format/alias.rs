@@ -43,6 +43,8 @@ pub(crate) enum Show {
     Nothing,
     /// A sample that is 0 without TLS.
     Zero,
+    /// A sample, by its index among those of the format.
+    Expr(u16),
 }
 
 /// The pieces of the request line that a word can name.
@@ -217,7 +219,7 @@ impl Show {
             | Show::DateGmt(f)
             | Show::DateLocal(f)
             | Show::Sample(f) => bit(f),
-            Show::Nothing | Show::Zero => 0,
+            Show::Nothing | Show::Zero | Show::Expr(_) => 0,
             Show::Server => bit(Field::ServerName),
             Show::FrontendTransport => bit(Field::FrontendName) | bit(Field::FrontendTls),
             Show::Request(_) => bit(Field::RequestLine),

@@ -6,9 +6,13 @@
 //! ignored; `%{..}` must be followed by a word.
 
 use super::encode::{Item, Type};
-use super::{Alias, Flags, LogFormat, LogFormatError, Op, Show};
+use super::{Alias, Flags, LogFormat, LogFormatError, Op, Purpose, Show};
+use crate::sample::{self, Expr};
 
-pub(super) fn compile(text: &str) -> Result<LogFormat, LogFormatError> {
+/// Samples of one format.
+const MAX_SAMPLES: usize = 1024;
+
+pub(super) fn compile(text: &str, purpose: Purpose, samples: Option<&mut sample::Compiler<'_>>) -> Result<LogFormat, LogFormatError> {
     if u32::try_from(text.len()).is_err() {
         return Err(LogFormatError { offset: 0, message: "log format longer than 4 GiB".into() });
     }
@@ -17,7 +21,9 @@ pub(super) fn compile(text: &str) -> Result<LogFormat, LogFormatError> {
         literal: Vec::new(),
         ops: Vec::new(),
         items: Vec::new(),
-        global: Flags::default(),
+        exprs: Vec::new(),
+        samples,
+        global: purpose.flags(),
         fields: 0,
         late: false,
         http_only: None,
@@ -27,7 +33,7 @@ pub(super) fn compile(text: &str) -> Result<LogFormat, LogFormatError> {
     while at < bytes.len() {
         match bytes[at] {
             b'%' => at = compiler.percent(at)?,
-            b' ' => {
+            b' ' if purpose.merges_spaces() => {
                 compiler.space();
                 at += 1;
             }
@@ -40,13 +46,16 @@ pub(super) fn compile(text: &str) -> Result<LogFormat, LogFormatError> {
     Ok(compiler.finish())
 }
 
-struct Compiler<'a> {
+struct Compiler<'a, 's, 'c> {
     text: &'a str,
+    /// `None`: there may be no samples.
+    samples: Option<&'s mut sample::Compiler<'c>>,
     /// All literals of the format, one after the other.
     literal: Vec<u8>,
     ops: Vec<Op>,
     /// Words with a name and those that are encoded.
     items: Vec<Item>,
+    exprs: Vec<Expr>,
     /// Flags that `%o` has set for the words after it.
     global: Flags,
     fields: u64,
@@ -61,16 +70,16 @@ struct Label<'a> {
     kind: Type,
 }
 
-impl<'a> Compiler<'a> {
+impl<'a> Compiler<'a, '_, '_> {
     /// A format whose flags at its end say so is one object of its named words: what else there is is not shown.
     fn finish(self) -> LogFormat {
-        let Compiler { literal, mut ops, mut items, global, fields, late, http_only, .. } = self;
+        let Compiler { literal, mut ops, mut items, exprs, global, fields, late, http_only, .. } = self;
         let object = global.encoding();
         if object.is_some() {
             ops.clear();
             items.retain(|item| !item.name.is_empty());
         }
-        LogFormat { text: literal.into(), ops: ops.into(), items: items.into(), object, fields, late, http_only }
+        LogFormat { text: literal.into(), ops: ops.into(), items: items.into(), exprs: exprs.into(), object, fields, late, http_only }
     }
 
     fn push(&mut self, show: Show, flags: Flags, label: Label<'_>) {
@@ -78,7 +87,8 @@ impl<'a> Compiler<'a> {
         let op = if encoded { Op::Item(self.items.len() as u32) } else { Op::Word { show, flags, then: 0 } };
         self.ops.push(op);
         if encoded || !label.name.is_empty() {
-            self.items.push(Item { name: label.name.into(), kind: label.kind, show, flags });
+            let expr = if let Show::Expr(at) = show { self.exprs.get(usize::from(at)).cloned() } else { None };
+            self.items.push(Item { name: label.name.into(), kind: label.kind, show, flags, expr });
         }
     }
 
@@ -237,15 +247,35 @@ impl<'a> Compiler<'a> {
 
     /// `%[` at `start`, whose expression begins at `inside`.
     fn sample(&mut self, start: usize, inside: usize, flags: Flags, label: Label<'_>) -> Result<usize, LogFormatError> {
-        let Some(len) = self.text[inside..].find(']') else {
-            return Self::error(start, format!("missing ']' after '{}'", &self.text[inside..]));
+        let text = &self.text[inside..];
+        if let Some(len) = text.find(']')
+            && let Some(show) = super::alias::sample(&text[..len])
+        {
+            self.fields |= show.fields();
+            self.push(show, flags, label);
+            return Ok(inside + len + 1);
+        }
+        let Some(samples) = &mut self.samples else {
+            return Self::error(
+                start,
+                match text.split_once(']') {
+                    Some((text, _)) => format!("sample expressions are not supported here: '%[{text}]'"),
+                    None => format!("missing ']' after '{text}'"),
+                },
+            );
         };
-        let text = &self.text[inside..inside + len];
-        let Some(show) = super::alias::sample(text) else {
-            return Self::error(start, format!("sample expressions are not supported here yet: '%[{text}]'"));
+        let (expr, rest) = match Expr::parse_prefix(text, samples) {
+            Ok(parsed) => parsed,
+            Err(error) => return Self::error(start, format!("failed to parse sample expression <{text}> : {}", error.message)),
         };
-        self.fields |= show.fields();
-        self.push(show, flags, label);
-        Ok(inside + len + 1)
+        let Some(behind) = rest.strip_prefix(']') else {
+            return Self::error(start, format!("missing ']' after '{}'", expr.text()));
+        };
+        if self.exprs.len() == MAX_SAMPLES {
+            return Self::error(start, format!("more than {MAX_SAMPLES} samples"));
+        }
+        self.exprs.push(expr);
+        self.push(Show::Expr(self.exprs.len() as u16 - 1), flags, label);
+        Ok(self.text.len() - behind.len())
     }
 }

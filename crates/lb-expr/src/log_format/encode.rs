@@ -15,6 +15,7 @@ use super::alias::Show;
 use super::escape::{HEX, Set, hashed};
 use super::write::{Full, Writer, request_part, side_of, text_of, time_of};
 use super::{Field, Flags, LogFormat, LogSource, LogValue};
+use crate::sample::{self, Expr, Value as Sample};
 
 type Fit = Result<(), Full>;
 
@@ -55,6 +56,8 @@ pub(crate) struct Item {
     pub kind: Type,
     pub show: Show,
     pub flags: Flags,
+    /// Of [`Show::Expr`].
+    pub expr: Option<Expr>,
 }
 
 /// A value before it is encoded.
@@ -97,7 +100,7 @@ fn formatted<'a>(args: std::fmt::Arguments<'_>) -> Value<'a> {
 }
 
 impl Item {
-    fn value<'a, S: LogSource + ?Sized>(&self, source: &'a S) -> Value<'a> {
+    fn value<'a, S: LogSource + ?Sized>(&'a self, source: &'a S) -> Value<'a> {
         let in_hex = self.flags.has(Flags::HEX);
         let number = |value: LogValue<'_>, width: Option<usize>| match (value, width) {
             (LogValue::Int(n) | LogValue::AtLeast(n), Some(width)) if in_hex => hex(n, width),
@@ -155,6 +158,20 @@ impl Item {
                 }
                 (other, _) => Value::Text(text_of(other)),
             },
+            Show::Expr(_) => {
+                let cx = source.samples();
+                let value = cx.zip(self.expr.as_ref()).and_then(|(cx, expr)| Some((expr.eval(cx).value()?, cx.scratch)));
+                match (value, self.kind) {
+                    (None, _) => Value::Text(b""),
+                    (Some((Sample::Bool(on), _)), Type::Same | Type::Bool) => Value::Bool(on),
+                    (Some((Sample::Int(n), _)), Type::Same | Type::Sint | Type::Bool) => Value::Int(n),
+                    (Some((value, scratch)), Type::Sint | Type::Bool) => match value.cast(sample::Type::Int, scratch) {
+                        Some(Sample::Int(n)) => Value::Int(n),
+                        _ => Value::Int(0),
+                    },
+                    (Some((value, scratch)), _) => Value::Text(value.to_text(scratch)),
+                }
+            }
             Show::Nothing => Value::Text(b""),
             Show::Zero => match self.kind {
                 Type::Str => short(b"0"),

@@ -18,6 +18,7 @@ use alias::{Alias, Show};
 use encode::{Encoding, Item};
 pub(crate) use write::{Full, Writer, text_of, time_of};
 
+use crate::sample::{Compiler, Cx, Expr};
 use crate::{Termination, Timestamp};
 
 /// What a log line can ask a session for. The source of a line answers each with the [`LogValue`] named here;
@@ -183,6 +184,39 @@ pub trait LogSource {
         let _ = (side, slot);
         None
     }
+
+    /// What samples are evaluated in; `None`: they are all absent.
+    fn samples(&self) -> Option<Cx<'_>> {
+        None
+    }
+}
+
+/// What a format is for: that decides how what is missing and what is odd is written. Observed on haproxy 2.6.12.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// A log line: what is missing is `-`, runs of spaces are one.
+    Log,
+    /// An id of a request: what is missing is nothing, runs of spaces are one, samples are written as in a field.
+    Id,
+    /// A part of an HTTP message: what is missing is nothing, control bytes of samples are `%XX`.
+    Http,
+    /// Any other text: what is missing is nothing.
+    Text,
+}
+
+impl Purpose {
+    /// The flags that its words begin with.
+    fn flags(self) -> Flags {
+        match self {
+            Self::Log => Flags::default(),
+            Self::Id | Self::Http => Flags(Flags::OPTIONAL.0 | Flags::FIELD.0),
+            Self::Text => Flags::OPTIONAL,
+        }
+    }
+
+    fn merges_spaces(self) -> bool {
+        matches!(self, Self::Log | Self::Id)
+    }
 }
 
 /// How a value is to be shown, per word: manual section 8.2.6, flags.
@@ -196,6 +230,10 @@ impl Flags {
     const JSON: Flags = Flags(8);
     const CBOR: Flags = Flags(16);
     const BIN: Flags = Flags(32);
+    /// What is missing is nothing.
+    pub(crate) const OPTIONAL: Flags = Flags(64);
+    /// A sample's bytes that a field cannot have are `%XX`.
+    pub(crate) const FIELD: Flags = Flags(128);
 
     /// How these flags encode a value.
     fn encoding(self) -> Option<Encoding> {
@@ -215,7 +253,7 @@ impl Flags {
     }
 }
 
-/// One step of a compiled format. Samples (`%[...]`) become a further variant.
+/// One step of a compiled format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
     /// Bytes `start..end` of the format's text.
@@ -256,6 +294,8 @@ pub struct LogFormat {
     ops: Box<[Op]>,
     /// Words with a name and those that are encoded.
     items: Box<[Item]>,
+    /// Its samples (`%[...]`).
+    exprs: Box<[Expr]>,
     /// The line is one object of all items, and nothing else.
     object: Option<Encoding>,
     /// One bit per [`Field`] that the format asks for.
@@ -283,10 +323,32 @@ impl LogFormat {
     /// Compiles the text of a `log-format` line, after the configuration's own quotes and backslashes were resolved.
     ///
     /// # Errors
-    /// An unknown word, a `%` without word, unclosed braces or brackets; `%[...]` is refused by name, but for the samples of
-    /// `option httpslog` and `fc_err_str`.
+    /// An unknown word, a `%` without word, unclosed braces or brackets; `%[...]` is refused, but for the samples of
+    /// `option httpslog` and `fc_err_str`: see [`LogFormat::compile_with`].
     pub fn compile(text: &str) -> Result<Self, LogFormatError> {
-        compile::compile(text)
+        compile::compile(text, Purpose::Log, None)
+    }
+
+    /// Compiles a format that may have samples.
+    ///
+    /// # Errors
+    /// As [`LogFormat::compile`], and what is wrong with a sample.
+    pub fn compile_with(text: &str, purpose: Purpose, samples: &mut Compiler<'_>) -> Result<Self, LogFormatError> {
+        compile::compile(text, purpose, Some(samples))
+    }
+
+    /// Its samples.
+    pub fn samples(&self) -> &[Expr] {
+        &self.exprs
+    }
+
+    /// The text, where it is the same for every session.
+    pub fn constant(&self) -> Option<&[u8]> {
+        match &self.ops[..] {
+            [] if self.object.is_none() => Some(b""),
+            [Op::Literal { start, end }] => self.text.get(*start as usize..*end as usize),
+            _ => None,
+        }
     }
 
     /// Whether writing this format asks the source for `field`: what a session has to remember until its line is written.

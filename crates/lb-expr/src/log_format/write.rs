@@ -13,6 +13,7 @@ use super::alias::{RequestPart, Show};
 use super::escape::{HEX, Set, hashed};
 use super::{CaptureSide, Field, Flags, LogFormat, LogSource, LogValue, Op};
 use crate::Timestamp;
+use crate::sample::{Expr, Type};
 use crate::time::pair;
 
 /// The line is full: nothing more goes in.
@@ -148,6 +149,7 @@ impl Writer {
                             self.cut(text)?;
                             self.spaced = false;
                         }
+                        Show::Expr(at) => self.expr(&format.exprs[usize::from(at)], flags, source)?,
                         _ => self.word(show, flags, source)?,
                     }
                     match then {
@@ -241,11 +243,37 @@ impl Writer {
                 LogValue::Int(n) => self.text(itoa::Buffer::new().format(n).as_bytes(), flags)?,
                 other => self.text(text_of(other), flags)?,
             },
-            Show::Nothing => self.text(b"", flags)?,
+            Show::Nothing | Show::Expr(_) => self.text(b"", flags)?,
             Show::Zero => self.text(b"0", flags)?,
         }
         self.spaced = false;
         Ok(())
+    }
+
+    /// A sample as text; what is not there as other values that are missing.
+    #[inline(never)]
+    fn expr<S: LogSource + ?Sized>(&mut self, expr: &Expr, flags: Flags, source: &S) -> Fit {
+        let cx = source.samples();
+        let value = cx.and_then(|cx| expr.eval_as(Type::Str, cx).value());
+        let text = value.and_then(|value| value.bytes()).unwrap_or_default();
+        self.spaced = false;
+        if flags.has(Flags::FIELD) {
+            return self.quoted(flags, |w| w.field(text));
+        }
+        self.text(text, flags)
+    }
+
+    /// Bytes that a field's value cannot have as `%XX`.
+    fn field(&mut self, text: &[u8]) -> Fit {
+        let odd = |byte: &u8| matches!(byte, 0..=8 | 10..=31 | 127);
+        let mut rest = text;
+        while let Some(at) = rest.iter().position(odd) {
+            self.cut(&rest[..at])?;
+            let byte = rest[at];
+            self.whole(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]])?;
+            rest = &rest[at + 1..];
+        }
+        self.cut(rest)
     }
 
     /// All of `bytes` or nothing and the end of the line.
@@ -390,7 +418,7 @@ impl Writer {
     fn dressed_text(&mut self, text: &[u8], flags: Flags) -> Fit {
         let quote = flags.has(Flags::QUOTE);
         if text.is_empty() && !quote {
-            return self.byte(b'-');
+            return if flags.has(Flags::OPTIONAL) { Ok(()) } else { self.byte(b'-') };
         }
         if !flags.has(Flags::ESCAPE) {
             if !quote {

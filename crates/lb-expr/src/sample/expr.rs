@@ -67,6 +67,8 @@ struct Step {
 /// A compiled expression.
 #[derive(Clone)]
 pub struct Expr {
+    /// As it was written; two expressions of the same text are the same.
+    text: Box<str>,
     name: &'static str,
     need: Need,
     call: Fetching,
@@ -77,10 +79,17 @@ pub struct Expr {
 
 impl fmt::Debug for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.name)?;
-        self.steps.iter().try_for_each(|step| write!(f, ",{}", step.name))
+        f.write_str(&self.text)
     }
 }
+
+impl PartialEq for Expr {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Expr {}
 
 impl Expr {
     /// Compiles the expression that begins at `words[*at]` and moves `at` behind it. Converters may stand in words of their own.
@@ -88,50 +97,47 @@ impl Expr {
     /// # Errors
     /// Unknown names, arguments of another number or type, types that do not fit.
     pub fn parse(words: &[&str], at: &mut usize, compiler: &mut Compiler<'_>) -> Result<Self, ExprError> {
-        let word = *at;
-        let text = words.get(word).copied().unwrap_or_default();
-        let (name, mut rest) = name_of(text);
-        let Some(fetch) = compiler.registry.fetch(name) else {
-            let what = if name.is_empty() { "missing fetch method".to_owned() } else { format!("unknown fetch method '{name}'") };
-            return Err(ExprError::new(word, what));
-        };
-        let args = arguments(&mut rest, ("fetch method", "fetch keyword"), name, (fetch.args, fetch.required), compiler.loader)
-            .and_then(|args| checked(args, fetch.check, "fetch method", name))
-            .map_err(|message| ExprError::new(word, message))?;
-        let mut expr =
-            Self { name: fetch.name, need: fetch.need, call: fetch.call.clone(), args, fetch_type: fetch.out, steps: Box::default() };
-        let mut steps = Vec::new();
+        let first = *at;
+        let text = words.get(first).copied().unwrap_or_default();
+        let (mut parsing, mut rest) = Parsing::begin(text, compiler).map_err(|message| ExprError::new(first, message))?;
         *at += 1;
         loop {
-            let (place, text) = match rest.strip_prefix(',') {
-                Some(text) => (*at - 1, text),
-                None if !rest.is_empty() => {
-                    return Err(ExprError::new(*at - 1, format!("expected ',' or nothing before '{rest}'")));
-                }
-                None => match words.get(*at) {
-                    Some(next) if compiler.registry.converter(name_of(next).0).is_some() => {
-                        *at += 1;
-                        (*at - 1, *next)
-                    }
-                    _ => break,
-                },
-            };
-            let (name, after) = name_of(text);
-            rest = after;
-            // A comma at the end ends the expression, as haproxy has it.
-            if name.is_empty() && rest.is_empty() {
-                break;
+            let place = *at - 1;
+            rest = parsing.converters(rest, compiler).map_err(|message| ExprError::new(place, message))?;
+            if !rest.is_empty() {
+                return Err(ExprError::new(place, format!("missing comma after {} '{}'", parsing.last_kind(), parsing.last_name())));
             }
-            let before = steps.last().map_or(expr.fetch_type, |step: &Step| step.out);
-            steps.push(step(name, &mut rest, before, compiler).map_err(|message| ExprError::new(place, message))?);
+            match words.get(*at) {
+                Some(next) if compiler.registry.converter(name_of(next).0).is_some() => {
+                    let (name, after) = name_of(next);
+                    rest = parsing.converter(name, after, compiler).map_err(|message| ExprError::new(*at, message))?;
+                    *at += 1;
+                }
+                _ => return Ok(parsing.end(&words[first..*at].join(" "))),
+            }
         }
-        expr.steps = steps.into();
-        Ok(expr)
+    }
+
+    /// Compiles the expression at the beginning of `text`, as far as it goes; gives what is left of the text as well.
+    ///
+    /// # Errors
+    /// As [`Expr::parse`].
+    pub fn parse_prefix<'t>(text: &'t str, compiler: &mut Compiler<'_>) -> Result<(Self, &'t str), ExprError> {
+        let all = Parsing::begin(text, compiler).and_then(|(mut parsing, rest)| {
+            let rest = parsing.converters(rest, compiler)?;
+            Ok((parsing.end(&text[..text.len() - rest.len()]), rest))
+        });
+        all.map_err(|message| ExprError::new(0, message))
     }
 
     /// Type of its values, as far as it is known.
     pub fn kind(&self) -> Type {
         self.steps.last().map_or(self.fetch_type, |step| step.out)
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Name of its fetch.
@@ -190,14 +196,77 @@ impl Expr {
     }
 }
 
+/// An expression on its way.
+struct Parsing {
+    expr: Expr,
+    steps: Vec<Step>,
+}
+
+impl Parsing {
+    /// The fetch; the text behind it as well.
+    fn begin<'t>(text: &'t str, compiler: &mut Compiler<'_>) -> Result<(Self, &'t str), String> {
+        let (name, mut rest) = name_of(text);
+        if name.is_empty() {
+            return Err("missing fetch method".to_owned());
+        }
+        let Some(fetch) = compiler.registry.fetch(name) else { return Err(format!("unknown fetch method '{name}'")) };
+        let args = arguments(&mut rest, "fetch method", name, (fetch.args, fetch.required), compiler.loader)
+            .and_then(|args| checked(args, fetch.check, "fetch method", name))?;
+        let expr = Expr {
+            text: Box::default(),
+            name: fetch.name,
+            need: fetch.need,
+            call: fetch.call.clone(),
+            args,
+            fetch_type: fetch.out,
+            steps: Box::default(),
+        };
+        Ok((Self { expr, steps: Vec::new() }, rest))
+    }
+
+    /// All converters that follow behind commas.
+    fn converters<'t>(&mut self, mut rest: &'t str, compiler: &mut Compiler<'_>) -> Result<&'t str, String> {
+        while let Some(text) = rest.strip_prefix(',') {
+            let (name, after) = name_of(text);
+            // A comma at the end ends the expression, as haproxy has it.
+            if name.is_empty() && after.is_empty() {
+                return Ok(after);
+            }
+            rest = self.converter(name, after, compiler)?;
+        }
+        Ok(rest)
+    }
+
+    fn converter<'t>(&mut self, name: &str, mut rest: &'t str, compiler: &mut Compiler<'_>) -> Result<&'t str, String> {
+        let before = self.steps.last().map_or(self.expr.fetch_type, |step| step.out);
+        self.steps.push(step(name, &mut rest, before, compiler)?);
+        Ok(rest)
+    }
+
+    fn last_kind(&self) -> &'static str {
+        if self.steps.is_empty() { "fetch keyword" } else { "converter" }
+    }
+
+    fn last_name(&self) -> &'static str {
+        self.steps.last().map_or(self.expr.name, |step| step.name)
+    }
+
+    fn end(mut self, text: &str) -> Expr {
+        self.expr.text = text.into();
+        self.expr.steps = self.steps.into();
+        self.expr
+    }
+}
+
+/// The name at the beginning, and what follows.
 fn name_of(text: &str) -> (&str, &str) {
-    let end = text.find(['(', ',']).unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-')).unwrap_or(text.len());
     text.split_at(end)
 }
 
 fn arguments(
     rest: &mut &str,
-    (what, keyword): (&str, &str),
+    what: &str,
     name: &str,
     (kinds, required): (&'static [ArgKind], usize),
     loader: &mut dyn Loader,
@@ -206,7 +275,10 @@ fn arguments(
         None => Vec::new(),
         Some(text) => {
             let Some((words, taken)) = args::split(text) else {
-                return Err(format!("syntax error: missing ')' after arguments to {keyword} '{name}'"));
+                return Err(format!(
+                    "syntax error: missing ')' after arguments to {} '{name}'",
+                    if what == "converter" { what } else { "fetch keyword" }
+                ));
             };
             *rest = &text[taken..];
             words
@@ -228,8 +300,8 @@ fn step(name: &str, rest: &mut &str, before: Type, compiler: &mut Compiler<'_>) 
         return Err(format!("converter '{name}' cannot be applied"));
     }
     let kinds = (converter.args, converter.required);
-    let args = arguments(rest, ("converter", "converter"), name, kinds, compiler.loader)
-        .and_then(|args| checked(args, converter.check, "converter", name))?;
+    let args =
+        arguments(rest, "converter", name, kinds, compiler.loader).and_then(|args| checked(args, converter.check, "converter", name))?;
     Ok(Step {
         name: converter.name,
         call: converter.call.clone(),

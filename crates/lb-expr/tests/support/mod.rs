@@ -23,11 +23,16 @@ pub struct Plain {
     pub variables: RefCell<HashMap<Variable, OwnedValue>>,
     pub now: Timestamp,
     pub random: u64,
+    pub scratch: Bump,
 }
 
 impl LogSource for Plain {
     fn value(&self, _: Field) -> LogValue<'_> {
         LogValue::Missing
+    }
+
+    fn samples(&self) -> Option<Cx<'_>> {
+        Some(Cx { source: self, scratch: &self.scratch, side: Side::Request, last: true })
     }
 }
 
