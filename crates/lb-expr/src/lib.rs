@@ -16,6 +16,7 @@ mod connection;
 pub mod convert;
 mod fetch;
 mod log_format;
+pub mod regex;
 pub mod sample;
 mod termination;
 mod time;
