@@ -3,7 +3,7 @@
 use lb_config::ProxyKind;
 use lb_core::proxy::ServerState;
 use lb_core::worker::{Process, Worker};
-use lb_rt::{Rt, Signals};
+use lb_rt::Signals;
 use lb_sys::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, Signal, SignalFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -59,21 +59,22 @@ pub async fn watch(worker: Rc<Worker>, signals: SignalFd, stop: SoftStop, ended_
 pub fn begin_soft_stop(worker: &Rc<Worker>, stop: SoftStop) {
     let process = worker.process.clone();
     if process.announce_stop() {
-        worker.rt.spawn(soft_stop(worker.rt.clone(), process, stop));
+        worker.rt.spawn(soft_stop(worker.clone(), stop));
     }
 }
 
 /// Waits for the grace to pass and the last connection to end, then ends.
-async fn soft_stop(rt: Rt, process: Arc<Process>, stop: SoftStop) {
+async fn soft_stop(worker: Rc<Worker>, stop: SoftStop) {
+    let (rt, process) = (&worker.rt, &worker.process);
     if let Some(grace) = stop.grace {
         rt.sleep(grace).await;
     }
     process.stop_softly();
-    tell_stopped(&process);
+    tell_stopped(&worker);
     let until = stop.hard_stop_after.map(|d| rt.now() + d);
     std::future::poll_fn(|_| {
         rt.progress();
-        if process.is_drained(&rt) {
+        if process.is_drained(rt) {
             return Poll::Ready(());
         }
         // In haproxy's words.
@@ -84,13 +85,13 @@ async fn soft_stop(rt: Rt, process: Arc<Process>, stop: SoftStop) {
 }
 
 /// As haproxy tells it when a soft stop begins, a `listen` as the one proxy that it is.
-fn tell_stopped(process: &Process) {
-    let topology = &process.topology;
+fn tell_stopped(worker: &Worker) {
+    let topology = &worker.process.topology;
     for frontend in topology.frontends.iter().filter(|frontend| !frontend.is_shut()) {
-        process.report(&process.farewell(Some(frontend), topology.listen_of(frontend).map(Arc::as_ref)));
+        worker.announce_end(Some(frontend), topology.listen_of(frontend).map(Arc::as_ref));
     }
     for backend in topology.backends.iter().filter(|backend| backend.settings.kind != ProxyKind::Listen) {
-        process.report(&process.farewell(None, Some(backend)));
+        worker.announce_end(None, Some(backend));
     }
 }
 

@@ -258,7 +258,7 @@ impl Process {
     }
 
     /// What is said of a proxy that has stopped; a `listen` is both.
-    pub fn farewell(&self, frontend: Option<&Frontend>, backend: Option<&Backend>) -> String {
+    pub(crate) fn farewell(&self, frontend: Option<&Frontend>, backend: Option<&Backend>) -> String {
         let name = frontend.map(Frontend::name).or(backend.map(Backend::name)).unwrap_or_default();
         let front = frontend.map_or(0, |frontend| self.connections(frontend));
         let back = backend.map_or(0, |backend| sum(self.back_counts(backend).0.into_iter(), |back| back.sessions.get()));

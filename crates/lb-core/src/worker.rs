@@ -8,10 +8,10 @@ use crate::listener::{Accepting, Mode, accept_loop};
 use crate::log::LocalTime;
 use crate::out::OutPool;
 use crate::pool::{Offers, Pools};
-use crate::proxy::{Frontend, Server, Topology};
+use crate::proxy::{Backend, Frontend, Server, Topology};
 use crate::pump::Flow;
 use crate::rate::Rate;
-use lb_config::{CloseSpread, Config};
+use lb_config::{CloseSpread, Config, Level};
 use lb_expr::Timestamp;
 use lb_rt::{Listener, PipeLimits, Remote, Rt, TaskKey};
 use lb_sys::Addr;
@@ -362,6 +362,21 @@ impl Worker {
         self.process.report(text);
         if let Some(log) = &frontend.log {
             log.announce(self.timestamp(), text);
+        }
+    }
+
+    /// A proxy has stopped; a `listen` is both. For the operator and for its log.
+    pub fn announce_end(&self, frontend: Option<&Frontend>, backend: Option<&Backend>) {
+        let text = self.process.farewell(frontend, backend);
+        match (frontend, backend) {
+            (Some(frontend), _) => self.announce(frontend, &text),
+            (None, Some(backend)) => {
+                self.process.report(&text);
+                if let Some(log) = &backend.log {
+                    log.send(Level::Warning, self.timestamp(), &text);
+                }
+            }
+            (None, None) => {}
         }
     }
 

@@ -70,9 +70,7 @@ fn set_mode(cx: &mut Cx<'_>, mode: Mode) -> Outcome {
         _ if !listens => {}
         Mode::Paused => worker.announce(&frontend, &frontend.became("Paused")),
         Mode::Accepts => worker.announce(&frontend, &frontend.became("Resumed")),
-        Mode::Stopped => {
-            worker.announce(&frontend, &process.farewell(Some(&frontend), process.topology.listen_of(&frontend).map(Arc::as_ref)))
-        }
+        Mode::Stopped => worker.announce_end(Some(&frontend), process.topology.listen_of(&frontend).map(Arc::as_ref)),
     }
     Ok(Answer::Done)
 }
