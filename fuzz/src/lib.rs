@@ -9,6 +9,7 @@ pub mod http;
 pub mod language;
 pub mod mutate;
 pub mod runtime;
+pub mod syslog;
 
 /// A target: its name is that of its corpus directory; pieces that its inputs are made of.
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static [u8]]);
@@ -23,6 +24,7 @@ pub const TARGETS: &[Target] = &[
     ("tokenizer", language::tokenizer, language::WORDS),
     ("conditions", language::conditions, language::WORDS),
     ("cli_input", runtime::cli_input, runtime::WORDS),
+    ("syslog", syslog::syslog, syslog::WORDS),
 ];
 
 /// Runs `target` on every file named on the command line: for a crash that libFuzzer left.

@@ -83,9 +83,11 @@ fn what_is_wrong() {
         ("log-forward a\n dgram-bind tcp@127.0.0.1:1\n", "is for connections"),
         ("log-forward a\n dgram-bind /x\n", "come to an IP address"),
         ("log-forward a\n dgram-bind :1 foo\n", "does not take 'foo'"),
-        ("log-forward a\n bind :1 accept-proxy\n", "not there yet before log messages"),
         ("log-forward a\n maxconn 0\n", "out of range"),
-        ("log-forward a\n option host fill\n", "known but not there yet"),
+        ("log-forward a\n option host\n", "'option host' wants append|fill|keep|replace"),
+        ("log-forward a\n option host fil\n", "'option host' does not take 'fil'"),
+        ("log-forward a\n option dont-parse-log x\n", "unexpected 'x'"),
+        ("log-forward a\n no option host\n", "cannot stand in front"),
     ] {
         bad(text, message);
     }

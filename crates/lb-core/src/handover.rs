@@ -5,10 +5,10 @@
 //! Holds: a socket serves one address; one that no address wants is closed.
 
 use crate::worker::Worker;
-use lb_config::{Bind, BindAddress, V6Mode};
+use lb_config::{Bind, BindAddress, DgramBind, V6Mode};
 use lb_rt::Socket;
 use lb_sys::Addr;
-use lb_sys::socket::{Listening, listening};
+use lb_sys::socket::{Kind, Listening, listening};
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -46,13 +46,23 @@ impl Old {
     /// Takes all sockets that listen where a `bind` line wants to.
     pub(crate) fn take(&mut self, bind: &Bind, address: &BindAddress) -> Vec<OwnedFd> {
         let Some(wanted) = wanted(bind, address) else { return Vec::new() };
+        self.matching(&wanted)
+    }
+
+    /// Takes all sockets that a `dgram-bind` address stands for: messages that wait in them are not lost.
+    pub(crate) fn take_datagrams(&mut self, bind: &DgramBind) -> Vec<OwnedFd> {
+        let addr = Addr::Ip(bind.address);
+        self.matching(&Listening { addr, v6only: false, device: bind.interface.clone(), kind: Kind::Datagram })
+    }
+
+    fn matching(&mut self, wanted: &Listening) -> Vec<OwnedFd> {
         // A socket whose file is gone can be reached by nobody any more.
         if let Addr::Unix(path) = &wanted.addr
             && !is_socket(path)
         {
             return Vec::new();
         }
-        let (fit, others) = std::mem::take(&mut self.0).into_iter().partition(|(listening, _)| fits(listening, &wanted));
+        let (fit, others) = std::mem::take(&mut self.0).into_iter().partition(|(listening, _)| fits(listening, wanted));
         self.0 = others;
         fit.into_iter().map(|(_, fd)| fd).collect()
     }
@@ -67,7 +77,7 @@ fn is_socket(path: &Path) -> bool {
 fn wanted(bind: &Bind, address: &BindAddress) -> Option<Listening> {
     let addr = crate::proxy::bind_addr(address).filter(|addr| addr.ip().is_none_or(|ip| ip.port() != 0))?;
     let v6only = addr.ip().is_some_and(|ip| ip.is_ipv6()) && bind.family == V6Mode::V6Only;
-    Some(Listening { addr, v6only, device: bind.interface.clone() })
+    Some(Listening { addr, v6only, device: bind.interface.clone(), kind: Kind::Stream })
 }
 
 /// Whether a socket that is open listens where one is wanted.
@@ -79,7 +89,7 @@ fn fits(open: &Listening, wanted: &Listening) -> bool {
         _ => false,
     };
     let wildcard = wanted.addr.ip().is_some_and(|ip| ip.is_ipv6() && ip.ip().is_unspecified());
-    same && open.device == wanted.device && (!wildcard || open.v6only == wanted.v6only)
+    same && open.kind == wanted.kind && open.device == wanted.device && (!wildcard || open.v6only == wanted.v6only)
 }
 
 /// The path of a socket that was made beside its place, as `<path>.<pid>.tmp`, and then moved there.
@@ -154,17 +164,19 @@ mod tests {
     use super::*;
 
     fn tcp(text: &str) -> Listening {
-        Listening { addr: Addr::Ip(text.parse().unwrap()), v6only: false, device: None }
+        Listening { addr: Addr::Ip(text.parse().unwrap()), v6only: false, device: None, kind: Kind::Stream }
     }
 
     fn unix(path: &str) -> Listening {
-        Listening { addr: Addr::unix(path), v6only: false, device: None }
+        Listening { addr: Addr::unix(path), v6only: false, device: None, kind: Kind::Stream }
     }
 
     #[test]
     fn what_fits() {
         assert!(fits(&tcp("127.0.0.1:80"), &tcp("127.0.0.1:80")));
         assert!(!fits(&tcp("127.0.0.1:80"), &tcp("127.0.0.1:81")));
+        let udp = Listening { kind: Kind::Datagram, ..tcp("127.0.0.1:80") };
+        assert!(!fits(&tcp("127.0.0.1:80"), &udp) && !fits(&udp, &tcp("127.0.0.1:80")) && fits(&udp, &udp.clone()));
         assert!(!fits(&tcp("0.0.0.0:80"), &tcp("[::]:80")));
         let only = Listening { v6only: true, ..tcp("[::]:80") };
         assert!(!fits(&only, &tcp("[::]:80")) && fits(&only, &only.clone()));
@@ -175,7 +187,7 @@ mod tests {
         assert!(fits(&unix("/run/a.sock.123.tmp"), &unix("/run/a.sock")));
         assert!(fits(&unix("/run/a.sock"), &unix("/run/a.sock")));
         assert!(!fits(&unix("/run/a.sock.x.tmp"), &unix("/run/a.sock")));
-        let name = |bytes: &[u8]| Listening { addr: Addr::Abstract(bytes.into()), v6only: false, device: None };
+        let name = |bytes: &[u8]| Listening { addr: Addr::Abstract(bytes.into()), v6only: false, device: None, kind: Kind::Stream };
         assert!(fits(&name(b"x\0\0"), &name(b"x")) && !fits(&name(b"xy"), &name(b"x")));
     }
 

@@ -13,6 +13,7 @@ pub mod gate;
 pub mod handover;
 pub mod health;
 pub mod http;
+mod incoming;
 pub mod listener;
 pub mod log;
 pub mod loggers;

@@ -4,7 +4,8 @@ use crate::cli::{OpenSocket, Sockets};
 use crate::gate::Gate;
 use crate::handover::Old;
 use crate::health::Plan;
-use crate::log::forward::Forwarder;
+use crate::incoming::Wanted;
+use crate::log::forward::{Forwarder, Settings, Stream};
 use crate::log::{deliver, forward};
 use crate::loggers::Loggers;
 use crate::proxy::{Topology, bind_addr};
@@ -110,7 +111,7 @@ impl Proxy {
                 }
             }
         }
-        let forwarders = open_forwarders(config, &mut loggers, &mut errors);
+        let forwarders = open_forwarders(config, &mut loggers, &mut old, &mut errors);
         let sockets = open_sockets(config, &loggers, &mut old, &mut errors);
         let threads = sizes.threads.max(1);
         let checks = match Plan::new(config, &topology, threads) {
@@ -160,7 +161,9 @@ impl Proxy {
     /// No descriptor is left.
     pub fn expose_listeners(&self) -> io::Result<()> {
         let listeners = self.listeners.iter().map(|listener| (&listener.fd, Some(listener.frontend)));
-        let all = listeners.chain(self.sockets.fds().map(|fd| (fd, None)));
+        let streams = self.forwarders.iter().flat_map(|forwarder| forwarder.streams.iter().map(|stream| &stream.fd));
+        let forwarders = streams.chain(self.forwarders.iter().flat_map(|forwarder| &forwarder.datagrams));
+        let all = listeners.chain(self.sockets.fds().chain(forwarders).map(|fd| (fd, None)));
         let exposed = all.map(|(fd, frontend)| fd.try_clone().map(|fd| Exposed { fd, frontend })).collect::<io::Result<_>>()?;
         *self.process.exposed() = exposed;
         Ok(())
@@ -246,7 +249,7 @@ fn open_sockets(config: &Config, loggers: &Loggers, old: &mut Old, errors: &mut 
 }
 
 /// The sockets of all `log-forward` sections.
-fn open_forwarders(config: &Config, loggers: &mut Loggers, errors: &mut Vec<StartError>) -> Vec<Forwarder> {
+fn open_forwarders(config: &Config, loggers: &mut Loggers, old: &mut Old, errors: &mut Vec<StartError>) -> Vec<Forwarder> {
     let mut all = Vec::new();
     for section in &config.log_forwards {
         let mut fault = |span, address: String, source| {
@@ -256,14 +259,22 @@ fn open_forwarders(config: &Config, loggers: &mut Loggers, errors: &mut Vec<Star
         let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
         let backlog = section.backlog.unwrap_or(section.maxconn);
         for bind in &section.binds {
+            let headers = Wanted { netscaler_cip: bind.accept_netscaler_cip, proxy: bind.accept_proxy };
             for address in &bind.addresses {
-                match open_listener(bind, address, &[], bind.backlog.unwrap_or(backlog), !config.global.noreuseport) {
-                    Ok((fd, _)) => streams.push(fd),
+                let backlog = bind.backlog.unwrap_or(backlog);
+                let how = How { bind, options: &[], backlog, reuseport: !config.global.noreuseport };
+                match open_all(&how, address, 1, old.take(bind, address)) {
+                    Ok(all) => streams.extend(all.into_iter().map(|(fd, _)| Stream { fd, headers })),
                     Err(e) => fault(bind.span, describe(address), e),
                 }
             }
         }
         for bind in &section.dgram_binds {
+            let taken = old.take_datagrams(bind);
+            if !taken.is_empty() {
+                datagrams.extend(taken);
+                continue;
+            }
             match open_datagrams(bind) {
                 Ok(fd) => datagrams.push(fd),
                 Err(e) => fault(bind.span, bind.address.to_string(), e),
@@ -271,7 +282,9 @@ fn open_forwarders(config: &Config, loggers: &mut Loggers, errors: &mut Vec<Star
         }
         let logger = loggers.forwarder(config, section);
         let gate = Gate::new(section.maxconn);
-        all.push(Forwarder { logger, streams, datagrams, gate, timeout_client: section.timeout_client });
+        let (timeout_client, host) = (section.timeout_client, section.host);
+        let settings = Settings { timeout_client, host, parses: section.parses, line_feeds: section.line_feeds };
+        all.push(Forwarder { logger, streams, datagrams, gate, settings });
     }
     errors.extend(loggers.take_errors().into_iter().map(StartError::from));
     all

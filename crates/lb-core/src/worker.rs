@@ -39,7 +39,7 @@ pub type Report = Box<dyn Fn(Severity, &str) + Send + Sync>;
 /// A listening socket that another process may have.
 pub(crate) struct Exposed {
     pub fd: OwnedFd,
-    /// The frontend that it belongs to; `None`: to the run-time socket.
+    /// The frontend that it belongs to; `None`: to the run-time socket or to a `log-forward` section.
     pub frontend: Option<usize>,
 }
 

@@ -163,18 +163,27 @@ pub struct Listening {
     pub v6only: bool,
     /// `SO_BINDTODEVICE`
     pub device: Option<String>,
+    /// Connections or datagrams.
+    pub kind: Kind,
 }
 
-/// What `fd` listens on; `None` when it is no stream socket that listens.
+/// What `fd` listens on; `None` when it is no socket that does. For datagrams that is a bound one that shares its address
+/// (`SO_REUSEPORT`), which those that only send do not.
 pub fn listening(fd: BorrowedFd<'_>) -> Option<Listening> {
-    if get_int(fd, libc::SOL_SOCKET, libc::SO_TYPE).ok()? != libc::SOCK_STREAM
-        || get_int(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN).ok()? == 0
-    {
+    let (kind, sign) = match get_int(fd, libc::SOL_SOCKET, libc::SO_TYPE).ok()? {
+        libc::SOCK_STREAM => (Kind::Stream, libc::SO_ACCEPTCONN),
+        libc::SOCK_DGRAM => (Kind::Datagram, libc::SO_REUSEPORT),
+        _ => return None,
+    };
+    if get_int(fd, libc::SOL_SOCKET, sign).ok()? == 0 {
         return None;
     }
     let addr = local_addr(fd).ok()?;
+    if kind == Kind::Datagram && addr.ip().is_none_or(|ip| ip.port() == 0) {
+        return None;
+    }
     let v6only = addr.ip().is_some_and(|ip| ip.is_ipv6()) && get_int(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY).is_ok_and(|only| only != 0);
-    Some(Listening { addr, v6only, device: device(fd) })
+    Some(Listening { addr, v6only, device: device(fd), kind })
 }
 
 fn device(fd: BorrowedFd<'_>) -> Option<String> {
@@ -433,7 +442,14 @@ mod tests {
         assert_eq!(listening(l.as_fd()), None);
         listen(l.as_fd(), 1).unwrap();
         assert_eq!(listening(l.as_fd()), Some(found));
-        assert_eq!(listening(open(&any, Kind::Datagram).unwrap().as_fd()), None);
+        let d = open(&any, Kind::Datagram).unwrap();
+        bind(d.as_fd(), &any).unwrap();
+        assert_eq!(listening(d.as_fd()), None);
+        let d = open(&any, Kind::Datagram).unwrap();
+        apply(d.as_fd(), &SockOpt::ReusePort(true)).unwrap();
+        assert_eq!(listening(d.as_fd()), None);
+        bind(d.as_fd(), &Addr::Ip("[::1]:0".parse().unwrap())).unwrap();
+        assert_eq!(listening(d.as_fd()).unwrap().kind, Kind::Datagram);
     }
 
     #[test]

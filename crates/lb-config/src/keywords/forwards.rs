@@ -3,7 +3,7 @@
 use super::{Context, Keyword, Parser, State};
 use crate::address::{Address, Host, Port, Use};
 use crate::diag::Problem;
-use crate::model::DgramBind;
+use crate::model::{DgramBind, HostField};
 use crate::parse::{ForwardCx, Line, ProxyCx, address_for, resolve_host};
 use crate::tree::shown;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,10 +14,6 @@ type Function = fn(&mut ForwardCx<'_, '_>, &Line<'_>) -> Outcome;
 
 const fn works(name: &'static str, args: &'static str, doc: &'static str, parser: Function) -> Keyword {
     Keyword::new(Context::In("log-forward"), name, args, doc, State::Works, Parser::Forward(parser))
-}
-
-const fn refused(name: &'static str, args: &'static str, doc: &'static str) -> Keyword {
-    Keyword::new(Context::In("log-forward"), name, args, doc, State::Refused("more of log forwarding"), Parser::None)
 }
 
 pub(super) const KEYWORDS: &[Keyword] = &[
@@ -47,9 +43,20 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         cx.forward.draft.proxy.timeouts.client = Some(time).filter(|time| !time.is_zero());
         line.end(1)
     }),
-    refused("option assume-rfc6587-ntf", "", "frames end with a newline"),
-    refused("option dont-parse-log", "", "lines go on as they came"),
-    refused("option host", "<strategy>", "host name of forwarded lines"),
+    works("option assume-rfc6587-ntf", "", "messages on connections end with a line feed, whatever they begin with", |cx, line| {
+        cx.forward.line_feeds = line.negation.value();
+        line.end(0)
+    })
+    .negatable(),
+    works("option dont-parse-log", "", "messages go on as they came", |cx, line| {
+        cx.forward.parses = !line.negation.value();
+        line.end(0)
+    })
+    .negatable(),
+    works("option host", "append|fill|keep|replace", "what is done with the host name of a message", |cx, line| {
+        cx.forward.host = line.choice(0, &HostField::ALL)?;
+        line.end(1)
+    }),
 ];
 
 fn dgram_bind(cx: &mut ForwardCx<'_, '_>, line: &Line<'_>) -> Outcome {

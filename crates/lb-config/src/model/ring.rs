@@ -79,8 +79,35 @@ pub struct LogForward {
     pub backlog: Option<u32>,
     /// `timeout client`: how long a connection may be silent; `None`: for ever.
     pub timeout_client: Option<Duration>,
+    /// `option host`: what is done with the host name of a message.
+    pub host: HostField,
+    /// False with `option dont-parse-log`: messages go on as they came.
+    pub parses: bool,
+    /// `option assume-rfc6587-ntf`: messages on connections end with a line feed, whatever they begin with.
+    pub line_feeds: bool,
     /// Where it stands.
     pub span: Span,
+}
+
+/// What a `log-forward` section does with the host name of a message (`option host`). Where the sender has no IP address the name
+/// stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum HostField {
+    /// `keep`: it stays as it is.
+    #[default]
+    Keep,
+    /// `replace`: the sender's address stands in its place.
+    Replace,
+    /// `fill`: the sender's address stands where there is none.
+    Fill,
+    /// `append`: a comma and the sender's address follow it.
+    Append,
+}
+
+impl HostField {
+    /// Every way with its word in the configuration.
+    pub const ALL: [(&'static str, Self); 4] =
+        [("append", Self::Append), ("fill", Self::Fill), ("keep", Self::Keep), ("replace", Self::Replace)];
 }
 
 impl LogForward {

@@ -181,6 +181,9 @@ pub(crate) struct ForwardDraft {
     /// Takes its listeners, targets, limits.
     pub draft: Draft,
     pub dgram_binds: Vec<crate::model::DgramBind>,
+    pub host: crate::model::HostField,
+    pub parses: bool,
+    pub line_feeds: bool,
 }
 
 /// What the functions of its lines work on.

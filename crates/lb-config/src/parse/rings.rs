@@ -4,7 +4,7 @@ use super::draft::{Draft, ForwardCx, ForwardDraft, RingCx, RingDraft, World};
 use super::{Directive, Walk, check_name, resolve};
 use crate::diag::Problem;
 use crate::keywords::{Context, Parser, Sections};
-use crate::model::{Config, LogAddress, LogForward, Ring, ServerAddress, ServerPort, Span};
+use crate::model::{Config, HostField, LogAddress, LogForward, Ring, ServerAddress, ServerPort, Span};
 use crate::tree::shown;
 
 impl Walk<'_> {
@@ -42,7 +42,13 @@ impl Walk<'_> {
             let mut known = walk.forwards.iter().map(|forward| &forward.draft.proxy);
             known.find(|proxy| proxy.name == name).map(|proxy| proxy.span)
         });
-        ForwardDraft { draft: Draft::new(Sections::FRONTEND, name, header.span(Some(0))), dgram_binds: Vec::new() }
+        ForwardDraft {
+            draft: Draft::new(Sections::FRONTEND, name, header.span(Some(0))),
+            dgram_binds: Vec::new(),
+            host: HostField::Keep,
+            parses: true,
+            line_feeds: false,
+        }
     }
 
     pub(super) fn forward_line(&mut self, forward: &mut ForwardDraft, directive: &Directive<'_>) {
@@ -64,14 +70,8 @@ impl Walk<'_> {
 
 /// The sections that forward.
 pub(super) fn resolve_forwards(drafts: Vec<ForwardDraft>, config: &mut Config, world: &mut World<'_>) {
-    for ForwardDraft { draft, dgram_binds } in drafts {
+    for ForwardDraft { draft, dgram_binds, host, parses, line_feeds } in drafts {
         let proxy = draft.proxy;
-        for bind in &proxy.binds {
-            if bind.accept_proxy || bind.accept_netscaler_cip.is_some() {
-                let message = "headers of balancers are known but not there yet before log messages".to_owned();
-                world.error(bind.span, message, Some("remove the word if no balancer is in front".into()));
-            }
-        }
         if !proxy.binds.is_empty() && proxy.timeouts.client.is_none() {
             let message =
                 format!("'log-forward {}' lacks 'timeout client': a silent sender holds its connection for ever", shown(&proxy.name));
@@ -86,6 +86,9 @@ pub(super) fn resolve_forwards(drafts: Vec<ForwardDraft>, config: &mut Config, w
             maxconn: proxy.maxconn.unwrap_or(LogForward::DEFAULT_MAXCONN),
             backlog: proxy.backlog,
             timeout_client: proxy.timeouts.client,
+            host,
+            parses,
+            line_feeds,
             span: proxy.span,
         });
     }

@@ -1,4 +1,5 @@
-//! Messages on a connection, told apart: octet counting and line feeds, message by message as the first byte says. Pure.
+//! Messages on a connection, told apart: octet counting and line feeds, message by message as the first byte says, or line feeds
+//! alone. Pure.
 //!
 //! Source: RFC 6587 §3.4; what else comes ends the connection, as observed on haproxy 2.6.12.
 
@@ -20,20 +21,23 @@ pub enum Frame {
     Bad,
 }
 
-/// Looks for a message of at most `max` bytes at the start of `bytes`.
-pub fn next(bytes: &[u8], max: usize) -> Frame {
+/// Looks for a message of at most `max` bytes at the start of `bytes`; with `line_feeds` each ends with one, whatever it begins with.
+pub fn next(bytes: &[u8], max: usize, line_feeds: bool) -> Frame {
     match bytes.first() {
         None => Frame::Part,
-        Some(b'<') => match memchr::memchr(b'\n', bytes) {
-            Some(end) => {
-                let len = end - usize::from(bytes[end - 1] == b'\r');
-                Frame::Message { skip: 0, len, next: end + 1 }
-            }
-            None if bytes.len() >= max => Frame::Bad,
-            None => Frame::Part,
-        },
+        Some(_) if line_feeds => line(bytes, max),
+        Some(b'<') => line(bytes, max),
         Some(b'1'..=b'9') => counted(bytes, max),
         Some(_) => Frame::Bad,
+    }
+}
+
+/// `MESSAGE LF`
+fn line(bytes: &[u8], max: usize) -> Frame {
+    match memchr::memchr(b'\n', bytes) {
+        Some(end) => Frame::Message { skip: 0, len: end - usize::from(bytes[..end].ends_with(b"\r")), next: end + 1 },
+        None if bytes.len() >= max => Frame::Bad,
+        None => Frame::Part,
     }
 }
 
@@ -56,10 +60,10 @@ mod tests {
     use super::*;
 
     /// All messages, and what is left or wrong.
-    fn all(mut bytes: &[u8]) -> (Vec<String>, Frame) {
+    fn all(mut bytes: &[u8], line_feeds: bool) -> (Vec<String>, Frame) {
         let mut list = Vec::new();
         loop {
-            match next(bytes, 100) {
+            match next(bytes, 100, line_feeds) {
                 Frame::Message { skip, len, next } => {
                     list.push(String::from_utf8(bytes[skip..skip + len].to_vec()).expect("ASCII"));
                     bytes = &bytes[next..];
@@ -89,11 +93,19 @@ mod tests {
             ("99999999999999999999999999 x", vec![], Frame::Bad),
             ("97 x", vec![], Frame::Part),
         ] {
-            let (got, at_end) = all(bytes.as_bytes());
+            let (got, at_end) = all(bytes.as_bytes(), false);
             assert_eq!((got.iter().map(String::as_str).collect::<Vec<_>>(), at_end), (messages, end), "{bytes}");
         }
-        assert_eq!(next(&[b'<'; 99], 100), Frame::Part);
-        assert_eq!(next(&[b'<'; 100], 100), Frame::Bad);
-        assert_eq!(next(&[b'1'; 1_000], 100), Frame::Bad);
+        assert_eq!(next(&[b'<'; 99], 100, false), Frame::Part);
+        assert_eq!(next(&[b'<'; 100], 100, false), Frame::Bad);
+        assert_eq!(next(&[b'1'; 1_000], 100, false), Frame::Bad);
+    }
+
+    #[test]
+    fn line_feeds_alone() {
+        let (got, end) = all(b"5 hello5 world\n<13>one\r\nplain\n\nrest", true);
+        assert_eq!(got, ["5 hello5 world", "<13>one", "plain", ""]);
+        assert_eq!(end, Frame::Part);
+        assert_eq!(next(&[b'x'; 100], 100, true), Frame::Bad);
     }
 }

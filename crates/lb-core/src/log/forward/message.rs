@@ -41,11 +41,16 @@ const MONTHS: [&[u8; 3]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", 
 const ANY: u16 = 191;
 
 impl<'a> Message<'a> {
+    /// A message as it stands, the line feeds at its end left out.
+    pub fn unparsed(bytes: &'a [u8]) -> Self {
+        let end = bytes.iter().rposition(|b| *b != b'\n').map_or(0, |at| at + 1);
+        Message { text: &bytes[..end], ..Message::default() }
+    }
+
     /// Takes a message apart, the line feeds at its end left out.
     pub fn parse(bytes: &'a [u8]) -> Self {
-        let end = bytes.iter().rposition(|b| *b != b'\n').map_or(0, |at| at + 1);
-        let bytes = &bytes[..end];
-        let Some((priority, rest)) = priority(bytes) else { return Message { text: bytes, ..Message::default() } };
+        let all = Self::unparsed(bytes);
+        let Some((priority, rest)) = priority(all.text) else { return all };
         let priority = Some(priority);
         let header = rfc5424(rest).or_else(|| rfc3164(rest)).unwrap_or(Message { text: rest, ..Message::default() });
         Message { priority, ..header }

@@ -1,22 +1,27 @@
 //! `log-forward` sections: messages of others that come in by datagram or by connection and go out to targets, in their own form or
-//! in the target's. All of it runs in the first thread.
+//! in the target's. All of it runs in the first thread. What a connection that is no such thing ends with is told to nobody, as
+//! these sections have no log of their own.
 //!
 //! Holds: a connection costs one task and, while there is a part of a message, one buffer; at most `maxconn` of them are served at once.
 //! A message is as long as a buffer at most; a longer one ends its connection, or is cut off when it is a datagram.
 //!
 //! Source: manual 3.10.
 
-mod framing;
+pub mod framing;
 mod message;
 
 pub use message::{Message, Time};
 
 use super::Logger;
 use crate::gate::{Gate, Pass};
+use crate::incoming::{self, Wanted};
 use crate::listener::{REST, is_transient};
 use crate::worker::Worker;
 use framing::Frame;
+use lb_config::HostField;
+use lb_http::proxy::Endpoints;
 use lb_rt::{Buffer, Listener, Rt, Socket, Udp};
+use lb_sys::Addr;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -33,13 +38,34 @@ pub struct Forwarder {
     /// Where its messages go.
     pub logger: Logger,
     /// Sockets of `bind` lines.
-    pub streams: Vec<OwnedFd>,
+    pub streams: Vec<Stream>,
     /// Sockets of `dgram-bind` lines.
     pub datagrams: Vec<OwnedFd>,
     /// `maxconn`
     pub gate: Arc<Gate>,
+    /// `timeout client` and what its options say.
+    pub settings: Settings,
+}
+
+/// A listening socket of a section.
+pub struct Stream {
+    /// The socket.
+    pub fd: OwnedFd,
+    /// Headers that its connections begin with.
+    pub headers: Wanted,
+}
+
+/// What a section says of its messages and connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
     /// `timeout client`
     pub timeout_client: Option<Duration>,
+    /// `option host`
+    pub host: HostField,
+    /// False with `option dont-parse-log`.
+    pub parses: bool,
+    /// `option assume-rfc6587-ntf`
+    pub line_feeds: bool,
 }
 
 /// What the tasks of a section share.
@@ -47,12 +73,17 @@ struct Shared {
     worker: Rc<Worker>,
     logger: Logger,
     gate: Arc<Gate>,
-    timeout_client: Option<Duration>,
+    settings: Settings,
 }
 
 impl Shared {
-    fn forward(&self, bytes: &[u8]) {
-        self.logger.forward(&Message::parse(bytes), self.worker.timestamp());
+    fn forward(&self, bytes: &[u8], sender: &Addr) {
+        let mut message = if self.settings.parses { Message::parse(bytes) } else { Message::unparsed(bytes) };
+        let host = host(self.settings.host, message.host, sender);
+        if let Some(host) = &host {
+            message.host = host;
+        }
+        self.logger.forward(&message, self.worker.timestamp());
     }
 
     fn rt(&self) -> &Rt {
@@ -60,20 +91,31 @@ impl Shared {
     }
 }
 
+/// The host name of a message, if it is to be another one.
+fn host(how: HostField, host: &[u8], sender: &Addr) -> Option<Vec<u8>> {
+    let ip = lb_sys::addr::canonical(sender.ip()?).ip();
+    match how {
+        HostField::Keep => None,
+        HostField::Fill if !host.is_empty() => None,
+        HostField::Append if !host.is_empty() => Some([host, b",", ip.to_string().as_bytes()].concat()),
+        HostField::Fill | HostField::Append | HostField::Replace => Some(ip.to_string().into_bytes()),
+    }
+}
+
 /// Starts all sections, in the thread of `worker`.
 pub fn start(worker: &Rc<Worker>, sections: Vec<Forwarder>) {
     for section in sections {
-        let Forwarder { logger, streams, datagrams, gate, timeout_client } = section;
-        let shared = Rc::new(Shared { worker: worker.clone(), logger, gate, timeout_client });
+        let Forwarder { logger, streams, datagrams, gate, settings } = section;
+        let shared = Rc::new(Shared { worker: worker.clone(), logger, gate, settings });
         for fd in datagrams {
             match Udp::from_fd(&worker.rt, fd) {
                 Ok(socket) => worker.ends_with_soft_stop(worker.rt.spawn(receive(shared.clone(), socket))),
                 Err(e) => worker.process.report(&format!("cannot take a socket for log messages into the loop: {e}")),
             }
         }
-        for fd in streams {
+        for Stream { fd, headers } in streams {
             match Listener::new(&worker.rt, fd) {
-                Ok(listener) => worker.ends_with_soft_stop(worker.rt.spawn(accept(shared.clone(), listener))),
+                Ok(listener) => worker.ends_with_soft_stop(worker.rt.spawn(accept(shared.clone(), listener, headers))),
                 Err(e) => worker.process.report(&format!("cannot take a listener for log messages into the loop: {e}")),
             }
         }
@@ -87,8 +129,8 @@ async fn receive(shared: Rc<Shared>, socket: Udp) {
             for _ in 0..AT_ONCE {
                 let got = shared.rt().buffers().with_scratch(|bytes| {
                     let polled = socket.poll_recv_from(bytes);
-                    if let Poll::Ready(Ok((len, _))) = &polled {
-                        shared.forward(&bytes[..*len]);
+                    if let Poll::Ready(Ok((len, sender))) = &polled {
+                        shared.forward(&bytes[..*len], sender);
                     }
                     polled.is_ready()
                 });
@@ -105,7 +147,7 @@ async fn receive(shared: Rc<Shared>, socket: Udp) {
 }
 
 /// Takes connections.
-async fn accept(shared: Rc<Shared>, listener: Listener) {
+async fn accept(shared: Rc<Shared>, listener: Listener, headers: Wanted) {
     loop {
         let pass = poll_fn(|_| match shared.gate.enter_or_wait(shared.rt().remote(), shared.rt().current()) {
             Some(pass) => Poll::Ready(pass),
@@ -113,8 +155,8 @@ async fn accept(shared: Rc<Shared>, listener: Listener) {
         })
         .await;
         match poll_fn(|_| listener.poll_accept()).await {
-            Ok((socket, _)) => {
-                shared.rt().spawn(connection(shared.clone(), socket, pass));
+            Ok((socket, sender)) => {
+                shared.rt().spawn(connection(shared.clone(), socket, sender, headers, pass));
             }
             Err(e) if is_transient(&e) => {}
             Err(e) => {
@@ -126,21 +168,34 @@ async fn accept(shared: Rc<Shared>, listener: Listener) {
 }
 
 /// Takes the messages of one connection.
-async fn connection(shared: Rc<Shared>, socket: Socket, _pass: Pass) {
+async fn connection(shared: Rc<Shared>, socket: Socket, mut sender: Addr, wanted: Wanted, _pass: Pass) {
     let mut input: Option<Buffer> = None;
-    // Whatever ends it: there is nobody to tell.
-    while let Ok(true) = read(&shared, &socket, &mut input).await {
-        if !messages(&shared, &mut input) {
+    if wanted.any() {
+        let mut buffer = shared.rt().buffers().take();
+        let believe = |ends| {
+            sender = match ends {
+                Endpoints::Inet { src, .. } => Addr::Ip(src),
+                Endpoints::Unix { .. } => Addr::Unnamed,
+            };
+        };
+        if incoming::headers(shared.rt(), &socket, &mut buffer, shared.settings.timeout_client, wanted, believe).await.is_err() {
             return;
         }
+        input = Some(buffer);
+    }
+    // What came with the headers goes first. Whatever ends the connection: there is nobody to tell.
+    while messages(&shared, &mut input, &sender) {
         shared.rt().yield_now().await;
+        if !matches!(read(&shared, &socket, &mut input).await, Ok(true)) {
+            return;
+        }
     }
 }
 
 /// Reads more; false at the end.
 async fn read(shared: &Shared, socket: &Socket, input: &mut Option<Buffer>) -> io::Result<bool> {
     let rt = shared.rt();
-    let deadline = shared.timeout_client.map(|limit| rt.now() + limit);
+    let deadline = shared.settings.timeout_client.map(|limit| rt.now() + limit);
     let until = |polled: Poll<io::Result<()>>| match polled {
         Poll::Ready(ready) => Poll::Ready(ready),
         Poll::Pending => rt.poll_deadline(deadline).map(|()| Err(io::ErrorKind::TimedOut.into())),
@@ -161,13 +216,13 @@ async fn read(shared: &Shared, socket: &Socket, input: &mut Option<Buffer>) -> i
 }
 
 /// Forwards all messages that are there; false when there is something else.
-fn messages(shared: &Shared, input: &mut Option<Buffer>) -> bool {
+fn messages(shared: &Shared, input: &mut Option<Buffer>, sender: &Addr) -> bool {
     let Some(buffer) = input else { return true };
     let max = shared.worker.process.tune.bufsize;
     while !buffer.is_empty() {
-        match framing::next(buffer.filled(), max) {
+        match framing::next(buffer.filled(), max, shared.settings.line_feeds) {
             Frame::Message { skip, len, next } => {
-                shared.forward(&buffer.filled()[skip..skip + len]);
+                shared.forward(&buffer.filled()[skip..skip + len], sender);
                 buffer.consume(next);
             }
             Frame::Part => return true,
@@ -176,4 +231,27 @@ fn messages(shared: &Shared, input: &mut Option<Buffer>) -> bool {
     }
     *input = None;
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_of_a_message() {
+        let of = |how, known: &str, sender: &str| {
+            let sender = sender.parse().map_or(Addr::Unnamed, Addr::Ip);
+            host(how, known.as_bytes(), &sender).map(|host| String::from_utf8(host).expect("ASCII"))
+        };
+        for (how, known, unknown) in [
+            (HostField::Keep, None, None),
+            (HostField::Replace, Some("192.0.2.1"), Some("192.0.2.1")),
+            (HostField::Fill, None, Some("192.0.2.1")),
+            (HostField::Append, Some("h,192.0.2.1"), Some("192.0.2.1")),
+        ] {
+            assert_eq!(of(how, "h", "192.0.2.1:5").as_deref(), known, "{how:?}");
+            assert_eq!(of(how, "", "[::ffff:192.0.2.1]:5").as_deref(), unknown, "{how:?}");
+            assert_eq!(of(how, "h", "a UNIX socket"), None, "{how:?}");
+        }
+    }
 }
