@@ -142,7 +142,7 @@ Usage: lb [-f <cfgfile>]* [-c] [-dDqvVW] [-C <dir>] [-p <pidfile>] [-n <maxconn>
         -L <name>   name of this peer
         -m <n>      megabytes of memory at most
         -d, -db     stay in the foreground
-        -dC[<key>][,line]  show the configuration as it was read; with a key, names and addresses are hidden
+        -dC[<key>][,line]  show the lines of the configuration, cut into words; with a key, names and addresses are hidden
         -dD         tell what is suspicious, too
         -dK<class>[,<class>]  show the known keywords; -dKhelp lists the classes
         -de, -dp, -dF, -dG, -dV  change what enabled() says in conditions and nothing else

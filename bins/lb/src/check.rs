@@ -40,7 +40,13 @@ pub fn read(args: &RunArgs) -> Result<Loaded, ExitCode> {
         ExitCode::FAILURE
     };
     if let Some(dump) = args.dump {
-        print(&load::dump(&args.files, dump).map_err(cannot_open)?);
+        let (text, diagnostics) = load::dump(&args.files, dump).map_err(cannot_open)?;
+        print(&text);
+        // Nothing is looked at but the words, unless `-c` asks for more.
+        if !args.check {
+            say(&report(&diagnostics, std::process::id()));
+            return Err(if diagnostics.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
     }
     let loaded = load::load(&args.files, args.switches, &[]).map_err(cannot_open)?;
     let quiet = is_quiet(args, &loaded);

@@ -135,15 +135,14 @@ pub fn meaning(name: &str, text: &[u8]) -> Config {
     lb_config::parse(&source(&contents, &System::of(&contents))).0.without_places()
 }
 
-/// The lines as they are read: conditions decided, variables in their place.
+/// The lines as they are read, and what cannot be read.
 ///
 /// # Errors
 /// As [`load`].
-pub fn dump(names: &[String], dump: Dump) -> Result<String, String> {
+pub fn dump(names: &[String], dump: Dump) -> Result<(String, Vec<Diagnostic>), String> {
     let contents = contents(names)?;
     let system = System::of(&contents);
-    let (sections, _) = lb_config::tree::sections(&source(&contents, &system));
-    Ok(lb_config::tree::dump(&sections, dump.key, dump.lines))
+    Ok(lb_config::tree::dump(&source(&contents, &system), dump.key, dump.lines))
 }
 
 /// Whether a condition of `.if` is true.

@@ -188,20 +188,36 @@ pub mod seed {
         match addr {
             // The address as a little-endian machine holds it.
             IpAddr::V4(v4) => full(u32::from_le_bytes(v4.octets()).wrapping_add(port)),
-            IpAddr::V6(v6) => super::xxh32_of_16(v6.octets(), port),
+            IpAddr::V6(v6) => super::xxh32(&v6.octets(), port),
         }
     }
 }
 
-/// XXH32 of exactly 16 bytes (github.com/Cyan4973/xxHash, its specification).
-fn xxh32_of_16(bytes: [u8; 16], seed: u32) -> u32 {
-    const P: [u32; 3] = [0x9e37_79b1, 0x85eb_ca77, 0xc2b2_ae3d];
-    let lanes = [seed.wrapping_add(P[0]).wrapping_add(P[1]), seed.wrapping_add(P[1]), seed, seed.wrapping_sub(P[0])];
-    let mut hash = 16u32;
-    for (i, (lane, turn)) in lanes.into_iter().zip([1, 7, 12, 18]).enumerate() {
-        let word = u32::from_le_bytes([bytes[4 * i], bytes[4 * i + 1], bytes[4 * i + 2], bytes[4 * i + 3]]);
-        let round = lane.wrapping_add(word.wrapping_mul(P[1])).rotate_left(13).wrapping_mul(P[0]);
-        hash = hash.wrapping_add(round.rotate_left(turn));
+/// XXH32 (github.com/Cyan4973/xxHash, its specification): the seeds of IPv6 addresses are made with it, and HAProxy's marks for names
+/// that are hidden.
+pub fn xxh32(bytes: &[u8], seed: u32) -> u32 {
+    const P: [u32; 5] = [0x9e37_79b1, 0x85eb_ca77, 0xc2b2_ae3d, 0x27d4_eb2f, 0x1656_67b1];
+    let word = |four: &[u8]| u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+    let mut stripes = bytes.chunks_exact(16);
+    let mut hash = if bytes.len() < 16 {
+        seed.wrapping_add(P[4])
+    } else {
+        let mut lanes = [seed.wrapping_add(P[0]).wrapping_add(P[1]), seed.wrapping_add(P[1]), seed, seed.wrapping_sub(P[0])];
+        for stripe in &mut stripes {
+            for (lane, four) in lanes.iter_mut().zip(stripe.chunks_exact(4)) {
+                *lane = lane.wrapping_add(word(four).wrapping_mul(P[1])).rotate_left(13).wrapping_mul(P[0]);
+            }
+        }
+        lanes.into_iter().zip([1, 7, 12, 18]).fold(0u32, |hash, (lane, turn)| hash.wrapping_add(lane.rotate_left(turn)))
+    };
+    // The length counts modulo 2^32.
+    hash = hash.wrapping_add(bytes.len() as u32);
+    let mut rest = stripes.remainder().chunks_exact(4);
+    for four in &mut rest {
+        hash = hash.wrapping_add(word(four).wrapping_mul(P[2])).rotate_left(17).wrapping_mul(P[3]);
+    }
+    for &byte in rest.remainder() {
+        hash = hash.wrapping_add(u32::from(byte).wrapping_mul(P[4])).rotate_left(11).wrapping_mul(P[0]);
     }
     hash = (hash ^ (hash >> 15)).wrapping_mul(P[1]);
     hash = (hash ^ (hash >> 13)).wrapping_mul(P[2]);
@@ -252,8 +268,13 @@ mod tests {
     }
 
     #[test]
-    fn xxh32() {
-        // As haproxy's converter of this name says.
-        assert_eq!(xxh32_of_16(*b"abcdefghijklmnop", 0), 0x9d2d_8b62);
+    fn xxh32_as_haproxys() {
+        // As haproxy's converter of this name says, and its marks of 24 bits.
+        assert_eq!(xxh32(b"abcdefghijklmnop", 0), 0x9d2d_8b62);
+        for (name, key, mark) in
+            [("b", 5, 0xef_508c), ("www", 12_345, 0xf0_c62e), ("10.1.2.3", 5, 0xee_3025), ("${HOST-127.0.0.1}:80", 5, 0x98_5ff9)]
+        {
+            assert_eq!(xxh32(name.as_bytes(), key) & 0xff_ffff, mark, "{name}");
+        }
     }
 }

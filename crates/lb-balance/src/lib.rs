@@ -29,7 +29,7 @@ mod sched;
 mod slow_start;
 mod tried;
 
-pub use hash::{Function, Hash, Lookup, seed};
+pub use hash::{Function, Hash, Lookup, seed, xxh32};
 pub use maglev::{MAGLEV_SIZE, MAX_MAGLEV_SIZE};
 pub use policy::{Policy, PolicyError, WeightError};
 pub use slow_start::SlowStart;

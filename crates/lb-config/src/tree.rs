@@ -17,12 +17,21 @@ use crate::model::Span;
 use crate::parse::World;
 use crate::source::Source;
 use crate::syntax;
+use crate::variables::Variables;
 
 /// Bytes that variables may be replaced by in one run: a variable may hold itself twice, and so grow without end.
 const MAX_EXPANDED: usize = 64 << 20;
 
 /// Nested `.if` blocks; haproxy's limit.
 const MAX_CONDITIONS: usize = 99;
+
+impl Diagnostics {
+    /// A line that cannot be cut into words.
+    fn cannot_cut(&mut self, line: Span, error: LexError) {
+        let span = Span { column: u32::try_from(error.column).unwrap_or(0), ..line };
+        self.push(Severity::Error, span, 1, error.message, Some(error.help.into()));
+    }
+}
 
 /// One line with at least one word; none is empty.
 #[derive(Clone, Debug)]
@@ -181,9 +190,7 @@ impl Reader<'_, '_> {
     fn line<'t>(&mut self, name: &str, directive: &mut Directive<'t>, text: &'t [u8]) {
         // haproxy cuts lines into words whether their block is taken or not, so a quote must be closed anywhere.
         if let Err(error) = self.cut(text, &mut directive.words, name, directive.line) {
-            let span = Span { column: u32::try_from(error.column).unwrap_or(0), ..directive.span(None) };
-            self.diagnostics().push(Severity::Error, span, 1, error.message, Some(error.help.into()));
-            return;
+            return self.diagnostics().cannot_cut(directive.span(None), error);
         }
         // A first word that a variable made empty takes the whole line with it, as in haproxy.
         if let Some(word) = directive.words.first().filter(|word| !word.text.is_empty()) {
@@ -196,28 +203,10 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn cut<'t>(&mut self, text: &'t [u8], words: &mut Vec<Word<'t>>, name: &str, line: u32) -> Result<(), LexError> {
-        let variables = &self.sink.world().variables;
-        let (open, expanded) = (self.open.as_ref(), &mut self.expanded);
-        let mut variable = |wanted: &str| {
-            if *expanded > MAX_EXPANDED {
-                return None;
-            }
-            let value = match wanted {
-                ".FILE" => Some(name.to_owned()),
-                ".LINE" => Some(line.to_string()),
-                ".SECTION" => open.map(|open| open.name.clone()),
-                _ => variables.get(wanted),
-            };
-            *expanded = expanded.saturating_add(value.as_ref().map_or(0, String::len));
-            value.filter(|_| *expanded <= MAX_EXPANDED)
-        };
-        lexer::words(text, words, &mut variable)?;
-        if self.expanded > MAX_EXPANDED {
-            let help = "a variable that holds itself several times grows with each line";
-            return Err(LexError { column: 0, message: "variables have been replaced by more than 64 MiB of text", help });
-        }
-        Ok(())
+    fn cut<'t>(&mut self, text: &'t [u8], words: &mut Vec<Word<'t>>, file: &str, line: u32) -> Result<(), LexError> {
+        let section = self.open.as_ref().map(|open| open.name.as_str());
+        let at = Place { file, line, section };
+        cut(text, words, &at, &self.sink.world().variables, &mut self.expanded)
     }
 
     /// A line that is to be taken.
@@ -406,6 +395,42 @@ impl Reader<'_, '_> {
             }
         }
     }
+}
+
+/// Where a line stands: what `.FILE`, `.LINE` and `.SECTION` stand for in it.
+struct Place<'a> {
+    file: &'a str,
+    line: u32,
+    section: Option<&'a str>,
+}
+
+/// Cuts a line into words with variables in their place. `expanded`: the bytes that they were replaced by in all lines so far.
+fn cut<'t>(
+    text: &'t [u8],
+    words: &mut Vec<Word<'t>>,
+    at: &Place<'_>,
+    variables: &Variables<'_>,
+    expanded: &mut usize,
+) -> Result<(), LexError> {
+    let mut variable = |wanted: &str| {
+        if *expanded > MAX_EXPANDED {
+            return None;
+        }
+        let value = match wanted {
+            ".FILE" => Some(at.file.to_owned()),
+            ".LINE" => Some(at.line.to_string()),
+            ".SECTION" => at.section.map(str::to_owned),
+            _ => variables.get(wanted),
+        };
+        *expanded = expanded.saturating_add(value.as_ref().map_or(0, String::len));
+        value.filter(|_| *expanded <= MAX_EXPANDED)
+    };
+    lexer::words(text, words, &mut variable)?;
+    if *expanded > MAX_EXPANDED {
+        let help = "a variable that holds itself several times grows with each line";
+        return Err(LexError { column: 0, message: "variables have been replaced by more than 64 MiB of text", help });
+    }
+    Ok(())
 }
 
 /// A word as it may appear in a message: bounded and printable.

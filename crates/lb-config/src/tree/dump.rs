@@ -1,66 +1,87 @@
-//! Directives back to text: what was read, as a file that says the same, or with everything hidden that names somebody.
+//! Lines as they are read, for `-dC`: cut into words, with the variables of the process in their place; nothing is decided and nothing
+//! left out, neither what stands in `.if` nor what is wrong. Comments go, and what is left is indented. Source: management manual 3;
+//! the form is haproxy 3.0's, as it was seen.
 //!
-//! Holds: without a key the text reads back as the same directives. With a key, a word is shown only when the language
-//! itself knows it, or when it is a number; equal names and addresses get equal marks under one key and other ones under
-//! another.
+//! Holds: with a key, a word is shown only when the language itself knows it, or when it is a number; equal names and addresses
+//! get equal marks under one key and other ones under another, which are haproxy's.
 
-use super::{Directive, Section};
+use super::{Place, cut};
 use crate::address::{self, Address, Host, Port};
+use crate::diag::{Diagnostic, Diagnostics};
 use crate::keywords::{Context, Keyword, Lookup, keywords};
+use crate::lexer::Word;
+use crate::model::Span;
+use crate::source::Source;
+use crate::syntax;
+use crate::variables::Variables;
 use std::fmt::Write as _;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// The sections as text. `key`: hides names and addresses; `lines`: each line begins with its number.
-pub fn dump(sections: &[Section<'_>], key: Option<u32>, lines: bool) -> String {
-    let mut dumper = Dumper { out: String::new(), lookup: Lookup::new(), key, lines };
-    for section in sections {
-        dumper.line(&section.header, None);
-        let name = section.header.words[0].text.as_ref();
-        let context = match name {
-            "global" => Context::Global,
-            "defaults" | "frontend" | "backend" | "listen" => Context::Proxy,
-            // Sections that are read without a table of lines show nothing of them.
-            _ => Context::Section,
-        };
-        for directive in &section.lines {
-            dumper.line(directive, Some(context));
+/// All lines of the files of a source as text, and what cannot be cut into words. `key`: hides names and addresses; `numbers`: each line
+/// begins with its number. Files that others include are not looked at.
+pub fn dump(source: &Source<'_>, key: Option<u32>, numbers: bool) -> (String, Vec<Diagnostic>) {
+    let variables = Variables::new(source);
+    let mut dumper = Dumper { out: String::new(), lookup: Lookup::new(), key };
+    let mut diagnostics = Diagnostics::default();
+    let mut expanded = 0;
+    for (file, (name, bytes)) in (0u32..).zip(&source.files) {
+        let mut section = None;
+        for (line, (text, _)) in (1u32..).zip(syntax::lines(syntax::without_mark(bytes).1)) {
+            let mut words = Vec::new();
+            let place = Place { file: name, line, section: section.as_ref().map(|(_, name): &(Context, String)| name.as_str()) };
+            if let Err(error) = cut(text, &mut words, &place, &variables, &mut expanded) {
+                diagnostics.cannot_cut(Span { file, line, column: 0 }, error);
+                continue;
+            }
+            if numbers {
+                let _ = write!(dumper.out, "{line}\t");
+            }
+            dumper.line(&words, &mut section);
         }
     }
-    dumper.out
+    let files: Vec<(String, &[u8])> = source.files.iter().map(|(name, bytes)| (name.clone(), *bytes)).collect();
+    (dumper.out, diagnostics.finish(&files))
 }
 
 struct Dumper {
     out: String,
     lookup: Lookup,
     key: Option<u32>,
-    lines: bool,
 }
 
 impl Dumper {
-    /// A line of a section, or its header for `None`.
-    fn line(&mut self, directive: &Directive<'_>, context: Option<Context>) {
-        if self.lines {
-            let _ = write!(self.out, "{}\t", directive.line);
-        }
-        if context.is_some() {
+    /// A line; one that starts a section makes it the one that is open.
+    fn line(&mut self, words: &[Word<'_>], section: &mut Option<(Context, String)>) {
+        let words: Vec<&str> = words.iter().map(|word| word.text.as_ref()).collect();
+        let header = words.first().is_some_and(|first| self.lookup.get(Context::Section, first).is_some());
+        if header {
+            let context = match words[0] {
+                "global" => Context::Global,
+                "defaults" | "frontend" | "backend" | "listen" => Context::Proxy,
+                // Sections that are read without a table of lines show nothing of them.
+                _ => Context::Section,
+            };
+            *section = Some((context, words.get(1).unwrap_or(&words[0]).to_string()));
+        } else {
             self.out.push('\t');
         }
-        let words: Vec<&str> = directive.words.iter().map(|word| word.text.as_ref()).collect();
-        let text = match self.key {
-            None => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
-            Some(key) => self.hidden(key, &words, context),
-        };
-        self.out.push_str(&text);
+        match self.key {
+            Some(key) if header => self.out.push_str(&hidden_header(key, &words)),
+            Some(key) => {
+                let context = section.as_ref().map_or(Context::Section, |(context, _)| *context);
+                self.out.push_str(&self.hidden(key, &words, context));
+            }
+            None => words.iter().for_each(|word| self.out.extend([word, " "])),
+        }
         self.out.push('\n');
     }
 
-    fn hidden(&self, key: u32, words: &[&str], context: Option<Context>) -> String {
-        let Some(context) = context else {
-            // `frontend www from base`
-            let mark = |(n, word): (usize, &&str)| if n == 0 || *word == "from" { (*word).to_owned() } else { name(key, word) };
-            return words.iter().enumerate().map(mark).collect::<Vec<_>>().join(" ");
-        };
-        let negated = usize::from(matches!(words[0], "no" | "default"));
+    fn hidden(&self, key: u32, words: &[&str], context: Context) -> String {
+        let Some(first) = words.first() else { return String::new() };
+        // What decides about the lines after it says nothing of anybody but in its condition.
+        if matches!(*first, ".if" | ".elif" | ".else" | ".endif") {
+            return if words.len() > 1 { format!("{first} [...]") } else { first.to_string() };
+        }
+        let negated = usize::from(matches!(*first, "no" | "default"));
         let known = words.get(negated).and_then(|first| self.lookup.line(context, first, words.get(negated + 1).copied()));
         let Some((keyword, count)) = known else { return "[...]".to_owned() };
         let start = negated + count;
@@ -102,31 +123,15 @@ impl Dumper {
     }
 }
 
-/// A word as the reader would read it again.
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_graphic() && !b"#\"'\\$".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    let mut out = String::from("\"");
-    for c in word.chars() {
-        match c {
-            '"' | '\\' | '$' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
+/// `frontend www from base`
+fn hidden_header(key: u32, words: &[&str]) -> String {
+    let mark = |(n, word): (usize, &&str)| if n == 0 || *word == "from" { (*word).to_owned() } else { name(key, word) };
+    words.iter().enumerate().map(mark).collect::<Vec<_>>().join(" ")
 }
 
-/// Six digits that stand for a text under a key.
+/// Six digits that stand for a text under a key: haproxy's.
 fn mark(key: u32, text: &str) -> String {
-    let mut hasher = DefaultHasher::new();
-    (key, text).hash(&mut hasher);
-    format!("{:06x}", hasher.finish() & 0xff_ffff)
+    format!("{:06x}", lb_balance::xxh32(text.as_bytes(), key) & 0xff_ffff)
 }
 
 fn name(key: u32, text: &str) -> String {
@@ -134,61 +139,78 @@ fn name(key: u32, text: &str) -> String {
 }
 
 fn hidden_address(key: u32, word: &str) -> Option<String> {
+    if word.starts_with('/') {
+        return Some(format!("PATH({})", mark(key, word)));
+    }
     let Ok(Address::Inet { host, port }) = address::parse(word, address::Use::Stream) else { return None };
+    let ip = match host {
+        Host::Any => return Some(word.to_owned()),
+        // A word alone may be anything.
+        Host::Name(..) => return (port != Port::None).then(|| mark(key, word)),
+        Host::Ip(ip) => ip,
+    };
+    if ip.is_loopback() || ip.is_unspecified() {
+        return Some(word.to_owned());
+    }
     let port = match port {
         Port::None => String::new(),
         Port::One(port) => format!(":{port}"),
         Port::Range(low, high) => format!(":{low}-{high}"),
         Port::Offset(offset) => format!(":{offset:+}"),
     };
-    match host {
-        Host::Any if word.starts_with(['*', ':']) => Some(word.to_owned()),
-        // A word alone may be anything.
-        Host::Name(..) if port.is_empty() => None,
-        Host::Name(name, _) => Some(format!("HOST({}){port}", mark(key, &name))),
-        _ if word.starts_with('[') || word.matches(':').count() > 1 => Some(format!("IPV6({}){port}", mark(key, word))),
-        _ => Some(format!("IPV4({}){port}", mark(key, word.split(':').next().unwrap_or(word)))),
-    }
+    let family = if ip.is_ipv4() { "IPV4" } else { "IPV6" };
+    Some(format!("{family}({}){port}", mark(key, &ip.to_string())))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::sections;
     use super::*;
-    use crate::source::Source;
+    use crate::render;
 
-    const TEXT: &str = "global\n setenv A \"x y\"\n.if 0\n nbthread 3\n.endif\n\
-        frontend www\n bind 10.1.2.3:80,:81 name secret # why\n default_backend be\n description \"$A \\$\\\"\\\\\"\n\
-        backend be\n server s1 10.1.2.3:80 check inter 2s weight 3\n option httpchk GET /private\n mode http\n";
+    const TEXT: &str = "\nglobal\n setenv A \"x y\" # why\n.if 0\n nbthread 3\n.endif\nfrontend www\n bogus line\n\n  # only this\n \
+        bind 10.1.2.3:80,:81 name secret\n default_backend be\n description \"$A\" a\\ b \"\" c\n\
+        userlist u\n user bob insecure-password hidden\n\
+        backend be\n server s1 10.1.2.3:80 check inter 2s weight 3\n server s2 127.0.0.1:80\n option httpchk GET /private\n mode http\n";
 
-    fn of(text: &str, key: Option<u32>, lines: bool) -> String {
-        dump(&sections(&Source::new().file("t.cfg", text.as_bytes())).0, key, lines)
+    fn of(text: &str, key: Option<u32>, numbers: bool) -> (String, String) {
+        let (text, diagnostics) = dump(&Source::new().file("t.cfg", text.as_bytes()), key, numbers);
+        (text, render(&diagnostics))
     }
 
     #[test]
-    fn reads_back_as_the_same() {
-        let once = of(TEXT, None, false);
-        assert!(once.starts_with("global\n\tsetenv A \"x y\"\nfrontend www\n\tbind 10.1.2.3:80,:81 name secret\n"), "{once}");
-        let words = |text: &str| -> Vec<Vec<String>> {
-            let source = Source::new().file("t.cfg", text.as_bytes());
-            let list = sections(&source).0;
-            list.iter().flat_map(|s| &s.lines).map(|line| line.words.iter().map(|word| word.text.to_string()).collect()).collect()
-        };
-        assert_eq!(words(&once), words(TEXT));
-        assert!(words(TEXT).contains(&vec!["description".to_owned(), "x y $\"\\".to_owned()]));
+    fn lines_as_haproxy_shows_them() {
+        // What haproxy 3.0 prints for this file, byte by byte.
+        let shown = "\t\nglobal \n\tsetenv A x y \n\t.if 0 \n\tnbthread 3 \n\t.endif \nfrontend www \n\tbogus line \n\t\n\t\n\
+            \tbind 10.1.2.3:80,:81 name secret \n\tdefault_backend be \n\tdescription a b  c \n\
+            userlist u \n\tuser bob insecure-password hidden \n\
+            backend be \n\tserver s1 10.1.2.3:80 check inter 2s weight 3 \n\tserver s2 127.0.0.1:80 \n\
+            \toption httpchk GET /private \n\tmode http \n";
+        assert_eq!(of(TEXT, None, false), (shown.to_owned(), String::new()));
+        assert!(of(TEXT, None, true).0.starts_with("1\t\t\n2\tglobal \n3\t\tsetenv A x y \n"));
+    }
+
+    #[test]
+    fn lines_that_cannot_be_cut() {
+        let (text, told) = of("global\n a \"b\n c\n", None, false);
+        assert_eq!(text, "global \n\tc \n");
+        assert!(told.contains("t.cfg:2:4: this quote is never closed"), "{told}");
     }
 
     #[test]
     fn hides_what_names_somebody() {
-        let hidden = of(TEXT, Some(7), true);
-        for secret in ["www", "be\n", "s1", "10.1.2.3", "secret", "private", "x y"] {
+        let (hidden, _) = of(TEXT, Some(5), true);
+        for secret in ["www", "be\n", "s1", "10.1.2.3", "secret", "private", "x y", "bob", "bogus"] {
             assert!(!hidden.contains(secret), "{secret} in\n{hidden}");
         }
-        for kept in ["mode http", ":80 check inter 2s weight 3", "option httpchk [...]", "10\tbackend ID("] {
+        // The marks are those of haproxy 3.0 under the same key.
+        for kept in
+            ["\tmode http\n", "\tserver ID(22a29b) 127.0.0.1:80\n", " IPV4(ee3025):80 check inter 2s weight 3\n", "option httpchk [...]"]
+        {
             assert!(hidden.contains(kept), "no {kept} in\n{hidden}");
         }
+        assert!(hidden.contains("16\tbackend ID(5c7c37)\n"), "{hidden}");
         let server = hidden.lines().find(|line| line.contains("server")).expect("there");
-        let other = of(TEXT, Some(8), true);
+        let (other, _) = of(TEXT, Some(8), true);
         assert!(!other.contains(server), "another key, other marks");
     }
 }
