@@ -132,6 +132,8 @@ pub struct Backend {
     /// What schedulers count the time from.
     first_asked: OnceLock<Instant>,
     servers: Box<[Arc<Server>]>,
+    /// Those whose limit grows with the load (`minconn`).
+    growing: Box<[ServerId]>,
     policy: Policy,
 }
 
@@ -232,6 +234,16 @@ impl Backend {
     #[inline]
     pub fn choose(&self, key: Key<'_>, tried: &Tried, now: Instant) -> Pick {
         self.policy.assign(key, &View { backend: self, now }, tried)
+    }
+
+    /// As [`Backend::choose`] for any stream, but none is counted.
+    pub(crate) fn peek(&self, now: Instant) -> Pick {
+        self.policy.pick(Key::None, &View { backend: self, now }, &Tried::new())
+    }
+
+    /// Servers whose limit grows with the load (`minconn`).
+    pub(crate) fn growing(&self) -> &[ServerId] {
+        &self.growing
     }
 
     /// The time as the scheduler has it.
@@ -665,6 +677,7 @@ impl Backend {
             },
             changes: Mutex::default(),
             history: Mutex::default(),
+            growing: servers.iter().filter(|s| s.settings.minconn.is_some()).map(|s| s.id).collect(),
             servers,
             policy,
         }

@@ -237,7 +237,7 @@ impl Flow {
     }
 
     fn run(&mut self, rt: &Rt, outs: &OutPool, from: &Socket, to: &Socket) -> Poll<Result<(), Broken>> {
-        loop {
+        for _ in 0..MAX_TURNS {
             self.waits = Waits::Sink;
             if self.tail == Tail::ChunkEnd
                 && let Err(e) = self.next_framing(rt, outs, from)
@@ -306,6 +306,9 @@ impl Flow {
             // What was read joins what waits.
             self.gather = gathers && !splices && !self.eof;
         }
+        self.waits = Waits::Sink;
+        rt.wake_deferred();
+        Poll::Pending
     }
 
     /// What came before the fault still goes, as far as the sink takes it now; unless nothing has gone yet: then there may be a
@@ -583,6 +586,10 @@ impl Flow {
         Ok(())
     }
 }
+
+/// Turns that a flow takes in one poll: behind them others have theirs, and the executor sees whether anything has moved. A turn moves up
+/// to a buffer, so only very small pieces come so far, or a fault in the loop itself, which would else never come back.
+const MAX_TURNS: u32 = 1_024;
 
 /// Bytes of small chunks that leave together while the source keeps giving; also what an output vector may hold of them.
 const GATHER: usize = 64 << 10;

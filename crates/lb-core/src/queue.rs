@@ -5,7 +5,7 @@
 //! somebody waits or begins to.
 
 use crate::proxy::{Backend, Server};
-use lb_balance::ServerId;
+use lb_balance::{Pick, ServerId};
 use lb_rt::{Remote, Rt, TaskKey};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -140,11 +140,7 @@ pub fn enqueue(rt: &Rt, backend: &Arc<Backend>, server: Option<ServerId>) -> Tic
         Some(id) => {
             grant(backend, &mut inner, id);
         }
-        None => {
-            for i in 0..backend.servers().len() {
-                grant(backend, &mut inner, ServerId(i as u32));
-            }
-        }
+        None => grant_any(rt, backend, &mut inner),
     }
     Ticket { backend: backend.clone(), server, waiter, settled: false }
 }
@@ -218,6 +214,21 @@ pub fn dispatch_any(backend: &Arc<Backend>) {
             break;
         }
         grant(backend, &mut inner, ServerId(i as u32));
+    }
+}
+
+/// Gives the place that was freed just now to who waits for any server. The scheduler knows where it is: it has put the full servers
+/// aside, however many there are. Only those whose limit grows with the load are looked at one by one.
+fn grant_any(rt: &Rt, backend: &Arc<Backend>, inner: &mut Inner) {
+    for &id in backend.growing() {
+        grant(backend, inner, id);
+    }
+    while !inner.any.waiters.is_empty() {
+        match backend.peek(rt.now()) {
+            Pick::Server(id) if grant(backend, inner, id) != 0 => {}
+            // Who has taken it meanwhile finds the waiters when giving it back.
+            _ => break,
+        }
     }
 }
 

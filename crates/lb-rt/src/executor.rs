@@ -374,9 +374,9 @@ impl Rt {
         }
     }
 
-    /// As [`Rt::wake`] for the current task, but it runs after I/O and all others.
+    /// As [`Rt::wake`] for the current task, but it runs after I/O and all others. For a task that has had its share and returns `Pending`.
     #[cold]
-    fn wake_deferred(&self) {
+    pub fn wake_deferred(&self) {
         let key = self.current();
         if let Some(slot) = self.0.tasks.borrow_mut().get(key)
             && !slot.queued
