@@ -12,6 +12,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod acl;
 mod connection;
 pub mod convert;
 mod fetch;

@@ -9,7 +9,11 @@ use support::{Names, compile, request, text};
 fn format(text: &str, purpose: Purpose) -> Result<String, LogFormatError> {
     let registry = Registry::standard();
     let mut names = Names::default();
-    let format = LogFormat::compile_with(text, purpose, &mut Compiler { registry: &registry, loader: &mut names })?;
+    let format = LogFormat::compile_with(
+        text,
+        purpose,
+        &mut Compiler { registry: &registry, loader: &mut names, sets: &lb_expr::acl::Sets::new() },
+    )?;
     let mut line = Vec::new();
     format.write(&request("GET /", &[]), 1024, &mut line);
     Ok(String::from_utf8_lossy(&line).into_owned())

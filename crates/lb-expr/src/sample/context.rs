@@ -239,6 +239,9 @@ pub struct Cursor {
     pub each: bool,
     /// Another value may follow.
     pub more: bool,
+    /// Set by the fetch: more bytes may still change the value that it gave (`req.len`, `payload(0,0)`). An ACL that such a value does
+    /// not match waits.
+    pub partial: bool,
     /// For the fetch: which field.
     pub field: u32,
     /// For the fetch: where in it.

@@ -24,6 +24,14 @@ pub trait Loader {
 
     /// A variable of the environment.
     fn environment(&self, name: &str) -> Option<String>;
+
+    /// The addresses that a name has now. Manual 7.1.6.
+    fn resolve(&mut self, _name: &str) -> Vec<std::net::IpAddr> {
+        Vec::new()
+    }
+
+    /// Notes what is allowed and yet wants a look: at which word, and why.
+    fn warn(&mut self, _word: usize, _message: String) {}
 }
 
 /// What compiling needs.
@@ -32,6 +40,8 @@ pub struct Compiler<'c> {
     pub registry: &'c Registry,
     /// What the configuration has.
     pub loader: &'c mut dyn Loader,
+    /// Where files of patterns and maps are kept, which all of a configuration share.
+    pub sets: &'c crate::acl::Sets,
 }
 
 /// Why an expression does not compile.
@@ -164,6 +174,7 @@ impl Expr {
     /// is [`Eval::Absent`] and does not end the walk.
     pub fn next<'a>(&'a self, cx: Cx<'a>, cursor: &mut Cursor) -> Eval<'a> {
         cursor.more = false;
+        cursor.partial = false;
         let fetched = match &self.call {
             Fetching::Own(call) => call(&self.args, cx, cursor),
             Fetching::Embedder(call) => call(&self.args, cx, cursor),

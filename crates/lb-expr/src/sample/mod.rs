@@ -16,4 +16,5 @@ pub use context::{Bytes, Context, Cursor, Cx, Eval, Fact, Reference, Scope, Side
 pub use expr::{Compiler, Expr, ExprError, Loader};
 pub use points::{Need, Point, Points};
 pub use registry::{Convert, Converter, Fetch, FetchCall, Registry};
+pub(crate) use value::v6_to_v4;
 pub use value::{OwnedValue, Type, Value, hex, leading_int};

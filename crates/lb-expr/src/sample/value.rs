@@ -191,7 +191,7 @@ impl<'a> Value<'a> {
 }
 
 /// The IPv4 address inside a mapped, a compatible or a 6to4 address.
-fn v6_to_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+pub(crate) fn v6_to_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let o = ip.octets();
     if o[..2] == [0x20, 0x02] {
         return Some(Ipv4Addr::new(o[2], o[3], o[4], o[5]));

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test takes what it needs
 
 use bumpalo::Bump;
+use lb_expr::acl::Sets;
 use lb_expr::sample::{
     ArgKind, Bytes, Compiler, Context, Cursor, Cx, Eval, Expr, Fact, Loader, OwnedValue, Reference, Registry, Scope, Side, Value, Variable,
 };
@@ -119,7 +120,7 @@ pub fn compile(text: &str, names: &mut Names) -> Result<Expr, String> {
     let words: Vec<&str> = text.split(' ').collect();
     let registry = Registry::standard();
     let mut at = 0;
-    let expr = Expr::parse(&words, &mut at, &mut Compiler { registry: &registry, loader: names });
+    let expr = Expr::parse(&words, &mut at, &mut Compiler { registry: &registry, loader: names, sets: &Sets::new() });
     let expr = expr.map_err(|e| e.message)?;
     if at != words.len() { Err(format!("'{}' is left", words[at])) } else { Ok(expr) }
 }
