@@ -61,12 +61,14 @@ fn fetch_and_converters() {
 fn refused() {
     let of = |expr: &str| compile(expr, &mut Names::default()).expect_err(expr);
     assert_eq!(of("nothing"), "unknown fetch method 'nothing'");
-    assert_eq!(of("str(a"), "syntax error: missing ')' after arguments to fetch keyword 'str'");
+    assert_eq!(of("str(a"), "fetch method 'str' : expected ')'");
     assert_eq!(of("str(a),nothing"), "unknown converter 'nothing'");
-    assert_eq!(of("int(x)"), "invalid args in fetch method 'int' : failed to parse 'x' as type 'integer' at position 1");
-    assert_eq!(of("method(x)"), "invalid args in fetch method 'method' : no argument supported");
+    assert_eq!(of("int(x)"), "fetch method 'int' : failed to parse 'x' as type 'integer' at position 1");
+    assert_eq!(of("int"), "fetch method 'int' : expected type 'integer' at position 1, but got nothing");
+    assert_eq!(of("int(1,2)"), "fetch method 'int' : expected ')' before ',2)'");
+    assert_eq!(of("method(x)"), "fetch method 'method' : expected ')' before 'x)'");
     assert_eq!(
         of("var(x)").split('.').next(),
-        Some("invalid args in fetch method 'var' : failed to parse 'x' as type 'variable' at position 1 (invalid variable name 'x'")
+        Some("fetch method 'var' : failed to parse 'x' as type 'variable' at position 1 (invalid variable name 'x'")
     );
 }

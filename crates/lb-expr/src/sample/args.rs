@@ -4,7 +4,10 @@
 
 use super::expr::Loader;
 use super::{Reference, Scope, Variable};
+use std::any::Any;
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// What an argument has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +81,49 @@ pub enum Arg {
     Reference(Reference),
     /// [`ArgKind::Variable`].
     Variable(Variable),
+    /// What a check made of an argument: a pattern, a key.
+    Made(Made),
+}
+
+/// What a check made of an argument, read back with [`Args::made`].
+#[derive(Clone)]
+pub struct Made(Arc<dyn Any + Send + Sync>);
+
+impl Made {
+    /// Keeps `value`.
+    pub fn new(value: impl Any + Send + Sync) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl fmt::Debug for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Made")
+    }
+}
+
+/// The same thing, not an equal one.
+impl PartialEq for Made {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Made {}
+
+impl Arg {
+    /// An argument that is `value` from now on.
+    pub fn made(value: impl Any + Send + Sync) -> Self {
+        Self::Made(Made::new(value))
+    }
+
+    /// Its text; empty when it is absent or something else.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Str(text) => text,
+            _ => "",
+        }
+    }
 }
 
 /// The arguments of one call.
@@ -119,6 +165,14 @@ impl Args {
         }
     }
 
+    /// What the check made of the argument at `n`.
+    pub fn made<T: Any>(&self, n: usize) -> Option<&T> {
+        match self.get(n) {
+            Arg::Made(made) => made.0.downcast_ref(),
+            _ => None,
+        }
+    }
+
     /// The variable at `n`.
     pub fn variable(&self, n: usize) -> Option<Variable> {
         match self.get(n) {
@@ -128,77 +182,104 @@ impl Args {
     }
 }
 
-/// The arguments in the text behind an opening parenthesis, unquoted, and how many bytes they took with the closing one. `None`: no
-/// closing parenthesis.
-pub(super) fn split(text: &str) -> Option<(Vec<String>, usize)> {
-    let mut list = vec![String::new()];
-    let mut quote = None;
-    let mut chars = text.char_indices();
-    while let Some((at, c)) = chars.next() {
-        let arg = list.last_mut()?;
-        match (c, quote) {
-            ('\\', None | Some('"')) => {
-                let (_, next) = chars.next()?;
-                match next {
-                    'r' => arg.push('\r'),
-                    'n' => arg.push('\n'),
-                    't' => arg.push('\t'),
-                    '\\' | '"' | '\'' | ' ' | '#' | ',' | ')' => arg.push(next),
-                    _ => arg.extend(['\\', next]),
-                }
-            }
-            (c, Some(q)) if c == q => quote = None,
-            ('"' | '\'', None) => quote = Some(c),
-            (_, Some(_)) => arg.push(c),
-            (',', None) => list.push(String::new()),
-            (')', None) => return Some((list, at + 1)),
-            _ => arg.push(c),
-        }
+/// The arguments of a call as they stand in the text.
+pub(super) struct Written<'t> {
+    /// What stands behind the opening parenthesis, to the end of the word.
+    text: &'t str,
+    /// Each argument, unquoted, and where it begins.
+    list: Vec<(String, usize)>,
+    /// Bytes up to and with the closing parenthesis; `None` when there is none.
+    pub(super) taken: Option<usize>,
+}
+
+impl<'t> Written<'t> {
+    /// Reads what stands behind an opening parenthesis.
+    pub(super) fn read(text: &'t str) -> Self {
+        let mut list = vec![(String::new(), 0)];
+        let taken = Self::split(text, &mut list);
+        Self { text, list, taken }
     }
-    None
+
+    /// No parentheses at all, which is the same as none between them.
+    pub(super) fn none() -> Self {
+        Self { text: "", list: vec![(String::new(), 0)], taken: Some(0) }
+    }
+
+    fn split(text: &str, list: &mut Vec<(String, usize)>) -> Option<usize> {
+        let mut quote = None;
+        let mut chars = text.char_indices();
+        while let Some((at, c)) = chars.next() {
+            let (arg, _) = list.last_mut()?;
+            match (c, quote) {
+                ('\\', None | Some('"')) => {
+                    let (_, next) = chars.next()?;
+                    match next {
+                        'r' => arg.push('\r'),
+                        'n' => arg.push('\n'),
+                        't' => arg.push('\t'),
+                        '\\' | '"' | '\'' | ' ' | '#' | ',' | ')' => arg.push(next),
+                        _ => arg.extend(['\\', next]),
+                    }
+                }
+                (c, Some(q)) if c == q => quote = None,
+                ('"' | '\'', None) => quote = Some(c),
+                (_, Some(_)) => arg.push(c),
+                (',', None) => list.push((String::new(), at + 1)),
+                (')', None) => return Some(at + 1),
+                _ => arg.push(c),
+            }
+        }
+        None
+    }
+}
+
+/// Why arguments cannot be read.
+pub(super) struct ArgError {
+    /// The argument, from 1.
+    pub(super) position: usize,
+    pub(super) message: String,
 }
 
 /// Reads the arguments of a call as `kinds` has them, of which the first `required` must be there.
 ///
 /// # Errors
 /// A message in haproxy's words.
-pub(super) fn typed(words: &[String], kinds: &[ArgKind], required: usize, loader: &mut dyn Loader) -> Result<Args, String> {
-    // `name()` has no arguments.
-    let words = if let [only] = words
-        && only.is_empty()
-    {
-        &[]
-    } else {
-        words
-    };
-    if words.len() > kinds.len() {
-        return Err(match kinds.len() {
-            0 => "no argument supported".to_owned(),
-            n => format!("end of arguments expected at position {}, but got '{}'", n + 1, words[n]),
-        });
-    }
-    let mut args = Vec::with_capacity(words.len());
-    for (n, (word, kind)) in words.iter().zip(kinds).enumerate() {
-        // A name may be left out: the proxy itself.
-        if word.is_empty() && (n >= required || matches!(kind, ArgKind::Frontend | ArgKind::Backend | ArgKind::Table)) {
-            args.push(Arg::Absent);
-            continue;
+pub(super) fn typed(written: &Written<'_>, kinds: &[ArgKind], required: usize, loader: &mut dyn Loader) -> Result<Args, ArgError> {
+    let error = |n: usize, message: String| Err(ArgError { position: n + 1, message });
+    let mut args = Vec::with_capacity(written.list.len());
+    for (n, (word, start)) in written.list.iter().enumerate() {
+        // `name()` has no arguments, but one that must be there and may be empty.
+        if n == 0 && written.list.len() == 1 && word.is_empty() && required == 0 {
+            break;
         }
-        if word.is_empty() && *kind != ArgKind::Str {
-            return Err(format!("expected type '{}' at position {}, but got nothing", kind.name(), n + 1));
-        }
-        let arg = one(word, *kind, loader).map_err(|why| {
-            let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-            format!("failed to parse '{word}' as type '{}' at position {}{why}", kind.name(), n + 1)
-        })?;
+        let Some(kind) = kinds.get(n) else {
+            let rest = written.text.get(start - usize::from(n > 0)..).unwrap_or_default();
+            return error(n, format!("expected ')' before '{rest}'"));
+        };
+        let arg = match kind {
+            // A name may be left out: the proxy itself.
+            ArgKind::Frontend | ArgKind::Backend | ArgKind::Table if word.is_empty() => Arg::Absent,
+            _ if word.is_empty() && n >= required => Arg::Absent,
+            ArgKind::Str => Arg::Str(word.as_str().into()),
+            _ if word.is_empty() => {
+                return error(n, format!("expected type '{}' at position {}, but got nothing", kind.name(), n + 1));
+            }
+            _ => match one(word, *kind, loader) {
+                Ok(arg) => arg,
+                Err(why) => {
+                    let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+                    return error(n, format!("failed to parse '{word}' as type '{}' at position {}{why}", kind.name(), n + 1));
+                }
+            },
+        };
         args.push(arg);
     }
-    if words.len() < required {
-        return Err(format!(
-            "missing arguments (got {}/{required}), type '{}' expected",
-            words.len(),
-            kinds.get(words.len()).map_or("string", |kind| kind.name())
-        ));
+    if written.taken.is_none() {
+        return error(args.len(), "expected ')'".to_owned());
+    }
+    if args.len() < required {
+        let kind = kinds.get(args.len()).map_or("string", |kind| kind.name());
+        return error(args.len(), format!("missing arguments (got {}/{required}), type '{kind}' expected", args.len()));
     }
     Ok(Args(args.into()))
 }
@@ -207,7 +288,7 @@ fn one(word: &str, kind: ArgKind, loader: &mut dyn Loader) -> Result<Arg, Option
     let bits = || word.parse::<u32>().ok();
     let arg = match kind {
         ArgKind::Str => Some(Arg::Str(word.into())),
-        ArgKind::Int => word.parse().ok().map(Arg::Int),
+        ArgKind::Int => integer(word).map(Arg::Int),
         ArgKind::Ipv4 => word.parse().ok().map(Arg::Ipv4),
         ArgKind::Ipv6 => word.parse().ok().map(Arg::Ipv6),
         ArgKind::Mask4 => {
@@ -226,6 +307,12 @@ fn one(word: &str, kind: ArgKind, loader: &mut dyn Loader) -> Result<Arg, Option
         ArgKind::Variable => return variable(word, loader).map(Arg::Variable).map_err(Some),
     };
     arg.ok_or(None)
+}
+
+/// A number: a sign and digits, as haproxy reads it (no digits are 0); one that is too large is the largest.
+pub fn integer(word: &str) -> Option<i64> {
+    let digits = word.strip_prefix(['-', '+']).unwrap_or(word);
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| super::leading_int(word.as_bytes()))
 }
 
 /// `txn.name`. Manual 2.8.

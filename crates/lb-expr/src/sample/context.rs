@@ -199,6 +199,66 @@ pub trait Context: LogSource {
 
     /// A random number.
     fn random(&self) -> u64;
+
+    /// Seconds east of UTC of local time at a moment, as far as the system knows; by default what is in force now.
+    fn local_offset(&self, unix_secs: i64) -> i32 {
+        let _ = unix_secs;
+        self.now().utc_offset_secs
+    }
+
+    /// Name of local time's zone at a moment, `CET`.
+    fn local_zone<'a>(&self, unix_secs: i64, scratch: &'a Bump) -> &'a str {
+        let _ = (unix_secs, scratch);
+        "UTC"
+    }
+
+    /// What is known of a backend or a server that a value names.
+    fn lookup(&self, what: Lookup<'_>) -> Option<i64> {
+        let _ = what;
+        None
+    }
+
+    /// Keeps a value in a slot for captured fields, as far as there is such a slot.
+    fn capture(&self, side: Side, slot: u32, value: &[u8]) {
+        let _ = (side, slot, value);
+    }
+
+    /// A line for those who look for faults: `debug`. `sink` is `stdout`, `stderr` or the name of a ring.
+    fn debug(&self, sink: &str, line: &[u8]) {
+        let _ = (sink, line);
+    }
+
+    /// Whether a condition of the converter `when` holds.
+    fn is(&self, condition: Condition) -> bool {
+        let _ = condition;
+        false
+    }
+}
+
+/// What a value names, and what is asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup<'n> {
+    /// How many servers of this backend can be used.
+    UsableServers(&'n [u8]),
+    /// How many streams wait for this server, `backend/server` or `server` of the same backend.
+    ServerQueue(&'n [u8]),
+    /// Whether the server `backend/server` is up, as 1 or 0.
+    ServerIsUp(&'n [u8]),
+    /// Whether there is a frontend of this name, as 1 or 0.
+    FrontendExists(&'n [u8]),
+}
+
+/// Conditions of the converter `when`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Something went wrong with this request or stream, as `option dontlog-normal` sees it.
+    Error,
+    /// It went to a server.
+    Forwarded,
+    /// The process answers it itself.
+    ToApplet,
+    /// The process is stopping.
+    Stopping,
 }
 
 /// All that a fetch or a converter works with.

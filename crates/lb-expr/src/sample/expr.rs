@@ -1,7 +1,7 @@
 //! An expression: a fetch and the converters behind it, `hdr(host),lower`. Compiled once; evaluated by a walk over its steps.
 
-use super::args::{self, ArgKind, Args};
-use super::registry::{Converting, Fetching, Registry};
+use super::args::{self, ArgError, ArgKind, Args, Written};
+use super::registry::{CheckArgs, Converting, Fetching, Registry};
 use super::{Cursor, Cx, Eval, Need, Reference, Scope, Type, Value, Variable};
 use std::fmt;
 
@@ -222,7 +222,7 @@ impl Parsing {
         }
         let Some(fetch) = compiler.registry.fetch(name) else { return Err(format!("unknown fetch method '{name}'")) };
         let args = arguments(&mut rest, "fetch method", name, (fetch.args, fetch.required), compiler.loader)
-            .and_then(|args| checked(args, fetch.check, "fetch method", name))?;
+            .and_then(|args| checked(args, fetch.check, "fetch method", name, compiler.loader))?;
         let expr = Expr {
             text: Box::default(),
             name: fetch.name,
@@ -282,26 +282,27 @@ fn arguments(
     (kinds, required): (&'static [ArgKind], usize),
     loader: &mut dyn Loader,
 ) -> Result<Args, String> {
-    let words = match rest.strip_prefix('(') {
-        None => Vec::new(),
+    let written = match rest.strip_prefix('(') {
+        None => Written::none(),
         Some(text) => {
-            let Some((words, taken)) = args::split(text) else {
-                return Err(format!(
-                    "syntax error: missing ')' after arguments to {} '{name}'",
-                    if what == "converter" { what } else { "fetch keyword" }
-                ));
-            };
-            *rest = &text[taken..];
-            words
+            let written = Written::read(text);
+            *rest = &text[written.taken.unwrap_or(text.len())..];
+            written
         }
     };
-    args::typed(&words, kinds, required, loader).map_err(|why| format!("invalid args in {what} '{name}' : {why}"))
+    args::typed(&written, kinds, required, loader).map_err(|ArgError { position, message }| {
+        if what == "converter" {
+            format!("invalid arg {position} in converter '{name}' : {message}")
+        } else {
+            format!("{what} '{name}' : {message}")
+        }
+    })
 }
 
-fn checked(args: Args, check: Option<super::registry::CheckArgs>, what: &str, name: &str) -> Result<Args, String> {
+fn checked(args: Args, check: Option<CheckArgs>, what: &str, name: &str, loader: &mut dyn Loader) -> Result<Args, String> {
     let Some(check) = check else { return Ok(args) };
     let mut list = args.0.into_vec();
-    check(&mut list).map_err(|why| format!("invalid args in {what} '{name}' : {why}"))?;
+    check(&mut list, loader).map_err(|why| format!("invalid args in {what} '{name}' : {why}"))?;
     Ok(Args(list.into()))
 }
 
@@ -311,8 +312,8 @@ fn step(name: &str, rest: &mut &str, before: Type, compiler: &mut Compiler<'_>) 
         return Err(format!("converter '{name}' cannot be applied"));
     }
     let kinds = (converter.args, converter.required);
-    let args =
-        arguments(rest, "converter", name, kinds, compiler.loader).and_then(|args| checked(args, converter.check, "converter", name))?;
+    let args = arguments(rest, "converter", name, kinds, compiler.loader)
+        .and_then(|args| checked(args, converter.check, "converter", name, compiler.loader))?;
     Ok(Step {
         name: converter.name,
         call: converter.call.clone(),

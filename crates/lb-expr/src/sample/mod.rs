@@ -11,10 +11,10 @@ mod points;
 mod registry;
 mod value;
 
-pub use args::{Arg, ArgKind, Args};
-pub use context::{Bytes, Context, Cursor, Cx, Eval, Fact, Reference, Scope, Side, Variable};
+pub use args::{Arg, ArgKind, Args, Made};
+pub use context::{Bytes, Condition, Context, Cursor, Cx, Eval, Fact, Lookup, Reference, Scope, Side, Variable};
 pub use expr::{Compiler, Expr, ExprError, Loader};
 pub use points::{Need, Point, Points};
-pub use registry::{Convert, Converter, Fetch, FetchCall, Registry};
+pub use registry::{CheckArgs, Convert, Converter, Fetch, FetchCall, Registry};
 pub(crate) use value::v6_to_v4;
 pub use value::{OwnedValue, Type, Value, hex, leading_int};

@@ -9,8 +9,9 @@ use std::sync::Arc;
 pub type FetchCall = for<'a> fn(&'a Args, Cx<'a>, &mut Cursor) -> Eval<'a>;
 /// A converter that comes with the crate. `None`: the sample is absent.
 pub type Convert = for<'a> fn(&'a Args, Value<'a>, Cx<'a>) -> Option<Value<'a>>;
-/// Looks at arguments when the configuration is read, and may change them (a method that is parsed, a default that is filled in).
-pub type CheckArgs = fn(&mut Vec<super::Arg>) -> Result<(), String>;
+/// Looks at arguments when the configuration is read, and may change them (a method that is parsed, a default that is filled in, a name
+/// of a variable that may stand in place of a number).
+pub type CheckArgs = fn(&mut Vec<super::Arg>, &mut dyn super::Loader) -> Result<(), String>;
 
 type EmbedderFetch = dyn for<'a> Fn(&'a Args, Cx<'a>, &mut Cursor) -> Eval<'a> + Send + Sync;
 type EmbedderConvert = dyn for<'a> Fn(&'a Args, Value<'a>, Cx<'a>) -> Option<Value<'a>> + Send + Sync;

@@ -56,7 +56,7 @@ impl Type {
         match (self, to) {
             (_, Any | Same) | (Any | Same, _) => true,
             (a, b) if a == b => true,
-            (Bool, Int | Str) => true,
+            (Bool, Int | Str | Bin) => true,
             (Int, Bool | Addr | Ipv4 | Ipv6 | Str | Bin) => true,
             (Addr, Ipv4 | Ipv6 | Str | Bin) => true,
             (Ipv4, Int | Addr | Ipv6 | Str | Bin) => true,
@@ -117,7 +117,7 @@ impl<'a> Value<'a> {
             Type::Addr => self.to_addr().map(Value::Ip),
             Type::Ipv4 => match self.to_addr()? {
                 ip @ IpAddr::V4(_) => Some(Value::Ip(ip)),
-                IpAddr::V6(ip) => v6_to_v4(ip).map(|ip| Value::Ip(ip.into())),
+                IpAddr::V6(ip) => ip.to_ipv4_mapped().map(|ip| Value::Ip(ip.into())),
             },
             Type::Ipv6 => match self.to_addr()? {
                 IpAddr::V4(ip) => Some(Value::Ip(ip.to_ipv6_mapped().into())),
@@ -137,7 +137,7 @@ impl<'a> Value<'a> {
         match self {
             Self::Bool(_) => Some(self),
             Self::Int(n) => Some(Value::Bool(n != 0)),
-            Self::Str(text) => Some(Value::Bool(leading_int(text) != 0)),
+            Self::Str(text) if !text.is_empty() => Some(Value::Bool(leading_int(text) != 0)),
             _ => None,
         }
     }
@@ -147,7 +147,7 @@ impl<'a> Value<'a> {
             Self::Bool(on) => Some(i64::from(on)),
             Self::Int(n) => Some(n),
             Self::Ip(IpAddr::V4(ip)) => Some(i64::from(u32::from(ip))),
-            Self::Str(text) => Some(leading_int(text)),
+            Self::Str(text) if !text.is_empty() => Some(leading_int(text)),
             _ => None,
         }
     }
@@ -157,12 +157,12 @@ impl<'a> Value<'a> {
             Self::Ip(ip) => Some(ip),
             // The lower 32 bits, as haproxy takes them.
             Self::Int(n) => Some(Ipv4Addr::from(n as u32).into()),
-            Self::Str(text) => std::str::from_utf8(text).ok()?.parse().ok(),
+            Self::Str(text) => address(text),
             _ => None,
         }
     }
 
-    /// The value as text: numbers in decimal, addresses in their usual form, binary in upper-case hexadecimal digits.
+    /// The value as text: numbers in decimal, addresses in their usual form, binary as it is up to its first zero byte.
     pub fn to_text(self, scratch: &'a Bump) -> &'a [u8] {
         match self {
             Self::Bool(on) => {
@@ -173,15 +173,17 @@ impl<'a> Value<'a> {
                 }
             }
             Self::Int(n) => scratch.alloc_slice_copy(itoa::Buffer::new().format(n).as_bytes()),
-            Self::Ip(ip) => bumpalo::format!(in scratch, "{}", ip).into_bump_str().as_bytes(),
+            Self::Ip(IpAddr::V4(ip)) => bumpalo::format!(in scratch, "{}", ip).into_bump_str().as_bytes(),
+            Self::Ip(IpAddr::V6(ip)) => v6_text(ip, scratch),
             Self::Str(bytes) | Self::Method(_, bytes) => bytes,
-            Self::Bin(bytes) => hex(bytes, scratch),
+            Self::Bin(bytes) => &bytes[..memchr::memchr(0, bytes).unwrap_or(bytes.len())],
         }
     }
 
     fn to_bin(self, scratch: &'a Bump) -> Option<&'a [u8]> {
         match self {
-            Self::Bool(_) => None,
+            // A boolean is the number 1 or 0.
+            Self::Bool(on) => Some(scratch.alloc_slice_copy(&i64::from(on).to_be_bytes())),
             Self::Int(n) => Some(scratch.alloc_slice_copy(&n.to_be_bytes())),
             Self::Ip(IpAddr::V4(ip)) => Some(scratch.alloc_slice_copy(&ip.octets())),
             Self::Ip(IpAddr::V6(ip)) => Some(scratch.alloc_slice_copy(&ip.octets())),
@@ -190,7 +192,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The IPv4 address inside a mapped, a compatible or a 6to4 address.
+/// The IPv4 address inside a mapped, a compatible or a 6to4 address, as patterns see it. (The cast of 2.6 knows mapped ones only.)
 pub(crate) fn v6_to_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let o = ip.octets();
     if o[..2] == [0x20, 0x02] {
@@ -198,6 +200,34 @@ pub(crate) fn v6_to_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     }
     let embedded = o[..10] == [0; 10] && matches!([o[10], o[11]], [0, 0] | [0xff, 0xff]);
     embedded.then(|| Ipv4Addr::new(o[12], o[13], o[14], o[15]))
+}
+
+/// An address as the C library writes it: where only the last 32 bits are there, these as an IPv4 address.
+fn v6_text(ip: Ipv6Addr, scratch: &Bump) -> &[u8] {
+    let [.., a, _] = ip.segments();
+    let text = if ip.segments()[..6] == [0; 6] && a != 0 {
+        let [.., a, b, c, d] = ip.octets();
+        bumpalo::format!(in scratch, "::{}", Ipv4Addr::new(a, b, c, d))
+    } else {
+        bumpalo::format!(in scratch, "{}", ip)
+    };
+    text.into_bump_str().as_bytes()
+}
+
+/// The address that text is; of IPv4 what follows its last digit does not matter, leading zeros do not either.
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let len = text.iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
+    ipv4(&text[..len]).map(IpAddr::V4).or_else(|| std::str::from_utf8(text).ok()?.parse().ok().map(IpAddr::V6))
+}
+
+fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut parts = text.split(|b| *b == b'.');
+    for octet in &mut octets {
+        let digits = parts.next().filter(|part| !part.is_empty())?;
+        *octet = digits.iter().try_fold(0u8, |n, b| n.checked_mul(10)?.checked_add(b - b'0'))?;
+    }
+    parts.next().is_none().then(|| octets.into())
 }
 
 /// The number that text begins with: an optional sign and digits; 0 without, the largest or smallest number beyond.
@@ -300,17 +330,39 @@ mod tests {
         let text = |value: Value<'static>| String::from_utf8(value.to_text(&scratch).to_vec()).unwrap();
         assert_eq!(text(Value::Bool(true)), "1");
         assert_eq!(text(Value::Int(i64::MIN)), "-9223372036854775808");
-        assert_eq!(text(Value::Bin(&[0, 0xaf])), "00AF");
-        assert_eq!(text(Value::Ip("2001:db8::1".parse().unwrap())), "2001:db8::1");
+        assert_eq!(text(Value::Bin(b"12\x003")), "12");
+        for (ip, shown) in [
+            ("2001:db8::1", "2001:db8::1"),
+            ("::ffff:0:0", "::ffff:0.0.0.0"),
+            ("::1.2.3.4", "::1.2.3.4"),
+            ("::0.0.1.0", "::100"),
+            ("::1", "::1"),
+            ("::", "::"),
+            ("1:0:0:2::3", "1:0:0:2::3"),
+            ("1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"),
+            ("::ffff:0:1.2.3.4", "::ffff:0:102:304"),
+        ] {
+            assert_eq!(text(Value::Ip(ip.parse().unwrap())), shown);
+        }
         let int = |value: Value<'static>| value.cast(Type::Int, &scratch);
         assert_eq!(int(Value::Str(b"12ab")), Some(Value::Int(12)));
+        assert_eq!(int(Value::Str(b"")), None);
         assert_eq!(int(Value::Str(b"-99999999999999999999")), Some(Value::Int(i64::MIN)));
         assert_eq!(int(Value::Ip("1.2.3.4".parse().unwrap())), Some(Value::Int(0x0102_0304)));
         assert_eq!(int(Value::Ip("::1".parse().unwrap())), None);
         let v4 = |ip: &str| Value::Ip(ip.parse().unwrap()).cast(Type::Ipv4, &scratch);
         assert_eq!(v4("::ffff:1.2.3.4"), Some(Value::Ip("1.2.3.4".parse().unwrap())));
-        assert_eq!(v4("2002:102:304::"), Some(Value::Ip("1.2.3.4".parse().unwrap())));
+        assert_eq!(v4("2002:102:304::"), None);
         assert_eq!(v4("2001:db8::1"), None);
+        let ip = |text: &'static str| {
+            Value::Str(text.as_bytes()).cast(Type::Addr, &scratch).map(|ip| String::from_utf8_lossy(ip.to_text(&scratch)).into_owned())
+        };
+        assert_eq!(ip("01.002.3.4/24").as_deref(), Some("1.2.3.4"));
+        assert_eq!(ip("2001:db8::1").as_deref(), Some("2001:db8::1"));
+        for none in ["", "1.2.3", "1.2.3.", "1..3.4", "256.1.1.1", "1.2.3.4.5", "2001:db8::1x", "localhost"] {
+            assert_eq!(ip(none), None, "{none}");
+        }
+        assert_eq!(Value::Bool(true).cast(Type::Bin, &scratch), Some(Value::Bin(&[0, 0, 0, 0, 0, 0, 0, 1])));
     }
 
     #[test]
