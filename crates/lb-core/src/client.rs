@@ -2,6 +2,7 @@
 
 use crate::gate::Pass;
 use crate::proxy::Frontend;
+use crate::variables::{self, Variables};
 use crate::worker::Worker;
 use lb_rt::{Socket, TaskKey};
 use lb_sys::{Addr, addr};
@@ -39,6 +40,13 @@ pub struct Place {
     pub netscaler_cip: Option<u32>,
 }
 
+impl Place {
+    /// `name` of the `bind` line.
+    pub fn bind_name(&self) -> Option<&str> {
+        self.frontend.settings.binds.get(self.key.bind)?.name.as_deref()
+    }
+}
+
 /// A client's connection.
 pub struct Client {
     /// Where it came in.
@@ -63,6 +71,8 @@ pub struct Client {
     pub killed: Cell<bool>,
     /// Its place in [`Clients`].
     seat: Cell<u32>,
+    /// Variables of the session.
+    pub variables: Variables,
 }
 
 /// The client connections of one thread, for those who look for one.
@@ -111,6 +121,7 @@ impl Clients {
 
 impl Drop for Client {
     fn drop(&mut self) {
+        variables::leave(&self.place.worker.process.variables, &self.variables);
         if self.seat.get() != STANDING {
             self.place.worker.clients.leave(self.seat.get());
         }
@@ -132,6 +143,7 @@ impl Client {
             at: Cell::new((0, 0)),
             killed: Cell::new(false),
             seat: Cell::new(STANDING),
+            variables: Variables::default(),
         }
     }
 

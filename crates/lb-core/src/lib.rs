@@ -8,6 +8,7 @@ pub mod admit;
 mod capture;
 pub mod cli;
 pub mod client;
+pub mod context;
 pub mod counters;
 pub mod gate;
 pub mod handover;
@@ -33,6 +34,7 @@ pub mod start;
 mod stats;
 pub mod tcp;
 pub mod timers;
+pub mod variables;
 mod warmth;
 pub mod worker;
 

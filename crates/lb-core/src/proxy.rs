@@ -2,6 +2,7 @@
 //! shared by all threads. Settings are immutable; state is atomics; nothing here refers back to the configuration's file, so
 //! that a stream of hours keeps its own backend alive and no more.
 
+use crate::context::Names;
 use crate::gate::Gate;
 use crate::health::lock;
 use crate::listener::Mode as Accepting;
@@ -30,6 +31,8 @@ pub struct Topology {
     pub frontends: Vec<Arc<Frontend>>,
     /// In the order of the file, disabled ones left out.
     pub backends: Vec<Arc<Backend>>,
+    /// What expressions name.
+    pub names: Names,
 }
 
 /// A frontend, or the accepting side of a `listen`.
@@ -473,7 +476,7 @@ impl Topology {
                 Arc::new(Frontend { index, order: order.0, ..Frontend::new(config, p, backend, loggers, process_maxconn, &spellings) })
             })
             .collect();
-        Topology { frontends, backends: by_index.into_iter().flatten().collect() }
+        Topology { frontends, backends: by_index.into_iter().flatten().collect(), names: Names::default() }
     }
 
     /// Number of servers in all backends.

@@ -6,6 +6,7 @@ use crate::client::Client;
 use crate::loggers::FrontendLog;
 use crate::proxy::{Backend, Server};
 use crate::timers::{Step, Timers};
+use crate::variables::{self, Variables};
 use lb_config::{Level, Mode};
 use lb_expr::{CaptureSide, Cause, Field, LogSource, LogValue, Phase, Termination, Timestamp};
 use lb_http::{FieldId, Head};
@@ -89,6 +90,8 @@ pub struct Record {
     pub(crate) newly_chosen: bool,
     /// How it ended is known.
     finished: bool,
+    /// Variables of the transaction, its request, its response.
+    pub variables: Variables,
 }
 
 impl Record {
@@ -124,6 +127,7 @@ impl Record {
             begun: false,
             newly_chosen: false,
             finished: false,
+            variables: Variables::default(),
         }
     }
 
@@ -153,6 +157,21 @@ impl Record {
 
     fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
+    }
+
+    /// The stream's id, if it has been made.
+    pub(crate) fn made_unique_id(&self) -> Option<&[u8]> {
+        self.extra.as_deref()?.unique_id.as_deref()
+    }
+
+    /// Own address towards the server, if it was noted.
+    pub(crate) fn source(&self) -> Option<&Addr> {
+        self.extra.as_deref()?.source.as_ref()
+    }
+
+    /// Why there is no stream.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.extra.as_deref()?.fault
     }
 
     /// The stream's id by `unique-id-format`, made at the first call; empty without one.
@@ -345,6 +364,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         self.end_unfinished();
+        variables::leave(&self.client.worker().process.variables, &self.variables);
         if self.begun {
             self.count();
             self.client.end_stream();
@@ -523,7 +543,7 @@ impl Record {
     }
 
     /// Where the server is for this stream.
-    fn server_addr(&self) -> Option<Addr> {
+    pub(crate) fn server_addr(&self) -> Option<Addr> {
         if let Some(target) = &self.target {
             return Some(Addr::Ip(**target));
         }

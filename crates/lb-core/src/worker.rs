@@ -11,6 +11,7 @@ use crate::pool::{Offers, Pools};
 use crate::proxy::{Backend, Frontend, Server, Topology};
 use crate::pump::Flow;
 use crate::rate::Rate;
+use crate::variables::{self, Scratches};
 use lb_config::{CloseSpread, Config, Level};
 use lb_expr::Timestamp;
 use lb_rt::{Listener, PipeLimits, Remote, Rt, TaskKey};
@@ -115,6 +116,8 @@ pub struct Process {
     report: Report,
     /// What each thread has counted.
     pub counters: Box<[Arc<Counters>]>,
+    /// Variables of the process, and how large all of them may grow.
+    pub variables: variables::Shared,
 }
 
 impl Process {
@@ -154,6 +157,7 @@ impl Process {
             exposed: Mutex::default(),
             checks,
             report,
+            variables: variables::Shared::new(tune.variables),
         })
     }
 
@@ -326,6 +330,9 @@ pub struct Worker {
     pub counters: Arc<Counters>,
     /// Its client connections.
     pub clients: Clients,
+    /// Memory for values in the making.
+    pub scratches: Scratches,
+    chance: Cell<u64>,
     places: RefCell<Vec<Rc<Place>>>,
     /// Tasks that end with a soft stop.
     until_stop: RefCell<Vec<TaskKey>>,
@@ -388,6 +395,15 @@ impl Worker {
     /// Now, by both clocks.
     pub(crate) fn moment(&self) -> Moment {
         Moment { now: self.rt.now(), at: self.timestamp() }
+    }
+
+    /// A number by chance, cheap enough for each request and no secret: SplitMix64 from a seed of the kernel's.
+    pub fn chance(&self) -> u64 {
+        let state = self.chance.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.chance.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
     }
 
     /// Seconds that this thread has lived.
@@ -455,6 +471,8 @@ impl Worker {
             local_time: LocalTime::default(),
             counters: process.counters[index % process.counters.len()].clone(),
             clients: Clients::default(),
+            scratches: Scratches::default(),
+            chance: Cell::new(rt.random()),
             places: RefCell::default(),
             until_stop: RefCell::default(),
             accepting: RefCell::default(),

@@ -448,6 +448,11 @@ impl Socket {
         lb_sys::socket::original_dst(self.0.handle.fd()?).ok()
     }
 
+    /// What the kernel knows of a TCP connection; `None` for other sockets, and in the simulator.
+    pub fn tcp_info(&self) -> Option<lb_sys::socket::TcpInfo> {
+        lb_sys::socket::tcp_info(self.0.handle.fd()?).ok()
+    }
+
     /// The peer's address.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use crate::addr::{Addr, RawAddr, family};
 use crate::{once, retry};
 use std::io::{self, IoSlice};
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 /// Stream or datagram.
@@ -227,6 +227,48 @@ pub fn original_dst(fd: BorrowedFd<'_>) -> io::Result<Addr> {
     Ok(raw.get())
 }
 
+/// What the kernel knows of a TCP connection; times in microseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs)] // each is the field of `tcp_info` of that name
+pub struct TcpInfo {
+    pub rtt: u32,
+    pub rtt_var: u32,
+    pub unacked: u32,
+    pub sacked: u32,
+    pub lost: u32,
+    pub retrans: u32,
+    pub fackets: u32,
+    pub reordering: u32,
+}
+
+/// `TCP_INFO` of a connection.
+///
+/// # Errors
+/// It is no TCP socket.
+pub fn tcp_info(fd: BorrowedFd<'_>) -> io::Result<TcpInfo> {
+    // SAFETY: tcp_info is plain data; all zero is sound.
+    let mut info: libc::tcp_info = unsafe { mem::zeroed() };
+    let mut len = mem::size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: pointer and length describe `info`.
+    once(unsafe { libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast(), &mut len) })?;
+    Ok(TcpInfo {
+        rtt: info.tcpi_rtt,
+        rtt_var: info.tcpi_rttvar,
+        unacked: info.tcpi_unacked,
+        sacked: info.tcpi_sacked,
+        lost: info.tcpi_lost,
+        retrans: info.tcpi_retrans,
+        fackets: info.tcpi_fackets,
+        reordering: info.tcpi_reordering,
+    })
+}
+
+/// Whether an address is one of this machine's: a socket can be bound to it.
+pub fn is_local(ip: std::net::IpAddr) -> bool {
+    let addr = Addr::Ip((ip, 0).into());
+    open(&addr, Kind::Datagram).and_then(|fd| bind(fd.as_fd(), &addr)).is_ok()
+}
+
 /// The peer's address.
 ///
 /// # Errors
@@ -371,7 +413,6 @@ pub fn apply(fd: BorrowedFd<'_>, option: &SockOpt) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     fn wait(mut f: impl FnMut() -> bool) {
         for _ in 0..100_000 {
@@ -474,5 +515,21 @@ mod tests {
         assert_eq!(send_to(b.as_fd(), b"hi", &local_addr(a.as_fd()).unwrap()).unwrap(), 2);
         let mut buf = [0; 8];
         wait(|| matches!(recv_from(a.as_fd(), &mut buf), Ok((2, _))));
+    }
+
+    #[test]
+    fn what_the_kernel_knows_of_a_connection() {
+        let to = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let from = std::net::TcpStream::connect(to.local_addr().unwrap()).unwrap();
+        let info = tcp_info(from.as_fd()).unwrap();
+        assert!(info.rtt > 0 && info.reordering > 0, "{info:?}");
+        let other = open(&Addr::Ip(to.local_addr().unwrap()), Kind::Datagram).unwrap();
+        assert!(tcp_info(other.as_fd()).is_err());
+    }
+
+    #[test]
+    fn own_addresses() {
+        assert!(is_local("127.0.0.1".parse().unwrap()));
+        assert!(!is_local("192.0.2.1".parse().unwrap()));
     }
 }

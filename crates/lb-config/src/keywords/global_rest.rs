@@ -22,7 +22,6 @@ const SCHEDULER: &str = "order of work inside, not what traffic gets";
 const POLLER: &str = "there is one poller, epoll";
 const COMPRESSION: &str = "compression is refused by name";
 const CLI: &str = "output is not anonymised";
-const VARIABLES: &str = "rules that set variables are refused by name";
 const CHECKED: &str = "checks are never so many at once that it matters";
 const COPY: &str = "how bytes are moved inside, not which";
 const DEVICE: &str = "device detection";
@@ -173,12 +172,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("tune.rcvbuf.frontend", "<size>", "SO_RCVBUF of unconnected sockets to clients", "there are none"),
     accepted("tune.sndbuf.backend", "<size>", "SO_SNDBUF of unconnected sockets to servers", "there are none"),
     accepted("tune.sndbuf.frontend", "<size>", "SO_SNDBUF of unconnected sockets to clients", "there are none"),
-    accepted("tune.vars.check-max-size", "<size>", "memory of variables", VARIABLES),
-    accepted("tune.vars.global-max-size", "<size>", "memory of variables", VARIABLES),
-    accepted("tune.vars.proc-max-size", "<size>", "memory of variables", VARIABLES),
-    accepted("tune.vars.reqres-max-size", "<size>", "memory of variables", VARIABLES),
-    accepted("tune.vars.sess-max-size", "<size>", "memory of variables", VARIABLES),
-    accepted("tune.vars.txn-max-size", "<size>", "memory of variables", VARIABLES),
     accepted("tune.h2.be.glitches-threshold", "<number>", "HTTP/2", H2),
     accepted("tune.h2.be.initial-window-size", "<number>", "HTTP/2", H2),
     accepted("tune.h2.be.max-concurrent-streams", "<number>", "HTTP/2", H2),

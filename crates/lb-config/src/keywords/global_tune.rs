@@ -74,6 +74,12 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         "order of work inside, not what traffic gets",
         runqueue_depth,
     ),
+    works("tune.vars.global-max-size", "<bytes>", "memory of all variables", vars_global),
+    works("tune.vars.proc-max-size", "<bytes>", "memory of variables of the process", vars_process),
+    works("tune.vars.sess-max-size", "<bytes>", "memory of variables of a session and its transaction", vars_session),
+    works("tune.vars.txn-max-size", "<bytes>", "memory of variables of a transaction", vars_transaction),
+    works("tune.vars.reqres-max-size", "<bytes>", "memory of variables of a request or response", vars_message),
+    works("tune.vars.check-max-size", "<bytes>", "memory of variables of a check", vars_check),
 ];
 
 /// Largest size of a buffer; more is certainly a mistake.
@@ -187,4 +193,41 @@ fn maxpollevents(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
 fn runqueue_depth(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
     cx.global.tune.runqueue_depth = Some(line.count(0, 1)?);
     line.end(1)
+}
+
+/// A plain number, as haproxy has it; a negative one is no limit.
+fn limit(line: &Line<'_>) -> Result<u64, Problem> {
+    let value = line.number(0, i64::MIN..=i64::MAX)?;
+    line.end(1)?;
+    Ok(u64::try_from(value).unwrap_or(0))
+}
+
+fn vars_global(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.tune.variables.global = limit(line)?;
+    Ok(())
+}
+
+fn vars_process(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.tune.variables.process = limit(line)?;
+    Ok(())
+}
+
+fn vars_session(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.tune.variables.session = limit(line)?;
+    Ok(())
+}
+
+fn vars_transaction(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.tune.variables.transaction = limit(line)?;
+    Ok(())
+}
+
+fn vars_message(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.tune.variables.message = limit(line)?;
+    Ok(())
+}
+
+fn vars_check(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    cx.global.tune.variables.check = limit(line)?;
+    Ok(())
 }

@@ -142,6 +142,32 @@ pub struct Tune {
     pub maxpollevents: Option<u32>,
     /// `tune.runqueue-depth`: tasks run between two polls; `None`: the loop's own choice.
     pub runqueue_depth: Option<u32>,
+    /// `tune.vars.*-max-size`
+    pub variables: VariableLimits,
+}
+
+/// `tune.vars.*-max-size`: how much memory variables may take, in bytes; 0: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VariableLimits {
+    /// `tune.vars.global-max-size`: all of them together.
+    pub global: u64,
+    /// `tune.vars.proc-max-size`: those of the process.
+    pub process: u64,
+    /// `tune.vars.sess-max-size`: those of a session with those of its present transaction.
+    pub session: u64,
+    /// `tune.vars.txn-max-size`: those of a transaction with those of its request and response.
+    pub transaction: u64,
+    /// `tune.vars.reqres-max-size`: those of a request or response.
+    pub message: u64,
+    /// `tune.vars.check-max-size`: those of a health check.
+    pub check: u64,
+}
+
+impl VariableLimits {
+    /// Whether there is a limit at all.
+    pub fn any(&self) -> bool {
+        self.global | self.process | self.session | self.transaction | self.message | self.check != 0
+    }
 }
 
 impl Default for Tune {
@@ -164,6 +190,7 @@ impl Default for Tune {
             pool_low_fd_ratio: 20,
             maxpollevents: None,
             runqueue_depth: None,
+            variables: VariableLimits::default(),
         }
     }
 }

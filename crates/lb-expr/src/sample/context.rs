@@ -86,13 +86,22 @@ pub struct Variable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the sample of the same name, manual 7.3.2 and 7.3.3
 pub enum Fact {
+    /// The client's address, as rules may have changed it.
     Src,
     SrcPort,
     SrcIsLocal,
+    /// The address that the client connected to, as rules may have changed it.
     Dst,
     DstPort,
     DstIsLocal,
     DstConn,
+    /// Addresses of the client's connection, which rules for requests do not change.
+    FcSrc,
+    FcSrcPort,
+    FcSrcIsLocal,
+    FcDst,
+    FcDstPort,
+    FcDstIsLocal,
     /// Own address and port towards the server.
     BcSrc,
     BcSrcPort,
@@ -108,15 +117,12 @@ pub enum Fact {
     FcRcvdProxy,
     FcPpAuthority,
     FcPpUniqueId,
-    FcRtt,
-    FcRttVar,
-    FcUnacked,
-    FcSacked,
-    FcLost,
-    FcRetrans,
-    FcReordering,
-    FcFackets,
-    FcTimerNs(u8),
+    /// The value of one kind of PROXY protocol extension.
+    FcPpTlv(u8),
+    /// What the kernel knows of the client's connection.
+    FcTcp(TcpFact),
+    /// What the kernel knows of the server's connection.
+    BcTcp(TcpFact),
     FeId,
     FeName,
     FeConn(Option<Reference>),
@@ -166,12 +172,27 @@ pub enum Fact {
     TxnId32,
     SessTermState,
     UniqueId,
+    /// Status that went to the client.
     Status,
+    /// Status that the server sent.
     ServerStatus,
     HttpFirstReq,
-    HttpAuthUserlist(Reference),
-    BytesIn,
-    BytesOut,
+}
+
+/// What a kernel tells of a TCP connection (`TCP_INFO`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the sample of the same name, manual 7.3.3
+pub enum TcpFact {
+    /// In microseconds.
+    Rtt,
+    /// In microseconds.
+    RttVar,
+    Unacked,
+    Sacked,
+    Lost,
+    Retrans,
+    Fackets,
+    Reordering,
 }
 
 /// One stream, or one connection, as expressions see it.
@@ -193,6 +214,18 @@ pub trait Context: LogSource {
 
     /// Gives a variable a value, or takes it away. False when it may not grow so large (`tune.vars.*-max-size`).
     fn set_variable(&self, variable: Variable, value: Option<OwnedValue>) -> bool;
+
+    /// Whether a `userlist` knows this user by this password.
+    fn knows_user(&self, list: Reference, user: &[u8], password: &[u8]) -> bool {
+        let _ = (list, user, password);
+        false
+    }
+
+    /// Whether a `userlist` has this user in this group.
+    fn in_group(&self, list: Reference, user: &[u8], group: &[u8]) -> bool {
+        let _ = (list, user, group);
+        false
+    }
 
     /// Wall-clock time.
     fn now(&self) -> Timestamp;

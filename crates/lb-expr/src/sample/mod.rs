@@ -12,7 +12,7 @@ mod registry;
 mod value;
 
 pub use args::{Arg, ArgKind, Args, Made};
-pub use context::{Bytes, Condition, Context, Cursor, Cx, Eval, Fact, Lookup, Reference, Scope, Side, Variable};
+pub use context::{Bytes, Condition, Context, Cursor, Cx, Eval, Fact, Lookup, Reference, Scope, Side, TcpFact, Variable};
 pub use expr::{Compiler, Expr, ExprError, Loader};
 pub use points::{Need, Point, Points};
 pub use registry::{CheckArgs, Convert, Converter, Fetch, FetchCall, Registry};

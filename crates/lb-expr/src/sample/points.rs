@@ -106,18 +106,20 @@ pub enum Need {
     Frontend,
     /// The client's address.
     ClientAddress,
-    /// The client's connection: TLS, PROXY protocol.
+    /// The client's connection: TLS.
     ClientConnection,
     /// Counters that a rule tracks.
     Tracked,
     /// Bytes of the request.
     RequestBuffer,
-    /// The request's head while it is there.
+    /// Bytes of the request or of the response, by where it stands.
+    EitherBuffer,
+    /// The request's head while it is there, and the body that has come with it.
     RequestHead,
+    /// The head of the request or of the response, by where it stands.
+    EitherHead,
     /// What is kept of the request after it was sent.
     Request,
-    /// The request's body.
-    RequestBody,
     /// The backend.
     Backend,
     /// The server.
@@ -128,12 +130,10 @@ pub enum Need {
     ServerConnection,
     /// Bytes of the response.
     ResponseBuffer,
-    /// The response's head while it is there.
+    /// The response's head while it is there, and the body that has come with it.
     ResponseHead,
     /// What is kept of the response.
     Response,
-    /// The response's body.
-    ResponseBody,
     /// What is known at the end only.
     End,
 }
@@ -142,25 +142,20 @@ impl Need {
     /// Where it is there.
     pub const fn points(self) -> Points {
         use Point as P;
-        let all = Points::range(P::Connection, P::Runtime);
-        let session = Points::range(P::Connection, P::Log);
-        let request = Points::range(P::FrontContent, P::SetServer);
-        let response = Points::range(P::BackAnswer, P::FrontResponseBody);
-        let check = Points::of(P::Check);
-        let log = Points::of(P::Log);
         match self {
-            Self::Constant | Self::Internal => all,
-            Self::Listener | Self::Frontend | Self::ClientAddress | Self::Tracked => session,
-            Self::ClientConnection => session.without(Points::of(P::Connection)),
-            Self::RequestBuffer | Self::RequestHead => request,
+            Self::Constant => Points::range(P::Connection, P::Runtime),
+            Self::Internal | Self::Tracked => Points::range(P::Connection, P::Runtime).without(Points::of(P::Load)),
+            Self::Listener | Self::Frontend => Points::range(P::Connection, P::Log),
+            Self::ClientAddress => Points::range(P::Connection, P::Check),
+            Self::ClientConnection => Points::range(P::Session, P::Log),
+            Self::RequestBuffer | Self::RequestHead => Points::range(P::FrontContent, P::Connect),
+            Self::EitherBuffer | Self::EitherHead => Points::range(P::FrontContent, P::FrontResponseBody).or(Points::of(P::Check)),
             Self::Request => Points::range(P::FrontContent, P::Log),
-            Self::RequestBody => Points::range(P::FrontBody, P::SetServer),
-            Self::Backend => Points::range(P::BackContent, P::Log).or(check),
-            Self::Server | Self::ServerAddress | Self::ServerConnection => Points::range(P::Connect, P::Log).or(check),
-            Self::ResponseBuffer | Self::ResponseHead => response.or(check),
-            Self::Response => response.or(check).or(log),
-            Self::ResponseBody => Points::range(P::BackResponseBody, P::FrontResponseBody).or(check),
-            Self::End => log,
+            Self::Backend => Points::range(P::BackContent, P::Check),
+            Self::Server => Points::range(P::Connect, P::Check),
+            Self::ServerAddress | Self::ServerConnection | Self::Response => Points::range(P::BackAnswer, P::Check),
+            Self::ResponseBuffer | Self::ResponseHead => Points::range(P::BackAnswer, P::FrontResponseBody).or(Points::of(P::Check)),
+            Self::End => Points::of(P::Log),
         }
     }
 
@@ -175,9 +170,10 @@ impl Need {
             Self::ClientConnection => "client-side connection",
             Self::Tracked => "track counters",
             Self::RequestBuffer => "request buffer",
+            Self::EitherBuffer => "request buffer,response buffer",
             Self::RequestHead => "HTTP request headers",
+            Self::EitherHead => "HTTP request headers,HTTP response headers",
             Self::Request => "HTTP request",
-            Self::RequestBody => "HTTP request body",
             Self::Backend => "backend",
             Self::Server => "server",
             Self::ServerAddress => "server address",
@@ -185,13 +181,12 @@ impl Need {
             Self::ResponseBuffer => "response buffer",
             Self::ResponseHead => "HTTP response headers",
             Self::Response => "HTTP response",
-            Self::ResponseBody => "HTTP response body",
             Self::End => "session statistics",
         }
     }
 
     /// Whether the sample has a meaning in mode http only.
     pub const fn is_http(self) -> bool {
-        matches!(self, Self::RequestHead | Self::Request | Self::RequestBody | Self::ResponseHead | Self::Response | Self::ResponseBody)
+        matches!(self, Self::RequestHead | Self::EitherHead | Self::Request | Self::ResponseHead | Self::Response)
     }
 }

@@ -1,0 +1,369 @@
+//! What expressions ask of a live stream, or of a connection that has none yet. Made by rules and log lines for the moment of an
+//! evaluation, from what they have in their hands: it borrows all of it and is gone before anything changes.
+//!
+//! Holds: what costs a system call (addresses, the kernel's view of a connection) is asked for only when an expression wants it.
+
+use crate::client::Client;
+use crate::proxy::{Backend, Frontend, Server};
+use crate::record::Record;
+use crate::variables::Visible;
+use bumpalo::Bump;
+
+use lb_expr::sample::{ArgKind, Bytes, Context, Fact, OwnedValue, Reference, Side, TcpFact, Value, Variable};
+use lb_expr::{CaptureSide, Field, LogSource, LogValue, Timestamp};
+use lb_http::Head;
+use lb_rt::Socket;
+use lb_sys::Addr;
+use lb_sys::socket::TcpInfo;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// A proxy or a server that an expression names.
+#[derive(Clone)]
+pub enum Named {
+    /// A frontend.
+    Frontend(Arc<Frontend>),
+    /// A backend.
+    Backend(Arc<Backend>),
+    /// A server and its backend.
+    Server(Arc<Backend>, Arc<Server>),
+    /// Something that does not run: a disabled proxy, a name of another kind.
+    Nothing,
+}
+
+/// All that expressions of a configuration name, by [`Reference`].
+#[derive(Clone, Default)]
+pub struct Names(Box<[Named]>);
+
+impl Names {
+    /// Looks up `names`, in the order of their numbers. A server is `backend/server`.
+    pub fn new<'n>(frontends: &[Arc<Frontend>], backends: &[Arc<Backend>], names: impl Iterator<Item = (ArgKind, &'n str)>) -> Names {
+        let backend = |name: &str| backends.iter().find(|b| b.name() == name);
+        let server = |name: &str| {
+            let (of, name) = name.split_once('/')?;
+            let backend = backend(of)?;
+            let server = backend.servers().iter().find(|s| s.name() == name && !s.implicit)?;
+            Some(Named::Server(backend.clone(), server.clone()))
+        };
+        let look_up = |(kind, name): (ArgKind, &str)| match kind {
+            ArgKind::Frontend => frontends.iter().find(|f| f.name() == name).map(|f| Named::Frontend(f.clone())),
+            ArgKind::Backend => backend(name).map(|b| Named::Backend(b.clone())),
+            ArgKind::Server => server(name),
+            _ => None,
+        };
+        Names(names.map(|name| look_up(name).unwrap_or(Named::Nothing)).collect())
+    }
+
+    fn get(&self, reference: Reference) -> &Named {
+        self.0.get(reference.0 as usize).unwrap_or(&Named::Nothing)
+    }
+
+    fn frontend(&self, reference: Reference) -> Option<&Arc<Frontend>> {
+        if let Named::Frontend(frontend) = self.get(reference) { Some(frontend) } else { None }
+    }
+
+    fn backend(&self, reference: Reference) -> Option<&Arc<Backend>> {
+        if let Named::Backend(backend) = self.get(reference) { Some(backend) } else { None }
+    }
+
+    fn server(&self, reference: Reference) -> Option<(&Arc<Backend>, &Arc<Server>)> {
+        if let Named::Server(backend, server) = self.get(reference) { Some((backend, server)) } else { None }
+    }
+}
+
+/// A connection, and the stream on it if there is one, at the moment of an evaluation.
+#[derive(Clone, Copy)]
+pub struct View<'s> {
+    /// The client's connection.
+    pub client: &'s Client,
+    /// Its socket, for addresses and for what the kernel knows.
+    pub socket: Option<&'s Socket>,
+    /// The stream; `None`: `tcp-request connection` and `session`.
+    pub record: Option<&'s Record>,
+    /// Head of the request.
+    pub request: Option<&'s Head>,
+    /// Head of the response.
+    pub response: Option<&'s Head>,
+    /// What is here of the request's body.
+    pub request_body: Bytes<'s>,
+    /// What is here of the response's body.
+    pub response_body: Bytes<'s>,
+    /// In mode tcp, or before a head was read: what has come from the client.
+    pub from_client: Bytes<'s>,
+    /// The same, from the server.
+    pub from_server: Bytes<'s>,
+    /// Requests that came before on the client's connection.
+    pub served: u32,
+}
+
+impl<'s> View<'s> {
+    /// A connection without a stream.
+    pub fn of_connection(client: &'s Client, socket: Option<&'s Socket>) -> View<'s> {
+        View {
+            client,
+            socket,
+            record: None,
+            request: None,
+            response: None,
+            request_body: Bytes::default(),
+            response_body: Bytes::default(),
+            from_client: Bytes::default(),
+            from_server: Bytes::default(),
+            served: 0,
+        }
+    }
+
+    /// A stream of which nothing but its record is at hand, as when its log line is written.
+    pub fn of_stream(record: &'s Record) -> View<'s> {
+        View { record: Some(record), ..View::of_connection(&record.client, None) }
+    }
+
+    fn variables(&self) -> Visible<'s> {
+        Visible {
+            shared: &self.client.worker().process.variables,
+            session: &self.client.variables,
+            stream: self.record.map(|record| &record.variables),
+        }
+    }
+
+    fn frontend(&self) -> &'s Arc<Frontend> {
+        self.client.frontend()
+    }
+
+    /// The backend, or the frontend in its place while none is chosen, as haproxy has it.
+    fn backend(&self) -> Option<&'s Arc<Backend>> {
+        self.record?.backend.as_ref()
+    }
+
+    fn server(&self) -> Option<&'s Arc<Server>> {
+        self.record?.server.as_ref().filter(|server| !server.implicit)
+    }
+
+    fn names(&self) -> &'s Names {
+        &self.client.worker().process.topology.names
+    }
+
+    fn named_frontend(&self, reference: Option<Reference>) -> Option<&'s Arc<Frontend>> {
+        reference.map_or_else(|| Some(self.frontend()), |reference| self.names().frontend(reference))
+    }
+
+    fn named_backend(&self, reference: Option<Reference>) -> Option<&'s Arc<Backend>> {
+        match reference {
+            Some(reference) => self.names().backend(reference),
+            None => self.backend().or_else(|| self.client.worker().process.topology.listen_of(self.frontend())),
+        }
+    }
+
+    fn local(&self) -> Option<&'s Addr> {
+        match self.socket {
+            Some(socket) => self.client.learn_local(socket),
+            None => self.client.local(),
+        }
+    }
+
+    fn tcp_info(&self, fact: TcpFact) -> Option<i64> {
+        let info = self.socket?.tcp_info()?;
+        Some(i64::from(of_tcp(&info, fact)))
+    }
+}
+
+fn of_tcp(info: &TcpInfo, fact: TcpFact) -> u32 {
+    match fact {
+        TcpFact::Rtt => info.rtt,
+        TcpFact::RttVar => info.rtt_var,
+        TcpFact::Unacked => info.unacked,
+        TcpFact::Sacked => info.sacked,
+        TcpFact::Lost => info.lost,
+        TcpFact::Retrans => info.retrans,
+        TcpFact::Fackets => info.fackets,
+        TcpFact::Reordering => info.reordering,
+    }
+}
+
+fn ip<'a>(addr: Option<&Addr>) -> Option<Value<'a>> {
+    addr?.ip().map(|addr| Value::Ip(addr.ip()))
+}
+
+fn port<'a>(addr: Option<&Addr>) -> Option<Value<'a>> {
+    addr?.ip().map(|addr| Value::Int(i64::from(addr.port())))
+}
+
+/// Whether an address is one of this machine's; those of UNIX sockets are.
+fn is_local<'a>(addr: Option<&Addr>) -> Option<Value<'a>> {
+    let local = match addr? {
+        Addr::Ip(addr) => lb_sys::socket::is_local(addr.ip()),
+        _ => true,
+    };
+    Some(Value::Bool(local))
+}
+
+fn count<'a>(n: u32) -> Option<Value<'a>> {
+    Some(Value::Int(i64::from(n)))
+}
+
+fn text<'a>(text: &'a str) -> Option<Value<'a>> {
+    Some(Value::Str(text.as_bytes()))
+}
+
+fn milliseconds<'a>(time: Option<Duration>) -> Option<Value<'a>> {
+    Some(Value::Int(time.map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX))))
+}
+
+/// Places that are free at the servers that take work; -1: there is no limit. `queues`: places in queues count, and so do backups.
+fn free_places(backend: &Backend, queues: bool) -> i64 {
+    let (active, _) = backend.usable();
+    let mut free = 0i64;
+    for server in backend.servers().iter().filter(|s| !s.implicit && s.usable()) {
+        if !queues && server.settings.backup && active != 0 {
+            continue;
+        }
+        let Some(max) = server.maxconn() else { return -1 };
+        let here = server.served.load(Ordering::Relaxed);
+        free += i64::from(max) - i64::from(here);
+        if queues {
+            let Some(max) = server.settings.maxqueue.filter(|max| *max != 0) else { return -1 };
+            free += i64::from(max) - i64::from(server.queued.load(Ordering::Relaxed));
+        }
+    }
+    free
+}
+
+impl LogSource for View<'_> {
+    fn value(&self, field: Field) -> LogValue<'_> {
+        self.record.map_or(LogValue::Missing, |record| record.value(field))
+    }
+
+    fn capture(&self, side: CaptureSide, slot: usize) -> Option<&[u8]> {
+        self.record?.capture(side, slot)
+    }
+}
+
+impl Context for View<'_> {
+    fn head(&self, side: Side) -> Option<&Head> {
+        match side {
+            Side::Request => self.request,
+            Side::Response => self.response,
+        }
+    }
+
+    fn body(&self, side: Side) -> Bytes<'_> {
+        match side {
+            Side::Request => self.request_body,
+            Side::Response => self.response_body,
+        }
+    }
+
+    fn buffer(&self, side: Side) -> Bytes<'_> {
+        match side {
+            Side::Request => self.from_client,
+            Side::Response => self.from_server,
+        }
+    }
+
+    fn fact<'a>(&'a self, fact: Fact, scratch: &'a Bump) -> Option<Value<'a>> {
+        let process = &self.client.worker().process;
+        match fact {
+            Fact::Src | Fact::FcSrc => ip(Some(&self.client.peer)),
+            Fact::SrcPort | Fact::FcSrcPort => port(Some(&self.client.peer)),
+            Fact::SrcIsLocal | Fact::FcSrcIsLocal => is_local(Some(&self.client.peer)),
+            Fact::Dst | Fact::FcDst => ip(self.local()),
+            Fact::DstPort | Fact::FcDstPort => port(self.local()),
+            Fact::DstIsLocal | Fact::FcDstIsLocal => is_local(self.local()),
+            Fact::FeId => count(self.frontend().settings.id),
+            Fact::FeName => text(self.frontend().name()),
+            Fact::FeConn(of) => count(self.named_frontend(of)?.gate.current()),
+            Fact::FeClientTimeout => milliseconds(self.frontend().settings.timeouts.client),
+            Fact::FeDefbe => text(self.frontend().backend.as_ref()?.name()),
+            Fact::SoId => count(self.client.place.listener_id),
+            Fact::SoName => text(self.client.place.bind_name()?),
+            Fact::FcHttpMajor => Some(Value::Int(1)).filter(|_| self.client.serves_http()),
+            Fact::FcTcp(fact) => self.tcp_info(fact).map(Value::Int),
+            Fact::HttpFirstReq => Some(Value::Bool(self.served == 0)),
+            Fact::BeId => count(self.backend().map_or(self.frontend().settings.id, |b| b.settings.id)),
+            Fact::BeName => text(self.backend().map_or(self.frontend().name(), |b| b.name())),
+            Fact::BeServerTimeout | Fact::CurServerTimeout => milliseconds(self.backend()?.settings.timeouts.server),
+            Fact::BeTunnelTimeout | Fact::CurTunnelTimeout => milliseconds(self.backend()?.settings.timeouts.tunnel),
+            Fact::CurClientTimeout => milliseconds(self.frontend().settings.timeouts.client),
+            Fact::BeConn(of) => count(self.named_backend(of).map_or(0, |b| b.current.load(Ordering::Relaxed))),
+            Fact::BeConnFree(of) => Some(Value::Int(self.named_backend(of).map_or(0, |b| free_places(b, false)))),
+            Fact::Connslots(of) => Some(Value::Int(self.named_backend(of).map_or(0, |b| free_places(b, true)))),
+            Fact::NbSrv(of) => Some(Value::Int(self.named_backend(of).map_or(0, |b| {
+                let (active, backups) = b.usable();
+                (if active != 0 { active } else { backups }) as i64
+            }))),
+            Fact::Queue(of) => count(self.named_backend(of).map_or(0, |b| b.queue.waiting())),
+            Fact::AvgQueue(of) => Some(Value::Int(self.named_backend(of).map_or(0, |b| {
+                let waiting = i64::from(b.queue.waiting());
+                let (active, backups) = b.usable();
+                let servers = (if active != 0 { active } else { backups }) as i64;
+                // As haproxy: rounded up; twice as many while there is nobody to serve them.
+                if servers > 0 { (waiting + servers - 1) / servers } else { waiting * 2 }
+            }))),
+            Fact::SrvId => count(self.server()?.settings.id),
+            Fact::SrvName => text(self.server()?.name()),
+            Fact::SrvConn(of) => count(self.names().server(of)?.1.served.load(Ordering::Relaxed)),
+            Fact::SrvConnFree(of) => {
+                let (_, server) = self.names().server(of)?;
+                let free = |max: u32| (i64::from(max) - i64::from(server.served.load(Ordering::Relaxed))).max(0);
+                Some(Value::Int(server.maxconn().map_or(-1, free)))
+            }
+            Fact::SrvIsUp(of) => Some(Value::Bool(self.names().server(of)?.1.usable())),
+            Fact::SrvQueue(of) => count(self.names().server(of)?.1.queued.load(Ordering::Relaxed)),
+            Fact::SrvUweight(of) | Fact::SrvWeight(of) => count(self.names().server(of)?.1.weight.load(Ordering::Relaxed)),
+            Fact::SrvIweight(of) => count(u32::from(self.names().server(of)?.1.settings.weight)),
+            Fact::BcDst => ip(self.record?.server_addr().as_ref()),
+            Fact::BcDstPort => port(self.record?.server_addr().as_ref()),
+            Fact::BcSrc => ip(self.record?.source()),
+            Fact::BcSrcPort => port(self.record?.source()),
+            Fact::BcHttpMajor => Some(Value::Int(1)).filter(|_| self.backend().is_some_and(|b| b.is_http())),
+            Fact::ActConn => count(process.gate.current()),
+            Fact::Nbproc | Fact::Proc => Some(Value::Int(1)),
+            Fact::Nbthread => Some(Value::Int(process.counters.len() as i64)),
+            Fact::Thread => Some(Value::Int(self.client.worker().index as i64)),
+            Fact::Pid => count(std::process::id()),
+            Fact::Hostname => text(&process.host_name),
+            Fact::Stopping => Some(Value::Bool(process.stopping())),
+            Fact::Uptime => Some(Value::Int(self.client.worker().age() as i64)),
+            Fact::UniqueId => Some(Value::Str(scratch.alloc_slice_copy(self.record?.made_unique_id()?))),
+            Fact::Status => count(self.record?.status.into()).filter(|_| self.record.is_some_and(|r| r.status != 0)),
+            Fact::FcErr => count(self.record.map_or(0, |r| r.fault().map_or(0, |fault| fault.code.into()))),
+            Fact::FcErrStr => text(self.record.and_then(Record::fault).map_or("Success", |fault| fault.text)),
+            Fact::PrioClass | Fact::PrioOffset => Some(Value::Int(0)),
+            // What nothing here knows yet.
+            Fact::DstConn
+            | Fact::FcRcvdProxy
+            | Fact::FcPpAuthority
+            | Fact::FcPpUniqueId
+            | Fact::FcPpTlv(_)
+            | Fact::BcTcp(_)
+            | Fact::BcErr
+            | Fact::BcErrStr
+            | Fact::FeReqRate(_)
+            | Fact::FeSessRate(_)
+            | Fact::BeSessRate(_)
+            | Fact::SrvSessRate(_)
+            | Fact::LastRuleFile
+            | Fact::LastRuleLine
+            | Fact::TxnId32
+            | Fact::SessTermState
+            | Fact::ServerStatus => None,
+        }
+    }
+
+    fn variable<'a>(&self, variable: Variable, scratch: &'a Bump) -> Option<Value<'a>> {
+        self.variables().get(variable, scratch)
+    }
+
+    fn set_variable(&self, variable: Variable, value: Option<OwnedValue>) -> bool {
+        self.variables().set(variable, value)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.client.worker().timestamp()
+    }
+
+    fn random(&self) -> u64 {
+        self.client.worker().chance()
+    }
+}
