@@ -10,6 +10,7 @@ pub mod language;
 pub mod mutate;
 pub mod runtime;
 pub mod syslog;
+pub mod vrrp_packets;
 
 /// A target: its name is that of its corpus directory; pieces that its inputs are made of.
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static [u8]]);
@@ -25,6 +26,7 @@ pub const TARGETS: &[Target] = &[
     ("conditions", language::conditions, language::WORDS),
     ("cli_input", runtime::cli_input, runtime::WORDS),
     ("syslog", syslog::syslog, syslog::WORDS),
+    ("vrrp_packet", vrrp_packets::vrrp_packet, vrrp_packets::WORDS),
 ];
 
 /// Runs `target` on every file named on the command line: for a crash that libFuzzer left.

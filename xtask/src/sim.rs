@@ -17,6 +17,7 @@ pub fn task(args: &[String]) -> Result<()> {
         [word, n] if word == "--seed" => ("SIM_SEED", number(n)?),
         _ => return failure(USAGE),
     };
-    let mut command = sh::cargo(&["test", "--profile", "sim", "--no-fail-fast", "-p", "lb-rt", "-p", "lb-core", "--test", "sim*"]);
+    let mut command =
+        sh::cargo(&["test", "--profile", "sim", "--no-fail-fast", "-p", "lb-rt", "-p", "lb-core", "-p", "vrrp", "--test", "sim*"]);
     sh::run(command.env(name, value.to_string()))
 }

@@ -26,6 +26,7 @@ const PLACES: &[Place] = &[
     Place { name: "lb-expr", floor: Floor::Pure, below: &["lb-http"] },
     Place { name: "lb-balance", floor: Floor::Pure, below: &[] },
     Place { name: "lb-check", floor: Floor::Pure, below: &["lb-http", "lb-expr"] },
+    Place { name: "vrrp", floor: Floor::Pure, below: &[] },
     Place { name: "lb-sys", floor: Floor::Os, below: &[] },
     Place { name: "lb-rt", floor: Floor::Os, below: &["lb-sys"] },
     Place { name: "lb-config", floor: Floor::Config, below: &["lb-http", "lb-expr", "lb-balance", "lb-check"] },
