@@ -82,13 +82,6 @@ struct Known {
     id: FieldId,
 }
 
-/// What makes the front of a line a name in lower case: `front & keep | lower`.
-#[derive(Clone, Copy)]
-struct Lower {
-    lower: Words,
-    keep: Words,
-}
-
 const fn words(name: &[u8]) -> Words {
     let mut w = [0u64; 3];
     let mut i = 0;
@@ -127,22 +120,6 @@ const KNOWN_CONST: [Known; ENTRIES] = {
             j += 1;
         }
         t[ALL[i].0 as usize] = Known { lower, letters, len: name.len(), id: ALL[i].0 };
-        i += 1;
-    }
-    t
-};
-
-static LOWER: [Lower; ENTRIES] = {
-    let mut t = [Lower { lower: [0; 3], keep: [u64::MAX; 3] }; ENTRIES];
-    let mut i = 0;
-    while i < ALL.len() {
-        let entry = &mut t[ALL[i].0 as usize];
-        entry.lower = words(ALL[i].1.as_bytes());
-        let mut j = 0;
-        while j < ALL[i].1.len() {
-            entry.keep[j / 8] &= !(0xff << (8 * (j % 8)));
-            j += 1;
-        }
         i += 1;
     }
     t
@@ -194,12 +171,12 @@ impl FieldId {
         if self == FieldId::Other {
             return false;
         }
-        let Lower { lower, keep } = &LOWER[usize::from(self as u8) & (ENTRIES - 1)];
-        let set = |word: &mut [u8; 8], i: usize| *word = (u64::from_le_bytes(*word) & keep[i] | lower[i]).to_le_bytes();
+        let letters = &KNOWN[usize::from(self as u8) & (ENTRIES - 1)].letters;
+        let set = |word: &mut [u8; 8], i: usize| *word = (u64::from_le_bytes(*word) | letters[i]).to_le_bytes();
         let (words, _) = line.as_chunks_mut::<8>();
         match words {
-            [a, ..] if keep[1] == u64::MAX => set(a, 0),
-            [a, b, ..] if keep[2] == u64::MAX => {
+            [a, ..] if letters[1] == 0 => set(a, 0),
+            [a, b, ..] if letters[2] == 0 => {
                 set(a, 0);
                 set(b, 1);
             }

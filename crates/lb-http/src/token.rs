@@ -53,8 +53,10 @@ pub fn is_field_value(value: &[u8]) -> bool {
 /// Index of the first byte that may not stand in a host name (`%` included), or `bytes.len()`.
 #[inline]
 pub(crate) fn find_non_host(bytes: &[u8]) -> usize {
-    let mut i = 0;
-    while i < bytes.len() && CLASS[bytes[i] as usize] & HOST != 0 {
+    let is_host = |bytes: &[u8]| bytes.iter().fold(HOST, |all, &b| all & CLASS[b as usize]) != 0;
+    let (fours, _) = bytes.as_chunks::<4>();
+    let mut i = 4 * fours.iter().take_while(|four| is_host(*four)).count();
+    while i < bytes.len() && is_host(&bytes[i..=i]) {
         i += 1;
     }
     i
@@ -224,7 +226,7 @@ fn lower_word(w: u64) -> u64 {
 }
 
 /// Lower-cases the first `len` bytes of `bytes`, eight at a time; bytes after them are only read.
-#[inline]
+#[inline(never)]
 pub(crate) fn lower_front(bytes: &mut [u8], len: usize) {
     let mut i = 0;
     while i < len {

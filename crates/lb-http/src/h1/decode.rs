@@ -158,10 +158,7 @@ impl Decoder {
     fn run(&mut self, buf: &[u8], rules: Rules<'_>, head: &mut Head) -> Result<Option<usize>, H1Error> {
         let max = rules.limits.max_head.min(u32::MAX as usize / 2);
         let usable = &buf[..buf.len().min(max)];
-        if self.state == State::Start && self.pos == 0 {
-            head.clear();
-        }
-        match self.scan(usable, rules, head) {
+        match self.lines(usable, rules, head) {
             Ok(Some(end)) => Ok(Some(end)),
             Ok(None) if usable.len() == max => Err(H1Error { kind: ErrorKind::TooLarge, offset: max }),
             Ok(None) => Ok(None),
@@ -169,6 +166,39 @@ impl Decoder {
         }
     }
 
+    /// Takes what comes in whole lines of the common shapes; the byte machine has the rest.
+    #[inline]
+    fn lines(&mut self, buf: &[u8], rules: Rules<'_>, head: &mut Head) -> Result<Option<usize>, ErrorKind> {
+        if self.state == State::Start && self.pos == 0 {
+            head.clear();
+            let line = if rules.response { fast::status_line(buf, head) } else { fast::request_line(buf, head) };
+            if let Some(next) = line {
+                self.pos = next as u32;
+                self.state = State::LineStart;
+                self.field_lines(buf, rules, head)?;
+                let end = self.pos as usize;
+                if buf.get(end..end + 2) == Some(b"\r\n") {
+                    return Ok(Some(end + 2));
+                }
+            }
+        }
+        self.scan(buf, rules, head)
+    }
+
+    /// Takes field lines from `pos` on, as long as they are whole and of the common shape.
+    #[inline(never)]
+    fn field_lines(&mut self, buf: &[u8], rules: Rules<'_>, head: &mut Head) -> Result<(), ErrorKind> {
+        while let Some(line) = fast::field_line(buf, self.pos as usize) {
+            self.take(buf, &line, rules, head)?;
+            self.pos = line.next as u32;
+            if buf.get(line.next) == Some(&b'\r') {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
     fn scan(&mut self, buf: &[u8], rules: Rules<'_>, head: &mut Head) -> Result<Option<usize>, ErrorKind> {
         let mut i = self.pos as usize;
         macro_rules! need {
@@ -191,14 +221,6 @@ impl Decoder {
         loop {
             match self.state {
                 State::Start => {
-                    if i == 0 {
-                        let line = if rules.response { fast::status_line(buf, head) } else { fast::request_line(buf, head) };
-                        if let Some(next) = line {
-                            i = next;
-                            self.state = State::LineStart;
-                            continue;
-                        }
-                    }
                     let b = need!();
                     if b == b'\n' {
                         i += 1;
@@ -352,15 +374,9 @@ impl Decoder {
                     }
                     b'\n' => return Ok(Some(i + 1)),
                     _ => {
-                        while let Some(line) = fast::field_line(buf, i) {
-                            if let Err(kind) = self.take(buf, &line, rules, head) {
-                                fail!(kind);
-                            }
-                            i = line.next;
-                            if buf.get(i) == Some(&b'\r') {
-                                break;
-                            }
-                        }
+                        self.pos = i as u32;
+                        self.field_lines(buf, rules, head)?;
+                        i = self.pos as usize;
                         if !matches!(buf.get(i), Some(b'\r' | b'\n')) {
                             self.mark = i as u32;
                             self.state = State::Name;

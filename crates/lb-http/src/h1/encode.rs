@@ -1,7 +1,8 @@
 //! Heads to bytes. Names go out in lower case, lines that stand in the arena as they must be sent are copied in runs.
 
-use crate::head::Head;
+use crate::head::{Field, Head};
 use crate::token::lower_front;
+use std::ops::Range;
 
 /// Writes heads as HTTP/1. Appends to the caller's buffer and allocates nothing else.
 ///
@@ -61,41 +62,50 @@ impl Encoder {
 
 /// Appends fields and empty line. `from` is a range of the arena (the start line) to be copied before them.
 fn encode_fields(head: &Head, from: Option<(usize, usize)>, out: &mut Vec<u8>) {
-    let (mut run_start, mut run_end) = from.unwrap_or((0, 0));
-    let mut first_of_run = 0; // index of the first field in the run that is not yet written
-    for (i, f) in head.fields.iter().enumerate() {
-        let start = f.name_start as usize;
-        if f.verbatim && start == run_end {
-            run_end = f.line_end();
-            continue;
+    let (mut start, mut end) = from.unwrap_or((0, 0));
+    let mut fields = &head.fields[..];
+    loop {
+        // Lines that stand in the arena one behind the other go together.
+        let mut count = 0;
+        for f in fields {
+            if !f.verbatim || f.name_start as usize != end {
+                break;
+            }
+            end = f.line_end();
+            count += 1;
         }
-        flush(head, (run_start, run_end), first_of_run..i, b"", out);
-        first_of_run = i;
-        if f.verbatim {
-            (run_start, run_end) = (start, f.line_end());
-        } else {
-            let at = out.len();
-            out.extend_from_slice(head.slice(f.name()));
-            lower_front(&mut out[at..], usize::from(f.name_len));
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(head.slice(f.value));
-            out.extend_from_slice(b"\r\n");
-            (run_start, run_end) = (0, 0);
-            first_of_run = i + 1;
-        }
+        let (lines, rest) = fields.split_at(count);
+        copy_lines(head, start..end, lines, out);
+        fields = match rest {
+            [] => break,
+            [f, ..] if f.verbatim => {
+                (start, end) = (f.name_start as usize, f.name_start as usize);
+                rest
+            }
+            [f, rest @ ..] => {
+                let at = out.len();
+                out.extend_from_slice(head.slice(f.name()));
+                lower_front(&mut out[at..], usize::from(f.name_len));
+                out.extend_from_slice(b": ");
+                out.extend_from_slice(head.slice(f.value));
+                out.extend_from_slice(b"\r\n");
+                (start, end) = (0, 0);
+                rest
+            }
+        };
     }
-    flush(head, (run_start, run_end), first_of_run..head.fields.len(), b"\r\n", out);
+    out.extend_from_slice(b"\r\n");
 }
 
-/// Copies a run of the arena and `tail`, and lower-cases the names of the run's fields.
-fn flush(head: &Head, (start, end): (usize, usize), fields: std::ops::Range<usize>, tail: &[u8], out: &mut Vec<u8>) {
-    let base = out.len();
-    let Some(lines) = head.arena.get(start..end) else { return };
-    out.extend_from_slice(lines);
-    out.extend_from_slice(tail);
-    let run = &mut out[base..];
-    for f in head.fields.get(fields).unwrap_or_default() {
-        if let Some(line) = run.get_mut(f.name_start as usize - start..)
+/// Copies a range of the arena and lower-cases the names of the lines in it.
+#[inline]
+fn copy_lines(head: &Head, range: Range<usize>, lines: &[Field], out: &mut Vec<u8>) {
+    let (start, base) = (range.start, out.len());
+    let Some(bytes) = head.arena.get(range) else { return };
+    out.extend_from_slice(bytes);
+    let copied = &mut out[base..];
+    for f in lines {
+        if let Some(line) = copied.get_mut(f.name_start as usize - start..)
             && !f.id.write_lower(line)
         {
             lower_front(line, usize::from(f.name_len));

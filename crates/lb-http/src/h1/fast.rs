@@ -11,11 +11,15 @@ use crate::token::{find_control, find_non_token, find_target_end, first_colon, i
 /// A request line at the front of `buf`; says where the next line begins.
 #[inline]
 pub(super) fn request_line(buf: &[u8], head: &mut Head) -> Option<usize> {
-    let (method, len) = match buf.first_chunk::<4>()? {
-        b"GET " => (Method::Get, 3),
-        b"POST" if buf.get(4) == Some(&b' ') => (Method::Post, 4),
-        b"HEAD" if buf.get(4) == Some(&b' ') => (Method::Head, 4),
-        b"PUT " => (Method::Put, 3),
+    const GET: u32 = u32::from_le_bytes(*b"GET ");
+    const PUT: u32 = u32::from_le_bytes(*b"PUT ");
+    const POST: u32 = u32::from_le_bytes(*b"POST");
+    const HEAD: u32 = u32::from_le_bytes(*b"HEAD");
+    let (method, len) = match u32::from_le_bytes(*buf.first_chunk::<4>()?) {
+        GET => (Method::Get, 3),
+        PUT => (Method::Put, 3),
+        POST if buf.get(4) == Some(&b' ') => (Method::Post, 4),
+        HEAD if buf.get(4) == Some(&b' ') => (Method::Head, 4),
         _ => {
             let len = find_non_token(buf, 0);
             if len == 0 || buf.get(len) != Some(&b' ') {
@@ -26,13 +30,11 @@ pub(super) fn request_line(buf: &[u8], head: &mut Head) -> Option<usize> {
     };
     let target = len + 1;
     let end = find_target_end(buf, target);
-    if end == target || buf.get(end) != Some(&b' ') {
+    if end == target {
         return None;
     }
-    let version = version(buf.get(end + 1..end + 9)?)?;
-    if buf.get(end + 9..end + 11) != Some(b"\r\n") {
-        return None;
-    }
+    let [b' ', version @ .., b'\r', b'\n'] = buf.get(end..)?.first_chunk::<11>()? else { return None };
+    let version = version_of(version)?;
     head.method = method;
     head.first = Span::new(0, len);
     head.target = Span::new(target, end);
@@ -45,8 +47,9 @@ pub(super) fn request_line(buf: &[u8], head: &mut Head) -> Option<usize> {
 /// A status line at the front of `buf`; says where the next line begins.
 #[inline]
 pub(super) fn status_line(buf: &[u8], head: &mut Head) -> Option<usize> {
-    let version = version(buf.get(..8)?)?;
-    let &[b' ', a, b, c, b' ', first] = buf.get(8..)?.first_chunk::<6>()? else { return None };
+    let (version, rest) = buf.split_first_chunk::<8>()?;
+    let version = version_of(version)?;
+    let &[b' ', a, b, c, b' ', first] = rest.first_chunk::<6>()? else { return None };
     if !((b'1'..=b'9').contains(&a) && b.is_ascii_digit() && c.is_ascii_digit()) || first == b' ' {
         return None;
     }
@@ -63,11 +66,14 @@ pub(super) fn status_line(buf: &[u8], head: &mut Head) -> Option<usize> {
     Some(end + 2)
 }
 
+/// Compares one word instead of eight bytes.
 #[inline]
-fn version(text: &[u8]) -> Option<Version> {
-    match text {
-        b"HTTP/1.1" => Some(Version::Http11),
-        b"HTTP/1.0" => Some(Version::Http10),
+fn version_of(text: &[u8; 8]) -> Option<Version> {
+    const HTTP_11: u64 = u64::from_le_bytes(*b"HTTP/1.1");
+    const HTTP_10: u64 = u64::from_le_bytes(*b"HTTP/1.0");
+    match u64::from_le_bytes(*text) {
+        HTTP_11 => Some(Version::Http11),
+        HTTP_10 => Some(Version::Http10),
         _ => None,
     }
 }
@@ -133,26 +139,15 @@ fn name(line: &[u8]) -> Option<(FieldId, usize)> {
     // The bits below the byte whose bit 7 is `hit`.
     let below = |hit: u64| (hit >> 7).wrapping_sub(1);
     let at = |hit: u64| (hit.trailing_zeros() / 8) as usize;
-    let mut padded = [0u8; 24];
-    let front = match line.first_chunk::<24>() {
-        Some(front) => front,
-        None => {
-            padded[..line.len()].copy_from_slice(line);
-            &padded
-        }
-    };
-    let ([a, b, c], _) = front.as_chunks::<8>() else { return None };
-    let w0 = u64::from_le_bytes(*a);
+    let [w0, w1, w2] = line.first_chunk::<24>().map_or_else(|| short_front(line), front_words);
     let hit = first_colon(w0);
     let (id, len) = if hit != 0 {
         (FieldId::of_words(&[w0 & below(hit), 0, 0], at(hit)), at(hit))
     } else {
-        let w1 = u64::from_le_bytes(*b);
         let hit = first_colon(w1);
         if hit != 0 {
             (FieldId::of_words(&[w0, w1 & below(hit), 0], 8 + at(hit)), 8 + at(hit))
         } else {
-            let w2 = u64::from_le_bytes(*c);
             let hit = first_colon(w2);
             if hit == 0 {
                 return other_name(line);
@@ -161,6 +156,20 @@ fn name(line: &[u8]) -> Option<(FieldId, usize)> {
         }
     };
     if id == FieldId::Other { other_name(line) } else { Some((id, len)) }
+}
+
+#[inline(always)]
+fn front_words(front: &[u8; 24]) -> [u64; 3] {
+    let (words, _) = front.as_chunks::<8>();
+    [0, 1, 2].map(|i| u64::from_le_bytes(words[i]))
+}
+
+/// The words of a line that is shorter than they are, with zeros behind it.
+#[inline(never)]
+fn short_front(line: &[u8]) -> [u64; 3] {
+    let mut front = [0u8; 24];
+    front[..line.len()].copy_from_slice(line);
+    front_words(&front)
 }
 
 #[inline(never)]
