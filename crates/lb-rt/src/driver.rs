@@ -36,12 +36,24 @@ impl Driver {
         Ok((Driver::Sys { poll, events: Events::with_capacity(EVENTS) }, waker))
     }
 
+    /// The time as an `Instant`, and as the number that [`Driver::nanos`] then shows.
     #[allow(clippy::disallowed_methods)] // the one place that reads the monotonic clock
-    pub fn now(&self) -> Instant {
+    pub fn now(&self) -> (Instant, u64) {
         match self {
-            Driver::Sys { .. } => Instant::now(),
+            Driver::Sys { .. } => (Instant::now(), self.nanos()),
             #[cfg(feature = "sim")]
-            Driver::Sim(sim) => sim.now(),
+            Driver::Sim(sim) => (sim.now(), sim.nanos()),
+        }
+    }
+
+    /// Nanoseconds of the monotonic clock, from no moment in particular.
+    #[inline]
+    #[allow(clippy::disallowed_methods)] // as above
+    pub fn nanos(&self) -> u64 {
+        match self {
+            Driver::Sys { .. } => lb_sys::clock::nanos(),
+            #[cfg(feature = "sim")]
+            Driver::Sim(sim) => sim.nanos(),
         }
     }
 
@@ -64,11 +76,10 @@ impl Driver {
         }
     }
 
-    /// Waits for events until `until` (`None`: for ever), and hands each to `event`.
-    pub fn wait(&mut self, now: Instant, until: Option<Instant>, mut event: impl FnMut(u64, Readiness)) -> io::Result<()> {
+    /// Waits for events as long as `timeout` (`None`: for ever), and hands each to `event`.
+    pub fn wait(&mut self, timeout: Option<Duration>, mut event: impl FnMut(u64, Readiness)) -> io::Result<()> {
         match self {
             Driver::Sys { poll, events } => {
-                let timeout = until.map(|at| if at <= now { Duration::ZERO } else { at.saturating_duration_since(now) });
                 match poll.poll(events, timeout) {
                     Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
                     _ => {}

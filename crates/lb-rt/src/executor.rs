@@ -25,6 +25,8 @@ const POLL_BUDGET: usize = 1 << 20;
 const MAX_IDLE_POLLS: u16 = 10_000;
 /// Polls beyond those queued at its start that one turn makes for tasks which others have woken meanwhile.
 const EXTRA_POLLS: usize = 256;
+/// Nanoseconds of a tick of the wheel.
+const TICK: u64 = 1_000_000;
 /// Beyond this, times are taken for "never": 2^52 ms are 140,000 years.
 const NEVER_TICK: u64 = 1 << 52;
 
@@ -77,10 +79,11 @@ struct Inner {
     start: Instant,
     /// Later than any deadline: some centuries after `start`.
     never: Instant,
-    /// When the wheel wants to be looked at, or `never`.
-    next_timer: Cell<Instant>,
+    /// What the driver's clock showed at `start`, less one.
+    start_nanos: u64,
+    /// When the wheel wants to be looked at, by [`Rt::nanos`]; `u64::MAX`: never.
+    next_timer: Cell<u64>,
     now: Cell<Instant>,
-    /// See [`Rt::nanos`]; 0: not worked out in this turn yet.
     nanos: Cell<u64>,
     wall: Cell<Option<SystemTime>>,
     turn: Cell<u64>,
@@ -154,14 +157,15 @@ impl Rt {
 
     pub(crate) fn over(driver: Driver, waker: Option<mio::Waker>) -> Rt {
         let (remote, inbox) = Remote::new(waker);
-        let now = driver.now();
+        let (now, nanos) = driver.now();
         let never = now + FOR_EVER;
         Rt(Rc::new(Inner {
             start: now,
             never,
-            next_timer: Cell::new(never),
+            start_nanos: nanos.wrapping_sub(1),
+            next_timer: Cell::new(u64::MAX),
             now: Cell::new(now),
-            nanos: Cell::new(0),
+            nanos: Cell::new(1),
             wall: Cell::new(None),
             turn: Cell::new(0),
             tasks: RefCell::default(),
@@ -193,24 +197,15 @@ impl Rt {
     /// The same moment in nanoseconds since the loop was made, and one: differences of these cost less than those of `Instant`s.
     #[inline]
     pub fn nanos(&self) -> u64 {
-        match self.0.nanos.get() {
-            0 => self.count_nanos(),
-            nanos => nanos,
-        }
+        self.0.nanos.get()
     }
 
-    #[cold]
-    fn count_nanos(&self) -> u64 {
-        let since = self.now().saturating_duration_since(self.0.start);
-        // Enough for five centuries.
-        let nanos = since.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(since.subsec_nanos()) + 1);
+    /// Reads the clock.
+    #[inline]
+    fn look_at_clock(&self, driver: &Driver) {
+        let nanos = driver.nanos().wrapping_sub(self.0.start_nanos);
         self.0.nanos.set(nanos);
-        nanos
-    }
-
-    fn set_now(&self, now: Instant) {
-        self.0.now.set(now);
-        self.0.nanos.set(0);
+        self.0.now.set(self.0.start + Duration::from_nanos(nanos - 1));
     }
 
     /// The wall clock of this turn, read at its first use.
@@ -488,7 +483,7 @@ impl Rt {
         }
         let _entered = self.enter();
         // Time has passed since the executor was made or last ran.
-        self.set_now(self.0.driver.borrow().now());
+        self.look_at_clock(&self.0.driver.borrow());
         loop {
             self.run_queue();
             if let Some(value) = result.borrow_mut().take() {
@@ -628,7 +623,7 @@ impl Rt {
     /// Notes when the wheel wants to be looked at next.
     fn look_at_wheel(&self) {
         let next = self.0.wheel.borrow().next();
-        self.0.next_timer.set(next.map_or(self.0.never, |tick| self.0.start + Duration::from_millis(tick)));
+        self.0.next_timer.set(next.map_or(u64::MAX, |tick| tick.saturating_mul(TICK).saturating_add(1)));
     }
 
     /// The first tick that is not before `at`.
@@ -638,8 +633,7 @@ impl Rt {
     }
 
     fn tick_now(&self) -> u64 {
-        let since = self.now().saturating_duration_since(self.0.start);
-        since.as_secs() * 1000 + u64::from(since.subsec_millis())
+        (self.nanos() - 1) / TICK
     }
 
     /// Waits for events, the next deadline or mail, and wakes those whom they concern.
@@ -647,11 +641,15 @@ impl Rt {
         let inner = &*self.0;
         let busy = !inner.queue.borrow().is_empty() || !inner.deferred.borrow().is_empty();
         let next = inner.next_timer.get();
-        let until = if busy { Some(self.now()) } else { (next != inner.never).then_some(next) };
+        let timeout = match next {
+            _ if busy => Some(Duration::ZERO),
+            u64::MAX => None,
+            at => Some(Duration::from_nanos(at.saturating_sub(self.nanos()))),
+        };
         let mut mail = false;
         {
             let mut driver = inner.driver.borrow_mut();
-            driver.wait(self.now(), until, |token, ready| match token {
+            driver.wait(timeout, |token, ready| match token {
                 Driver::INBOX => mail = true,
                 token => {
                     let woken = inner.io.borrow().event(token, ready);
@@ -662,7 +660,7 @@ impl Rt {
                     }
                 }
             })?;
-            self.set_now(driver.now());
+            self.look_at_clock(&driver);
         }
         let mut deferred = inner.deferred.borrow_mut();
         if !deferred.is_empty() {
@@ -680,7 +678,7 @@ impl Rt {
     }
 
     fn fire_timers(&self) {
-        if self.now() < self.0.next_timer.get() {
+        if self.nanos() < self.0.next_timer.get() {
             return;
         }
         let (tick, now, never) = (self.tick_now(), self.now(), self.0.never);
@@ -753,7 +751,7 @@ mod simulated {
     use crate::TaskKey;
     use crate::sim::SimWorld;
     use std::rc::{Rc, Weak};
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     /// A reference that keeps nobody alive.
     pub(crate) struct WeakRt(Weak<Inner>);
@@ -785,11 +783,12 @@ mod simulated {
             !self.0.queue.borrow().is_empty()
                 || !self.0.deferred.borrow().is_empty()
                 || !self.0.inbox.is_empty()
-                || self.0.next_timer.get() <= now
+                || self.next_timer().is_some_and(|at| at <= now)
         }
 
         pub(crate) fn next_timer(&self) -> Option<Instant> {
-            Some(self.0.next_timer.get()).filter(|at| *at != self.0.never)
+            let at = self.0.next_timer.get();
+            (at != u64::MAX).then(|| self.0.start + Duration::from_nanos(at - 1))
         }
 
         /// One turn of the loop: events, timers, mail, then tasks.

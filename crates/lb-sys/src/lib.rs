@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod addr;
+pub mod clock;
 pub mod fds;
 pub mod localtime;
 pub mod pipe;

@@ -27,6 +27,10 @@ impl SimDriver {
         self.world.now()
     }
 
+    pub fn nanos(&self) -> u64 {
+        self.world.nanos()
+    }
+
     pub fn wall(&self) -> SystemTime {
         self.world.wall()
     }

@@ -315,6 +315,10 @@ impl World {
         self.origin + self.net.borrow().now
     }
 
+    pub(crate) fn nanos(&self) -> u64 {
+        self.net.borrow().now.as_nanos() as u64
+    }
+
     pub(crate) fn wall(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + EPOCH + self.net.borrow().now
     }
