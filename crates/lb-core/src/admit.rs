@@ -63,9 +63,9 @@ pub struct Preferred {
 }
 
 /// The attempts of one stream.
-pub struct Attempts {
+pub struct Attempts<'a> {
     /// Its backend.
-    pub backend: Arc<Backend>,
+    pub backend: &'a Arc<Backend>,
     tried: Tried,
     /// The server of the attempt before, when another one may be chosen: what the next one is called depends on the choice.
     before: Option<ServerId>,
@@ -107,9 +107,9 @@ impl ClientWatch<'_> {
     }
 }
 
-impl Attempts {
+impl<'a> Attempts<'a> {
     /// The attempts of a stream of `record` at `backend`.
-    pub fn new(record: &Record, backend: Arc<Backend>) -> Attempts {
+    pub fn new(record: &Record, backend: &'a Arc<Backend>) -> Attempts<'a> {
         let key = match backend.asks_for {
             AsksFor::Nothing => Key::None,
             AsksFor::Random => Key::Random(0),
@@ -137,7 +137,7 @@ impl Attempts {
         if let Some(Preferred { server: id, bound }) = self.preferred.take() {
             let server = self.backend.server(id);
             // Manual 4.2 max-keep-alive-queue: with so many waiting there, another server is quicker. With 0 nobody waits.
-            let short = |max| server.has_room(&self.backend) || server.queued.load(Ordering::Relaxed) < max;
+            let short = |max| server.has_room(self.backend) || server.queued.load(Ordering::Relaxed) < max;
             let patient = bound || self.backend.settings.max_keep_alive_queue.is_none_or(short);
             if server.usable() && patient {
                 self.backend.policy().taken(id);
@@ -156,13 +156,13 @@ impl Attempts {
         if let Some(slot) = self.slot.take() {
             return Ok(slot);
         }
-        let deadline = self.backend.settings.timeouts.effective_queue().map(|d| rt.now() + d);
+        let since = rt.now();
         loop {
             let server = match self.choose(rt) {
                 Pick::NoneUsable => return Err(Refused::NoServer),
                 Pick::AllFull => None,
                 Pick::Server(id) => {
-                    if let Some(slot) = queue::try_slot(&self.backend, id) {
+                    if let Some(slot) = queue::try_slot(self.backend, id) {
                         self.admitted(record, &slot);
                         return Ok(slot);
                     }
@@ -176,8 +176,9 @@ impl Attempts {
                     Some(id)
                 }
             };
-            let mut ticket = queue::enqueue(rt, &self.backend, server);
-            record.queues(&self.backend, server.map(|id| &**self.backend.server(id)));
+            let mut ticket = queue::enqueue(rt, self.backend, server);
+            let deadline = self.backend.settings.timeouts.effective_queue().map(|d| since + d);
+            record.queues(self.backend, server.map(|id| &**self.backend.server(id)));
             let waited = poll_fn(|_| {
                 if let Poll::Ready(granted) = ticket.poll(rt) {
                     return Poll::Ready(Ok(granted));
@@ -358,7 +359,7 @@ fn slot_timeout(record: &Record) -> Option<std::time::Duration> {
 }
 
 /// Admission and connection with all attempts that the configuration allows.
-pub async fn open(rt: &Rt, record: &mut Record, attempts: &mut Attempts, watch: ClientWatch<'_>) -> Result<(Socket, Slot), Refused> {
+pub async fn open(rt: &Rt, record: &mut Record, attempts: &mut Attempts<'_>, watch: ClientWatch<'_>) -> Result<(Socket, Slot), Refused> {
     loop {
         let slot = attempts.admit(rt, record, watch).await?;
         let sent = rt.now();

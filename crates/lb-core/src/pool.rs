@@ -54,8 +54,9 @@ impl Drop for BackStream {
     }
 }
 
-/// A connection to a server that has carried requests and may carry more.
-pub struct Kept {
+/// A connection to a server with what is known of it, while it carries a request and while it waits for the next. Boxed: it goes
+/// from hand to hand with every request.
+pub struct ServerConn {
     /// The connection.
     pub socket: BackStream,
     /// Requests that it has carried.
@@ -68,7 +69,12 @@ pub struct Kept {
     pub moves: u32,
 }
 
-impl Kept {
+impl ServerConn {
+    /// A connection to `server`, which had moved so often when it began.
+    pub fn new(socket: Socket, server: &Server, moves: u32) -> Box<ServerConn> {
+        Box::new(ServerConn { socket: BackStream::new(socket), uses: 0, pool_index: server.pool_index, private: false, moves })
+    }
+
     /// True when the server has neither closed the connection nor sent anything that nobody asked for.
     pub fn is_silent(&self) -> bool {
         !self.socket.hung_up() && (!self.socket.maybe_readable() || self.socket.is_silent())
@@ -76,9 +82,10 @@ impl Kept {
 }
 
 /// What one server's idle connections need to know of it.
+#[allow(clippy::vec_box)] // see `ServerConn`
 struct Shelf {
     server: Option<Arc<Server>>,
-    idle: Vec<Kept>,
+    idle: Vec<Box<ServerConn>>,
     /// Fewest idle connections since the last purge: so many were not needed.
     spare: usize,
     purge_at: Option<Instant>,
@@ -139,7 +146,7 @@ enum Asked {
 
 /// Asks another thread for an idle connection to `server` that has carried at least `uses` requests; for after
 /// [`Pools::may_ask`]. `None`: nobody has one, or not soon enough.
-pub async fn from_others(worker: &Rc<Worker>, server: &Arc<Server>, uses: u32) -> Option<Kept> {
+pub async fn from_others(worker: &Rc<Worker>, server: &Arc<Server>, uses: u32) -> Option<Box<ServerConn>> {
     let (rt, process) = (&worker.rt, &worker.process);
     let owner = process.thread(process.offers.richest(worker.index, server.pool_index)?)?;
     let asked = Arc::new(Mutex::new(Asked::Waiting));
@@ -163,8 +170,8 @@ pub async fn from_others(worker: &Rc<Worker>, server: &Arc<Server>, uses: u32) -
         rt.poll_deadline(Some(until)).map(|()| None)
     })
     .await?;
-    let socket = BackStream::new(Socket::from_fd(rt, fd));
-    let kept = Kept { socket, uses, pool_index: server.pool_index, private: false, moves: server.moves() };
+    let mut kept = ServerConn::new(Socket::from_fd(rt, fd), server, server.moves());
+    kept.uses = uses;
     kept.is_silent().then_some(kept)
 }
 
@@ -189,7 +196,7 @@ impl Pools {
     }
 
     /// The connection that was used last, of those that have carried at least `uses` requests.
-    pub fn take(&self, server: &Server, uses: u32) -> Option<Kept> {
+    pub fn take(&self, server: &Server, uses: u32) -> Option<Box<ServerConn>> {
         let mut shelves = self.0.shelves.borrow_mut();
         let shelf = &mut shelves[server.pool_index];
         while let Some(at) = shelf.idle.iter().rposition(|k| k.uses >= uses) {
@@ -219,7 +226,7 @@ impl Pools {
     }
 
     /// Keeps a connection, unless the server has as many as it may have.
-    pub fn put(&self, rt: &Rt, server: &Arc<Server>, kept: Kept) {
+    pub fn put(&self, rt: &Rt, server: &Arc<Server>, kept: Box<ServerConn>) {
         let max = server.settings.pool.max_conn.unwrap_or(u32::MAX);
         let idle = server.idle.load(Ordering::Relaxed);
         // More than the traffic has needed at once would only wait to be closed: the first request of each client may open
@@ -324,7 +331,7 @@ impl Shared {
     }
 }
 
-impl Kept {
+impl ServerConn {
     /// Something came since the connection was put away: an event woke the reaper.
     fn has_spoken(&self) -> bool {
         self.socket.maybe_readable() && !self.is_silent()

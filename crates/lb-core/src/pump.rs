@@ -144,7 +144,8 @@ impl Flow {
 
     /// What was read and is not part of the message: the next one's beginning.
     pub fn take_input(&mut self) -> Option<Buffer> {
-        self.input.take().filter(|b| !b.is_empty())
+        Buffer::release_empty(&mut self.input);
+        self.input.take()
     }
 
     /// Bytes to send first.
@@ -300,7 +301,7 @@ impl Flow {
                 if self.holds() {
                     continue;
                 }
-                self.input = self.input.take().filter(|b| !b.is_empty());
+                Buffer::release_empty(&mut self.input);
                 return Poll::Pending;
             }
             // What was read joins what waits.
@@ -424,7 +425,7 @@ impl Flow {
     }
 
     fn poll_read(&mut self, rt: &Rt, from: &Socket) -> Result<Poll<()>, Broken> {
-        self.pipe = self.pipe.take().filter(|pipe| pipe.held() != 0);
+        self.release_pipe();
         let input = self.input.get_or_insert_with(|| rt.buffers().take());
         let mut room = input.spare();
         if self.large_chunks && self.splice == SpliceMode::Auto {
@@ -484,7 +485,7 @@ impl Flow {
         match from.poll_fill(pipe, len) {
             Poll::Pending => {
                 // Waits hold nothing.
-                self.pipe = self.pipe.take().filter(|pipe| pipe.held() != 0);
+                self.release_pipe();
                 self.streak = FULL_READS;
                 Ok(Poll::Pending)
             }
@@ -528,12 +529,13 @@ impl Flow {
             self.streak = self.streak.saturating_add(1);
             if self.streak >= SMALL_SPLICES && matches!(self.framing, Framing::UntilClose) {
                 self.streak = 0;
-                self.splice_later();
+                self.release_pipe();
             }
         }
     }
 
-    fn splice_later(&mut self) {
+    /// A pipe that holds nothing goes back.
+    fn release_pipe(&mut self) {
         if self.pipe.as_ref().is_some_and(|p| p.held() == 0) {
             self.pipe = None;
         }

@@ -71,7 +71,14 @@ impl Slot {
         self.backend.server(self.server)
     }
 
+    /// The server's backend.
+    #[inline]
+    pub fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+
     /// The server's place in its backend.
+    #[inline]
     pub fn server_id(&self) -> ServerId {
         self.server
     }

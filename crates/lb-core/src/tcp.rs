@@ -98,7 +98,7 @@ async fn connect(record: &mut Record, socket: &Socket, input: Option<Buffer>) ->
     if backend.needs_client_address.load(Ordering::Relaxed) {
         client.learn_local(socket);
     }
-    let mut attempts = Attempts::new(record, backend.clone());
+    let mut attempts = Attempts::new(record, &backend);
     let (server, slot) = admit::open(&worker.rt, record, &mut attempts, watch).await?;
     let splice = |this: bool, either: bool| match worker.process.splice && (this || either || worker.process.splice_by_itself) {
         true => SpliceMode::Auto,

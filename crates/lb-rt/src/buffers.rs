@@ -135,6 +135,14 @@ impl Buffer {
         self.start == self.end
     }
 
+    /// Gives a buffer back if nothing waits in it.
+    #[inline]
+    pub fn release_empty(buffer: &mut Option<Buffer>) {
+        if buffer.as_ref().is_some_and(Buffer::is_empty) {
+            *buffer = None;
+        }
+    }
+
     /// Bytes that the buffer holds at most.
     pub fn capacity(&self) -> usize {
         self.bytes.len()

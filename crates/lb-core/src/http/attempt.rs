@@ -6,7 +6,7 @@ use super::receive::{Chunks, chunks};
 use super::{Conn, PooledHead, answer};
 use crate::admit::{self, ClientWatch, Refused};
 use crate::outgoing::write_proxy_header;
-use crate::pool::{self, BackStream, Kept};
+use crate::pool::{self, ServerConn};
 use crate::proxy::Backend;
 use crate::pump::{Broken, Flow, Framing, SpliceMode, Waits};
 use crate::queue::Slot;
@@ -46,23 +46,6 @@ pub enum Outcome {
         /// The server has said something.
         heard: bool,
     },
-}
-
-/// A connection for one attempt.
-pub struct ServerConn {
-    socket: BackStream,
-    uses: u32,
-    /// It is authenticated for this client: no later answer makes it anybody's again.
-    private: bool,
-    /// [`Kept::moves`]
-    moves: u32,
-}
-
-impl ServerConn {
-    /// It has carried a request before.
-    pub fn reused(&self) -> bool {
-        self.uses != 0
-    }
 }
 
 /// The request's body, for the case that it has to be sent once more.
@@ -106,12 +89,10 @@ impl KeptBody {
 }
 
 /// A connection to the slot's server: an idle one where `http-reuse` allows that, else a new one.
-pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &Request, slot: &Slot) -> Result<ServerConn, Refused> {
+pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &Request, slot: &Slot) -> Result<Box<ServerConn>, Refused> {
     if let Some(kept) = take_kept(conn, record, request, slot) {
-        record.mark(Step::Connect);
-        record.note_source(&kept.socket);
-        record.attempts(slot.server(), true);
-        return Ok(ServerConn { socket: kept.socket, uses: kept.uses, private: kept.private, moves: kept.moves });
+        note_reuse(record, slot, &kept);
+        return Ok(kept);
     }
     let worker = conn.client.worker().clone();
     if let Some(uses) = may_share(conn, record, request, slot)
@@ -119,19 +100,24 @@ pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &R
         // Boxed: it is rare, and the stream's future stays small.
         && let Some(kept) = Box::pin(pool::from_others(&worker, slot.server(), uses)).await
     {
-        record.mark(Step::Connect);
-        record.note_source(&kept.socket);
-        record.attempts(slot.server(), true);
-        return Ok(ServerConn { socket: kept.socket, uses: kept.uses, private: kept.private, moves: kept.moves });
+        note_reuse(record, slot, &kept);
+        return Ok(kept);
     }
     let abort_on_close = record.backend.as_ref().is_some_and(|b| b.settings.options.abortonclose);
     let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
     let moves = slot.server().moves();
     let socket = admit::connect(&worker.rt, record, slot, watch).await?;
-    Ok(ServerConn { socket: BackStream::new(socket), uses: 0, private: false, moves })
+    Ok(ServerConn::new(socket, slot.server(), moves))
 }
 
-fn take_kept(conn: &mut Conn, record: &Record, request: &Request, slot: &Slot) -> Option<Kept> {
+#[inline]
+fn note_reuse(record: &mut Record, slot: &Slot, kept: &ServerConn) {
+    record.mark(Step::Connect);
+    record.note_source(&kept.socket);
+    record.attempts(slot.server(), true);
+}
+
+fn take_kept(conn: &mut Conn, record: &Record, request: &Request, slot: &Slot) -> Option<Box<ServerConn>> {
     let server = slot.server();
     if let Some(own) = conn.own.take()
         && own.pool_index == server.pool_index
@@ -235,6 +221,30 @@ impl Attempt<'_> {
         }
     }
 
+    /// What it means that no head has come.
+    #[cold]
+    fn failure(&self, waited: &Waited) -> Outcome {
+        match waited {
+            Waited::Closed { heard: true } => failed(RetryOn::JUNK_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, true),
+            Waited::Closed { heard: false } => failed(RetryOn::EMPTY_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, false),
+            Waited::Junk | Waited::Head { .. } => failed(RetryOn::JUNK_RESPONSE, 502, Cause::Proxy, Phase::Headers, true),
+            // The server does not even take the request.
+            Waited::ServerTimeout if !self.up_done && self.up.waits() == Waits::Sink => {
+                failed(RetryOn::NONE, 0, Cause::ServerTimeout, Phase::Data, false)
+            }
+            // The client has stopped in its body.
+            Waited::ServerTimeout if !self.up_done => failed(RetryOn::NONE, 504, Cause::ServerTimeout, Phase::Headers, false),
+            Waited::ServerTimeout => failed(RetryOn::RESPONSE_TIMEOUT, 504, Cause::ServerTimeout, Phase::Headers, false),
+            Waited::Killed => failed(RetryOn::NONE, 502, Cause::Killed, Phase::Headers, false),
+            Waited::ClientTimeout => failed(RetryOn::NONE, 0, Cause::ClientTimeout, Phase::Data, false),
+            Waited::BadChunk => failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Headers, false),
+            Waited::ClientGone if self.up_done && !self.conn.socket.is_broken() => {
+                failed(RetryOn::NONE, 400, Cause::ClientAbort, Phase::Headers, false)
+            }
+            Waited::ClientGone => failed(RetryOn::NONE, 0, Cause::ClientAbort, Phase::Data, false),
+        }
+    }
+
     /// Due when the client, or else the server, has been silent for too long.
     fn poll_silence(&self, client: bool) -> Poll<Termination> {
         let (seen, limit, cause) = match client {
@@ -285,7 +295,7 @@ impl Attempt<'_> {
                 Poll::Ready(_) => return Poll::Ready(Waited::Closed { heard: !input.is_empty() }),
             }
         }
-        self.input = self.input.take().filter(|b| !b.is_empty());
+        Buffer::release_empty(&mut self.input);
         if self.conn.client.killed.get() {
             return Poll::Ready(Waited::Killed);
         }
@@ -376,20 +386,19 @@ pub async fn run(
     request: &Request,
     replay: &KeptBody,
     slot: &Slot,
-    server: ServerConn,
+    mut server: Box<ServerConn>,
 ) -> Outcome {
     let client = conn.client.clone();
     let worker = client.worker();
     let frontend = client.frontend();
-    let Some(backend) = record.backend.clone() else { return failed(RetryOn::NONE, 500, Cause::Internal, Phase::Headers, false) };
+    let backend = slot.backend();
     let sent = backend.wants_latency.then(|| worker.rt.now());
     let splice = if worker.process.splice { SpliceMode::Auto } else { SpliceMode::Off };
     let body = if request.framing.body == Body::None { None } else { conn.input.take() };
-    let ServerConn { socket, uses, private, moves } = server;
     // Flows are large: each is made where it stays.
     let mut attempt = Attempt {
         conn,
-        server: &socket,
+        server: &server.socket,
         up: Flow::new(framing_of(request.framing.body, frontend.limits.max_head, false, &backend.spelling.trailers), splice),
         up_done: false,
         up_refused: false,
@@ -404,7 +413,7 @@ pub async fn run(
         websocket: request.framing.upgrade && head.get_id(FieldId::Upgrade).is_some_and(|v| v.eq_ignore_ascii_case(b"websocket")),
     };
     let out = attempt.up.out(&worker.outs);
-    if let Some(kind) = slot.server().settings.send_proxy.as_ref().filter(|_| uses == 0) {
+    if let Some(kind) = slot.server().settings.send_proxy.as_ref().filter(|_| server.uses == 0) {
         write_proxy_header(kind, record, out);
     }
     let at = out.len();
@@ -414,7 +423,7 @@ pub async fn run(
     let mut response = worker.heads.take();
     let to = ResponseTo::request(request.method, &request.framing);
     let waited = loop {
-        let waited = poll_fn(|_| attempt.poll_head(&backend, to, &mut response)).await;
+        let waited = poll_fn(|_| attempt.poll_head(backend, to, &mut response)).await;
         let Waited::Head { framing } = waited else { break waited };
         if !framing.interim {
             break Waited::Head { framing };
@@ -432,34 +441,12 @@ pub async fn run(
         }
         response.clear();
     };
-    let failure = match waited {
-        Waited::Head { framing } => Ok(framing),
-        Waited::Closed { heard: false } => Err(failed(RetryOn::EMPTY_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, false)),
-        Waited::Closed { heard: true } => Err(failed(RetryOn::JUNK_RESPONSE, 502, Cause::ServerAbort, Phase::Headers, true)),
-        Waited::Junk => Err(failed(RetryOn::JUNK_RESPONSE, 502, Cause::Proxy, Phase::Headers, true)),
-        // The server does not even take the request.
-        Waited::ServerTimeout if !attempt.up_done && attempt.up.waits() == Waits::Sink => {
-            Err(failed(RetryOn::NONE, 0, Cause::ServerTimeout, Phase::Data, false))
-        }
-        // The client has stopped in its body.
-        Waited::ServerTimeout if !attempt.up_done => Err(failed(RetryOn::NONE, 504, Cause::ServerTimeout, Phase::Headers, false)),
-        Waited::ServerTimeout => Err(failed(RetryOn::RESPONSE_TIMEOUT, 504, Cause::ServerTimeout, Phase::Headers, false)),
-        Waited::Killed => Err(failed(RetryOn::NONE, 502, Cause::Killed, Phase::Headers, false)),
-        Waited::ClientTimeout => Err(failed(RetryOn::NONE, 0, Cause::ClientTimeout, Phase::Data, false)),
-        Waited::BadChunk => Err(failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Headers, false)),
-        Waited::ClientGone if attempt.up_done && !conn_broken(&attempt) => {
-            Err(failed(RetryOn::NONE, 400, Cause::ClientAbort, Phase::Headers, false))
-        }
-        Waited::ClientGone => Err(failed(RetryOn::NONE, 0, Cause::ClientAbort, Phase::Data, false)),
-    };
-    let framing = match failure {
-        Ok(framing) => framing,
-        Err(failure) => {
-            record.note_body(attempt.up.payload);
-            let Attempt { mut up, up_done, up_refused, .. } = attempt;
-            settle_body(conn, request, &mut up, up_done && !up_refused);
-            return failure;
-        }
+    let Waited::Head { framing } = waited else {
+        let failure = attempt.failure(&waited);
+        record.note_body(attempt.up.payload);
+        let Attempt { mut up, up_done, up_refused, .. } = attempt;
+        settle_body(conn, request, &mut up, up_done && !up_refused);
+        return failure;
     };
     record.mark(Step::Response);
     if let Some(sent) = sent {
@@ -478,7 +465,7 @@ pub async fn run(
     }
     record.downloaded += counted_size(&response);
     record.capture(CaptureSide::Response, &response);
-    let private = private || binds_connection(&response);
+    let private = binds_connection(&response);
     hop::strip(&mut response);
     let dechunk = hop::fit_version(&mut response, &framing, request.version);
     let keep_client = request.reply.keep_alive && !dechunk && framing.body != Body::UntilClose && !conn.client.has_to_leave();
@@ -502,7 +489,7 @@ pub async fn run(
         let flow = std::mem::replace(&mut down.flow, Flow::new(Framing::None, SpliceMode::Off));
         drop(down);
         record.downloaded = record.downloaded.saturating_sub(head_len);
-        let end = tunnel(conn, record, up, flow, &socket, &backend).await;
+        let end = tunnel(conn, record, up, flow, &server.socket, backend).await;
         return Outcome::Done { reuse: false, end };
     }
     let mut end = poll_fn(|_| attempt.poll_body(&mut down.flow)).await;
@@ -519,8 +506,10 @@ pub async fn run(
     // A server of HTTP/1.0 may have read a chunked body as something else.
     let doubtful = request.version == Version::Http10 && request.framing.body == Body::Chunked;
     if whole && !doubtful && framing.keep_alive && request.mode == HttpConnectionMode::KeepAlive && silent {
-        let kept = Kept { socket, uses: uses.saturating_add(1), pool_index: slot.server().pool_index, private, moves };
-        keep(conn, slot, &backend, kept);
+        server.uses = server.uses.saturating_add(1);
+        // No later answer makes an authenticated connection anybody's again.
+        server.private |= private;
+        keep(conn, slot, backend, server);
     }
     if !end.is_normal() && framing.body == Body::UntilClose {
         // Only a reset tells the client that this was not all.
@@ -530,7 +519,7 @@ pub async fn run(
 }
 
 /// Puts a server connection where the next request finds it.
-fn keep(conn: &mut Conn, slot: &Slot, backend: &Backend, kept: Kept) {
+fn keep(conn: &mut Conn, slot: &Slot, backend: &Backend, kept: Box<ServerConn>) {
     let private = kept.private;
     let server = slot.server();
     if conn.client.worker().process.stopping() || server.settings.max_reuse.is_some_and(|max| kept.uses > max) {
@@ -543,10 +532,6 @@ fn keep(conn: &mut Conn, slot: &Slot, backend: &Backend, kept: Kept) {
         let worker = conn.client.worker();
         worker.pools.put(&worker.rt, server, kept);
     }
-}
-
-fn conn_broken(attempt: &Attempt<'_>) -> bool {
-    attempt.conn.socket.is_broken()
 }
 
 /// Leaves what the client has sent beyond the request where the next one begins.

@@ -13,6 +13,7 @@ use crate::timers::Step;
 use lb_config::{Destination, HttpConnectionMode, RestrictNames, RetryOn};
 use lb_expr::{CaptureSide, Cause, Phase, Termination};
 use lb_http::{Body, FieldId, Method, RequestFraming, Version, hop};
+use lb_rt::Buffer;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -48,8 +49,9 @@ pub enum BodyState {
 
 /// Serves one request; true when the connection may serve another one.
 pub async fn one(conn: &mut Conn) -> bool {
-    let worker = conn.client.worker().clone();
-    let mut record = Record::new(conn.client.clone(), conn.timers());
+    let client = conn.client.clone();
+    let (worker, frontend) = (client.worker(), client.frontend());
+    let mut record = Record::new(client.clone(), conn.timers());
     let mut head = worker.heads.take();
     let framing = match receive::request(conn, &mut record, &mut head).await {
         Ok(framing) => framing,
@@ -58,33 +60,32 @@ pub async fn one(conn: &mut Conn) -> bool {
             return false;
         }
     };
-    let frontend = conn.client.frontend().clone();
     record.begin();
     if record.wants_line() {
         note_line(&mut record, &head);
     }
     record.count_head(&head);
     record.capture(CaptureSide::Request, &head);
-    log_connect(&conn.client);
-    let backend = frontend.backend.clone();
-    let back_mode = backend.as_ref().map_or(HttpConnectionMode::KeepAlive, |b| b.settings.options.http_mode);
+    log_connect(&client);
+    let backend = frontend.backend.as_ref();
+    let back_mode = backend.map_or(HttpConnectionMode::KeepAlive, |b| b.settings.options.http_mode);
     let mode = frontend.settings.options.http_mode.max(back_mode);
     // A backend's httpclose closes its own side only.
     let front_mode = frontend.settings.options.http_mode;
-    let keep_alive = framing.keep_alive && front_mode != HttpConnectionMode::Close && !conn.client.has_to_leave();
+    let keep_alive = framing.keep_alive && front_mode != HttpConnectionMode::Close && !client.has_to_leave();
     let (version, method) = (head.version(), head.method());
     let reply = ReplyTo { version, keep_alive, head: method == Method::Head, early: false };
     let body = Cell::new(if framing.body == Body::None { BodyState::Consumed } else { BodyState::Untouched });
-    let request = Request { framing, version, method, mode, reply, body };
+    let mut request = Request { framing, version, method, mode, reply, body };
     if frontend.settings.monitor_uri.as_ref().is_some_and(|uri| path_and_query(head.target()) == uri.as_bytes()) {
         record.logged = true;
-        worker.counters.front(&frontend).intercepted.add(1);
+        worker.counters.front(frontend).intercepted.add(1);
         let reuse = reply_to(conn, &mut record, &request, 200, Termination::new(Cause::Local, Phase::Request)).await;
         return finish(conn, &request, reuse).await;
     }
     let (status, end) = match backend {
-        Some(backend) if restrict_names(&mut head, &frontend, &backend) => {
-            return forward(conn, &mut record, &mut head, request, &frontend, backend).await;
+        Some(backend) if restrict_names(&mut head, frontend, backend) => {
+            return forward(conn, &mut record, &mut head, &mut request, frontend, backend).await;
         }
         Some(_) => (403, Termination::new(Cause::Proxy, Phase::Request)),
         None => {
@@ -148,7 +149,7 @@ fn skip_body(conn: &mut Conn, request: &Request) -> bool {
 /// Leaves the connection ready for the next request, or closes it.
 async fn finish(conn: &mut Conn, request: &Request, reuse: bool) -> bool {
     if reuse && request.body.get() == BodyState::Consumed {
-        conn.input = conn.input.take().filter(|b| !b.is_empty());
+        Buffer::release_empty(&mut conn.input);
         return true;
     }
     if conn.input.is_some() || request.body.get() != BodyState::Consumed || conn.socket.maybe_readable() {
@@ -211,25 +212,25 @@ async fn forward(
     conn: &mut Conn,
     record: &mut Record,
     head: &mut PooledHead,
-    mut request: Request,
-    frontend: &Arc<Frontend>,
-    backend: Arc<Backend>,
+    request: &mut Request,
+    frontend: &Frontend,
+    backend: &Arc<Backend>,
 ) -> bool {
     let counted = InBackend::enter(record, backend.clone());
     if frontend.unique_id.is_some() {
         identify(record, head, frontend);
     }
-    prepare(conn, head, &mut request, frontend, &backend);
-    let verdict = try_servers(conn, record, head, &mut request, frontend, &backend).await;
+    prepare(conn, head, request, frontend, backend);
+    let verdict = try_servers(conn, record, head, request, frontend, backend).await;
     drop(counted);
     let reuse = match verdict {
         Verdict::Done { reuse, end } => {
             record.finish(end);
             reuse
         }
-        Verdict::Answer { status, end } => reply_to(conn, record, &request, status, end).await,
+        Verdict::Answer { status, end } => reply_to(conn, record, request, status, end).await,
     };
-    finish(conn, &request, reuse).await
+    finish(conn, request, reuse).await
 }
 
 /// One server after the other, as often as the configuration allows.
@@ -238,7 +239,7 @@ async fn try_servers(
     record: &mut Record,
     head: &mut PooledHead,
     request: &mut Request,
-    frontend: &Arc<Frontend>,
+    frontend: &Frontend,
     backend: &Arc<Backend>,
 ) -> Verdict {
     let client = conn.client.clone();
@@ -266,7 +267,7 @@ async fn try_servers(
         };
         record.target = Some(Box::new(to));
     }
-    let mut attempts = Attempts::new(record, backend.clone());
+    let mut attempts = Attempts::new(record, backend);
     if backend.asks_for == AsksFor::Request
         && let Some(key) = backend.settings.balance.hash_key()
     {
@@ -295,7 +296,7 @@ async fn try_servers(
         if let Some(name) = backend.settings.http_send_name_header.as_ref().filter(|_| !slot.server().implicit) {
             head.set(name.as_bytes(), slot.server().name().as_bytes());
         }
-        let reused = server.reused();
+        let reused = server.uses != 0;
         match attempt::run(conn, record, head, request, &body, &slot, server).await {
             Outcome::Done { reuse, end } => {
                 record.note_release();

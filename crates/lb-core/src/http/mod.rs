@@ -12,7 +12,7 @@ mod receive;
 mod target;
 
 use crate::client::Client;
-use crate::proxy::Server;
+use crate::proxy::{Frontend, Server};
 use crate::timers::Timers;
 use lb_http::Head;
 use lb_rt::{Buffer, Rt, Socket, TaskKey};
@@ -32,39 +32,45 @@ const KEEP_BYTES: usize = 16 << 10;
 
 /// Heads for reuse.
 #[derive(Clone, Default)]
-pub struct HeadPool(Rc<RefCell<Vec<Head>>>);
+#[allow(clippy::vec_box)] // so that taking one and giving it back moves a pointer
+pub struct HeadPool(Rc<RefCell<Vec<Box<Head>>>>);
 
 /// A head that goes back to its pool.
 pub struct PooledHead {
-    head: Head,
+    /// There until it is dropped.
+    head: Option<Box<Head>>,
     pool: HeadPool,
 }
 
 impl HeadPool {
     /// An empty head.
     pub fn take(&self) -> PooledHead {
-        PooledHead { head: self.0.borrow_mut().pop().unwrap_or_default(), pool: self.clone() }
+        PooledHead { head: Some(self.0.borrow_mut().pop().unwrap_or_default()), pool: self.clone() }
     }
 }
 
 impl Deref for PooledHead {
     type Target = Head;
+    #[inline]
     fn deref(&self) -> &Head {
-        &self.head
+        self.head.as_deref().expect("only dropping takes the head out")
     }
 }
 
 impl DerefMut for PooledHead {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Head {
-        &mut self.head
+        self.head.as_deref_mut().expect("only dropping takes the head out")
     }
 }
 
 impl Drop for PooledHead {
     fn drop(&mut self) {
         let mut pool = self.pool.0.borrow_mut();
-        if pool.len() < KEEP_HEADS && self.head.capacity() <= KEEP_BYTES {
-            let mut head = std::mem::take(&mut self.head);
+        if let Some(mut head) = self.head.take()
+            && pool.len() < KEEP_HEADS
+            && head.capacity() <= KEEP_BYTES
+        {
             head.clear();
             pool.push(head);
         }
@@ -84,17 +90,22 @@ pub struct Conn {
     /// Requests that came before.
     served: u32,
     /// The server connection that only this client may use (`http-reuse never`, NTLM and the like).
-    own: Option<crate::pool::Kept>,
+    own: Option<Box<crate::pool::ServerConn>>,
     /// The server of the request before.
     last: Option<Weak<Server>>,
+}
+
+/// When waiting for the first byte of a request ends, before which so many were served, and which is waited for `since` then.
+fn patience(frontend: &Frontend, served: u32, since: Instant) -> Option<Instant> {
+    let timeouts = &frontend.settings.timeouts;
+    let limit = if served == 0 { timeouts.effective_http_request() } else { timeouts.effective_http_keep_alive() };
+    limit.map(|d| since + d)
 }
 
 impl Conn {
     /// When waiting for the next request's first byte ends.
     fn patience(&self) -> Option<Instant> {
-        let timeouts = &self.client.frontend().settings.timeouts;
-        let limit = if self.served == 0 { timeouts.effective_http_request() } else { timeouts.effective_http_keep_alive() };
-        limit.map(|d| self.since + d)
+        patience(self.client.frontend(), self.served, self.since)
     }
 
     /// A soft stop is under way, in which a connection that waits for its next request is closed; with `option

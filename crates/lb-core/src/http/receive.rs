@@ -1,12 +1,13 @@
 //! The head of a request: reads until it is there, or says why it never will be.
 
-use super::{Conn, PooledHead};
+use super::{Conn, PooledHead, patience};
 use crate::record::Record;
 use crate::timers::Step;
 use lb_http::h1::{Decoded, Decoder, ErrorKind, H1Error};
 use lb_http::{Body, FieldId, RequestFraming, chunk};
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Instant;
 
 /// Why there is no request.
 pub enum NoRequest {
@@ -29,17 +30,18 @@ pub async fn request(conn: &mut Conn, record: &mut Record, head: &mut PooledHead
     let rt = &client.worker().rt;
     let frontend = client.frontend();
     let mut decoder = Decoder::new();
-    let mut deadline = conn.patience();
-    let mut begun = false;
+    // On a kept-alive connection the head has its own time, from its first byte.
+    let (served, since) = (conn.served, conn.since);
+    let deadline = |begun: Option<Instant>| match begun {
+        Some(at) if served != 0 => frontend.settings.timeouts.effective_http_request().map(|d| at + d),
+        _ => patience(frontend, served, since),
+    };
+    let mut begun: Option<Instant> = None;
     loop {
         if let Some(input) = conn.input.as_mut().filter(|b| !b.is_empty()) {
-            if !begun {
-                begun = true;
+            if begun.is_none() {
+                begun = Some(rt.now());
                 record.mark_for_line(Step::FirstByte);
-                // On a kept-alive connection the head has its own time, from its first byte.
-                if conn.served != 0 {
-                    deadline = frontend.settings.timeouts.effective_http_request().map(|d| rt.now() + d);
-                }
             }
             match decoder.decode_request(input.filled(), &frontend.limits, head) {
                 Ok(Decoded::Complete { consumed, framing }) => {
@@ -63,14 +65,14 @@ pub async fn request(conn: &mut Conn, record: &mut Record, head: &mut PooledHead
         }
         let read = poll_fn(|_| match conn.socket.poll_read(input.spare()) {
             Poll::Ready(read) => Poll::Ready(Some(read)),
-            Poll::Pending => rt.poll_deadline(deadline).map(|()| None),
+            Poll::Pending => rt.poll_deadline(deadline(begun)).map(|()| None),
         })
         .await;
         match read {
             Some(Ok(n)) if n != 0 => input.commit(n),
-            None if begun => return Err(NoRequest::Timeout),
+            None if begun.is_some() => return Err(NoRequest::Timeout),
             None => return Err(NoRequest::Nothing { timeout: true }),
-            Some(_) if begun => return Err(NoRequest::Closed),
+            Some(_) if begun.is_some() => return Err(NoRequest::Closed),
             Some(_) => return Err(NoRequest::Nothing { timeout: false }),
         }
     }
