@@ -151,17 +151,17 @@ impl FieldId {
     /// Recognises `name`, in any case.
     #[must_use]
     pub fn of(name: &[u8]) -> FieldId {
-        FieldId::of_words(&words(name), name.len())
+        FieldId::of_words(words(name), name.len())
     }
 
-    /// Recognises a name of `len` bytes given as words, zero behind its end.
+    /// Recognises a name of `len` bytes given as the words that it needs (or more), zero behind its end.
     #[inline(always)]
-    pub(crate) fn of_words(w: &Words, len: usize) -> FieldId {
-        let known = &KNOWN[usize::from(SLOT[slot(w, HASH.0) & (SLOTS - 1)]) & (ENTRIES - 1)];
-        let differ = ((w[0] | known.letters[0]) ^ known.lower[0])
-            | ((w[1] | known.letters[1]) ^ known.lower[1])
-            | ((w[2] | known.letters[2]) ^ known.lower[2]);
-        if differ == 0 && known.len == len { known.id } else { FieldId::Other }
+    pub(crate) fn of_words<const N: usize>(name: [u64; N], len: usize) -> FieldId {
+        let all = [0, 1, 2].map(|i| name.get(i).copied().unwrap_or(0));
+        let known = &KNOWN[usize::from(SLOT[slot(&all, HASH.0) & (SLOTS - 1)]) & (ENTRIES - 1)];
+        // A known name of this length has no further words either.
+        let same = (0..N).all(|i| name[i] | known.letters[i] == known.lower[i]);
+        if same && known.len == len { known.id } else { FieldId::Other }
     }
 
     /// Writes the name in lower case over the front of `line`, where it stands in some case. False when it is not known or

@@ -142,17 +142,17 @@ fn name(line: &[u8]) -> Option<(FieldId, usize)> {
     let [w0, w1, w2] = line.first_chunk::<24>().map_or_else(|| short_front(line), front_words);
     let hit = first_colon(w0);
     let (id, len) = if hit != 0 {
-        (FieldId::of_words(&[w0 & below(hit), 0, 0], at(hit)), at(hit))
+        (FieldId::of_words([w0 & below(hit)], at(hit)), at(hit))
     } else {
         let hit = first_colon(w1);
         if hit != 0 {
-            (FieldId::of_words(&[w0, w1 & below(hit), 0], 8 + at(hit)), 8 + at(hit))
+            (FieldId::of_words([w0, w1 & below(hit)], 8 + at(hit)), 8 + at(hit))
         } else {
             let hit = first_colon(w2);
             if hit == 0 {
                 return other_name(line);
             }
-            (FieldId::of_words(&[w0, w1, w2 & below(hit)], 16 + at(hit)), 16 + at(hit))
+            (FieldId::of_words([w0, w1, w2 & below(hit)], 16 + at(hit)), 16 + at(hit))
         }
     };
     if id == FieldId::Other { other_name(line) } else { Some((id, len)) }
