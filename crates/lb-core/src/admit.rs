@@ -115,13 +115,13 @@ impl<'a> Attempts<'a> {
             AsksFor::Random => Key::Random(0),
             AsksFor::Source => address_key(Some(&record.client.peer)),
             AsksFor::Destination => address_key(record.client.local.get()),
-            // Mode http says it: see [`Attempts::hash_by`].
-            AsksFor::Request => Key::None,
+            // The modes say it: see [`Attempts::hash_by`].
+            AsksFor::Request | AsksFor::Beginning => Key::None,
         };
         Attempts { backend, tried: Tried::new(), before: None, slot: None, preferred: None, key }
     }
 
-    /// What the request is hashed by, where the backend [`AsksFor::Request`].
+    /// What the stream is hashed by, where the backend [`AsksFor::Request`] or [`AsksFor::Beginning`].
     pub fn hash_by(&mut self, key: Key<'_>) {
         let hash = self.backend.policy().settings().kind.hash().and_then(|hash| hash.of(key));
         self.key = hash.map_or(Key::None, Key::Hash);

@@ -159,6 +159,8 @@ pub(crate) enum AsksFor {
     Destination,
     /// Something of the request ([`lb_config::Balance::hash_key`]).
     Request,
+    /// What a client in mode tcp has sent so far ([`HashKey::RdpCookie`]).
+    Beginning,
 }
 
 impl AsksFor {
@@ -166,6 +168,7 @@ impl AsksFor {
         match proxy.balance.hash_key() {
             Some(HashKey::Source) => AsksFor::Source,
             Some(HashKey::Destination) => AsksFor::Destination,
+            Some(HashKey::RdpCookie(_)) => AsksFor::Beginning,
             Some(_) => AsksFor::Request,
             None if kind.is_random() => AsksFor::Random,
             None => AsksFor::Nothing,

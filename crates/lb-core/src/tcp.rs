@@ -3,18 +3,21 @@
 use crate::admit::{self, Attempts, ClientWatch, Refused};
 use crate::client::Client;
 use crate::outgoing::write_proxy_header;
-use crate::proxy::Backend;
+use crate::proxy::{AsksFor, Backend};
 use crate::pump::{Flow, Framing, SpliceMode};
 use crate::queue::Slot;
 use crate::record::Record;
 use crate::relay::{Relay, TunnelTimeouts};
 use crate::timers::{Step, Timers};
-use lb_expr::{Cause, Phase, Termination};
+use lb_balance::Key;
+use lb_config::HashKey;
+use lb_expr::{Cause, Phase, Termination, rdp};
 use lb_rt::{Buffer, Socket};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 /// Counts a stream against its backend.
 pub struct InBackend(Arc<Backend>);
@@ -99,6 +102,9 @@ async fn connect(record: &mut Record, socket: &Socket, input: Option<Buffer>) ->
         client.learn_local(socket);
     }
     let mut attempts = Attempts::new(record, &backend);
+    if backend.asks_for == AsksFor::Beginning {
+        hash_by_beginning(&mut attempts, &backend, socket, input.as_ref());
+    }
     let (server, slot) = admit::open(&worker.rt, record, &mut attempts, watch).await?;
     let splice = |this: bool, either: bool| match worker.process.splice && (this || either || worker.process.splice_by_itself) {
         true => SpliceMode::Auto,
@@ -116,6 +122,24 @@ async fn connect(record: &mut Record, socket: &Socket, input: Option<Buffer>) ->
     let relay = Relay::new(up, down, timeouts, worker.rt.now());
     record.mark(Step::Response);
     Ok(Box::new(Connected { socket: server, _slot: slot, _counted: counted, relay }))
+}
+
+/// `balance rdp-cookie`: what the client has sent counts as far as it is here. Nothing waits for more; rules may have done that.
+#[cold]
+fn hash_by_beginning(attempts: &mut Attempts<'_>, backend: &Backend, socket: &Socket, input: Option<&Buffer>) {
+    let Some(HashKey::RdpCookie(name)) = backend.settings.balance.hash_key() else { return };
+    let key = |bytes: &[u8], attempts: &mut Attempts<'_>| {
+        // An empty value says nothing of a client.
+        attempts.hash_by(rdp::value(bytes, name).filter(|value| !value.is_empty()).map_or(Key::None, Key::Bytes));
+    };
+    match input.filter(|input| !input.is_empty()) {
+        Some(input) => key(input.filled(), attempts),
+        None => socket.rt().buffers().with_scratch(|bytes| {
+            if let Poll::Ready(Ok(n)) = socket.poll_peek(bytes) {
+                key(&bytes[..n], attempts);
+            }
+        }),
+    }
 }
 
 /// How a stream ends whose frontend leads nowhere.

@@ -7,7 +7,6 @@ use lb_rt::{Rt, Socket};
 use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::task::Poll;
 
 fn pair(rt: &Rt) -> (Socket, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -43,12 +42,10 @@ fn very_small_pieces_let_others_have_their_turn() {
                 let before = flow.sent;
                 let polled = flow.poll(&own, &outs, &from, &to);
                 most = most.max(flow.sent - before);
-                match polled {
-                    Poll::Ready(ended) => Poll::Ready(ended.unwrap()),
-                    Poll::Pending => Poll::Pending,
-                }
+                polled
             })
-            .await;
+            .await
+            .unwrap();
             most
         })
         .unwrap();

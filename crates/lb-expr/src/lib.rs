@@ -17,6 +17,7 @@ mod connection;
 pub mod convert;
 mod fetch;
 mod log_format;
+pub mod rdp;
 pub mod regex;
 pub mod sample;
 mod termination;

@@ -23,8 +23,8 @@ const fn works(
 pub(super) const KEYWORDS: &[Keyword] = &[
     works(
         "balance",
-        "roundrobin|static-rr|leastconn|first|random[(<draws>)]|source|uri [<option> ...]|url_param <name>|hdr(<name>) \
-         [use_domain_only]|sticky; not haproxy's: p2c|peak-ewma[(<time>)]|lvs-<name>",
+        "roundrobin|static-rr|leastconn|first|random[(<draws>)]|source|uri [<option> ...]|url_param <name> [check_post]|hdr(<name>) \
+         [use_domain_only]|rdp-cookie[(<name>)]|sticky; not haproxy's: p2c|peak-ewma[(<time>)]|lvs-<name>",
         "how a server is chosen",
         balance,
     ),
@@ -49,7 +49,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
 ];
 
 /// Algorithms of haproxy that need samples, rules or logs.
-const LATER: &[&str] = &["rdp-cookie", "hash", "log-hash"];
+const LATER: &[&str] = &["hash", "log-hash"];
 
 /// Those that are one word.
 const WORDS: &[(&str, Balance)] = &[
@@ -108,20 +108,18 @@ fn balance(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
             let name = line.arg(1).filter(|name| !name.is_empty()).ok_or_else(|| {
                 line.problem(0, "'balance url_param' wants the name of a parameter").help("write 'balance url_param <name>'")
             })?;
-            match line.arg(2) {
-                Some("check_post") => {
-                    return Err(line
-                        .problem(2, "'check_post' is known but not there yet in this version")
-                        .help("without it the parameter is looked up in the query alone"));
-                }
+            let check_post = match line.arg(2) {
+                None => false,
+                Some("check_post") => true,
                 Some(other) => {
                     return Err(line
                         .problem(2, format!("unexpected '{}' behind 'balance url_param <name>'", shown(other)))
-                        .help("remove it"));
+                        .help("'balance url_param <name>' takes 'check_post'"));
                 }
-                None => end = 2,
-            }
-            Balance::Hash(HashKey::UrlParam(name.as_bytes().to_vec()))
+            };
+            // The number of bytes to wait for, which older versions wanted, has no effect.
+            end = 2 + usize::from(check_post);
+            Balance::Hash(HashKey::UrlParam { name: name.as_bytes().to_vec(), check_post })
         }
         ("hdr", name) => {
             let name = name
@@ -139,6 +137,15 @@ fn balance(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
             };
             end = 1 + usize::from(domain_only);
             Balance::Hash(HashKey::Header { name: name.to_owned(), domain_only })
+        }
+        // Whatever stands behind the parenthesis is dropped here too.
+        ("rdp-cookie", None) => Balance::Hash(HashKey::RdpCookie(b"mstshash".to_vec())),
+        ("rdp-cookie", name) => {
+            let name = name.flatten().filter(|name| !name.is_empty()).ok_or_else(|| {
+                line.problem(0, "'rdp-cookie()' wants the name of a cookie")
+                    .help("write 'rdp-cookie(<name>)', or 'rdp-cookie' for mstshash")
+            })?;
+            Balance::Hash(HashKey::RdpCookie(name.as_bytes().to_vec()))
         }
         ("random", Some(draws)) => match draws {
             Some("") => Balance::Random(Balance::DRAWS),

@@ -53,8 +53,15 @@ pub enum HashKey {
     Destination,
     /// `uri`: the target of the request, or a part of it.
     Uri(UriKey),
-    /// `url_param`: the value of this parameter in the query.
-    UrlParam(Vec<u8>),
+    /// `url_param`: the value of a parameter in the query.
+    UrlParam {
+        /// Its name.
+        name: Vec<u8>,
+        /// `check_post`: without it in the query, that in the body of a POST, which is waited for.
+        check_post: bool,
+    },
+    /// `rdp-cookie(<name>)`: the cookie of this name with which a client in mode tcp begins, if it is there when a server is chosen.
+    RdpCookie(Vec<u8>),
     /// `hdr(<name>)`: the first value of this field.
     Header {
         /// Its name.
@@ -67,7 +74,7 @@ pub enum HashKey {
 impl HashKey {
     /// Only requests have it.
     pub fn needs_http(&self) -> bool {
-        !matches!(self, Self::Source | Self::Destination)
+        !matches!(self, Self::Source | Self::Destination | Self::RdpCookie(_))
     }
 }
 

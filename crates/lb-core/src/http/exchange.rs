@@ -10,10 +10,12 @@ use crate::record::{Record, counted_size, log_connect};
 use crate::reply::ReplyTo;
 use crate::tcp::InBackend;
 use crate::timers::Step;
+use lb_balance::Key;
 use lb_config::{Destination, HttpConnectionMode, RestrictNames, RetryOn};
 use lb_expr::{CaptureSide, Cause, Phase, Termination};
 use lb_http::{Body, FieldId, Method, RequestFraming, Version, hop};
 use lb_rt::Buffer;
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -245,17 +247,26 @@ async fn try_servers(
     let client = conn.client.clone();
     let worker = client.worker();
     let abort_on_close = backend.settings.options.abortonclose;
-    if (frontend.settings.options.http_buffer_request || backend.settings.options.http_buffer_request)
-        && let Err(end) = buffer_body(conn, record, head, request, frontend).await
-    {
-        record.note_release();
-        if end.cause != Cause::ClientTimeout {
-            return Verdict::Done { reuse: false, end };
+    let key = backend.settings.balance.hash_key();
+    let parameter = hash_key::in_body(head, key);
+    let by_option = [frontend.settings.options.http_buffer_request, backend.settings.options.http_buffer_request];
+    if request.framing.body != Body::None && (by_option.contains(&true) || parameter.is_some()) {
+        if let Err(end) = buffer_body(conn, record, head, request, frontend).await {
+            record.uploaded += body_so_far(conn, request).len() as u64;
+            record.note_release();
+            if end.cause != Cause::ClientTimeout {
+                return Verdict::Done { reuse: false, end };
+            }
+            // As haproxy counts it: with the option the request never became one, and it was the frontend where that waits.
+            if by_option.contains(&true) {
+                record.timers.unmark(Step::Request);
+            }
+            if by_option[0] {
+                record.backend = None;
+            }
+            return Verdict::Answer { status: 408, end };
         }
-        // As haproxy counts it: the request never became one.
-        record.backend = None;
-        record.timers.unmark(Step::Request);
-        return Verdict::Answer { status: 408, end };
+        record.mark_for_line(Step::Request);
     }
     if backend.needs_client_address.load(Ordering::Relaxed) {
         client.learn_local(&conn.socket);
@@ -269,9 +280,12 @@ async fn try_servers(
     }
     let mut attempts = Attempts::new(record, backend);
     if backend.asks_for == AsksFor::Request
-        && let Some(key) = backend.settings.balance.hash_key()
+        && let Some(key) = key
     {
-        attempts.hash_by(hash_key::of(head, key));
+        match (hash_key::of(head, key), parameter) {
+            (Key::None, Some(name)) => attempts.hash_by(hash_key::value(&body_so_far(conn, request), name).map_or(Key::None, Key::Bytes)),
+            (key, _) => attempts.hash_by(key),
+        }
     }
     attempts.prefer(preferred(conn, backend));
     let body = attempt::KeptBody::new(conn, request, backend);
@@ -361,9 +375,6 @@ async fn buffer_body(
     const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
     let rt = conn.client.worker().rt.clone();
     let deadline = frontend.settings.timeouts.effective_http_request().map(|d| rt.now() + d);
-    if request.framing.body == Body::None {
-        return Ok(());
-    }
     if request.framing.expect_continue {
         // We are the ones who wait for the body, so the word that lets it come is ours.
         request.framing.expect_continue = false;
@@ -397,6 +408,16 @@ async fn buffer_body(
             Some(0) => return Err(Termination::new(Cause::ClientAbort, Phase::Request)),
             Some(n) => input.commit(n),
         }
+    }
+}
+
+/// What has come of a body, without its framing.
+fn body_so_far<'a>(conn: &'a Conn, request: &Request) -> Cow<'a, [u8]> {
+    let Some(input) = &conn.input else { return Cow::default() };
+    match request.framing.body {
+        Body::Length(n) => input.filled()[..input.len().min(usize::try_from(n).unwrap_or(usize::MAX))].into(),
+        Body::Chunked => receive::chunk_data(input.filled()).into(),
+        _ => Cow::default(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What of a request `balance` hashes: `uri`, `url_param`, `hdr(<name>)`. Source: manual 4.2; what the manual leaves open was seen in
+//! What of a request `balance` hashes: `uri`, `url_param`, `hdr(<name>)`, and with `check_post` what is in its body. Source: manual 4.2; what the manual leaves open was seen in
 //! haproxy 2.6. Called by exchange.rs.
 //!
 //! Holds: keys are slices of the head, nothing is copied; one pass over what is looked at.
@@ -6,18 +6,19 @@
 use super::exchange::path_and_query;
 use lb_balance::Key;
 use lb_config::{HashKey, UriKey};
-use lb_http::Head;
+use lb_http::{Head, Method};
 
 /// The key of a request; without one the request takes turns.
 pub fn of<'a>(head: &'a Head, key: &HashKey) -> Key<'a> {
     let bytes = match key {
         HashKey::Uri(part) => Some(uri(head.target(), part)),
-        HashKey::UrlParam(name) => parameter(head.target(), name),
+        HashKey::UrlParam { name, .. } => parameter(head.target(), name),
         HashKey::Header { name, domain_only } => {
             let value = head.get(name.as_bytes()).map(first_value);
             if *domain_only { value.map(domain) } else { value }
         }
-        HashKey::Source | HashKey::Destination => None,
+        // A message is not how such a client begins.
+        HashKey::Source | HashKey::Destination | HashKey::RdpCookie(_) => None,
     };
     bytes.map_or(Key::None, Key::Bytes)
 }
@@ -39,10 +40,23 @@ fn uri<'a>(target: &'a [u8], part: &UriKey) -> &'a [u8] {
     &from[..end.unwrap_or(from.len())]
 }
 
+/// The name of the parameter that is looked for in a request's body, which is to be waited for.
+pub fn in_body<'a>(head: &Head, key: Option<&'a HashKey>) -> Option<&'a [u8]> {
+    match key {
+        Some(HashKey::UrlParam { name, check_post: true }) if head.method() == Method::Post => Some(name),
+        _ => None,
+    }
+}
+
 /// The value of a parameter of the query, to the next `&`.
 fn parameter<'a>(target: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (_, query) = target.split_at_checked(memchr::memchr(b'?', target)? + 1)?;
-    query.split(|&byte| byte == b'&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))
+    value(query, name)
+}
+
+/// The value of a parameter of a list of them, to the next `&`.
+pub fn value<'a>(list: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    list.split(|&byte| byte == b'&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))
 }
 
 /// A field's value to the first comma that stands in no quotes.
@@ -103,13 +117,31 @@ mod tests {
 
     #[test]
     fn parameters() {
-        let parameter = |target| key(target, &[], &HashKey::UrlParam(b"uid".to_vec()));
+        let parameter = |target| key(target, &[], &HashKey::UrlParam { name: b"uid".to_vec(), check_post: true });
         assert_eq!(parameter("/?uid=7").as_deref(), Some("7"));
         assert_eq!(parameter("/?a=1&uid=7&uid=8").as_deref(), Some("7"));
         assert_eq!(parameter("/?uid=").as_deref(), Some(""));
         assert_eq!(parameter("/?uid=7?uid=8").as_deref(), Some("7?uid=8"));
         for none in ["/", "/uid=7", "/?xuid=7", "/?uid", "/?UID=7", "/?uidx=7"] {
             assert_eq!(parameter(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn parameters_in_bodies() {
+        let check_post = HashKey::UrlParam { name: b"uid".to_vec(), check_post: true };
+        let head = |method: &[u8]| {
+            let mut head = Head::new();
+            head.start_request(method, b"/?uid=1", Version::Http11);
+            head
+        };
+        assert_eq!(in_body(&head(b"POST"), Some(&check_post)), Some(&b"uid"[..]));
+        assert_eq!(in_body(&head(b"PUT"), Some(&check_post)), None);
+        assert_eq!(in_body(&head(b"POST"), Some(&HashKey::UrlParam { name: b"uid".to_vec(), check_post: false })), None);
+        for (body, found) in
+            [("a=1&uid=42", Some("42")), ("uid=42\r\n", Some("42\r\n")), ("a=1;uid=42", None), ("uid&uid=4&b", Some("4")), ("", None)]
+        {
+            assert_eq!(value(body.as_bytes(), b"uid"), found.map(str::as_bytes), "{body}");
         }
     }
 

@@ -45,6 +45,31 @@ fn full_first() -> Builder {
         .logs(3)
 }
 
+/// What of a body counts with `check_post`: five bodies that name a user, and four requests that do not.
+fn bodies() -> Builder {
+    let post = |body: &str| format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let chunked =
+        |chunks: &str| format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+    let requests = [
+        post("a=1&uid=42&b=2"),
+        post("uid=7\r\n"),
+        post("uid=&a"),
+        chunked("9\r\nuid=42&b=\r\n"),
+        post("xuid=1;uid=2"),
+        post(""),
+        post("uid=42").replacen("POST", "PUT", 1),
+        post("uid=42").replacen("POST / ", "POST /?uid=8 ", 1),
+    ];
+    let mut builder = http("balance/check-post").be("balance url_param uid check_post").be("http-reuse never").logs(requests.len());
+    for n in 1..=3 {
+        builder = builder.origin(named(n));
+    }
+    for (n, request) in (1..).zip(requests) {
+        builder = builder.client(vec![send(request), EOF, Step::Logs(n)]);
+    }
+    builder
+}
+
 /// The first choice refuses connections: another server is asked at once.
 fn refused(name: &'static str, balance: &str) -> Builder {
     http(name)
@@ -73,6 +98,7 @@ pub(super) fn cases() -> Vec<Case> {
         order("balance/first-disabled", "balance first", ["disabled", "", ""], 3).build(),
         order("balance/random-one-server", "balance random(3)", ["", "weight 0", "disabled"], 3).build(),
         full_first().build(),
+        bodies().build(),
         refused("balance/static-rr-refused", "static-rr").build(),
         refused("balance/leastconn-refused", "leastconn").build(),
         refused("balance/first-refused", "first").build(),

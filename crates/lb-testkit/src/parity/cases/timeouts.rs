@@ -178,6 +178,22 @@ pub(super) fn cases() -> Vec<Case> {
             .origin(vec![until("abcdefghij"), send(OK)])
             .client(vec![send(post), pause(50), send("defghij"), RESP])
             .build(),
+        http("timeout/check-post")
+            .defaults("timeout http-request 300ms")
+            .be("balance url_param uid check_post")
+            .origin(serve(OK))
+            .client(vec![send(post), EOF])
+            .build(),
+        http("timeout/check-post-in-time")
+            .be("balance url_param uid check_post")
+            .origin(vec![until("abcdefghij"), send(OK)])
+            .client(vec![send(post), pause(50), send("defghij"), RESP])
+            .build(),
+        http("timeout/check-post-client-closes")
+            .be("balance url_param uid check_post")
+            .origin(serve(OK))
+            .client(vec![send(post), pause(30), FIN, EOF])
+            .build(),
         http("timeout/connect-503")
             .defaults("retries 0")
             .be("timeout connect 300ms")

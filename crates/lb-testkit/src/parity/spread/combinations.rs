@@ -19,6 +19,10 @@ pub(super) enum Traffic {
     Targets,
     /// A parameter of the query.
     Parameters,
+    /// A parameter of a POST's body.
+    Bodies,
+    /// What a client of RDP begins with, in mode tcp.
+    Cookies,
     /// Nothing: requests take turns.
     Nothing,
     /// Clients' addresses, of IPv6 if so.
@@ -43,6 +47,12 @@ impl Traffic {
             Traffic::Hosts => field(keys::host(number)),
             Traffic::Targets => get(keys::target(number)),
             Traffic::Parameters => get(keys::parameter(number)),
+            Traffic::Bodies => {
+                let body = keys::parameter(number).replacen(['/', '?'], "", 2);
+                format!("POST /?a=1 HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            }
+            // The headers are of no interest, and servers here want an empty line.
+            Traffic::Cookies => format!("0123456789_Cookie: MSTShash={}\r\n\r\n", keys::word(number)),
             Traffic::Nothing => get("/".to_owned()),
             Traffic::Held(distinct) => format!("GET /hold HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", keys::word(number % distinct)),
         }
@@ -128,6 +138,10 @@ pub(super) fn combinations() -> Vec<Combination> {
     }
     for hash_type in ["map-based", "consistent crc32"] {
         add(false, "equal", equal, Traffic::Parameters, "url_param uid", hash_type);
+        add(false, "equal", equal, Traffic::Parameters, "url_param uid check_post", hash_type);
+        add(false, "bodies", weights, Traffic::Bodies, "url_param uid check_post 100", hash_type);
+        add(false, "equal", equal, Traffic::Cookies, "rdp-cookie", hash_type);
+        add(false, "other", equal, Traffic::Cookies, "rdp-cookie(msts)", hash_type);
         add(false, "equal", equal, Traffic::Hosts, "hdr(x) use_domain_only", hash_type);
         add(false, "lists", equal, Traffic::Lists, "hdr(X)", hash_type);
     }
@@ -161,7 +175,12 @@ pub(super) fn combinations() -> Vec<Combination> {
 impl Combination {
     /// Its section, which listens on `port`.
     pub(super) fn section(&self, n: usize, port: u16, servers: &Servers) -> String {
-        let proxy = if matches!(self.traffic, Traffic::Sources(_)) { " accept-proxy" } else { "" };
+        let proxy = match self.traffic {
+            Traffic::Sources(_) => " accept-proxy",
+            // What the client sends is here before a server is chosen.
+            Traffic::Cookies => " defer-accept\n mode tcp",
+            _ => "",
+        };
         let mut text = format!("listen l{n}\n bind 127.0.0.1:{port}{proxy}\n balance {}\n hash-type {}\n", self.balance, self.hash_type);
         for (s, options) in self.servers.iter().enumerate() {
             let _ = writeln!(text, " server s{s} {} {options}", servers.address(s));

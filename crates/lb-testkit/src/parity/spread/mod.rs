@@ -141,6 +141,7 @@ impl Running {
             let seen = match combination.traffic {
                 Traffic::Held(_) => held(combination, port),
                 Traffic::Sources(v6) => sources(port, keys, v6),
+                Traffic::Cookies => cookies(combination, port, keys),
                 _ => requests(combination, port, keys),
             };
             answers.push(seen.map_err(|e| format!("{}: {e}", combination.name))?);
@@ -197,6 +198,17 @@ fn sources(port: u16, keys: usize, v6: bool) -> io::Result<String> {
         writer.write_all(
             format!("PROXY {family} {address} {own} 1000 80\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes(),
         )?;
+        seen.push(answer(&mut reader)?.unwrap_or('?'));
+    }
+    Ok(seen)
+}
+
+/// A connection for each key, which its first bytes hold.
+fn cookies(combination: &Combination, port: u16, keys: usize) -> io::Result<String> {
+    let mut seen = String::with_capacity(keys);
+    for number in 0..keys {
+        let (mut reader, mut writer) = open(port)?;
+        writer.write_all(combination.traffic.request(number).as_bytes())?;
         seen.push(answer(&mut reader)?.unwrap_or('?'));
     }
     Ok(seen)

@@ -1,6 +1,6 @@
 //! The servers behind both programs: each has an address of its own in 127.0.0.0/8, a port and a letter, and answers with the letter.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 /// How many there are.
@@ -67,14 +67,20 @@ fn connection(stream: &TcpStream, n: usize) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut writer = stream;
     let mut line = String::new();
-    let mut hold = false;
+    let (mut hold, mut length) = (false, 0);
     loop {
         line.clear();
         if reader.read_line(&mut line)? == 0 {
             return Ok(());
         }
         hold |= line.contains("hold");
+        if let Some((name, value)) = line.split_once(": ")
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim_end().parse().unwrap_or(0);
+        }
         if line.trim_end().is_empty() {
+            io::copy(&mut reader.by_ref().take(std::mem::take(&mut length)), &mut io::sink())?;
             let body = if hold { "Transfer-Encoding: chunked\r\n\r\n" } else { "Content-Length: 1\r\n\r\n-" };
             writer.write_all(format!("HTTP/1.1 200 OK\r\nX-Server: {letter}\r\n{body}").as_bytes())?;
             hold = false;
