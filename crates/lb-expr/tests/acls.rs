@@ -76,7 +76,7 @@ fn terms_and_alternatives() {
         "if put || put || get",
         "if { method GET }",
         "if !{ method PUT }",
-        "if { method put get }",
+        "if { method PUT GET }",
         "if get TRUE !FALSE METH_GET",
         "unless",
         "if get or",
@@ -143,7 +143,7 @@ fn lines_of_a_name_are_alternatives_also_for_rules_before_them() {
     bench.acl("METH_PUT method GET").unwrap();
     assert_eq!(bench.ask("if METH_PUT", true), Verdict::Pass);
     // As many as one likes.
-    for _ in 0..200_000 {
+    for _ in 0..20_000 {
         bench.acl("many method PUT").unwrap();
     }
     assert_eq!(bench.ask("if many", true), Verdict::Fail);

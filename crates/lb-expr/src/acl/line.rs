@@ -1,7 +1,10 @@
 //! One test: an expression, a matching method, patterns. A line `acl`, or what stands between braces.
 
-use super::{Matching, Pattern, PatternFlags, Verdict, names, pattern};
+use super::index::Kind;
+use super::sets::Wanted;
+use super::{Lookup, Matching, PatternFlags, Verdict, names, pattern};
 use crate::sample::{Compiler, Cursor, Cx, Eval, Expr, ExprError, Type, Value};
+use std::sync::Arc;
 
 /// A test.
 #[derive(Debug)]
@@ -10,7 +13,8 @@ pub struct Line {
     matching: Matching,
     /// What a value is cast to before it is compared; `None`: nothing.
     cast: Option<Type>,
-    patterns: Vec<Pattern>,
+    /// One for each file, and one for the words of the line.
+    patterns: Box<[Arc<Lookup>]>,
 }
 
 impl Line {
@@ -20,7 +24,17 @@ impl Line {
         let mut matching = derived.or_else(|| Matching::for_type(expr.kind()));
         let mut flags = PatternFlags::default();
         let mut patterns = Vec::new();
+        let mut two_columns = false;
+        let mut id = None;
         let mut at = at + 1;
+        let keyword = words.get(at - 1).map(|word| word[..name_len(word)].to_owned()).unwrap_or_default();
+        let wanted = |matching, flags: PatternFlags, has_values| Wanted {
+            kind: Kind { matching, ignore_case: flags.ignore_case },
+            has_values,
+            no_resolve: flags.no_resolve,
+            value: None,
+            keyword: keyword.clone(),
+        };
         let mut loaded = false;
         let mut explicit_end = false;
         let word = |at: usize| words.get(at).copied().unwrap_or_default();
@@ -33,12 +47,14 @@ impl Line {
                 }
                 "-i" => flags.ignore_case = true,
                 "-n" => flags.no_resolve = true,
-                "-M" => {}
+                "-M" => two_columns = true,
                 "-u" => {
                     at += 1;
-                    if !word(at).trim_start_matches('-').bytes().all(|b| b.is_ascii_digit()) {
+                    let digits = word(at).strip_prefix('-').unwrap_or(word(at));
+                    if !digits.bytes().all(|b| b.is_ascii_digit()) {
                         return Err(ExprError::new(at, "the argument of -u must be an integer"));
                     }
+                    id = word(at).parse().ok();
                 }
                 "-m" => {
                     if loaded {
@@ -62,21 +78,9 @@ impl Line {
                     at += 1;
                     loaded = true;
                     let Some(matching) = matching else { return Err(unclear(at, &expr)) };
-                    let content = compiler
-                        .loader
-                        .read(word(at))
-                        .map_err(|_| ExprError::new(at, format!("failed to open pattern file <{}>", word(at))))?;
-                    for (n, line) in content.split(|b| *b == b'\n').enumerate() {
-                        let line = String::from_utf8_lossy(line);
-                        let line = line.trim_end_matches('\r');
-                        let text = line.trim_start_matches([' ', '\t']);
-                        if text.is_empty() || line.starts_with('#') {
-                            continue;
-                        }
-                        let pattern = Pattern::parse(text, matching, flags, &mut |name| compiler.loader.resolve(name));
-                        patterns
-                            .push(pattern.map_err(|why| ExprError::new(at, format!("{why} at line {} of file '{}'", n + 1, word(at))))?);
-                    }
+                    let wanted = wanted(matching, flags, two_columns);
+                    let lookup = compiler.sets.of_file(word(at), &wanted, compiler.loader);
+                    patterns.push(lookup.map_err(|why| ExprError::new(at, why))?);
                 }
                 other => {
                     let message = format!("'{other}' is not a valid ACL option. Please use '--' before any pattern beginning with a '-'");
@@ -87,20 +91,27 @@ impl Line {
         }
         let Some(matching) = matching else { return Err(unclear(at, &expr)) };
         let mut operator = None;
+        let mut own = Vec::new();
+        let first = at;
         while let Some(&text) = words.get(at).filter(|word| !word.is_empty()) {
             if matching.is_number() && matches!(text, "eq" | "gt" | "ge" | "lt" | "le") {
                 operator = Some(text);
-                at += 1;
-                continue;
+            } else {
+                let text = match operator {
+                    Some(operator) => pattern::compared(operator, text, matching).map_err(|why| ExprError::new(at, why))?,
+                    None => text.to_owned(),
+                };
+                // So that an error is told of the word where it is.
+                let mut resolve = |name: &str| compiler.loader.resolve(name);
+                pattern::Pattern::parse(text.as_bytes(), matching, flags, &mut resolve).map_err(|why| ExprError::new(at, why))?;
+                own.push(text.into_bytes());
             }
-            let pattern = match operator {
-                Some(operator) => pattern::compared(operator, text, matching),
-                None => Pattern::parse(text, matching, flags, &mut |name| compiler.loader.resolve(name)),
-            };
-            patterns.push(pattern.map_err(|why| ExprError::new(at, why))?);
             at += 1;
         }
-        if patterns.is_empty() && matching.needs_patterns() && !explicit_end && !loaded {
+        let wanted = wanted(matching, flags, false);
+        let lookup = compiler.sets.of_words(&own, id, &wanted, compiler.loader).map_err(|why| ExprError::new(first, why))?;
+        patterns.push(lookup);
+        if own.is_empty() && matching.needs_patterns() && !explicit_end && !loaded {
             let message = format!(
                 "parsing acl keyword '{}' :\n  no pattern to match against were provided, so this ACL will never match.\n  If this is \
                  what you intended, please add '--' to get rid of this warning.\n  If you intended to match only for existence, please \
@@ -111,7 +122,7 @@ impl Line {
         }
         let input = matching.input();
         let cast = (input != Type::Any && expr.kind() != input).then_some(input);
-        Ok(Self { expr, matching, cast, patterns })
+        Ok(Self { expr, matching, cast, patterns: patterns.into() })
     }
 
     /// Where the values come from.
@@ -122,6 +133,11 @@ impl Line {
     /// How they are compared.
     pub fn matching(&self) -> Matching {
         self.matching
+    }
+
+    /// What the values are compared with.
+    pub fn patterns(&self) -> &[Arc<Lookup>] {
+        &self.patterns
     }
 
     /// Whether one of the values that the expression has matches.
@@ -158,7 +174,7 @@ impl Line {
         match self.matching {
             Matching::Found => true,
             Matching::Bool => value == Value::Bool(true),
-            matching => self.patterns.iter().any(|pattern| pattern.matches(matching, value)),
+            _ => self.patterns.iter().any(|patterns| patterns.matches(value)),
         }
     }
 }
@@ -172,7 +188,7 @@ fn unclear(at: usize, expr: &Expr) -> ExprError {
 /// The expression, and the method that its name says.
 fn expression(words: &[&str], at: usize, compiler: &mut Compiler<'_>) -> Result<(Expr, Option<Matching>), ExprError> {
     let text = words.get(at).copied().unwrap_or_default();
-    let name = &text[..text.find(['(', ',']).unwrap_or(text.len())];
+    let name = &text[..name_len(text)];
     let derived = names::derived(name);
     if name.is_empty() {
         return Err(ExprError::new(at, format!("missing fetch method in ACL expression '{text}'")));
@@ -191,4 +207,8 @@ fn expression(words: &[&str], at: usize, compiler: &mut Compiler<'_>) -> Result<
     // Behind converters the type of the last one counts, not the name.
     let derived = derived.filter(|_| expr.is_plain()).map(|(_, matching)| matching);
     Ok((expr, derived))
+}
+
+fn name_len(text: &str) -> usize {
+    text.find(['(', ',']).unwrap_or(text.len())
 }

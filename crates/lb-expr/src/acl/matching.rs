@@ -91,7 +91,7 @@ impl Matching {
     }
 
     /// What a value has to be for it.
-    pub fn input(self) -> Type {
+    pub const fn input(self) -> Type {
         match self {
             Self::Found => Type::Any,
             Self::Bool => Type::Bool,

@@ -6,21 +6,33 @@
 //!
 //! Source: manual 7.1, 7.2, 7.4; what patterns mean in detail as observed on haproxy 2.6.12.
 
+mod bits;
 mod condition;
+mod entry;
+mod hash;
+mod index;
 mod line;
 mod list;
+mod map;
 mod matching;
 mod names;
 mod pattern;
+mod set;
 mod sets;
+mod trie;
 
 pub use condition::{Condition, Conflict, Term};
+pub use entry::Entry;
+pub use index::{FEW, Kind};
 pub use line::Line;
 pub use list::{Acl, Acls};
 pub use matching::Matching;
 pub use names::{all_derived, derived};
 pub use pattern::{Pattern, PatternFlags};
+pub use set::{Garbage, Got, Lookup, MAX_LINE, MAX_PREPARED, Set, SetError, Use};
 pub use sets::Sets;
+
+pub(crate) use map::TABLE as MAPS;
 
 /// What a test says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

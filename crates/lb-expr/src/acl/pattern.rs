@@ -4,8 +4,10 @@
 
 use super::Matching;
 use crate::regex::Regex;
-use crate::sample::Value;
+use crate::sample::{Value, v6_to_v4};
+use lb_http::Method;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// What the flags before a pattern say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,7 +32,7 @@ pub enum Pattern {
     /// Text in lower case, for values in any.
     AnyCase(Box<[u8]>),
     /// A regular expression.
-    Regex(Box<Regex>),
+    Regex(Arc<Regex>),
 }
 
 /// Turns a name into addresses when a file is read.
@@ -41,20 +43,23 @@ impl Pattern {
     ///
     /// # Errors
     /// In haproxy's words.
-    pub fn parse(text: &str, matching: Matching, flags: PatternFlags, resolve: &mut Resolve<'_>) -> Result<Self, String> {
+    pub fn parse(text: &[u8], matching: Matching, flags: PatternFlags, resolve: &mut Resolve<'_>) -> Result<Self, String> {
+        let words = || String::from_utf8_lossy(text);
         match matching {
-            Matching::Found | Matching::Bool => Ok(Self::Bytes(text.as_bytes().into())),
-            Matching::Int | Matching::Len => range(text, number),
-            Matching::Version => range(text, version),
-            Matching::Ip => network(text)
-                .or_else(|| if flags.no_resolve { None } else { resolve(text).first().map(|ip| host(*ip)) })
-                .ok_or_else(|| format!("'{text}' is not a valid IPv4 or IPv6 address")),
+            Matching::Found | Matching::Bool => Ok(Self::Bytes(text.into())),
+            Matching::Int | Matching::Len => range(&words(), number, ""),
+            Matching::Version => range(&words(), version, "dotted "),
+            Matching::Ip => network(&words(), flags, resolve).ok_or_else(|| format!("'{}' is not a valid IPv4 or IPv6 address", words())),
             Matching::Bin => hex(text).map(|bytes| Self::Bytes(bytes.into())),
-            Matching::Reg => Regex::new(text, flags.ignore_case).map(|regex| Self::Regex(Box::new(regex))).map_err(|e| e.to_string()),
+            Matching::Reg => {
+                let pattern = std::str::from_utf8(text).map_or_else(|_| escaped(text), str::to_owned);
+                Regex::new(&pattern, flags.ignore_case).map(|regex| Self::Regex(Arc::new(regex))).map_err(|e| e.to_string())
+            }
             Matching::Dir => Ok(Self::text(trimmed(text, is_slash), flags)),
             Matching::Dom => Ok(Self::text(trimmed(text, is_dot), flags)),
-            Matching::Method => Ok(Self::AnyCase(text.to_ascii_lowercase().into_bytes().into())),
-            Matching::Str | Matching::Sub | Matching::Beg | Matching::End => Ok(Self::text(text.as_bytes(), flags)),
+            // Those that have a number are compared by it, whatever `-i` says.
+            Matching::Method if Method::of(text) != Method::Other => Ok(Self::Bytes(text.into())),
+            Matching::Method | Matching::Str | Matching::Sub | Matching::Beg | Matching::End => Ok(Self::text(text, flags)),
         }
     }
 
@@ -72,7 +77,7 @@ impl Pattern {
             (Self::Net4(net, mask), Value::Ip(ip)) => {
                 let ip = match ip {
                     IpAddr::V4(ip) => Some(ip),
-                    IpAddr::V6(ip) => crate::sample::v6_to_v4(ip),
+                    IpAddr::V6(ip) => v6_to_v4(ip),
                 };
                 ip.is_some_and(|ip| u32::from(ip) & mask == *net)
             }
@@ -82,6 +87,9 @@ impl Pattern {
                     IpAddr::V6(ip) => ip,
                 };
                 u128::from(ip) & mask == *net
+            }
+            (Self::AnyCase(pattern), Value::Method(method, text)) if matching == Matching::Method => {
+                method == Method::Other && text.eq_ignore_ascii_case(pattern)
             }
             (Self::Bytes(pattern), value) => value.bytes().is_some_and(|text| compare(pattern, matching, text, false)),
             (Self::AnyCase(pattern), value) => value.bytes().is_some_and(|text| compare(pattern, matching, text, true)),
@@ -124,8 +132,7 @@ pub(super) fn is_dot(byte: u8) -> bool {
     matches!(byte, b'/' | b'?' | b'.' | b':')
 }
 
-fn trimmed(text: &str, delimiter: fn(u8) -> bool) -> &[u8] {
-    let mut text = text.as_bytes();
+fn trimmed(mut text: &[u8], delimiter: fn(u8) -> bool) -> &[u8] {
     while let [first, rest @ ..] = text
         && delimiter(*first)
     {
@@ -139,18 +146,17 @@ fn trimmed(text: &str, delimiter: fn(u8) -> bool) -> &[u8] {
     text
 }
 
-fn range(text: &str, one: fn(&str) -> Option<i64>) -> Result<Pattern, String> {
-    let Some((low, high)) = text.split_once(':') else {
-        let n = one(text).ok_or_else(|| format!("'{text}' is not a number"))?;
+/// A number or a range; `kind` is for the message. Haproxy reads `-` as it reads `:`, so that `-5` is what is not above 5, and no lower
+/// bound is negative.
+fn range(text: &str, one: fn(&str) -> Option<i64>, kind: &str) -> Result<Pattern, String> {
+    let Some(at) = text.find([':', '-']) else {
+        let n = one(text).ok_or_else(|| format!("'{text}' is not a {kind}number"))?;
         return Ok(Pattern::Range(n, n));
     };
-    let bad = || format!("'{text}' is not a valid number range");
-    if low.is_empty() && high.is_empty() {
-        return Err(bad());
-    }
-    let low = if low.is_empty() { i64::MIN } else { one(low).ok_or_else(bad)? };
-    let high = if high.is_empty() { i64::MAX } else { one(high).ok_or_else(bad)? };
-    if low > high { Err(bad()) } else { Ok(Pattern::Range(low, high)) }
+    let (low, high) = (&text[..at], &text[at + 1..]);
+    let bound = |text: &str, open: i64| if text.is_empty() { Some(open) } else { one(text) };
+    let range = bound(low, i64::MIN).zip(bound(high, i64::MAX)).filter(|(low, high)| low <= high && text.len() > 1);
+    range.map(|(low, high)| Pattern::Range(low, high)).ok_or_else(|| format!("'{text}' is not a valid {kind}number range"))
 }
 
 fn number(text: &str) -> Option<i64> {
@@ -168,79 +174,84 @@ fn version(text: &str) -> Option<i64> {
     Some((part(major)? << 16) | part(minor)?)
 }
 
-/// The pattern for `value` behind an operator.
-pub(super) fn compared(operator: &str, value: &str, matching: Matching) -> Result<Pattern, String> {
-    let pattern = range(value, if matching == Matching::Version { version } else { number })?;
-    let Pattern::Range(low, high) = pattern else { return Ok(pattern) };
+/// The pattern for `value` behind an operator. A range is what it is, whatever stands before it.
+///
+/// # Errors
+/// No number, in haproxy's words.
+pub(super) fn compared(operator: &str, value: &str, matching: Matching) -> Result<String, String> {
+    if value.contains([':', '-']) {
+        return Ok(value.to_owned());
+    }
+    let n = number(value).filter(|_| matching != Matching::Version).or_else(|| version(value));
+    let n = n.ok_or_else(|| format!("'{value}' is neither a number nor a supported operator"))?;
+    let shown = |n: i64| if matching == Matching::Version { format!("{}.{}", n >> 16, n & 0xffff) } else { n.to_string() };
     Ok(match operator {
-        "ge" => Pattern::Range(low, i64::MAX),
-        "gt" => low.checked_add(1).map_or(Pattern::Range(1, 0), |low| Pattern::Range(low, i64::MAX)),
-        "le" => Pattern::Range(i64::MIN, high),
-        "lt" => high.checked_sub(1).map_or(Pattern::Range(1, 0), |high| Pattern::Range(i64::MIN, high)),
-        _ => Pattern::Range(low, high),
+        "ge" => format!("{}:", shown(n)),
+        "gt" => format!("{}:", shown(n.wrapping_add(1))),
+        "le" => format!(":{}", shown(n)),
+        "lt" => format!(":{}", shown(n.wrapping_sub(1))),
+        _ => shown(n),
     })
 }
 
-fn hex(text: &str) -> Result<Vec<u8>, String> {
+fn hex(text: &[u8]) -> Result<Vec<u8>, String> {
     if !text.len().is_multiple_of(2) {
         return Err("an even number of hex digit is expected".to_owned());
     }
     let digit = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| {
-            let [a, b] = [digit(pair[0]), digit(pair[1])];
-            let odd = if a.is_none() { pair[0] } else { pair[1] };
-            a.zip(b).map(|(a, b)| a << 4 | b).ok_or_else(|| format!("an hex digit is expected (found '{}')", char::from(odd)))
-        })
-        .collect()
-}
-
-/// A pattern for one address.
-pub(super) fn host(ip: IpAddr) -> Pattern {
-    match ip {
-        IpAddr::V4(ip) => Pattern::Net4(ip.into(), u32::MAX),
-        IpAddr::V6(ip) => Pattern::Net6(ip.into(), u128::MAX),
-    }
-}
-
-/// An address or a network.
-pub(super) fn network(text: &str) -> Option<Pattern> {
-    let (address, mask) = text.split_once('/').map_or((text, None), |(address, mask)| (address, Some(mask)));
-    if let Some(ip) = short_v4(address) {
-        let mask = match mask {
-            None => u32::MAX,
-            Some(mask) => mask4(mask)?,
-        };
-        return Some(Pattern::Net4(u32::from(ip) & mask, mask));
-    }
-    let ip: Ipv6Addr = address.parse().ok()?;
-    let bits: u32 = match mask {
-        None => 128,
-        Some(bits) => number(bits).and_then(|n| u32::try_from(n).ok()).filter(|n| *n <= 128)?,
+    let byte = |pair: &[u8]| {
+        let [a, b] = [digit(pair[0]), digit(pair[1])];
+        let odd = if a.is_none() { pair[0] } else { pair[1] };
+        a.zip(b).map(|(a, b)| a << 4 | b).ok_or_else(|| format!("an hex digit is expected (found '{}')", char::from(odd)))
     };
-    let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-    Some(Pattern::Net6(u128::from(ip) & mask, mask))
+    text.chunks(2).map(byte).collect()
 }
 
-fn mask4(mask: &str) -> Option<u32> {
-    if mask.contains('.') {
-        return mask.parse::<Ipv4Addr>().ok().map(u32::from);
+/// A regular expression with bytes that are no text.
+fn escaped(text: &[u8]) -> String {
+    let mut all = String::new();
+    for byte in text {
+        if byte.is_ascii() {
+            all.push(char::from(*byte));
+        } else {
+            all.push_str(&format!("\\x{byte:02x}"));
+        }
     }
-    let bits = number(mask).and_then(|n| u32::try_from(n).ok()).filter(|n| *n <= 32)?;
-    Some(u32::MAX.checked_shl(32 - bits).unwrap_or(0))
+    all
 }
 
-/// An IPv4 address of which parts in the middle may be left out: `127.1`.
+/// An address, a network, or the IPv4 address of a name.
+fn network(text: &str, flags: PatternFlags, resolve: &mut Resolve<'_>) -> Option<Pattern> {
+    let (address, mask) = text.split_once('/').map_or((text, None), |(address, mask)| (address, Some(mask)));
+    if let Ok(ip) = address.parse::<Ipv6Addr>() {
+        let bits = mask.map_or(Some(128), |mask| bits(mask, 128))?;
+        let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+        return Some(Pattern::Net6(u128::from(ip) & mask, mask));
+    }
+    let mask = match mask {
+        None => u32::MAX,
+        Some(mask) if mask.contains('.') => mask.parse::<Ipv4Addr>().ok()?.into(),
+        Some(mask) => u32::MAX.checked_shl(32 - bits(mask, 32)?).unwrap_or(0),
+    };
+    let ip = short_v4(address).or_else(|| {
+        let named = |ip: &IpAddr| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None };
+        if flags.no_resolve || address.is_empty() { None } else { resolve(address).iter().find_map(named) }
+    })?;
+    Some(Pattern::Net4(u32::from(ip) & mask, mask))
+}
+
+fn bits(text: &str, most: u32) -> Option<u32> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    number(digits).and_then(|n| u32::try_from(n).ok()).filter(|n| *n <= most)
+}
+
+/// An IPv4 address of which parts in the middle may be left out: `127.1`, and `1` for `0.0.0.1`.
 fn short_v4(text: &str) -> Option<Ipv4Addr> {
-    let mut parts = text.split('.');
-    let mut octets = [0u8; 4];
-    let list: Vec<u8> = parts.by_ref().take(4).map(|part| number(part).and_then(|n| u8::try_from(n).ok())).collect::<Option<_>>()?;
-    if parts.next().is_some() {
-        return None;
-    }
+    let part = |part: &str| if part.starts_with('-') { None } else { number(part).and_then(|n| u8::try_from(n).ok()) };
+    let list: Vec<u8> = text.splitn(5, '.').map(part).collect::<Option<_>>()?;
     let (last, front) = list.split_last()?;
-    octets[..front.len()].copy_from_slice(front);
+    let mut octets = [0u8; 4];
+    octets.get_mut(..front.len()).filter(|_| front.len() < 4)?.copy_from_slice(front);
     octets[3] = *last;
-    if list.len() == 1 { None } else { Some(octets.into()) }
+    Some(octets.into())
 }

@@ -30,6 +30,16 @@ pub trait Loader {
         Vec::new()
     }
 
+    /// Whether there is a file at all.
+    fn exists(&self, _path: &str) -> bool {
+        true
+    }
+
+    /// The line that is read: its file, as the configuration names it, and its number.
+    fn place(&self) -> Option<(String, u32)> {
+        None
+    }
+
     /// Notes what is allowed and yet wants a look: at which word, and why.
     fn warn(&mut self, _word: usize, _message: String) {}
 }
@@ -314,6 +324,14 @@ fn step(name: &str, rest: &mut &str, before: Type, compiler: &mut Compiler<'_>) 
     let kinds = (converter.args, converter.required);
     let args = arguments(rest, "converter", name, kinds, compiler.loader)
         .and_then(|args| checked(args, converter.check, "converter", name, compiler.loader))?;
+    let args = match converter.load {
+        None => args,
+        Some(load) => {
+            let mut list = args.0.into_vec();
+            load(&mut list, compiler).map_err(|why| format!("invalid args in converter '{name}' : {why}"))?;
+            Args(list.into())
+        }
+    };
     Ok(Step {
         name: converter.name,
         call: converter.call.clone(),

@@ -15,6 +15,6 @@ pub use args::{Arg, ArgKind, Args, Made};
 pub use context::{Bytes, Condition, Context, Cursor, Cx, Eval, Fact, Lookup, Reference, Scope, Side, TcpFact, Variable};
 pub use expr::{Compiler, Expr, ExprError, Loader};
 pub use points::{Need, Point, Points};
-pub use registry::{CheckArgs, Convert, Converter, Fetch, FetchCall, Registry};
+pub use registry::{CheckArgs, Convert, Converter, Fetch, FetchCall, LoadArgs, Registry};
 pub(crate) use value::v6_to_v4;
 pub use value::{OwnedValue, Type, Value, hex, leading_int};

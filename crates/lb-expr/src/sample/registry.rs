@@ -12,6 +12,8 @@ pub type Convert = for<'a> fn(&'a Args, Value<'a>, Cx<'a>) -> Option<Value<'a>>;
 /// Looks at arguments when the configuration is read, and may change them (a method that is parsed, a default that is filled in, a name
 /// of a variable that may stand in place of a number).
 pub type CheckArgs = fn(&mut Vec<super::Arg>, &mut dyn super::Loader) -> Result<(), String>;
+/// As [`CheckArgs`], for arguments that need all that compiling has: files of patterns.
+pub type LoadArgs = fn(&mut Vec<super::Arg>, &mut super::Compiler<'_>) -> Result<(), String>;
 
 type EmbedderFetch = dyn for<'a> Fn(&'a Args, Cx<'a>, &mut Cursor) -> Eval<'a> + Send + Sync;
 type EmbedderConvert = dyn for<'a> Fn(&'a Args, Value<'a>, Cx<'a>) -> Option<Value<'a>> + Send + Sync;
@@ -74,13 +76,20 @@ pub struct Converter {
     /// Type that it gives.
     pub out: Type,
     pub(crate) check: Option<CheckArgs>,
+    pub(crate) load: Option<LoadArgs>,
     pub(crate) call: Converting,
 }
 
 impl Converter {
     /// An entry of a table.
     pub const fn new(name: &'static str, args: &'static [ArgKind], required: usize, input: Type, out: Type, call: Convert) -> Self {
-        Self { name, args, required, input, out, check: None, call: Converting::Own(call) }
+        Self { name, args, required, input, out, check: None, load: None, call: Converting::Own(call) }
+    }
+
+    /// With arguments that name files of patterns.
+    pub const fn loading(mut self, load: LoadArgs) -> Self {
+        self.load = Some(load);
+        self
     }
 
     /// With a look at its arguments.
@@ -101,8 +110,12 @@ impl Registry {
     /// Those of this crate.
     pub fn standard() -> Self {
         let fetches = crate::fetch::TABLES.iter().flat_map(|table| table.iter()).map(|fetch| (fetch.name, fetch.clone())).collect();
-        let converters =
-            crate::convert::TABLES.iter().flat_map(|table| table.iter()).map(|converter| (converter.name, converter.clone())).collect();
+        let converters = crate::convert::TABLES
+            .iter()
+            .flat_map(|table| table.iter())
+            .chain(crate::acl::MAPS)
+            .map(|converter| (converter.name, converter.clone()))
+            .collect();
         Self { fetches, converters }
     }
 
@@ -129,7 +142,7 @@ impl Registry {
         call: impl for<'a> Fn(&'a Args, Value<'a>, Cx<'a>) -> Option<Value<'a>> + Send + Sync + 'static,
     ) {
         let call = Converting::Embedder(Arc::new(call));
-        self.converters.insert(name, Converter { name, args, required, input, out, check: None, call });
+        self.converters.insert(name, Converter { name, args, required, input, out, check: None, load: None, call });
     }
 
     /// The fetch of this name.
