@@ -5,7 +5,7 @@
 
 use crate::diag::Severity;
 use crate::keywords::Sections;
-use crate::model::{Mode, Span};
+use crate::model::{BackendTarget, Mode, Span};
 use crate::parse::{Draft, World};
 use crate::tree::shown;
 use std::collections::HashSet;
@@ -18,8 +18,6 @@ const CUMULATIVE: &[&str] = &["log", "errorfile", "errorloc", "errorloc302", "er
 pub(crate) struct Lint<'a> {
     pub defaults: Vec<&'a Draft>,
     pub proxies: &'a [Draft],
-    /// Backends that refused lines name; `None`: they may name any.
-    pub mentioned: Option<&'a HashSet<String>>,
 }
 
 impl Lint<'_> {
@@ -30,11 +28,10 @@ impl Lint<'_> {
         for (own, share) in self.defaults.iter().zip(shares) {
             defaults(own, &users[share], &mut out);
         }
-        let used: HashSet<&str> =
-            self.proxies.iter().filter_map(|draft| draft.default_backend.as_ref()).map(|(name, _)| name.as_str()).collect();
+        let used = self.used();
         for draft in self.proxies.iter().filter(|draft| !draft.proxy.disabled) {
             if draft.section == Sections::BACKEND {
-                self.unused(draft, &used, &mut out);
+                unused(draft, used.as_ref(), &mut out);
             }
             if draft.proxy.kind.is_backend() {
                 servers(draft, &mut out);
@@ -44,14 +41,17 @@ impl Lint<'_> {
         }
     }
 
-    /// A backend that nothing leads to.
-    fn unused(&self, draft: &Draft, used: &HashSet<&str>, out: &mut Out<'_, '_>) {
-        let name = draft.proxy.name.as_str();
-        let Some(mentioned) = self.mentioned else { return };
-        if !used.contains(name) && !mentioned.contains(name) {
-            let message = format!("nothing leads to the backend '{}'", shown(name));
-            out.tell(draft.proxy.span, message, "name it in a 'default_backend', or remove it");
+    /// Names of the backends that something leads to; `None`: a name that is computed may be any.
+    fn used(&self) -> Option<HashSet<&str>> {
+        let mut used: HashSet<&str> =
+            self.proxies.iter().filter_map(|draft| draft.default_backend.as_ref()).map(|(name, _)| name.as_str()).collect();
+        for rule in self.proxies.iter().filter_map(|draft| draft.proxy.rules.as_deref()).flat_map(|rules| &rules.use_backend) {
+            match &rule.target {
+                BackendTarget::Name(name) => used.insert(name),
+                _ => return None,
+            };
         }
+        Some(used)
     }
 
     /// The proxies that start from defaults, in such an order that those of one section, directly or through others, stand side by
@@ -84,6 +84,15 @@ impl Lint<'_> {
             .collect();
         places.sort_by_key(|(place, _)| *place);
         (places.into_iter().map(|(_, draft)| draft).collect(), shares)
+    }
+}
+
+/// A backend that nothing leads to.
+fn unused(draft: &Draft, used: Option<&HashSet<&str>>, out: &mut Out<'_, '_>) {
+    let name = draft.proxy.name.as_str();
+    if used.is_some_and(|used| !used.contains(name)) {
+        let message = format!("nothing leads to the backend '{}'", shown(name));
+        out.tell(draft.proxy.span, message, "name it in a 'default_backend' or 'use_backend', or remove it");
     }
 }
 

@@ -35,6 +35,10 @@ pub enum Refused {
     Connect(io::Error),
     /// The last attempt took too long.
     ConnectTimeout,
+    /// A rule refused the stream.
+    ByRule,
+    /// A rule refused what the server has sent.
+    AnswerByRule,
 }
 
 impl Refused {
@@ -48,6 +52,8 @@ impl Refused {
             Refused::Killed(phase) => Termination::new(Cause::Killed, *phase),
             Refused::Connect(_) => Termination::new(Cause::ServerAbort, Phase::Connect),
             Refused::ConnectTimeout => Termination::new(Cause::ServerTimeout, Phase::Connect),
+            Refused::ByRule => Termination::new(Cause::Proxy, Phase::Request),
+            Refused::AnswerByRule => Termination::new(Cause::Proxy, Phase::Data),
         }
     }
 }

@@ -41,6 +41,14 @@ impl Captured {
         }
     }
 
+    /// Fills a slot that a rule names, of at most `len` bytes.
+    pub fn fill(&mut self, slot: usize, len: usize, value: &[u8]) {
+        if self.slots.len() <= slot {
+            self.slots.resize(slot + 1, None);
+        }
+        self.slots[slot] = Some(self.keep(len, &[value]));
+    }
+
     fn keep(&mut self, len: usize, pieces: &[&[u8]]) -> Range<usize> {
         let start = self.bytes.len();
         for piece in pieces {

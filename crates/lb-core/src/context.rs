@@ -8,8 +8,9 @@ use crate::proxy::{Backend, Frontend, Server};
 use crate::record::Record;
 use crate::variables::Visible;
 use bumpalo::Bump;
+use lb_config::{ProxyIndex, Referent};
 
-use lb_expr::sample::{ArgKind, Bytes, Context, Fact, OwnedValue, Reference, Side, TcpFact, Value, Variable};
+use lb_expr::sample::{Bytes, Context, Fact, OwnedValue, Reference, Side, TcpFact, Value, Variable};
 use lb_expr::{CaptureSide, Field, LogSource, LogValue, Timestamp};
 use lb_http::Head;
 use lb_rt::Socket;
@@ -37,22 +38,19 @@ pub enum Named {
 pub struct Names(Box<[Named]>);
 
 impl Names {
-    /// Looks up `names`, in the order of their numbers. A server is `backend/server`.
-    pub fn new<'n>(frontends: &[Arc<Frontend>], backends: &[Arc<Backend>], names: impl Iterator<Item = (ArgKind, &'n str)>) -> Names {
-        let backend = |name: &str| backends.iter().find(|b| b.name() == name);
-        let server = |name: &str| {
-            let (of, name) = name.split_once('/')?;
-            let backend = backend(of)?;
-            let server = backend.servers().iter().find(|s| s.name() == name && !s.implicit)?;
-            Some(Named::Server(backend.clone(), server.clone()))
+    /// Looks up `referents`, in the order of their numbers.
+    pub fn new(frontends: &[Arc<Frontend>], backends: &[Arc<Backend>], referents: &[Referent]) -> Names {
+        let frontend = |place: ProxyIndex| frontends.iter().find(|f| f.order == place.0);
+        let backend = |place: ProxyIndex| backends.iter().find(|b| b.order == place.0);
+        let look_up = |referent: &Referent| match *referent {
+            Referent::Frontend(place) => frontend(place).map(|f| Named::Frontend(f.clone())),
+            Referent::Backend(place) => backend(place).map(|b| Named::Backend(b.clone())),
+            Referent::Server(place, server) => {
+                backend(place).and_then(|b| Some(Named::Server(b.clone(), b.servers().get(server)?.clone())))
+            }
+            Referent::Userlist(_) | Referent::Nothing => None,
         };
-        let look_up = |(kind, name): (ArgKind, &str)| match kind {
-            ArgKind::Frontend => frontends.iter().find(|f| f.name() == name).map(|f| Named::Frontend(f.clone())),
-            ArgKind::Backend => backend(name).map(|b| Named::Backend(b.clone())),
-            ArgKind::Server => server(name),
-            _ => None,
-        };
-        Names(names.map(|name| look_up(name).unwrap_or(Named::Nothing)).collect())
+        Names(referents.iter().map(|referent| look_up(referent).unwrap_or(Named::Nothing)).collect())
     }
 
     fn get(&self, reference: Reference) -> &Named {

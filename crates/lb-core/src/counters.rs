@@ -85,6 +85,14 @@ pub struct Front {
     pub bad_requests: Count,
     /// Requests that the proxy answers itself by design: `monitor-uri`.
     pub intercepted: Count,
+    /// Requests that rules refused (dreq).
+    pub denied_requests: Count,
+    /// Responses that rules refused (dresp).
+    pub denied_responses: Count,
+    /// Connections that rules refused (dcon).
+    pub denied_connections: Count,
+    /// Sessions that rules refused (dses).
+    pub denied_sessions: Count,
     /// Streams that a fault of this program ended (eint).
     pub internal_errors: Count,
     /// What clients were answered.

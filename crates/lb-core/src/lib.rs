@@ -28,6 +28,7 @@ pub mod rate;
 pub mod record;
 pub mod relay;
 pub mod reply;
+mod rules;
 pub mod server;
 pub mod session;
 pub mod start;

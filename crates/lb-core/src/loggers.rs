@@ -71,7 +71,10 @@ pub struct Loggers {
 
 /// Compiles a format of a configuration.
 pub fn compiled(format: &LogFormatText) -> LogFormat {
-    LogFormat::compile(&format.text).expect("compiled once already when the configuration was read")
+    match &format.compiled {
+        Some(compiled) => (**compiled).clone(),
+        None => LogFormat::compile(&format.text).expect("a built-in format"),
+    }
 }
 
 impl Loggers {

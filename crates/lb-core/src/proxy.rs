@@ -33,6 +33,8 @@ pub struct Topology {
     pub backends: Vec<Arc<Backend>>,
     /// What expressions name.
     pub names: Names,
+    /// Backends by their place among all proxies of the file; `None`: it is none, or disabled.
+    by_place: Box<[Option<Arc<Backend>>]>,
 }
 
 /// A frontend, or the accepting side of a `listen`.
@@ -461,6 +463,16 @@ impl Topology {
         self.backends.iter().find(|backend| listens && backend.name() == frontend.name())
     }
 
+    /// The backend of a place in the file.
+    pub fn backend_of(&self, index: ProxyIndex) -> Option<&Arc<Backend>> {
+        self.by_place.get(index.0 as usize)?.as_ref()
+    }
+
+    /// The backend of a name.
+    pub fn backend_named(&self, name: &str) -> Option<&Arc<Backend>> {
+        self.backends.iter().find(|backend| backend.name() == name)
+    }
+
     /// Builds the run state of a configuration.
     pub fn new(config: &Config, loggers: &mut Loggers, process_maxconn: u32) -> Topology {
         let mut pool_index = 0;
@@ -470,7 +482,7 @@ impl Topology {
             let backend = Backend::new(config, index, proxy, loggers, process_maxconn, &spellings, &mut pool_index);
             by_index[index.0 as usize] = Some(Arc::new(Backend { index: n, order: index.0, ..backend }));
         }
-        let frontends = config
+        let frontends: Vec<Arc<Frontend>> = config
             .frontends()
             .filter(|(_, p)| !p.disabled)
             .enumerate()
@@ -479,7 +491,9 @@ impl Topology {
                 Arc::new(Frontend { index, order: order.0, ..Frontend::new(config, p, backend, loggers, process_maxconn, &spellings) })
             })
             .collect();
-        Topology { frontends, backends: by_index.into_iter().flatten().collect(), names: Names::default() }
+        let backends: Vec<_> = by_index.iter().flatten().cloned().collect();
+        let names = Names::new(&frontends, &backends, &config.named.referents);
+        Topology { frontends, backends, names, by_place: by_index.into() }
     }
 
     /// Number of servers in all backends.

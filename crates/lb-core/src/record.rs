@@ -30,6 +30,48 @@ pub struct Fault {
     pub text: &'static str,
 }
 
+/// What rules have made of a stream.
+#[derive(Clone, Debug, Default)]
+pub struct RuleState {
+    /// `set-log-level`; `Some(None)`: no line.
+    pub log_level: Option<Option<Level>>,
+    /// `strict-mode off`
+    pub lenient: bool,
+    /// `disable-l7-retry`
+    pub no_retry: bool,
+    /// `set-retries`
+    pub retries: Option<u32>,
+    /// `set-priority-class`
+    pub priority_class: i16,
+    /// `set-priority-offset`, in milliseconds.
+    pub priority_offset: i32,
+    /// `set-timeout server`
+    pub timeout_server: Option<Duration>,
+    /// `set-timeout tunnel`
+    pub timeout_tunnel: Option<Duration>,
+    /// `set-timeout client`
+    pub timeout_client: Option<Duration>,
+    /// `set-src`
+    pub source: Option<SocketAddr>,
+    /// `set-dst`
+    pub destination: Option<SocketAddr>,
+}
+
+/// What they make of a stream without any.
+const NO_RULES: RuleState = RuleState {
+    log_level: None,
+    lenient: false,
+    no_retry: false,
+    retries: None,
+    priority_class: 0,
+    priority_offset: 0,
+    timeout_server: None,
+    timeout_tunnel: None,
+    timeout_client: None,
+    source: None,
+    destination: None,
+};
+
 /// What only some configurations remember of a stream.
 #[derive(Default)]
 struct Extra {
@@ -39,6 +81,7 @@ struct Extra {
     fault: Option<Fault>,
     /// Of the request and of the response.
     captured: [Captured; 2],
+    rules: RuleState,
 }
 
 /// One stream, as its log line sees it.
@@ -193,6 +236,39 @@ impl Record {
         self.uploaded = u64::from(self.head_bytes);
     }
 
+    /// What rules have made of the stream.
+    pub fn rules(&self) -> &RuleState {
+        self.extra.as_deref().map_or(const { &NO_RULES }, |extra| &extra.rules)
+    }
+
+    /// The same, to change.
+    pub fn rules_mut(&mut self) -> &mut RuleState {
+        &mut self.extra().rules
+    }
+
+    /// `retries` of the backend, or what a rule made of it.
+    pub fn max_retries(&self, backend: &Backend) -> u32 {
+        self.rules().retries.unwrap_or(backend.settings.retries)
+    }
+
+    /// Keeps a value in a slot of the frontend's captures.
+    pub fn fill_capture(&mut self, side: CaptureSide, slot: usize, value: &[u8]) {
+        let client = self.client.clone();
+        let wanted = &client.frontend().settings.captures;
+        let slots = if side == CaptureSide::Request { &wanted.request } else { &wanted.response };
+        if let Some(wanted) = slots.get(slot) {
+            self.extra().captured[usize::from(side == CaptureSide::Response)].fill(slot, wanted.len, value);
+        }
+    }
+
+    /// `do-log`: a line now, whatever comes at the end.
+    pub fn log_now(&mut self) {
+        let (logged, end) = (self.logged, self.end);
+        self.logged = false;
+        self.write();
+        (self.logged, self.end) = (logged, end);
+    }
+
     /// What an attempt has sent of the request's body.
     pub fn note_body(&mut self, bytes: u64) {
         self.uploaded = u64::from(self.head_bytes) + bytes;
@@ -322,7 +398,12 @@ impl Record {
         } else if client.frontend().unique_id.is_some() {
             self.unique_id();
         }
-        let level = if log.separate_errors && !self.is_normal() { Level::Err } else { Level::Info };
+        let level = match self.rules().log_level {
+            Some(Some(level)) => level,
+            Some(None) => return,
+            None if log.separate_errors && !self.is_normal() => Level::Err,
+            None => Level::Info,
+        };
         let at = client.worker().timestamp();
         log.logger.log(level, at, format, log.structured.as_ref(), self);
         log.lines.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! Answers that the proxy gives itself: built-in pages, `errorfile`, `errorloc`.
 
+use crate::rules::replies::Own;
 use lb_config::{ErrorReplyKind, Proxy};
 use lb_http::errors::{self, ErrorFile};
 use lb_http::{Head, Version, h1};
@@ -68,6 +69,30 @@ impl ErrorPages {
 
     fn find(&self, status: u16) -> Option<&Custom> {
         self.0.iter().find(|(s, _)| *s == status).map(|(_, c)| c)
+    }
+}
+
+/// The answer for `status` from the first of `pages` that has one, else the built-in one, as head and body.
+pub fn own<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16) -> Own {
+    match pages.into_iter().find_map(|p| p.find(status)) {
+        Some(Custom::File(ErrorFile::Silent)) => Own { silent: true, close: true, ..Own::default() },
+        Some(Custom::File(ErrorFile::Response(response))) => {
+            Own { head: response.head.clone(), body: response.body.clone(), silent: false, close: response.close }
+        }
+        Some(Custom::Location { status, url }) => {
+            let mut own = Own::default();
+            errors::errorloc(&mut own.head, *status, url.as_bytes());
+            own
+        }
+        None => {
+            let mut own = Own::default();
+            if let Some(page) = errors::page(status).or_else(|| errors::page(500)) {
+                page.to_head(&mut own.head);
+                own.body.extend_from_slice(page.body.as_bytes());
+                own.close = page.closes();
+            }
+            own
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::client::Client;
 use crate::http::answer::close_gently;
-use crate::{incoming, listener, record, tcp};
+use crate::{incoming, listener, record, rules, tcp};
 use lb_config::Probes;
 use lb_http::proxy::Endpoints;
 use lb_rt::{Buffer, Socket};
@@ -18,6 +18,9 @@ pub fn spawn(client: Client, socket: Socket) {
         && is_probe(&probes, &client.peer)
     {
         rt.spawn(answer_probe(client, socket, probes.answer));
+        return;
+    }
+    if !rules::stream::connection(&client, &socket) {
         return;
     }
     if client.place.accept_proxy || client.place.netscaler_cip.is_some() {
@@ -48,6 +51,9 @@ async fn answer_probe(client: Client, socket: Socket, answer: &'static [u8]) {
 
 fn start(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
     client.worker().counters.front(client.frontend()).sessions.add(1);
+    if !rules::stream::session(&client, &socket) {
+        return;
+    }
     listener::greet(&client, &socket);
     let http = client.serves_http();
     let rt = client.worker().rt.clone();

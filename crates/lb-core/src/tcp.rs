@@ -1,13 +1,15 @@
 //! Mode tcp: one connection to a server for each of a client's, from the accept to the log line.
 
-use crate::admit::{self, Attempts, ClientWatch, Refused};
+use crate::admit::{self, Attempts, ClientWatch, Preferred, Refused};
 use crate::client::Client;
+use crate::http::rules::{choose_backend, choose_server};
 use crate::outgoing::write_proxy_header;
 use crate::proxy::{AsksFor, Backend};
 use crate::pump::{Flow, Framing, SpliceMode};
 use crate::queue::Slot;
 use crate::record::Record;
 use crate::relay::{Relay, TunnelTimeouts};
+use crate::rules::stream::{Stopped, answer as rules_of_answer, contents, looks_at_contents, with_contents};
 use crate::timers::{Step, Timers};
 use lb_balance::Key;
 use lb_config::HashKey;
@@ -18,6 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
+use std::time::Duration;
 
 /// Counts a stream against its backend.
 pub struct InBackend(Arc<Backend>);
@@ -91,12 +94,25 @@ pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
     record.finish(end);
 }
 
-async fn connect(record: &mut Record, socket: &Socket, input: Option<Buffer>) -> Result<Box<Connected>, Refused> {
+async fn connect(record: &mut Record, socket: &Socket, mut input: Option<Buffer>) -> Result<Box<Connected>, Refused> {
     let client = record.client.clone();
     let worker = client.worker();
     let frontend = client.frontend();
-    let backend = frontend.backend.clone().ok_or(Refused::NoServer)?;
+    let backend = match frontend.settings.rules.as_deref().filter(|_| looks_at_contents(frontend)) {
+        Some(rules) => {
+            contents(record, socket, &mut input, &rules.content, rules.inspect_delay).await.map_err(stopped)?;
+            with_contents(record, socket, input.as_ref(), true, |stage| {
+                choose_backend(rules, stage, frontend, &worker.process.topology).cloned()
+            })
+        }
+        None => frontend.backend.clone(),
+    };
+    let backend = backend.ok_or(Refused::NoServer)?;
     let counted = InBackend::enter(record, backend.clone());
+    let rules = backend.settings.rules.as_deref();
+    if let Some(rules) = rules.filter(|rules| !rules.content.is_empty() && frontend.order != backend.order) {
+        contents(record, socket, &mut input, &rules.content, rules.inspect_delay).await.map_err(stopped)?;
+    }
     let watch = ClientWatch { socket, abort_on_close: backend.settings.options.abortonclose, abort_on_silence: true };
     if backend.needs_client_address.load(Ordering::Relaxed) {
         client.learn_local(socket);
@@ -104,6 +120,10 @@ async fn connect(record: &mut Record, socket: &Socket, input: Option<Buffer>) ->
     let mut attempts = Attempts::new(record, &backend);
     if backend.asks_for == AsksFor::Beginning {
         hash_by_beginning(&mut attempts, &backend, socket, input.as_ref());
+    }
+    if let Some(rules) = rules.filter(|rules| !rules.use_server.is_empty()) {
+        let server = with_contents(record, socket, input.as_ref(), true, |stage| choose_server(rules, stage, &backend));
+        attempts.prefer(server.map(|server| Preferred { server, bound: true }));
     }
     let (server, slot) = admit::open(&worker.rt, record, &mut attempts, watch).await?;
     let splice = |this: bool, either: bool| match worker.process.splice && (this || either || worker.process.splice_by_itself) {
@@ -121,7 +141,65 @@ async fn connect(record: &mut Record, socket: &Socket, input: Option<Buffer>) ->
     let timeouts = TunnelTimeouts::new(&frontend.settings, &backend.settings);
     let relay = Relay::new(up, down, timeouts, worker.rt.now());
     record.mark(Step::Response);
-    Ok(Box::new(Connected { socket: server, _slot: slot, _counted: counted, relay }))
+    let mut connected = Box::new(Connected { socket: server, _slot: slot, _counted: counted, relay });
+    if let Some(rules) = rules.filter(|rules| !rules.answer.is_empty()) {
+        inspect_answer(record, socket, &mut connected, &backend, rules.answer_delay).await?;
+    }
+    Ok(connected)
+}
+
+fn stopped(why: Stopped) -> Refused {
+    match why {
+        Stopped::Refused => Refused::ByRule,
+        Stopped::Gone => Refused::ClientGone(Phase::Request),
+    }
+}
+
+/// Holds back what the server sends until `tcp-response content` lets it pass; what the client sends goes on.
+async fn inspect_answer(
+    record: &mut Record,
+    socket: &Socket,
+    connected: &mut Connected,
+    backend: &Backend,
+    delay: Option<Duration>,
+) -> Result<(), Refused> {
+    let client = record.client.clone();
+    let worker = client.worker();
+    let mut input: Option<Buffer> = None;
+    let until = delay.map(|delay| worker.rt.now() + delay);
+    let mut ended = false;
+    loop {
+        let bytes = input.as_ref().map(Buffer::filled).unwrap_or_default();
+        let full = bytes.len() == worker.rt.buffers().size();
+        let over = until.is_some_and(|until| worker.rt.now() >= until);
+        // Without a byte there is nothing to look at, unless none will come.
+        if ended || over || !bytes.is_empty() {
+            match rules_of_answer(record, socket, backend, bytes, ended || over || full || until.is_none()) {
+                Some(true) => break,
+                Some(false) => return Err(Refused::AnswerByRule),
+                None => {}
+            }
+        }
+        let buffer = input.get_or_insert_with(|| worker.rt.buffers().take());
+        buffer.compact();
+        let Connected { socket: server, relay, .. } = &mut *connected;
+        let read = poll_fn(|_| {
+            // What breaks here breaks the relay, too, which tells it.
+            let _ = relay.up.poll(&worker.rt, &worker.outs, socket, server);
+            match server.poll_read(buffer.spare()) {
+                Poll::Ready(read) => Poll::Ready(Some(read.unwrap_or(0))),
+                Poll::Pending => worker.rt.poll_deadline(until).map(|()| None),
+            }
+        })
+        .await;
+        match read {
+            None => {}
+            Some(0) => ended = true,
+            Some(n) => buffer.commit(n),
+        }
+    }
+    connected.relay.down.set_input(input.filter(|input| !input.is_empty()));
+    Ok(())
 }
 
 /// `balance rdp-cookie`: what the client has sent counts as far as it is here. Nothing waits for more; rules may have done that.

@@ -369,6 +369,14 @@ pub enum SockOpt {
     Transparent,
     /// `IP_BIND_ADDRESS_NO_PORT`: the port is chosen at connect time
     BindNoPort,
+    /// `IP_TOS`, `IPV6_TCLASS`
+    Tos(u8),
+    /// `SO_MARK`
+    Mark(u32),
+    /// `IP_TTL`, `IPV6_UNICAST_HOPS`
+    Ttl(u8),
+    /// `TCP_REPAIR`: closing says nothing to the peer
+    Repair,
 }
 
 /// Sets an option.
@@ -407,6 +415,17 @@ pub fn apply(fd: BorrowedFd<'_>, option: &SockOpt) -> io::Result<()> {
             set_int(fd, IPPROTO_IP, libc::IP_TRANSPARENT, 1).or_else(|_| set_int(fd, IPPROTO_IPV6, libc::IPV6_TRANSPARENT, 1))
         }
         SockOpt::BindNoPort => set_int(fd, IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1),
+        // A socket of IPv6 may carry IPv4; one of IPv4 knows the first alone.
+        SockOpt::Tos(tos) => {
+            let v6 = set_int(fd, IPPROTO_IPV6, libc::IPV6_TCLASS, u32::from(*tos));
+            set_int(fd, IPPROTO_IP, libc::IP_TOS, u32::from(*tos)).or(v6)
+        }
+        SockOpt::Ttl(ttl) => {
+            let v6 = set_int(fd, IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, u32::from(*ttl));
+            set_int(fd, IPPROTO_IP, libc::IP_TTL, u32::from(*ttl)).or(v6)
+        }
+        SockOpt::Repair => set_int(fd, IPPROTO_TCP, libc::TCP_REPAIR, 1),
+        SockOpt::Mark(mark) => set_int(fd, SOL_SOCKET, libc::SO_MARK, *mark),
     }
 }
 

@@ -7,8 +7,10 @@ use crate::model::{
     CookieCapture, Facility, HeaderCapture, Level, LogAddress, LogFormatKind, LogFormatText, LogSample, LogTarget, LogTransportFormat,
     Ring, Server, ServerAddress,
 };
-use crate::parse::{Asked, Line, Negation, ProxyCx, World, address_for, expression, resolve_host};
+use crate::parse::{Asked, Line, Negation, ProxyCx, World, address_for, expression, exprs, resolve_host};
 use crate::tree::shown;
+use lb_expr::Purpose;
+use lb_expr::sample::{Point, Points};
 use std::net::{Ipv4Addr, SocketAddr};
 
 type Outcome = Result<(), Problem>;
@@ -195,39 +197,46 @@ fn sample(line: &Line<'_>, at: usize) -> Result<LogSample, Problem> {
 }
 
 /// The text of a line that takes a format, once it compiles.
-fn format_of(cx: &ProxyCx<'_, '_>, line: &Line<'_>) -> Result<LogFormatText, Problem> {
+fn format_of(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, purpose: Purpose) -> Result<LogFormatText, Problem> {
     let text = line.need(0)?;
     if line.arg(1).is_some() {
         return Err(line.problem(1, "a log format is one word").help("put it in double quotes, or write '\\ ' for each space"));
     }
-    if let Err(error) = lb_expr::LogFormat::compile(text) {
-        if let Some(problem) = sample_of_format(cx.world.lookup, line, &text[error.offset.min(text.len())..]) {
-            return Err(problem);
+    let compiled = cx.world.compiling(line.span(), |compiler| lb_expr::LogFormat::compile_with(text, purpose, compiler));
+    match compiled {
+        Ok(format) => {
+            exprs::format_available(&format, Points::of(Point::Log), line, 0)?;
+            let compiled = Some(Box::new(format));
+            Ok(LogFormatText { kind: LogFormatKind::Custom, text: text.to_owned(), span: line.span(), compiled })
         }
-        let message = format!("{} (at byte {} of the format)", error.message, error.offset + 1);
-        return Err(line.problem(0, message).help("the words of log formats are listed in section 8.2.6 of haproxy's manual"));
+        Err(error) => {
+            if let Some(problem) = sample_of_format(cx.world.lookup, line, &text[error.offset.min(text.len())..]) {
+                return Err(problem);
+            }
+            let message = format!("{} (at byte {} of the format)", error.message, error.offset + 1);
+            Err(line.problem(0, message).help("the words of log formats are listed in section 8.2.6 of haproxy's manual"))
+        }
     }
-    Ok(LogFormatText { kind: LogFormatKind::Custom, text: text.to_owned(), span: line.span() })
 }
 
 // The last one of `log-format` and the options counts.
 fn log_format(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    cx.draft.proxy.log_format = format_of(cx, line)?;
+    cx.draft.proxy.log_format = format_of(cx, line, Purpose::Log)?;
     Ok(())
 }
 
 fn log_format_sd(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    cx.draft.proxy.log_format_sd = Some(format_of(cx, line)?);
+    cx.draft.proxy.log_format_sd = Some(format_of(cx, line, Purpose::Log)?);
     Ok(())
 }
 
 fn error_log_format(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    cx.draft.proxy.error_log_format = Some(format_of(cx, line)?);
+    cx.draft.proxy.error_log_format = Some(format_of(cx, line, Purpose::Log)?);
     Ok(())
 }
 
 fn unique_id_format(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    cx.draft.proxy.unique_id_format = Some(format_of(cx, line)?);
+    cx.draft.proxy.unique_id_format = Some(format_of(cx, line, Purpose::Id)?);
     frontends_only(cx, line);
     Ok(())
 }
@@ -306,7 +315,7 @@ fn httpslog(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 
 fn built_in(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, kind: LogFormatKind) {
     let text = LogFormatText::built_in(kind).unwrap_or_default().to_owned();
-    cx.draft.proxy.log_format = LogFormatText { kind, text, span: line.span() };
+    cx.draft.proxy.log_format = LogFormatText { kind, text, span: line.span(), compiled: None };
 }
 
 /// The sample that a format stumbled over, by name; `rest` begins where it did.

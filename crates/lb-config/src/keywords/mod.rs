@@ -5,6 +5,7 @@
 //! the newer versions up to 3.5 is in it. A word is never skipped in silence: it works, or it is accepted with the reason
 //! why leaving it out changes nothing for traffic, or it is refused by name.
 
+mod actions;
 mod balance;
 mod bind;
 mod destination;
@@ -20,6 +21,7 @@ mod process;
 mod proxy;
 mod proxy_rest;
 mod rings;
+mod rules;
 mod server;
 mod server_rest;
 mod spelling;
@@ -166,6 +168,8 @@ pub(crate) enum Parser {
     Server(fn(&mut ServerCx<'_, '_>, &mut Params<'_, '_>) -> Result<(), Problem>),
     Ring(fn(&mut RingCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     Forward(fn(&mut ForwardCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
+    /// The lists that it may stand in.
+    Action(actions::Sets, actions::ActionParser),
 }
 
 impl std::fmt::Debug for Parser {
@@ -264,6 +268,10 @@ const TABLES: &[&[Keyword]] = &[
     bind::KEYWORDS,
     server::KEYWORDS,
     server_rest::KEYWORDS,
+    rules::KEYWORDS,
+    actions::TABLES[0],
+    actions::TABLES[1],
+    actions::TABLES[2],
 ];
 
 /// Every keyword.

@@ -183,6 +183,8 @@ pub struct LogFormatText {
     pub text: String,
     /// Where it was chosen; [`Span::default()`] for the built-in one.
     pub span: Span,
+    /// The format itself, where the text may have samples; `None`: [`LogFormat::compile`](lb_expr::LogFormat::compile) makes it.
+    pub compiled: Option<Box<lb_expr::LogFormat>>,
 }
 
 /// How a log format was chosen.
@@ -227,7 +229,7 @@ impl LogFormatText {
 
 impl Default for LogFormatText {
     fn default() -> Self {
-        Self { kind: LogFormatKind::Default, text: String::new(), span: Span::default() }
+        Self { kind: LogFormatKind::Default, text: String::new(), span: Span::default(), compiled: None }
     }
 }
 

@@ -12,6 +12,7 @@ mod log;
 mod process;
 mod proxy;
 mod ring;
+mod rules;
 mod server;
 
 pub use balance::*;
@@ -22,6 +23,7 @@ pub use log::*;
 pub use process::*;
 pub use proxy::*;
 pub use ring::*;
+pub use rules::*;
 pub use server::*;
 
 use std::fmt;
@@ -60,6 +62,8 @@ pub struct Config {
     pub rings: Vec<Ring>,
     /// `log-forward` sections.
     pub log_forwards: Vec<LogForward>,
+    /// What expressions name.
+    pub named: Named,
     /// Names of the files, as given; [`Span::file`] points into it.
     pub files: Vec<String>,
 }
@@ -112,7 +116,7 @@ impl Config {
         }
         let sum: u64 = self
             .frontends()
-            .filter(|(index, proxy)| proxy.default_backend == Some(backend) || (*index == backend && proxy.kind == ProxyKind::Listen))
+            .filter(|(index, proxy)| proxy.leads_to(backend) || (*index == backend && proxy.kind == ProxyKind::Listen))
             .map(|(_, proxy)| u64::from(proxy.maxconn.unwrap_or(process_maxconn)))
             .sum();
         u32::try_from(sum.div_ceil(10)).unwrap_or(u32::MAX).max(1)

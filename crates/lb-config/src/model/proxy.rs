@@ -1,8 +1,8 @@
 //! Frontends, backends, listens. Source: manual 4.
 
 use super::{
-    Affinity, Balance, Bind, Captures, CheckKind, FileBytes, Hash, IpNet, LogFormatText, LogTarget, ProxyIndex, Server, ServerAddress,
-    Source, Span,
+    Affinity, BackendTarget, Balance, Bind, Captures, CheckKind, FileBytes, Hash, IpNet, LogFormatText, LogTarget, ProxyIndex, Rules,
+    Server, ServerAddress, Source, Span,
 };
 use std::time::Duration;
 
@@ -96,6 +96,9 @@ pub struct Proxy {
     /// `errorfile`, `errorloc*`: in place of the built-in replies. At most one per status.
     pub error_replies: Vec<ErrorReply>,
 
+    /// ACLs and rules; `None`: there are none.
+    pub rules: Option<Box<Rules>>,
+
     /// Where the section starts.
     pub span: Span,
 }
@@ -144,8 +147,20 @@ impl Proxy {
             captures: Captures::default(),
             unique_id_header: None,
             error_replies: Vec::new(),
+            rules: None,
             span: Span::default(),
         }
+    }
+
+    /// Its rules, to add to.
+    pub fn rules_mut(&mut self) -> &mut Rules {
+        self.rules.get_or_insert_default()
+    }
+
+    /// Whether a line of it names this backend.
+    pub fn leads_to(&self, backend: ProxyIndex) -> bool {
+        let rules = self.rules.as_deref().map(|rules| rules.use_backend.as_slice()).unwrap_or_default();
+        self.default_backend == Some(backend) || rules.iter().any(|rule| rule.target == BackendTarget::Fixed(backend))
     }
 
     /// The configured reply for a status, if any.

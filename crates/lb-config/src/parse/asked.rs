@@ -47,6 +47,14 @@ pub(crate) fn asked(lookup: &Lookup, directive: &Directive<'_>, at: usize, keywo
     }
 }
 
+/// What to say of an action that nobody knows; `text` stands in word `at`.
+pub(crate) fn unknown_action(lookup: &Lookup, line: &str, text: &str, at: usize) -> Problem {
+    match named(lookup, Context::Action, line, text, at, "action") {
+        Some(Asked::Unknown(problem)) => problem,
+        _ => Problem::at(at, format!("unknown action '{}' of '{line}'", shown(text))),
+    }
+}
+
 fn named(lookup: &Lookup, context: Context, line: &str, text: &str, at: usize, what: &str) -> Option<Asked> {
     let name = if text.starts_with("lua.") { "lua.*" } else { text.split('(').next().unwrap_or(text) };
     if let Some(State::Refused(what)) = lookup.get(context, name).map(|keyword| keyword.state) {
@@ -122,7 +130,6 @@ mod tests {
     fn expressions() {
         assert_eq!(of("src").as_deref(), Some("src: samples"));
         assert_eq!(of("req.hdr(host,1),lower,map_beg(a,b)").as_deref(), Some("req.hdr: samples"));
-        assert_eq!(of("path_beg").as_deref(), Some("path_beg: ACLs and rules"));
         assert_eq!(of("ssl_fc_sni").as_deref(), Some("ssl_fc_sni: TLS"));
         assert_eq!(of("scr").as_deref(), Some("unknown sample 'scr'"));
         assert_eq!(of("src,lowr").as_deref(), Some("unknown converter 'lowr'"));

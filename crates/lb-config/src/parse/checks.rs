@@ -79,7 +79,7 @@ fn tcp_log_format(draft: &mut Draft, world: &mut World<'_>) {
     if matches!(format.kind, LogFormatKind::Http | LogFormatKind::HttpClf | LogFormatKind::Https) {
         let option = if format.kind == LogFormatKind::Https { "httpslog" } else { "httplog" };
         let span = format.span;
-        *format = LogFormatText { kind: LogFormatKind::Tcp, text: LogFormatText::TCP.into(), span };
+        *format = LogFormatText { kind: LogFormatKind::Tcp, text: LogFormatText::TCP.into(), span, compiled: None };
         let message = format!("'option {option}' needs 'mode http'; '{name}' logs with the format of 'option tcplog'");
         world.warn(span, message, Some("write 'option tcplog' in this section, or 'mode http'".into()));
     }

@@ -36,6 +36,18 @@ pub(crate) struct Draft {
     pub server_keepalive: (bool, TcpKeepAlive),
     /// The targets of `global` are among the logs.
     pub logs_global: bool,
+    pub acls: SectionAcls,
+}
+
+/// `acl` lines of one section.
+#[derive(Default)]
+pub(crate) struct SectionAcls(pub Box<lb_expr::acl::Acls>);
+
+impl Clone for SectionAcls {
+    /// A section that starts from another one does not see the ACLs of that; the rules that ask them do.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl Draft {
@@ -63,6 +75,7 @@ impl Draft {
             client_keepalive: (false, TcpKeepAlive::default()),
             server_keepalive: (false, TcpKeepAlive::default()),
             logs_global: false,
+            acls: SectionAcls::default(),
         }
     }
 
@@ -230,6 +243,12 @@ pub(crate) struct World<'s> {
     pub unix_bind: crate::model::UnixBindOptions,
     /// Proxies that stand before the first `stats socket`.
     pub stats_socket_at: Option<usize>,
+    /// Fetches and converters.
+    pub registry: lb_expr::sample::Registry,
+    /// What expressions name.
+    pub names: super::exprs::Names,
+    /// Patterns of ACLs and maps.
+    pub sets: std::sync::Arc<lb_expr::acl::Sets>,
     /// Files that were included, in the order in which they were met: they count on from those of the source.
     pub included: Vec<(String, Vec<u8>)>,
 }
@@ -250,6 +269,9 @@ impl<'s> World<'s> {
             unix_prefix: None,
             unix_bind: Default::default(),
             stats_socket_at: None,
+            registry: lb_expr::sample::Registry::standard(),
+            names: Default::default(),
+            sets: Default::default(),
             included: Vec::new(),
         }
     }

@@ -6,12 +6,13 @@
 mod asked;
 mod checks;
 mod draft;
+pub(crate) mod exprs;
 mod guid;
 mod line;
 mod resolve;
 mod rings;
 
-pub(crate) use asked::{Asked, expression};
+pub(crate) use asked::{Asked, expression, unknown_action};
 pub(crate) use draft::{
     BindCx, Draft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, Mention, ProxyCx, RingCx, RingDraft, ServerCx, ServerDraft, World,
 };
@@ -24,7 +25,7 @@ use crate::lint::Lint;
 use crate::model::{Config, Global, Span};
 use crate::source::Source;
 use crate::tree::{self, Directive, Sink, shown};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 /// Reads a configuration: the resolved values, and everything there is to say about it, in the order of the files.
 ///
@@ -50,14 +51,13 @@ pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
         drafts: Vec::new(),
         rings: Vec::new(),
         forwards: Vec::new(),
-        mentioned: Some(HashSet::new()),
         open: Open::Refused,
     };
     tree::read(source, &mut walk);
-    let Walk { mut world, mut global, drafts, rings, forwards, defaults, mentioned, .. } = walk;
+    let Walk { mut world, mut global, drafts, rings, forwards, defaults, .. } = walk;
     if world.diagnostics.wants(Severity::Lint) {
         let defaults = defaults.iter().map(|defaults| &defaults.draft).collect();
-        Lint { defaults, proxies: &drafts, mentioned: mentioned.as_ref() }.tell(&mut world);
+        Lint { defaults, proxies: &drafts }.tell(&mut world);
     }
     global.logs = std::mem::take(&mut world.logs);
     global.process.environment = world.variables.changes();
@@ -80,8 +80,6 @@ struct Walk<'s> {
     drafts: Vec<Draft>,
     rings: Vec<RingDraft>,
     forwards: Vec<ForwardDraft>,
-    /// Backends that refused lines name; `None`: they may name any.
-    mentioned: Option<HashSet<String>>,
     open: Open,
 }
 
@@ -148,6 +146,7 @@ impl<'s> Sink<'s> for Walk<'s> {
             }
             _ => Sections::LISTEN,
         };
+        self.world.names.owner = self.drafts.len();
         self.open = Open::Proxy(Box::new(self.header(header, kind)));
     }
 
@@ -457,15 +456,6 @@ impl Walk<'_> {
     }
 
     fn refused(&mut self, directive: &Directive<'_>, at: usize, keyword: &Keyword, what: &str) {
-        if keyword.name == "use_backend" {
-            match (directive.words.get(at + 1), &mut self.mentioned) {
-                (Some(name), Some(list)) if !name.text.contains('%') => {
-                    list.insert(name.text.to_string());
-                }
-                // A name that is computed may be any.
-                _ => self.mentioned = None,
-            }
-        }
         let (name, what) = match asked::asked(self.world.lookup, directive, at, keyword) {
             Some(Asked::Unknown(problem)) => return self.problem(directive, problem),
             Some(Asked::Later(name, what)) if keyword.name == "acl" => (format!("acl ... {name}"), what),

@@ -2,12 +2,12 @@
 //! haproxy checks at its end.
 
 use super::draft::{Draft, ServerDraft, World};
-use super::{checks, section_name};
+use super::{checks, exprs, section_name};
 use crate::keywords::Names;
 use crate::keywords::{Sections, finish_balance, finish_destination, finish_keepalive};
 use crate::model::{
-    CheckKind, Config, Global, LogTransportFormat, Mode, Probes, Proxy, ProxyIndex, ProxyKind, SendProxy, Server, ServerAddress,
-    ServerCheck, ServerPort, Span,
+    BackendTarget, CheckKind, Config, Global, LogTransportFormat, Mode, Probes, Proxy, ProxyIndex, ProxyKind, SendProxy, Server,
+    ServerAddress, ServerCheck, ServerPort, ServerTarget, Span,
 };
 use crate::tree::shown;
 use std::collections::{HashMap, HashSet};
@@ -35,7 +35,9 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
     let mut proxies = Vec::with_capacity(drafts.len());
     for (index, mut draft) in drafts.into_iter().enumerate() {
         default_backend(&mut draft, index, &names, &modes, world);
+        backends(&mut draft, &names, &modes, world);
         servers(&mut draft, world);
+        use_servers(&mut draft, world);
         finish_destination(&mut draft, world);
         finish_balance(&mut draft, world);
         listeners(&mut draft, world);
@@ -44,9 +46,11 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         finish_keepalive(&mut draft);
         proxies.push(prune(draft));
     }
+    let named = exprs::resolve(&proxies, &[], world);
     Config {
         global,
         proxies,
+        named,
         rings: Vec::new(),
         log_forwards: Vec::new(),
         files: world.files().into_iter().map(|(name, _)| name).collect(),
@@ -167,6 +171,60 @@ fn default_backend(draft: &mut Draft, index: usize, names: &Backends, modes: &[(
     if is_listen && !draft.servers.is_empty() {
         let message = format!("the servers of '{}' are never used: 'default_backend' comes first", shown(&draft.proxy.name));
         world.warn(span, message, Some("remove the line, or the servers".into()));
+    }
+}
+
+/// The backends that `use_backend` lines name.
+fn backends(draft: &mut Draft, names: &Backends, modes: &[(Mode, String)], world: &mut World<'_>) {
+    let http = draft.proxy.mode == Mode::Http;
+    let disabled = draft.proxy.disabled;
+    let Some(rules) = draft.proxy.rules.as_mut().filter(|_| draft.proxy.kind.is_frontend()) else { return };
+    for rule in &mut rules.use_backend {
+        let BackendTarget::Name(name) = &rule.target else { continue };
+        let target = match names.get(&**name) {
+            Some(Some(target)) => *target,
+            _ if disabled => continue,
+            Some(None) => {
+                let message = format!("there are several backends named '{}'", shown(name));
+                world.error(rule.span, message, Some("give each its own name".into()));
+                continue;
+            }
+            None => {
+                let help = match world.diagnostics.nearest(name, names.keys().map(String::as_str)) {
+                    Some(near) => format!("did you mean '{near}'?"),
+                    None => format!("add 'backend {}', or name one that exists", shown(name)),
+                };
+                world.error(rule.span, format!("there is no backend named '{}'", shown(name)), Some(help));
+                continue;
+            }
+        };
+        if http && modes.get(target.0 as usize).is_some_and(|(mode, _)| *mode == Mode::Tcp) {
+            let message = format!("'{}' is in mode http, the backend '{name}' in mode tcp", draft.proxy.name);
+            world.error(rule.span, message, Some("add 'mode http' to the backend, or 'mode tcp' to the frontend".into()));
+            continue;
+        }
+        rule.target = BackendTarget::Fixed(target);
+    }
+}
+
+/// The servers that `use-server` lines name.
+fn use_servers(draft: &mut Draft, world: &mut World<'_>) {
+    let servers = &draft.proxy.servers;
+    let Some(rules) = draft.proxy.rules.as_mut().filter(|_| draft.proxy.kind.is_backend()) else { return };
+    for rule in &mut rules.use_server {
+        let ServerTarget::Name(name) = &rule.target else { continue };
+        match servers.iter().position(|server| server.name == **name) {
+            Some(at) => rule.target = ServerTarget::Fixed(at),
+            None if draft.proxy.disabled => {}
+            None => {
+                let message = format!("unable to find server '{}' that 'use-server' names", shown(name));
+                let help = match world.diagnostics.nearest(name, servers.iter().map(|server| server.name.as_str())) {
+                    Some(near) => format!("did you mean '{near}'?"),
+                    None => "name a server of this backend".to_owned(),
+                };
+                world.error(rule.span, message, Some(help));
+            }
+        }
     }
 }
 
@@ -311,6 +369,20 @@ fn probes(draft: &mut Draft) {
 fn prune(draft: Draft) -> Proxy {
     let mut proxy = draft.proxy;
     debug_assert!(draft.section != Sections::DEFAULTS);
+    if let Some(rules) = &mut proxy.rules {
+        // What defaults hand down and this side never goes through.
+        if !proxy.kind.is_frontend() {
+            rules.connection.clear();
+            rules.session.clear();
+            rules.use_backend.clear();
+            rules.monitor_fail.clear();
+        }
+        if !proxy.kind.is_backend() {
+            rules.answer.clear();
+            rules.use_server.clear();
+            rules.persist.clear();
+        }
+    }
     if !proxy.kind.is_frontend() {
         proxy.binds.clear();
         proxy.maxconn = None;

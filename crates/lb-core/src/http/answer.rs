@@ -1,8 +1,9 @@
 //! Answers of the proxy's own to a client in mode http.
 
-use super::Conn;
+use super::{Conn, rules};
 use crate::record::Record;
 use crate::reply::{self, ReplyTo};
+use crate::rules::replies::Own;
 use lb_expr::Termination;
 use lb_rt::{Rt, Socket};
 use std::future::poll_fn;
@@ -17,13 +18,31 @@ const LINGER_BYTES: usize = 256 << 10;
 /// Sends the answer for `status`; false when the connection is to be closed.
 pub async fn send(conn: &Conn, record: &mut Record, status: u16, to: ReplyTo, end: Termination) -> bool {
     let worker = conn.client.worker().clone();
-    let mut out = worker.outs.take();
     let backend = record.backend.clone();
+    if !to.early && !rules::after_lists(conn.client.frontend(), backend.as_deref()).is_empty() {
+        let own = Own::page(backend.iter().map(|b| &b.errors).chain([&conn.client.frontend().errors]), status);
+        return Box::pin(send_own(conn, record, own, to, end)).await;
+    }
+    let mut out = worker.outs.take();
     let pages = backend.iter().map(|b| &b.errors).chain([&conn.client.frontend().errors]);
     let written = reply::write(pages, status, to, out.bytes());
     if !to.early {
         conn.client.frontend().spelling.apply(out.bytes());
     }
+    record.status = written.status;
+    let sent = write_all(conn, out.rest()).await;
+    record.downloaded += written.counted;
+    record.finish(end);
+    sent && !written.close
+}
+
+/// Sends an answer that a rule made.
+pub async fn send_own(conn: &Conn, record: &mut Record, mut own: Own, to: ReplyTo, end: Termination) -> bool {
+    let worker = conn.client.worker().clone();
+    rules::after_own(conn, record, &mut own.head);
+    let mut out = worker.outs.take();
+    let written = own.write(to, out.bytes());
+    conn.client.frontend().spelling.apply(out.bytes());
     record.status = written.status;
     let sent = write_all(conn, out.rest()).await;
     record.downloaded += written.counted;

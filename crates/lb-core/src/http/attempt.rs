@@ -3,7 +3,7 @@
 
 use super::exchange::{BodyState, Request, binds_connection};
 use super::receive::{Chunks, chunks};
-use super::{Conn, PooledHead, answer};
+use super::{Conn, PooledHead, answer, rules};
 use crate::admit::{self, ClientWatch, Refused};
 use crate::outgoing::write_proxy_header;
 use crate::pool::{self, ServerConn};
@@ -13,6 +13,7 @@ use crate::queue::Slot;
 use crate::record::Record;
 use crate::record::counted_size;
 use crate::relay::{Relay, TunnelTimeouts};
+use crate::rules::replies::Own;
 use crate::timers::Step;
 use lb_config::{HttpConnectionMode, HttpReuse, RetryOn};
 use lb_expr::{CaptureSide, Cause, Phase, Termination};
@@ -33,6 +34,13 @@ pub enum Outcome {
         /// The client's connection may serve another request.
         reuse: bool,
         /// How it ended.
+        end: Termination,
+    },
+    /// A rule has refused the response: this goes to the client in its place.
+    Instead {
+        /// What goes to the client.
+        own: Box<Own>,
+        /// How it ends.
         end: Termination,
     },
     /// Nothing has gone to the client.
@@ -395,6 +403,7 @@ pub async fn run(
     let sent = backend.wants_latency.then(|| worker.rt.now());
     let splice = if worker.process.splice { SpliceMode::Auto } else { SpliceMode::Off };
     let body = if request.framing.body == Body::None { None } else { conn.input.take() };
+    let (client_timeout, server_timeout) = rules::timeouts(record.rules(), frontend, &backend);
     // Flows are large: each is made where it stays.
     let mut attempt = Attempt {
         conn,
@@ -406,8 +415,8 @@ pub async fn run(
         decoder: Decoder::new(),
         client_seen: worker.rt.now(),
         server_seen: worker.rt.now(),
-        client_timeout: frontend.settings.timeouts.client,
-        server_timeout: backend.settings.timeouts.server,
+        client_timeout,
+        server_timeout,
         abort_on_close: backend.settings.options.abortonclose,
         independent: backend.settings.options.independent_streams,
         websocket: request.framing.upgrade && head.get_id(FieldId::Upgrade).is_some_and(|v| v.eq_ignore_ascii_case(b"websocket")),
@@ -456,7 +465,7 @@ pub async fn run(
     record.status = response.status();
     if let Some(reason) = RetryOn::status(response.status()).filter(|r| backend.settings.retry_on.contains(*r)) {
         // Forwarded after all when no attempt is left.
-        if u32::from(record.retries) < backend.settings.retries && replay.possible() {
+        if u32::from(record.retries) < record.max_retries(&backend) && !record.rules().no_retry && replay.possible() {
             record.answered(slot.server(), response.status());
             let Attempt { mut up, up_done, .. } = attempt;
             settle_body(conn, request, &mut up, up_done);
@@ -467,6 +476,24 @@ pub async fn run(
     record.capture(CaptureSide::Response, &response);
     let private = binds_connection(&response);
     hop::strip(&mut response);
+    if rules::any_for_responses(frontend, &backend) {
+        let body = (framing.body, attempt.input.as_ref());
+        let responded = Box::pin(rules::response(attempt.conn, record, head, &mut response, body, &backend)).await;
+        let (own, end) = match responded {
+            rules::Responded::Pass => (None, Termination::NORMAL),
+            rules::Responded::Instead(own, end) => (Some(own), end),
+            rules::Responded::Nothing => (None, Termination::new(Cause::Proxy, Phase::Headers)),
+        };
+        if own.is_some() || !end.is_normal() {
+            record.note_body(attempt.up.payload);
+            let Attempt { mut up, up_done, up_refused, .. } = attempt;
+            settle_body(conn, request, &mut up, up_done && !up_refused);
+            return match own {
+                Some(own) => Outcome::Instead { own: Box::new(own), end },
+                None => Outcome::Done { reuse: false, end },
+            };
+        }
+    }
     let dechunk = hop::fit_version(&mut response, &framing, request.version);
     let keep_client = request.reply.keep_alive && !dechunk && framing.body != Body::UntilClose && !conn.client.has_to_leave();
     if framing.body != Body::Tunnel {

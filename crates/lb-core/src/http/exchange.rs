@@ -3,11 +3,12 @@
 
 use super::attempt::{self, Outcome};
 use super::receive::{self, ChunkScan, Chunks, NoRequest};
-use super::{Conn, PooledHead, answer, fields, hash_key, target};
+use super::{Conn, PooledHead, answer, fields, hash_key, rules, target};
 use crate::admit::{Attempts, ClientWatch, Preferred, Refused};
 use crate::proxy::{AsksFor, Backend, Frontend};
 use crate::record::{Record, counted_size, log_connect};
 use crate::reply::ReplyTo;
+use crate::rules::replies::Own;
 use crate::tcp::InBackend;
 use crate::timers::Step;
 use lb_balance::Key;
@@ -82,8 +83,20 @@ pub async fn one(conn: &mut Conn) -> bool {
     if frontend.settings.monitor_uri.as_ref().is_some_and(|uri| path_and_query(head.target()) == uri.as_bytes()) {
         record.logged = true;
         worker.counters.front(frontend).intercepted.add(1);
-        let reuse = reply_to(conn, &mut record, &request, 200, Termination::new(Cause::Local, Phase::Request)).await;
+        let fails = rules::monitor_fails(conn, &mut record, &mut head, &request);
+        let status = if fails { 503 } else { 200 };
+        let reuse = reply_to(conn, &mut record, &request, status, Termination::new(Cause::Local, Phase::Request)).await;
         return finish(conn, &request, reuse).await;
+    }
+    if let Some(rules) = frontend.settings.rules.as_deref() {
+        // Boxed: a request without rules has no room for what they need.
+        if let Some(ended) = Box::pin(rules::request(conn, &mut record, &mut head, &mut request, rules)).await {
+            return end_by_rule(conn, &request, ended).await;
+        }
+    }
+    let backend = rules::route(conn, &mut record, &mut head, &request, frontend, &worker.process.topology);
+    if let Some(backend) = backend.as_ref().filter(|_| frontend.settings.rules.is_some()) {
+        request.mode = front_mode.max(backend.settings.options.http_mode);
     }
     let (status, end) = match backend {
         Some(backend) if restrict_names(&mut head, frontend, backend) => {
@@ -126,11 +139,28 @@ fn restrict_names(head: &mut PooledHead, frontend: &Frontend, backend: &Backend)
 
 /// Answers in place of a server; the body that nobody has read is taken out of the way, or the connection is closed.
 async fn reply_to(conn: &mut Conn, record: &mut Record, request: &Request, status: u16, end: Termination) -> bool {
+    let to = ready_to_answer(conn, request, end);
+    answer::send(conn, record, status, to, end).await
+}
+
+/// Ends a request that a rule has ended; true when the connection may serve another one.
+async fn end_by_rule(conn: &mut Conn, request: &Request, ended: rules::Ended) -> bool {
+    match ended {
+        rules::Ended::Answered(reuse) => finish(conn, request, reuse).await,
+        rules::Ended::Dropped => {
+            conn.input = None;
+            false
+        }
+    }
+}
+
+/// Takes the body that nobody has read out of the way, where that can be; how the connection stands for an answer then.
+pub(super) fn ready_to_answer(conn: &mut Conn, request: &Request, end: Termination) -> ReplyTo {
     if request.body.get() == BodyState::Untouched {
         request.body.set(if skip_body(conn, request) { BodyState::Consumed } else { BodyState::Broken });
     }
     let keep_alive = request.reply.keep_alive && request.body.get() == BodyState::Consumed && end.cause != Cause::ClientTimeout;
-    answer::send(conn, record, status, ReplyTo { keep_alive, ..request.reply }, end).await
+    ReplyTo { keep_alive, ..request.reply }
 }
 
 /// Drops a body that is here as a whole.
@@ -207,6 +237,8 @@ enum Verdict {
     Done { reuse: bool, end: Termination },
     /// The proxy answers itself.
     Answer { status: u16, end: Termination },
+    /// A rule has answered in the server's place.
+    Own { own: Box<Own>, end: Termination },
 }
 
 /// Sends the request to a server of `backend` and the response back, or answers in its place.
@@ -219,6 +251,13 @@ async fn forward(
     backend: &Arc<Backend>,
 ) -> bool {
     let counted = InBackend::enter(record, backend.clone());
+    // Those of a listen have been gone through.
+    if let Some(rules) = backend.settings.rules.as_deref().filter(|_| frontend.order != backend.order)
+        && let Some(ended) = Box::pin(rules::request(conn, record, head, request, rules)).await
+    {
+        drop(counted);
+        return end_by_rule(conn, request, ended).await;
+    }
     if frontend.unique_id.is_some() {
         identify(record, head, frontend);
     }
@@ -231,6 +270,7 @@ async fn forward(
             reuse
         }
         Verdict::Answer { status, end } => reply_to(conn, record, request, status, end).await,
+        Verdict::Own { own, end } => Box::pin(rules::reply(conn, record, request, *own, end)).await,
     };
     finish(conn, request, reuse).await
 }
@@ -287,7 +327,8 @@ async fn try_servers(
             (key, _) => attempts.hash_by(key),
         }
     }
-    attempts.prefer(preferred(conn, backend));
+    let chosen = rules::use_server(conn, record, head, request, backend).map(|server| Preferred { server, bound: true });
+    attempts.prefer(chosen.or_else(|| preferred(conn, backend)));
     let body = attempt::KeptBody::new(conn, request, backend);
     loop {
         let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
@@ -312,13 +353,20 @@ async fn try_servers(
         }
         let reused = server.uses != 0;
         match attempt::run(conn, record, head, request, &body, &slot, server).await {
+            Outcome::Instead { own, end } => {
+                record.note_release();
+                return Verdict::Own { own, end };
+            }
             Outcome::Done { reuse, end } => {
                 record.note_release();
                 return Verdict::Done { reuse, end };
             }
             Outcome::Failed { reason, status, end, heard } => {
                 let settings = &backend.settings;
-                let may = reason != RetryOn::NONE && settings.retry_on.contains(reason) && u32::from(record.retries) < settings.retries;
+                let may = reason != RetryOn::NONE
+                    && settings.retry_on.contains(reason)
+                    && !record.rules().no_retry
+                    && u32::from(record.retries) < record.max_retries(backend);
                 if may && body.can_replay(conn, request, true) {
                     attempts.after_response(record, slot);
                     continue;
@@ -416,7 +464,7 @@ fn body_so_far<'a>(conn: &'a Conn, request: &Request) -> Cow<'a, [u8]> {
     let Some(input) = &conn.input else { return Cow::default() };
     match request.framing.body {
         Body::Length(n) => input.filled()[..input.len().min(usize::try_from(n).unwrap_or(usize::MAX))].into(),
-        Body::Chunked => receive::chunk_data(input.filled()).into(),
+        Body::Chunked => receive::chunk_data(input.filled()).0.into(),
         _ => Cow::default(),
     }
 }

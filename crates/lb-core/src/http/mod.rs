@@ -9,6 +9,7 @@ mod exchange;
 mod fields;
 mod hash_key;
 mod receive;
+pub(crate) mod rules;
 mod target;
 
 use crate::client::Client;

@@ -137,20 +137,25 @@ impl ChunkScan {
     }
 }
 
-/// The data at the beginning of a chunked body, as far as it has come.
-pub fn chunk_data(body: &[u8]) -> Vec<u8> {
-    let mut decoder = chunk::Decoder::new(body.len(), usize::from(u16::MAX));
-    let (mut data, mut rest) = (Vec::new(), body);
-    while let Ok(step) = decoder.decode(rest) {
-        rest = &rest[step.consumed..];
-        let chunk::Event::Data(n) = step.event else { break };
-        data.extend_from_slice(&rest[..n]);
-        rest = &rest[n..];
-        if decoder.advance_data(n as u64).is_err() {
-            break;
+/// The data at the beginning of a chunked body, as far as it has come, and whether that is all of it.
+pub fn chunk_data(bytes: &[u8]) -> (Vec<u8>, bool) {
+    let mut decoder = chunk::Decoder::new(bytes.len(), usize::from(u16::MAX));
+    let (mut body, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while let Ok(step) = decoder.decode(&bytes[at..]) {
+        at += step.consumed;
+        match step.event {
+            chunk::Event::End => return (body, true),
+            chunk::Event::NeedMore => break,
+            chunk::Event::Data(n) => {
+                body.extend_from_slice(&bytes[at..at + n]);
+                at += n;
+                if decoder.advance_data(n as u64).is_err() {
+                    break;
+                }
+            }
         }
     }
-    data
+    (body, false)
 }
 
 /// Looks at the beginning of a chunked body.
@@ -165,10 +170,10 @@ mod tests {
     #[test]
     fn data_of_chunks() {
         let whole = b"3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\nGET";
-        assert_eq!(chunk_data(whole), b"abc0123456789");
-        assert_eq!(chunk_data(&whole[..17]), b"abc01");
-        assert_eq!(chunk_data(b"3\r\nabcX"), b"abc");
-        assert_eq!(chunk_data(b""), b"");
+        assert_eq!(chunk_data(whole).0, b"abc0123456789");
+        assert_eq!(chunk_data(&whole[..17]).0, b"abc01");
+        assert_eq!(chunk_data(b"3\r\nabcX").0, b"abc");
+        assert_eq!(chunk_data(b"").0, b"");
     }
 
     /// Whatever the pieces, the answer is that of a look at all of it, and what was seen is not looked at again.

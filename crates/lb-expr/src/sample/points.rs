@@ -53,6 +53,36 @@ pub enum Point {
     Runtime,
 }
 
+impl Point {
+    /// Haproxy's words for it, as its messages have them.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connection => "frontend tcp-request connection rule",
+            Self::Session => "frontend tcp-request session rule",
+            Self::FrontContent => "frontend tcp-request content rule",
+            Self::FrontRequest => "frontend http-request header rule",
+            Self::FrontBody => "frontend http-request body rule",
+            Self::SetBackend => "frontend use-backend rule",
+            Self::BackContent => "backend tcp-request content rule",
+            Self::BackRequest => "backend http-request header rule",
+            Self::BackBody => "backend http-request body rule",
+            Self::SetServer => "backend use-server, balance or stick-match rule",
+            Self::Connect => "server source selection",
+            Self::BackAnswer => "backend tcp-response content rule",
+            Self::BackResponse => "backend http-response header rule",
+            Self::BackResponseBody => "backend http-response body rule",
+            Self::Store => "backend stick-store rule",
+            Self::FrontAnswer => "frontend tcp-response content rule",
+            Self::FrontResponse => "frontend http-response header rule",
+            Self::FrontResponseBody => "frontend http-response body rule",
+            Self::Log => "logs",
+            Self::Check => "backend tcp-check rule",
+            Self::Load => "configuration parsing",
+            Self::Runtime => "CLI",
+        }
+    }
+}
+
 /// A set of places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Points(u32);

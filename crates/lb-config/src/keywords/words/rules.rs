@@ -1,7 +1,7 @@
 //! Actions of rules, and the words of conditions: flags, matches, criteria, predefined ACLs. Source: manual 4.2, 7.1 and
 //! 7.4; 4.3 and 4.4 of newer ones.
 
-use super::{AUTH, CACHE, CAPTURE, H2, MAPS, RULES, STICK, word};
+use super::{CACHE, H2, MAPS, RULES, STICK, word};
 use crate::keywords::{Context, Keyword, State};
 
 const fn action(name: &'static str, args: &'static str, doc: &'static str, what: &'static str) -> Keyword {
@@ -9,58 +9,44 @@ const fn action(name: &'static str, args: &'static str, doc: &'static str, what:
 }
 
 const fn flag(name: &'static str, args: &'static str, doc: &'static str) -> Keyword {
-    word(Context::Flag, name, args, doc, State::Refused(RULES))
+    word(Context::Flag, name, args, doc, State::Works)
 }
 
 const fn method(name: &'static str, doc: &'static str) -> Keyword {
-    word(Context::Match, name, "", doc, State::Refused(RULES))
+    word(Context::Match, name, "", doc, State::Works)
 }
 
 /// A criterion that is a sample and a way to match it, and a predefined ACL.
 const fn criterion(name: &'static str, meaning: &'static str) -> Keyword {
-    word(Context::Acl, name, "", meaning, State::Refused(RULES))
+    word(Context::Acl, name, "", meaning, State::Works)
 }
 
+const PRIORITY: &str = "priorities in queues";
 const SPOE: &str = "stream processing agents";
 const LIMITS: &str = "bandwidth limits";
-const PRIORITY: &str = "priorities in queues";
 const RESOLVE: &str = "name resolution at run time";
 
 pub(in crate::keywords) const ACTIONS: &[Keyword] = &[
-    action("accept", "", "ends the rules: the connection goes on", RULES),
-    action("add-acl", "(<file>) <key>", "adds a pattern to an ACL", RULES),
-    action("add-header", "<name> <format>", "adds a header field", RULES),
+    action("add-acl", "(<file>) <key>", "adds a pattern to an ACL", MAPS),
+    action("del-acl", "(<file>) <key>", "removes a pattern from an ACL", MAPS),
+    action("set-map", "(<file>) <key> <value>", "sets an entry of a map", MAPS),
+    action("del-map", "(<file>) <key>", "removes an entry from a map", MAPS),
+    action("set-dst", "<expression>", "changes the destination", RULES),
+    action("set-dst-port", "<expression>", "changes the destination's port", RULES),
+    action("set-src", "<expression>", "changes the source", RULES),
+    action("set-src-port", "<expression>", "changes the source's port", RULES),
+    action("set-priority-class", "<expression>", "class in the queue", PRIORITY),
+    action("set-priority-offset", "<expression>", "place in the queue", PRIORITY),
     action("add-headers-bin", "<sample>", "adds header fields from binary data", RULES),
-    action("allow", "", "ends the rules: the message goes on", RULES),
     action("attach-srv", "<server> [name <expression>]", "the connection becomes one to a server", "reverse connections"),
-    action("auth", "[realm <realm>]", "asks for user and password (401, 407)", AUTH),
     action("cache-store", "<name>", "stores the response", CACHE),
     action("cache-use", "<name>", "answers from the cache", CACHE),
-    action("capture", "<sample> len <length>|id <id>", "keeps a value for the log", CAPTURE),
-    action("close", "", "closes the connection to the server", RULES),
-    action("del-acl", "(<file>) <key>", "removes a pattern from an ACL", RULES),
-    action("del-header", "<name> [-m <method>]", "removes header fields", RULES),
     action("del-headers-bin", "<sample> [-m <method>]", "removes header fields from binary data", RULES),
-    action("del-map", "(<file>) <key>", "removes an entry from a map", MAPS),
-    action("deny", "[status <code>] ...", "answers with an error", RULES),
     action("dgram-drop", "", "drops the datagram", "QUIC"),
-    action("disable-l7-retry", "", "no retries for this request", RULES),
-    action("do-log", "", "writes a log line now", RULES),
     action("do-resolve", "(<variable>,<resolvers>,[ipv4,ipv6]) <expression>", "looks a name up", RESOLVE),
-    action("early-hint", "<name> <format>", "sends 103 with a field", RULES),
     action("expect-netscaler-cip", "layer4", "a NetScaler header comes first", RULES),
     action("expect-proxy", "layer4", "a PROXY header comes first", RULES),
-    action("normalize-uri", "<normalizer>", "rewrites the URI into a plain form", RULES),
     action("ot-group", "<id> <group>", "traces with OpenTracing", "tracing"),
-    action("pause", "<time>|<expression>", "waits", RULES),
-    action("redirect", "<rule>", "answers with a redirect", RULES),
-    action("reject", "", "closes the connection", RULES),
-    action("replace-header", "<name> <regex> <format>", "rewrites header fields", RULES),
-    action("replace-path", "<regex> <format>", "rewrites the path", RULES),
-    action("replace-pathq", "<regex> <format>", "rewrites path and query", RULES),
-    action("replace-uri", "<regex> <format>", "rewrites the URI", RULES),
-    action("replace-value", "<name> <regex> <format>", "rewrites values of a list", RULES),
-    action("return", "[status <code>] [content-type <type>] ...", "answers with a content", RULES),
     action("sc-add-gpc", "(<index>,<sc>) <number>|<expression>", "adds to a counter", STICK),
     action("sc-inc-gpc", "(<index>,<sc>)", "counts up", STICK),
     action("sc-inc-gpc0", "(<sc>)", "counts up", STICK),
@@ -72,42 +58,12 @@ pub(in crate::keywords) const ACTIONS: &[Keyword] = &[
     action("set-bandwidth-limit", "<name> [limit <expression>] [period <expression>]", "limits the rate", LIMITS),
     action("set-bc-mark", "<mark>", "marks packets to the server", RULES),
     action("set-bc-tos", "<tos>", "class of packets to the server", RULES),
-    action("set-dst", "<expression>", "changes the destination", RULES),
-    action("set-dst-port", "<expression>", "changes the destination's port", RULES),
-    action("set-fc-mark", "<mark>", "marks packets to the client", RULES),
-    action("set-fc-tos", "<tos>", "class of packets to the client", RULES),
-    action("set-header", "<name> <format>", "sets a header field", RULES),
     action("set-headers-bin", "<sample>", "sets header fields from binary data", RULES),
-    action("set-log-level", "<level>", "level of the log line", RULES),
-    action("set-map", "(<file>) <key> <value>", "sets an entry of a map", MAPS),
-    action("set-mark", "<mark>", "marks packets to the client (old name)", RULES),
-    action("set-method", "<format>", "changes the method", RULES),
-    action("set-nice", "<nice>", "priority of the work", RULES),
-    action("set-path", "<format>", "changes the path", RULES),
-    action("set-pathq", "<format>", "changes path and query", RULES),
-    action("set-priority-class", "<expression>", "class in the queue", PRIORITY),
-    action("set-priority-offset", "<expression>", "place in the queue", PRIORITY),
-    action("set-query", "<format>", "changes the query", RULES),
-    action("set-retries", "<number>|<expression>", "retries of this stream", RULES),
-    action("set-src", "<expression>", "changes the source", RULES),
-    action("set-src-port", "<expression>", "changes the source's port", RULES),
-    action("set-status", "<status> [reason <text>]", "changes the status", RULES),
-    action("set-timeout", "server|tunnel|client <time>|<expression>", "timeouts of this stream", RULES),
-    action("set-tos", "<tos>", "class of packets to the client (old name)", RULES),
-    action("set-uri", "<format>", "changes the URI", RULES),
-    action("set-var", "(<variable>[,<condition>]) <expression>", "sets a variable", RULES),
-    action("set-var-fmt", "(<variable>[,<condition>]) <format>", "sets a variable", RULES),
-    action("silent-drop", "[rst-ttl <ttl>]", "the connection vanishes without a word", RULES),
-    action("strict-mode", "on|off", "whether a failed rewrite is an error", RULES),
     action("switch-mode", "http [proto <name>]", "mode http from here on", H2),
-    action("tarpit", "[status <code>] ...", "answers with an error, late", RULES),
     action("track-sc0", "<key> [table <table>]", "counts by a key", STICK),
     action("track-sc1", "<key> [table <table>]", "counts by a key", STICK),
     action("track-sc2", "<key> [table <table>]", "counts by a key", STICK),
-    action("unset-var", "(<variable>)", "removes a variable", RULES),
     action("use-service", "<name>", "a built-in service answers", "services"),
-    action("wait-for-body", "time <time> [at-least <bytes>]", "waits for the body", RULES),
-    action("wait-for-handshake", "", "waits for the end of the handshake", "TLS"),
     action("lua.*", "", "a function in Lua", "Lua"),
 ];
 

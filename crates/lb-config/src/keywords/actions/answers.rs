@@ -1,0 +1,223 @@
+//! Actions that end a message's way: with an answer, a redirect, or nothing at all.
+
+use super::{ActionCx, Outcome, Sets, works};
+use crate::diag::Problem;
+use crate::keywords::Keyword;
+use crate::model::{Action, FileBytes, Redirect, RedirectTo, Reply, ReplyBody, ReplyContent, RuleSet};
+use crate::tree::shown;
+use lb_expr::Purpose;
+
+const REPLY: &str = "[status <code>] [content-type <type>] [{default-errorfiles|errorfile <file>|file <file>|lf-file <file>|string <text>|\
+                     lf-string <format>}] [hdr <name> <format>] ...";
+
+pub(super) const KEYWORDS: &[Keyword] = &[
+    works("accept", Sets::TCP, "", "ends the rules: the connection goes on", |_, _| Ok(Action::Accept)),
+    works("allow", Sets::HTTP, "", "ends the rules: the message goes on", |_, _| Ok(Action::Accept)),
+    works("reject", Sets::TCP.or(Sets::REQUEST), "", "closes the connection", |_, _| Ok(Action::Reject)),
+    works("close", Sets::ANSWER, "", "closes the connection to the server", |_, _| Ok(Action::Reject)),
+    works(
+        "silent-drop",
+        Sets::TCP.or(Sets::REQUEST).or(Sets::RESPONSE),
+        "[rst-ttl <ttl>]",
+        "the connection vanishes without a word",
+        silent_drop,
+    ),
+    works("deny", Sets::REQUEST.or(Sets::RESPONSE), REPLY, "answers with an error", |cx, _| {
+        let status = if cx.set == RuleSet::Response { 502 } else { 403 };
+        Ok(Action::Deny(reply(cx, status, true)?))
+    }),
+    works("tarpit", Sets::REQUEST, REPLY, "answers with an error, late", |cx, _| Ok(Action::Tarpit(reply(cx, 500, true)?))),
+    works("return", Sets::REQUEST.or(Sets::RESPONSE), REPLY, "answers with a content", |cx, _| Ok(Action::Return(reply(cx, 200, false)?))),
+    works("redirect", Sets::REQUEST.or(Sets::RESPONSE), "<rule>", "answers with a redirect", |cx, _| {
+        Ok(Action::Redirect(Box::new(redirect(cx)?)))
+    }),
+    works("auth", Sets::REQUEST, "[realm <realm>]", "asks for user and password (401, 407)", auth),
+    works("early-hint", Sets::REQUEST, "<name> <format>", "sends 103 with a field", |cx, _| {
+        let name = cx.boxed()?;
+        Ok(Action::EarlyHint { name, value: cx.format(Purpose::Http)? })
+    }),
+];
+
+fn silent_drop(cx: &mut ActionCx<'_, '_>, _: Option<&str>) -> Outcome {
+    let mut ttl = None;
+    if cx.peek() == Some("rst-ttl") {
+        cx.need()?;
+        ttl = Some(cx.number(1..=255)? as u8);
+    }
+    Ok(Action::SilentDrop { ttl })
+}
+
+fn auth(cx: &mut ActionCx<'_, '_>, _: Option<&str>) -> Outcome {
+    let mut realm = None;
+    if cx.peek() == Some("realm") {
+        cx.need()?;
+        realm = Some(cx.format(Purpose::Http)?);
+    }
+    Ok(Action::Auth { realm })
+}
+
+/// Statuses that a reply of its own may have, and those of the pages that there are.
+const STATUSES: std::ops::RangeInclusive<i64> = 200..=599;
+const PAGES: [u16; 18] = [200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503];
+const LATE_PAGES: [u16; 1] = [504];
+
+fn reply(cx: &mut ActionCx<'_, '_>, status: u16, refusal: bool) -> Result<Reply, Problem> {
+    let mut reply = Reply { status, content: ReplyContent::Page };
+    let mut content_type: Option<Box<str>> = None;
+    let mut fields = Vec::new();
+    let mut body = None;
+    let mut own = false;
+    let mut status_at = None;
+    while let Some(word) = cx.peek() {
+        cx.at += 1;
+        let once = |cx: &ActionCx<'_, '_>, taken: bool| match taken {
+            true => Err(cx.problem(format!("'{word}' stands behind another content")).help("a reply has one content")),
+            false => Ok(()),
+        };
+        match word {
+            "status" | "deny_status" if word == "status" || refusal => {
+                reply.status = cx.number(STATUSES)? as u16;
+                status_at = Some(cx.at - 1);
+            }
+            "content-type" => content_type = Some(cx.boxed()?),
+            "default-errorfiles" => {
+                once(cx, own || body.is_some())?;
+                own = true;
+            }
+            "errorfile" => {
+                once(cx, own || body.is_some())?;
+                own = true;
+                let bytes = read(cx)?;
+                if let Err(error) = lb_http::errors::ErrorFile::parse(&bytes) {
+                    return Err(cx
+                        .problem(format!("the file is no response: {error}"))
+                        .help("write status line, fields, an empty line, body"));
+                }
+                reply.content = ReplyContent::File(bytes);
+            }
+            "errorfiles" => {
+                return Err(cx
+                    .problem("'errorfiles' is known but not there yet in this version (named error sets)")
+                    .help("name the file: 'errorfile <file>'"));
+            }
+            "file" => {
+                once(cx, own || body.is_some())?;
+                body = Some(ReplyBody::Bytes(read(cx)?));
+            }
+            "string" => {
+                once(cx, own || body.is_some())?;
+                body = Some(ReplyBody::Bytes(cx.need()?.as_bytes().to_vec().into()));
+            }
+            "lf-string" => {
+                once(cx, own || body.is_some())?;
+                body = Some(ReplyBody::Format(cx.format(Purpose::Text)?));
+            }
+            "lf-file" => {
+                once(cx, own || body.is_some())?;
+                let bytes = read(cx)?;
+                let text = std::str::from_utf8(&bytes).map_err(|_| cx.problem("the file is not valid UTF-8"))?;
+                let compiled =
+                    cx.world.compiling(cx.line.span(), |compiler| lb_expr::LogFormat::compile_with(text, Purpose::Text, compiler));
+                body = Some(ReplyBody::Format(compiled.map_err(|error| cx.problem(error.message))?));
+            }
+            "hdr" => {
+                let name = cx.boxed()?;
+                fields.push((name, cx.format(Purpose::Http)?));
+            }
+            _ => {
+                return Err(cx
+                    .problem(format!("unexpected '{}' in a reply", shown(word)))
+                    .help(format!("write '{REPLY}', then 'if' or 'unless'")));
+            }
+        }
+    }
+    let has_own = body.is_some() || !fields.is_empty() || content_type.is_some() || (!refusal && !own);
+    if own {
+        return Ok(reply);
+    }
+    if !has_own {
+        if !PAGES.contains(&reply.status) && !LATE_PAGES.contains(&reply.status) {
+            let problem = cx.line.problem(status_at.unwrap_or(0), format!("there is no page for status {}", reply.status));
+            return Err(problem.help("add 'content-type' and 'string', or 'hdr', for a reply of its own"));
+        }
+        return Ok(reply);
+    }
+    let body = body.unwrap_or(ReplyBody::Empty);
+    if body != ReplyBody::Empty && content_type.is_none() {
+        return Err(cx.line.problem(0, "a reply with a body wants its 'content-type'").help("for example 'content-type text/plain'"));
+    }
+    reply.content = ReplyContent::Own { content_type: content_type.filter(|_| body != ReplyBody::Empty), fields: fields.into(), body };
+    Ok(reply)
+}
+
+/// The file whose name is the next argument.
+fn read(cx: &mut ActionCx<'_, '_>) -> Result<FileBytes, Problem> {
+    let path = cx.need()?;
+    match cx.world.source.loader.load(path) {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(why) => Err(cx.problem(format!("cannot read '{}': {why}", shown(path))).help("name a file that can be read")),
+    }
+}
+
+/// `location|prefix|scheme <to> [code <n>] [<option> ...]`
+pub(in crate::keywords) fn redirect(cx: &mut ActionCx<'_, '_>) -> Result<Redirect, Problem> {
+    let mut to = None;
+    let mut redirect = Redirect {
+        to: RedirectTo::Location(lb_expr::LogFormat::compile("").unwrap_or_else(|_| unreachable!("an empty format compiles"))),
+        code: 302,
+        drop_query: false,
+        append_slash: false,
+        ignore_empty: false,
+        cookie: None,
+        cookie_format: None,
+        keep_query: false,
+    };
+    while let Some(word) = cx.peek() {
+        cx.at += 1;
+        match word {
+            "location" => to = Some(RedirectTo::Location(cx.format(Purpose::Http)?)),
+            "prefix" => to = Some(RedirectTo::Prefix(cx.format(Purpose::Http)?)),
+            "scheme" => to = Some(RedirectTo::Scheme(cx.format(Purpose::Http)?)),
+            "code" => {
+                let code = cx.need()?;
+                redirect.code = match code {
+                    "301" => 301,
+                    "302" => 302,
+                    "303" => 303,
+                    "307" => 307,
+                    "308" => 308,
+                    _ => {
+                        let message = format!("unsupported HTTP code '{}' for a redirect", shown(code));
+                        return Err(cx.problem(message).help("it must be one of 301, 302, 303, 307 or 308"));
+                    }
+                };
+            }
+            "drop-query" => redirect.drop_query = true,
+            "keep-query" => redirect.keep_query = true,
+            "append-slash" => redirect.append_slash = true,
+            "ignore-empty" => redirect.ignore_empty = true,
+            "set-cookie" => {
+                let cookie = cx.need()?;
+                // A cookie without a value gets its sign all the same.
+                let sign = if cookie.contains('=') { "" } else { "=" };
+                redirect.cookie = Some(format!("{cookie}{sign}; path=/;").into());
+            }
+            "set-cookie-fmt" => redirect.cookie_format = Some(cx.format(Purpose::Http)?),
+            "clear-cookie" => {
+                let cookie = cx.need()?;
+                let sign = if cookie.ends_with('=') { "" } else { "=" };
+                redirect.cookie = Some(format!("{cookie}{sign}; path=/; Max-Age=0;").into());
+            }
+            _ => {
+                return Err(cx.problem(format!("unexpected '{}' in a redirect", shown(word))).help(
+                    "expects 'code', 'prefix', 'location', 'scheme', 'set-cookie', 'clear-cookie', 'drop-query', 'append-slash', \
+                     'ignore-empty'",
+                ));
+            }
+        }
+    }
+    match to {
+        Some(to) => Ok(Redirect { to, ..redirect }),
+        None => Err(cx.problem("a redirect wants 'prefix', 'scheme' or 'location'").help("for example 'redirect scheme https'")),
+    }
+}

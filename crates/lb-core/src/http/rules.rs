@@ -1,0 +1,525 @@
+//! Rules on the way of a request: lists of the frontend, the choice of the backend, lists of the backend, and those of responses. Called
+//! by exchange and attempt; waits for what rules wait for, answers what rules answer.
+//!
+//! Holds: without rules nothing of this is entered.
+
+use super::exchange::{BodyState, Request};
+use super::receive::{ChunkScan, Chunks};
+use super::{Conn, answer};
+use crate::proxy::{Backend, Frontend, Topology};
+use crate::record::{Record, RuleState};
+use crate::rules::replies::{self, Own};
+use crate::rules::{self, Stage, Step};
+use crate::timers::Step as Reached;
+use lb_config::{Action, BackendTarget, Rule, Rules, ServerTarget};
+use lb_expr::sample::{Bytes, Side};
+use lb_expr::{Cause, Phase, Termination};
+use lb_http::{Body, FieldId, Head, Version};
+use lb_rt::Buffer;
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// How rules have ended a request.
+pub enum Ended {
+    /// It has been answered; true: the connection may serve another one.
+    Answered(bool),
+    /// The connection is to be closed without an answer.
+    Dropped,
+}
+
+/// What a body's bytes are without their framing, as far as they are here.
+fn body_here<'b>(framing: Body, input: Option<&'b Buffer>) -> (Cow<'b, [u8]>, bool, Option<u64>) {
+    let bytes = input.map(Buffer::filled).unwrap_or_default();
+    match framing {
+        Body::None => (Cow::Borrowed(&[]), true, None),
+        Body::Length(n) => {
+            let here = bytes.len().min(usize::try_from(n).unwrap_or(usize::MAX));
+            (Cow::Borrowed(&bytes[..here]), here as u64 == n, Some(n))
+        }
+        Body::Chunked => {
+            let (body, whole) = super::receive::chunk_data(bytes);
+            (Cow::Owned(body), whole, None)
+        }
+        _ => (Cow::Borrowed(bytes), false, None),
+    }
+}
+
+/// Calls `work` with the stage of a request's rules.
+fn at_request<T>(conn: &Conn, record: &mut Record, head: &mut Head, request: &Request, work: impl FnOnce(&mut Stage<'_>) -> T) -> T {
+    let (body, whole, announced) = body_here(request.framing.body, conn.input.as_ref());
+    let mut stage = Stage {
+        record: Some(record),
+        request: Some(head),
+        body: Bytes { bytes: &body, whole, announced },
+        served: conn.served,
+        ..Stage::new(&conn.client, &conn.socket, Side::Request)
+    };
+    work(&mut stage)
+}
+
+/// Goes through the lists of a proxy for a request; `None`: it goes on.
+pub async fn request(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &mut Request, rules: &Rules) -> Option<Ended> {
+    for list in [&rules.content, &rules.request, &rules.redirect] {
+        let mut at = 0;
+        while at < list.len() {
+            match at_request(conn, record, head, request, |stage| rules::run(list, at, stage)) {
+                Step::Pass { .. } | Step::NeedMore(_) => break,
+                Step::Failed => return Some(failed(conn, record, request).await),
+                Step::End(n) => return Some(end(conn, record, head, request, &list[n].action).await),
+                Step::Wait(n) => {
+                    if let Err(end) = wait(conn, record, head, request, &list[n].action).await {
+                        return Some(end);
+                    }
+                    at = n + 1;
+                }
+            }
+        }
+    }
+    note_edits(head, request);
+    None
+}
+
+/// Rules may have changed what decides of framing: that stays as it was received.
+fn note_edits(head: &mut Head, request: &mut Request) {
+    request.method = head.method();
+    keep_framing(head, request.framing.body);
+    if request.framing.expect_continue && !head.has(FieldId::Expect) {
+        request.framing.expect_continue = false;
+    }
+    if request.framing.upgrade && !head.has(FieldId::Upgrade) {
+        request.framing.upgrade = false;
+    }
+}
+
+/// Gives a head the framing fields that its body has.
+pub fn keep_framing(head: &mut Head, body: Body) {
+    match body {
+        Body::Length(n) => {
+            head.remove_id(FieldId::TransferEncoding);
+            let text = n.to_string();
+            if !head.get_all_id(FieldId::ContentLength).eq([text.as_bytes()]) {
+                head.remove_id(FieldId::ContentLength);
+                head.append(b"content-length", text.as_bytes());
+            }
+        }
+        Body::Chunked => {
+            head.remove_id(FieldId::ContentLength);
+            if !head.has(FieldId::TransferEncoding) {
+                head.append(b"transfer-encoding", b"chunked");
+            }
+        }
+        _ => {
+            head.remove_id(FieldId::TransferEncoding);
+            if head.get_all_id(FieldId::ContentLength).any(|length| length != b"0") {
+                head.remove_id(FieldId::ContentLength);
+            }
+        }
+    }
+}
+
+/// How a request ends by an edit that failed.
+async fn failed(conn: &mut Conn, record: &mut Record, request: &Request) -> Ended {
+    let end = Termination::new(Cause::Proxy, Phase::Request);
+    let own = Own::page(pages(conn, record).iter().copied(), 500);
+    Ended::Answered(reply(conn, record, request, own, end).await)
+}
+
+fn pages<'p>(conn: &'p Conn, record: &'p Record) -> Vec<&'p crate::reply::ErrorPages> {
+    record.backend.iter().map(|backend| &backend.errors).chain([&conn.client.frontend().errors]).collect()
+}
+
+/// Does what ends a request.
+async fn end(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &Request, action: &Action) -> Ended {
+    let refused = Termination::new(Cause::Proxy, Phase::Request);
+    let end = match action {
+        Action::Return(_) | Action::Redirect(_) | Action::Auth { .. } => Termination::new(Cause::Local, Phase::Request),
+        Action::Tarpit(_) => {
+            tarpit(conn).await;
+            // As haproxy counts it: the request never came to its end, and waited.
+            record.timers.unmark(Reached::Request);
+            record.mark(Reached::Queue);
+            Termination::new(Cause::Proxy, Phase::Tarpit)
+        }
+        _ => refused,
+    };
+    let made = {
+        let (client, backend) = (conn.client.clone(), record.backend.clone());
+        let pages = || backend.iter().map(|backend| &backend.errors).chain([&client.frontend().errors]);
+        at_request(conn, record, head, request, |stage| replies::made(action, stage, pages()))
+    };
+    let worker = conn.client.worker().clone();
+    let counters = worker.counters.front(conn.client.frontend());
+    match (action, made) {
+        (_, Some(own)) => {
+            if matches!(action, Action::Deny(_) | Action::Tarpit(_) | Action::Auth { .. }) {
+                counters.denied_requests.add(1);
+            } else {
+                counters.intercepted.add(1);
+            }
+            Ended::Answered(reply(conn, record, request, own, end).await)
+        }
+        (Action::SilentDrop { ttl }, None) => {
+            counters.denied_requests.add(1);
+            record.timers.unmark(Reached::Request);
+            crate::rules::vanish(&conn.socket, *ttl);
+            record.finish(refused);
+            Ended::Dropped
+        }
+        (_, None) => {
+            counters.denied_requests.add(1);
+            record.timers.unmark(Reached::Request);
+            record.finish(refused);
+            Ended::Dropped
+        }
+    }
+}
+
+/// Holds a request for `timeout tarpit`, as long as its client waits.
+async fn tarpit(conn: &Conn) {
+    let rt = &conn.client.worker().rt;
+    let timeouts = &conn.client.frontend().settings.timeouts;
+    // As haproxy: `timeout connect` stands in for it.
+    let until = rt.now() + timeouts.tarpit.or(timeouts.connect).unwrap_or(Duration::ZERO);
+    poll_fn(|_| {
+        if conn.socket.is_broken() || conn.socket.hung_up() {
+            return Poll::Ready(());
+        }
+        conn.socket.wait_for_event();
+        rt.poll_deadline(Some(until))
+    })
+    .await;
+}
+
+/// Answers a request in place of a server; the body that nobody has read is taken out of the way, or the connection is closed.
+pub async fn reply(conn: &mut Conn, record: &mut Record, request: &Request, own: Own, end: Termination) -> bool {
+    let to = super::exchange::ready_to_answer(conn, request, end);
+    answer::send_own(conn, record, own, to, end).await
+}
+
+/// Waits for what a rule waits for.
+async fn wait(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &mut Request, action: &Action) -> Result<(), Ended> {
+    match action {
+        Action::Pause(time) => {
+            let time = at_request(conn, record, head, request, |stage| rules::duration(time, stage));
+            pause(conn, time.unwrap_or(Duration::ZERO)).await;
+            Ok(())
+        }
+        Action::EarlyHint { name, value } => {
+            if request.version == Version::Http11 {
+                let mut text = Vec::new();
+                at_request(conn, record, head, request, |stage| stage.format(value, &mut text));
+                let line =
+                    [b"HTTP/1.1 103 Early Hints\r\n", name.to_ascii_lowercase().as_bytes(), b": ", text.trim_ascii(), b"\r\n\r\n"].concat();
+                if lb_http::is_field_value(text.trim_ascii()) && !answer::write_all(conn, &line).await {
+                    record.finish(Termination::new(Cause::ClientAbort, Phase::Request));
+                    return Err(Ended::Dropped);
+                }
+            }
+            Ok(())
+        }
+        Action::WaitForBody { time, at_least } => wait_for_body(conn, record, head, request, *time, *at_least).await,
+        _ => Ok(()),
+    }
+}
+
+/// Lets time pass, as long as the client waits.
+pub async fn pause(conn: &Conn, time: Duration) {
+    let rt = &conn.client.worker().rt;
+    let until = rt.now() + time;
+    poll_fn(|_| {
+        if conn.socket.is_broken() {
+            return Poll::Ready(());
+        }
+        conn.socket.wait_for_event();
+        rt.poll_deadline(Some(until))
+    })
+    .await;
+}
+
+/// `wait-for-body`: until enough of it is here, or all of it, or the buffer is full, or the time is over.
+async fn wait_for_body(
+    conn: &mut Conn,
+    record: &mut Record,
+    head: &mut Head,
+    request: &mut Request,
+    time: Duration,
+    at_least: u64,
+) -> Result<(), Ended> {
+    if request.framing.body == Body::None {
+        return Ok(());
+    }
+    let rt = conn.client.worker().rt.clone();
+    let deadline = Some(rt.now() + time);
+    if request.framing.expect_continue {
+        request.framing.expect_continue = false;
+        head.remove_id(FieldId::Expect);
+        if conn.input.as_ref().is_none_or(|input| input.is_empty()) && !answer::write_all(conn, b"HTTP/1.1 100 Continue\r\n\r\n").await {
+            record.finish(Termination::new(Cause::ClientAbort, Phase::Request));
+            return Err(Ended::Dropped);
+        }
+    }
+    let mut chunks = ChunkScan::new(rt.buffers().size());
+    loop {
+        let input = conn.input.get_or_insert_with(|| rt.buffers().take());
+        let here = input.len() as u64;
+        let whole = match request.framing.body {
+            Body::Length(n) => here >= n,
+            _ => chunks.go_on(input.filled()) != Chunks::Part,
+        };
+        input.compact();
+        if whole || (at_least != 0 && here >= at_least) || input.spare().is_empty() {
+            return Ok(());
+        }
+        let read = poll_fn(|_| match conn.socket.poll_read(input.spare()) {
+            Poll::Ready(read) => Poll::Ready(Some(read.unwrap_or(0))),
+            Poll::Pending => rt.poll_deadline(deadline).map(|()| None),
+        });
+        match read.await {
+            // The time is over.
+            None => {
+                let end = Termination::new(Cause::ClientTimeout, Phase::Request);
+                let own = Own::page(pages(conn, record).iter().copied(), 408);
+                request.body.set(BodyState::Broken);
+                return Err(Ended::Answered(reply(conn, record, request, own, end).await));
+            }
+            Some(0) => {
+                record.finish(Termination::new(Cause::ClientAbort, Phase::Request));
+                return Err(Ended::Dropped);
+            }
+            Some(n) => input.commit(n),
+        }
+    }
+}
+
+/// `monitor fail`: whether one of its conditions holds.
+pub fn monitor_fails(conn: &Conn, record: &mut Record, head: &mut Head, request: &Request) -> bool {
+    let frontend = conn.client.frontend().clone();
+    let Some(rules) = frontend.settings.rules.as_deref().filter(|rules| !rules.monitor_fail.is_empty()) else { return false };
+    at_request(conn, record, head, request, |stage| rules.monitor_fail.iter().any(|when| stage.holds(Some(&when.condition))))
+}
+
+/// The backend that `use_backend` lines choose, else the default one.
+pub fn route<'t>(
+    conn: &Conn,
+    record: &mut Record,
+    head: &mut Head,
+    request: &Request,
+    frontend: &'t Frontend,
+    topology: &'t Topology,
+) -> Option<&'t Arc<Backend>> {
+    match frontend.settings.rules.as_deref() {
+        Some(rules) if !rules.use_backend.is_empty() => {
+            at_request(conn, record, head, request, |stage| choose_backend(rules, stage, frontend, topology))
+        }
+        _ => frontend.backend.as_ref(),
+    }
+}
+
+/// The same, in any mode.
+pub fn choose_backend<'t>(rules: &Rules, stage: &Stage<'_>, frontend: &'t Frontend, topology: &'t Topology) -> Option<&'t Arc<Backend>> {
+    let mut name = Vec::new();
+    for rule in &rules.use_backend {
+        if !stage.holds(rule.condition.as_ref()) {
+            continue;
+        }
+        match &rule.target {
+            BackendTarget::Fixed(index) => return topology.backend_of(*index),
+            BackendTarget::Computed(format) => {
+                name.clear();
+                stage.format(format, &mut name);
+                // As haproxy: a name that there is none of ends the search.
+                let found = std::str::from_utf8(&name).ok().and_then(|name| topology.backend_named(name));
+                return found.or(frontend.backend.as_ref());
+            }
+            BackendTarget::Name(_) => {}
+        }
+    }
+    frontend.backend.as_ref()
+}
+
+/// The server that `use-server` lines choose.
+pub fn use_server(conn: &Conn, record: &mut Record, head: &mut Head, request: &Request, backend: &Backend) -> Option<lb_balance::ServerId> {
+    let rules = backend.settings.rules.as_deref().filter(|rules| !rules.use_server.is_empty())?;
+    at_request(conn, record, head, request, |stage| choose_server(rules, stage, backend))
+}
+
+/// The same, in any mode.
+pub fn choose_server(rules: &Rules, stage: &Stage<'_>, backend: &Backend) -> Option<lb_balance::ServerId> {
+    let mut name = Vec::new();
+    for rule in &rules.use_server {
+        if !stage.holds(rule.condition.as_ref()) {
+            continue;
+        }
+        let server = match &rule.target {
+            ServerTarget::Fixed(place) => backend.servers().get(*place),
+            ServerTarget::Computed(format) => {
+                name.clear();
+                stage.format(format, &mut name);
+                backend.servers().iter().find(|server| server.name().as_bytes() == name)
+            }
+            ServerTarget::Name(_) => None,
+        };
+        // One that is down leaves the choice to the rules behind it.
+        if let Some(server) = server.filter(|server| server.usable()) {
+            return Some(server.id);
+        }
+    }
+    None
+}
+
+/// What rules have made of a response.
+pub enum Responded {
+    /// It goes on.
+    Pass,
+    /// This goes to the client in its place.
+    Instead(Own, Termination),
+    /// Nothing goes to the client.
+    Nothing,
+}
+
+/// Whether anything has to be gone through for responses on this way.
+pub fn any_for_responses(frontend: &Frontend, backend: &Backend) -> bool {
+    let any = |rules: Option<&Rules>| {
+        rules.is_some_and(|rules| !(rules.response.is_empty() && rules.after_response.is_empty() && rules.answer.is_empty()))
+    };
+    any(frontend.settings.rules.as_deref()) || any(backend.settings.rules.as_deref())
+}
+
+/// The lists of the backend, then those of the frontend; those of a `listen` once.
+fn both<'r>(frontend: &'r Frontend, backend: &'r Backend, list: fn(&Rules) -> &Vec<Arc<Rule>>) -> Vec<&'r [Arc<Rule>]> {
+    let of = |rules: &'r Option<Box<Rules>>| rules.as_deref().map(|rules| list(rules).as_slice());
+    let back = of(&backend.settings.rules);
+    let front = of(&frontend.settings.rules).filter(|_| frontend.order != backend.order);
+    back.into_iter().chain(front).filter(|list| !list.is_empty()).collect()
+}
+
+/// The lists of responses of the proxy's own: those of the backend, once there is one, then those of the frontend.
+pub fn after_lists<'r>(frontend: &'r Frontend, backend: Option<&'r Backend>) -> Vec<&'r [Arc<Rule>]> {
+    let own = |rules: &'r Option<Box<Rules>>| rules.as_deref().map(|rules| rules.after_response.as_slice());
+    match backend {
+        Some(backend) => both(frontend, backend, |rules| &rules.after_response),
+        None => own(&frontend.settings.rules).into_iter().filter(|list| !list.is_empty()).collect(),
+    }
+}
+
+/// Goes through `http-response` and `http-after-response` for a server's response.
+pub async fn response(
+    conn: &Conn,
+    record: &mut Record,
+    request_head: &Head,
+    head: &mut Head,
+    body: (Body, Option<&Buffer>),
+    backend: &Backend,
+) -> Responded {
+    let client = conn.client.clone();
+    let frontend = client.frontend();
+    let answer = backend.settings.rules.as_deref().map(|rules| rules.answer.as_slice()).into_iter();
+    for list in answer.chain(both(frontend, backend, |rules| &rules.response)) {
+        let mut at = 0;
+        while at < list.len() {
+            let step = at_response(conn, record, request_head, head, body, |stage| rules::run(list, at, stage));
+            match step {
+                Step::Pass { .. } | Step::NeedMore(_) => break,
+                Step::Failed => {
+                    let own = Own::page(pages(conn, record).iter().copied(), 500);
+                    return Responded::Instead(own, Termination::new(Cause::Proxy, Phase::Headers));
+                }
+                Step::End(n) => return ended(conn, record, request_head, head, body, &list[n].action),
+                Step::Wait(n) => {
+                    if let Action::Pause(time) = &list[n].action {
+                        let time = at_response(conn, record, request_head, head, body, |stage| rules::duration(time, stage));
+                        pause(conn, time.unwrap_or(Duration::ZERO)).await;
+                    }
+                    at = n + 1;
+                }
+            }
+        }
+    }
+    let lists = both(frontend, backend, |rules| &rules.after_response);
+    at_response(conn, record, request_head, head, body, |stage| replies::after_response(&lists, stage));
+    keep_framing_of_response(head, body.0);
+    record.status = head.status();
+    Responded::Pass
+}
+
+/// Rules may not change how long a response is.
+fn keep_framing_of_response(head: &mut Head, body: Body) {
+    match body {
+        Body::Length(_) | Body::Chunked => keep_framing(head, body),
+        // Without a body here a length may stand for what GET would give.
+        Body::None => {}
+        _ => {
+            head.remove_id(FieldId::ContentLength);
+            head.remove_id(FieldId::TransferEncoding);
+        }
+    }
+}
+
+fn at_response<T>(
+    conn: &Conn,
+    record: &mut Record,
+    request_head: &Head,
+    head: &mut Head,
+    (framing, input): (Body, Option<&Buffer>),
+    work: impl FnOnce(&mut Stage<'_>) -> T,
+) -> T {
+    let (body, whole, announced) = body_here(framing, input);
+    let mut stage = Stage {
+        record: Some(record),
+        response: Some(head),
+        sent_request: Some(request_head),
+        body: Bytes { bytes: &body, whole, announced },
+        served: conn.served,
+        ..Stage::new(&conn.client, &conn.socket, Side::Response)
+    };
+    work(&mut stage)
+}
+
+fn ended(
+    conn: &Conn,
+    record: &mut Record,
+    request_head: &Head,
+    head: &mut Head,
+    body: (Body, Option<&Buffer>),
+    action: &Action,
+) -> Responded {
+    let (client, backend) = (conn.client.clone(), record.backend.clone());
+    let pages = || backend.iter().map(|backend| &backend.errors).chain([&client.frontend().errors]);
+    let made = at_response(conn, record, request_head, head, body, |stage| replies::made(action, stage, pages()));
+    let counters = client.worker().counters.front(client.frontend());
+    let local = matches!(action, Action::Return(_) | Action::Redirect(_));
+    if !local {
+        counters.denied_responses.add(1);
+    }
+    match (made, action) {
+        (Some(own), _) => {
+            let cause = if local { Cause::Local } else { Cause::Proxy };
+            Responded::Instead(own, Termination::new(cause, Phase::Headers))
+        }
+        (None, Action::SilentDrop { ttl }) => {
+            crate::rules::vanish(&conn.socket, *ttl);
+            Responded::Nothing
+        }
+        (None, _) => Responded::Nothing,
+    }
+}
+
+/// Goes through `http-after-response` for a response of the proxy's own.
+pub fn after_own(conn: &Conn, record: &mut Record, head: &mut Head) {
+    let (client, backend) = (conn.client.clone(), record.backend.clone());
+    let lists = after_lists(client.frontend(), backend.as_deref());
+    if lists.is_empty() {
+        return;
+    }
+    let mut stage =
+        Stage { record: Some(record), response: Some(head), served: conn.served, ..Stage::new(&conn.client, &conn.socket, Side::Response) };
+    replies::after_response(&lists, &mut stage);
+}
+
+/// `timeout` of the client and of the server, as rules have them for this stream.
+pub fn timeouts(rules: &RuleState, frontend: &Frontend, backend: &Backend) -> (Option<Duration>, Option<Duration>) {
+    (rules.timeout_client.or(frontend.settings.timeouts.client), rules.timeout_server.or(backend.settings.timeouts.server))
+}

@@ -1,0 +1,267 @@
+//! Rules at work: goes through a list, asks conditions, does what actions say. Called by session.rs, tcp.rs and http/exchange with
+//! what they have in their hands.
+//!
+//! Holds: nothing is awaited here. What ends the list or has to wait is given back by its place in the list, and the caller, which owns
+//! the sockets, does it; what it is given next goes on behind that place.
+
+mod edits;
+pub mod replies;
+pub mod stream;
+mod target;
+
+use crate::client::Client;
+use crate::context::View;
+use crate::record::Record;
+use bumpalo::Bump;
+use lb_config::{Action, Rule, TimeValue, VarCondition, VarValue};
+use lb_expr::acl::{Condition, Verdict};
+use lb_expr::sample::{Bytes, Context, Cx, OwnedValue, Side, Type, Value, Variable};
+use lb_expr::{CaptureSide, Field, LogFormat, LogSource, LogValue};
+use lb_http::Head;
+use lb_rt::Socket;
+use lb_sys::socket::SockOpt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of one format's output in a rule: a buffer of haproxy's default size.
+const FORMAT_LIMIT: usize = 16_384;
+
+/// What rules work on at one moment of a stream's life.
+pub struct Stage<'s> {
+    /// The client's connection.
+    pub client: &'s Client,
+    /// Its socket.
+    pub socket: &'s Socket,
+    /// The stream; `None` before there is one.
+    pub record: Option<&'s mut Record>,
+    /// The request's head, while it may be changed.
+    pub request: Option<&'s mut Head>,
+    /// The response's head, while it may be changed.
+    pub response: Option<&'s mut Head>,
+    /// The request's head when it has been sent.
+    pub sent_request: Option<&'s Head>,
+    /// What is here of the body in the rules' direction.
+    pub body: Bytes<'s>,
+    /// In mode tcp: what has come from the client.
+    pub from_client: Bytes<'s>,
+    /// In mode tcp: what has come from the server.
+    pub from_server: Bytes<'s>,
+    /// The direction of the rules.
+    pub side: Side,
+    /// Nothing more will come that could decide a condition.
+    pub last: bool,
+    /// Requests that came before on the connection.
+    pub served: u32,
+}
+
+impl Stage<'_> {
+    /// A stage with nothing but the connection.
+    pub fn new<'s>(client: &'s Client, socket: &'s Socket, side: Side) -> Stage<'s> {
+        Stage {
+            client,
+            socket,
+            record: None,
+            request: None,
+            response: None,
+            sent_request: None,
+            body: Bytes::default(),
+            from_client: Bytes::default(),
+            from_server: Bytes::default(),
+            side,
+            last: true,
+            served: 0,
+        }
+    }
+
+    /// As expressions see it.
+    pub fn view(&self) -> View<'_> {
+        let request = self.side == Side::Request;
+        View {
+            client: self.client,
+            socket: Some(self.socket),
+            record: self.record.as_deref(),
+            request: self.request.as_deref().or(self.sent_request),
+            response: self.response.as_deref(),
+            request_body: if request { self.body } else { Bytes::default() },
+            response_body: if request { Bytes::default() } else { self.body },
+            from_client: self.from_client,
+            from_server: self.from_server,
+            served: self.served,
+        }
+    }
+
+    fn cx<'a>(&self, view: &'a View<'a>, scratch: &'a Bump) -> Cx<'a> {
+        Cx { source: view, scratch, side: self.side, last: self.last }
+    }
+
+    /// Whether a condition holds now; what is not known yet counts as not.
+    pub fn holds(&self, condition: Option<&Condition>) -> bool {
+        let Some(condition) = condition else { return true };
+        let scratch = self.client.worker().scratches.lend();
+        let view = self.view();
+        condition.eval(Cx { last: true, ..self.cx(&view, &scratch) }) == Verdict::Pass
+    }
+
+    /// What a format says now.
+    pub fn format(&self, format: &LogFormat, out: &mut Vec<u8>) {
+        let scratch = self.client.worker().scratches.lend();
+        let view = self.view();
+        format.write(&Spoken { cx: self.cx(&view, &scratch), view: &view }, FORMAT_LIMIT, out);
+    }
+}
+
+/// A view in the form that formats want.
+struct Spoken<'a> {
+    view: &'a View<'a>,
+    cx: Cx<'a>,
+}
+
+impl LogSource for Spoken<'_> {
+    fn value(&self, field: Field) -> LogValue<'_> {
+        self.view.value(field)
+    }
+
+    fn capture(&self, side: CaptureSide, slot: usize) -> Option<&[u8]> {
+        LogSource::capture(self.view, side, slot)
+    }
+
+    fn samples(&self) -> Option<Cx<'_>> {
+        Some(self.cx)
+    }
+}
+
+/// Where going through a list has led.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// To its end, or to `allow`.
+    Pass {
+        /// A rule said so.
+        allowed: bool,
+    },
+    /// To a rule that ends the message's way: by its place.
+    End(usize),
+    /// To a rule that has to wait for something: by its place; go on behind it.
+    Wait(usize),
+    /// To a rule whose condition is not known yet: by its place; go on there when more has come.
+    NeedMore(usize),
+    /// An edit failed, in strict mode.
+    Failed,
+}
+
+/// Goes through `list` from the rule at `from`.
+pub fn run(list: &[Arc<Rule>], from: usize, stage: &mut Stage<'_>) -> Step {
+    let worker = stage.client.worker().clone();
+    let scratch = worker.scratches.lend();
+    let mut at = from;
+    while let Some(found) = next(list, at, stage, &scratch) {
+        let rule = match found {
+            Ok(place) => {
+                at = place;
+                &list[place]
+            }
+            Err(place) => return Step::NeedMore(place),
+        };
+        match &rule.action {
+            Action::Accept => return Step::Pass { allowed: true },
+            Action::Reject | Action::SilentDrop { .. } | Action::Deny(_) | Action::Tarpit(_) | Action::Return(_) | Action::Auth { .. } => {
+                return Step::End(at);
+            }
+            Action::Redirect(redirect) => {
+                if !redirect.ignore_empty || !replies::is_empty(redirect, stage) {
+                    return Step::End(at);
+                }
+            }
+            Action::WaitForBody { .. } | Action::Pause(_) | Action::EarlyHint { .. } => return Step::Wait(at),
+            action => {
+                if !edits::apply(action, stage, &scratch) && edits::is_strict(stage) {
+                    return Step::Failed;
+                }
+            }
+        }
+        at += 1;
+    }
+    Step::Pass { allowed: false }
+}
+
+/// The next rule from `at` whose condition holds and that does more than set variables; those are set on the way.
+fn next(list: &[Arc<Rule>], at: usize, stage: &Stage<'_>, scratch: &Bump) -> Option<Result<usize, usize>> {
+    let view = stage.view();
+    let cx = stage.cx(&view, scratch);
+    for (n, rule) in list.iter().enumerate().skip(at) {
+        if let Some(condition) = &rule.condition {
+            match condition.eval(cx) {
+                Verdict::Pass => {}
+                Verdict::Fail => continue,
+                Verdict::NeedMore => return Some(Err(n)),
+            }
+        }
+        match &rule.action {
+            Action::SetVar { variable, when, value } => set_variable(*variable, when, value, &view, cx),
+            Action::UnsetVar(variable) => {
+                view.set_variable(*variable, None);
+            }
+            Action::Nothing => {}
+            _ => return Some(Ok(n)),
+        }
+    }
+    None
+}
+
+fn set_variable(variable: Variable, when: &[VarCondition], value: &VarValue, view: &View<'_>, cx: Cx<'_>) {
+    let mut text = Vec::new();
+    let value = match value {
+        VarValue::Expr(expr) => expr.eval(cx).value(),
+        VarValue::Format(format) => {
+            format.write(&Spoken { view, cx }, FORMAT_LIMIT, &mut text);
+            Some(Value::Str(&text))
+        }
+    };
+    if when.is_empty() || may_set(when, cx.source.variable(variable, cx.scratch), value) {
+        // What cannot be had leaves the variable as it is, as haproxy has it; what is too large is not set.
+        if let Some(value) = value {
+            view.set_variable(variable, Some(OwnedValue::from(value)));
+        }
+    }
+}
+
+fn may_set(when: &[VarCondition], old: Option<Value<'_>>, new: Option<Value<'_>>) -> bool {
+    let empty = |value: Option<Value<'_>>| value.and_then(|value| value.bytes()).is_some_and(<[u8]>::is_empty);
+    let int = |value: Option<Value<'_>>| match value {
+        Some(Value::Int(n)) => Some(n),
+        _ => None,
+    };
+    when.iter().all(|condition| match condition {
+        VarCondition::IfExists => old.is_some(),
+        VarCondition::IfNotExists => old.is_none(),
+        VarCondition::IfEmpty => empty(new),
+        VarCondition::IfNotEmpty => !empty(new),
+        VarCondition::IfSet => new.is_some(),
+        VarCondition::IfNotSet => new.is_none(),
+        VarCondition::IfGreater => int(old).zip(int(new)).is_none_or(|(old, new)| new > old),
+        VarCondition::IfLess => int(old).zip(int(new)).is_none_or(|(old, new)| new < old),
+    })
+}
+
+/// The time that a rule gives; `None`: its expression has no value.
+pub fn duration(value: &TimeValue, stage: &Stage<'_>) -> Option<Duration> {
+    let scratch = stage.client.worker().scratches.lend();
+    edits::duration(value, stage, &scratch)
+}
+
+/// Sees to it that the client is not told when its connection is closed: the kernel forgets it, or where it may not, the reset does not
+/// get farther than `ttl` routers.
+pub fn vanish(socket: &Socket, ttl: Option<u8>) {
+    // What the client has sent is confirmed first: sent once more, it would meet nobody and be answered by a reset.
+    let _ = socket.apply(&SockOpt::QuickAck(true));
+    if ttl.is_none() && socket.apply(&SockOpt::Repair).is_ok() {
+        return;
+    }
+    // A connection without either is reset as any other.
+    let _ = socket.apply(&SockOpt::Ttl(ttl.unwrap_or(1)));
+    socket.reset_on_close();
+}
+
+/// What an expression is worth now, as `kind`.
+fn value_of<'a>(expr: &'a lb_expr::sample::Expr, kind: Type, cx: Cx<'a>) -> Option<Value<'a>> {
+    expr.eval_as(kind, cx).value()
+}
