@@ -46,6 +46,7 @@ pub fn shown(address: &BindAddress) -> String {
         BindAddress::Tcp(ip) if ip.is_ipv4() => format!("ipv4@{ip}"),
         BindAddress::Tcp(ip) => format!("ipv6@{ip}"),
         BindAddress::Fd(fd) => format!("fd@{fd}"),
+        BindAddress::Pair(fd) => format!("sockpair@{fd}"),
         other => lb_core::proxy::bind_addr(other).map_or_else(String::new, |addr| addr.to_string()),
     }
 }

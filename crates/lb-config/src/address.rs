@@ -32,6 +32,8 @@ pub(crate) enum Address {
     },
     Unix(UnixAddress),
     Fd(i32),
+    /// `sockpair@`: connections come and go as descriptors.
+    Pair(i32),
     /// `stdout`, `stderr`: log targets only.
     Standard(StandardStream),
     /// `ring@`: log targets only.
@@ -137,9 +139,10 @@ pub(crate) fn parse(text: &str, purpose: Use) -> Result<Address, AddressError> {
             "uxst" => (stream, unix(rest)),
             "uxdg" => (datagram, unix(rest)),
             "abns" | "abnsz" => (Ok(()), abstract_name(rest, prefix == "abns")),
-            "fd" => {
-                let fd = rest.parse().ok().filter(|fd| *fd >= 0).map(Address::Fd);
-                (Ok(()), fd.ok_or_else(|| AddressError::Fd(shown(rest))))
+            "fd" | "sockpair" => {
+                let fd = rest.parse().ok().filter(|fd| *fd >= 0).map(if prefix == "fd" { Address::Fd } else { Address::Pair });
+                let said = if prefix == "fd" { Ok(()) } else { stream };
+                (said, fd.ok_or_else(|| AddressError::Fd(shown(rest))))
             }
             "ip" => (Ok(()), inet(rest, Family::Either)),
             "ipv4" => (Ok(()), inet(rest, Family::V4)),
@@ -151,7 +154,6 @@ pub(crate) fn parse(text: &str, purpose: Use) -> Result<Address, AddressError> {
             "udp4" => (datagram, inet(rest, Family::V4)),
             "udp6" => (datagram, inet(rest, Family::V6)),
             "quic4" | "quic6" => return Err(AddressError::Kind(format!("{prefix}@"), "QUIC")),
-            "sockpair" => return Err(AddressError::Kind("sockpair@".into(), "sockets passed between processes")),
             "mptcp" | "mptcp4" | "mptcp6" => return Err(AddressError::Kind(format!("{prefix}@"), "multipath TCP")),
             "rhttp" | "rev" => return Err(AddressError::Kind(format!("{prefix}@"), "reverse HTTP")),
             "ring" if purpose == Use::Log => (Ok(()), Ok(Address::Ring(rest.to_owned()))),
@@ -389,6 +391,7 @@ mod tests {
         assert_eq!(stream("abns@x"), Ok(Address::Unix(UnixAddress::Abstract(padded))));
         assert_eq!(stream("abnsz@x"), Ok(Address::Unix(UnixAddress::Abstract(b"x".to_vec()))));
         assert_eq!(stream("fd@3"), Ok(Address::Fd(3)));
+        assert_eq!(stream("sockpair@3"), Ok(Address::Pair(3)));
         assert_eq!(parse("stdout", Use::Log), Ok(Address::Standard(StandardStream::Out)));
         assert!(matches!(stream("stdout"), Ok(Address::Inet { host: Host::Name(..), port: Port::None })));
         for text in
@@ -400,7 +403,7 @@ mod tests {
         for text in ["tcp@1.2.3.4:5", "tcp4@1.2.3.4:5", "uxst@/x", "stream+ipv4@1.2.3.4:5", "stream+udp@1.2.3.4:5"] {
             assert!(matches!(parse(text, Use::Datagram), Err(AddressError::Stream(_))), "{text}");
         }
-        for text in ["quic4@:80", "quic+ipv4@:80", "sockpair@3", "mptcp@:80", "rhttp@a/b", "ring@x"] {
+        for text in ["quic4@:80", "quic+ipv4@:80", "mptcp@:80", "rhttp@a/b", "ring@x"] {
             let message = stream(text).expect_err(text).to_string();
             assert!(message.contains("known but not there yet"), "{message}");
         }

@@ -181,7 +181,7 @@ fn addresses_say_what_is_wrong_with_them() {
         (" bind udp@127.0.0.1:1\n", "is for datagrams"),
         (" bind dgram+ipv4@127.0.0.1:1\n", "is for datagrams"),
         (" bind quic4@127.0.0.1:1\n", "(QUIC)"),
-        (" bind sockpair@9\n", "(sockets passed between processes)"),
+        (" bind sockpair@x\n", "'x' is not a file descriptor"),
         (" bind 127.0.0.1:1,,127.0.0.1:2\n", "the address is empty"),
         (" bind ,\n", "the address is empty"),
         (" bind 8001\n", "is a port without an address"),

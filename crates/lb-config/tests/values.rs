@@ -127,7 +127,7 @@ fn servers() {
     );
     let port = |n: usize| match proxy.servers[n].address {
         ServerAddress::Ip { port, .. } => Some(port),
-        ServerAddress::Unix(_) => None,
+        ServerAddress::Unix(_) | ServerAddress::Pair(_) => None,
     };
     assert_eq!((port(0), port(1), port(2)), (Some(ServerPort::Offset(10)), Some(ServerPort::Offset(0)), None));
     assert_eq!((proxy.servers[0].maxconn, proxy.servers[0].minconn, proxy.servers[0].backup), (Some(10), Some(2), true));

@@ -173,7 +173,8 @@ fn target(server: &Server) -> Addr {
     let CheckAt { address: other, port: other_port } = *lock(&server.check_at);
     let (ip, port) = match (server.destination(), other) {
         (ServerAddress::Unix(path), None) => return unix_addr(&path),
-        (ServerAddress::Unix(_), Some(ip)) => (ip, 0),
+        (ServerAddress::Pair(_), None) => return server.channel(),
+        (ServerAddress::Unix(_) | ServerAddress::Pair(_), Some(ip)) => (ip, 0),
         (ServerAddress::Ip { ip, port }, other) => {
             let port = match port {
                 ServerPort::Fixed(port) => port,

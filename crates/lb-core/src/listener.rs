@@ -54,7 +54,7 @@ impl Accepting {
 pub(crate) fn is_transient(e: &io::Error) -> bool {
     // The kernel hands over errors of the new connection (accept(2), "Error handling").
     const TRANSIENT: [i32; 9] = [71, 92, 95, 100, 101, 103, 112, 113, 64];
-    e.raw_os_error().is_some_and(|code| TRANSIENT.contains(&code))
+    e.kind() == io::ErrorKind::ConnectionAborted || e.raw_os_error().is_some_and(|code| TRANSIENT.contains(&code))
 }
 
 /// Accepts until the task is killed.
@@ -75,6 +75,13 @@ pub async fn accept_loop(accepting: Accepting) {
                     start(&accepting, socket, peer, passes);
                 }
                 Next::Accepted(Err(e)) if is_transient(&e) => {}
+                // Nothing more comes over a channel whose other end is closed.
+                Next::Accepted(Err(e)) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                    let name = accepting.place.frontend.name();
+                    return worker
+                        .process
+                        .report(&format!("the other end of a sockpair@ of {name} is closed: no connection comes that way"));
+                }
                 Next::Accepted(Err(e)) => {
                     worker.process.accept_refused(&e, rt.now());
                     rt.sleep(REST).await;

@@ -18,8 +18,9 @@ use lb_config::{Balance, BindAddress, Config, Destination, HashKey, HttpReuse, M
 use lb_expr::{Field, LogFormat};
 use lb_http::Spellings;
 use lb_http::chunk::Trailers;
-use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
+use lb_sys::{Addr, Channel};
+use std::io;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -413,7 +414,7 @@ fn needs_client_address(server: &lb_config::Server) -> bool {
 fn follows_client(address: &ServerAddress) -> bool {
     match address {
         ServerAddress::Ip { ip, port } => ip.is_unspecified() || !matches!(port, lb_config::ServerPort::Fixed(_)),
-        ServerAddress::Unix(_) => false,
+        ServerAddress::Unix(_) | ServerAddress::Pair(_) => false,
     }
 }
 
@@ -425,12 +426,23 @@ pub fn unix_addr(address: &lb_config::UnixAddress) -> Addr {
     }
 }
 
+/// The channel of a `sockpair@`, where an address is one.
+///
+/// # Errors
+/// There is no such descriptor.
+pub(crate) fn channel(address: &ServerAddress) -> io::Result<Option<Channel>> {
+    let ServerAddress::Pair(fd) = address else { return Ok(None) };
+    let fd = lb_sys::process::inherited(*fd)?;
+    lb_sys::process::set_nonblocking(&fd)?;
+    Ok(Some(Channel::new(fd)))
+}
+
 /// The system's form of a listening address; `None` for an inherited descriptor.
 pub fn bind_addr(address: &BindAddress) -> Option<Addr> {
     match address {
         BindAddress::Tcp(a) => Some(Addr::Ip(*a)),
         BindAddress::Unix(u) => Some(unix_addr(u)),
-        BindAddress::Fd(_) => None,
+        BindAddress::Fd(_) | BindAddress::Pair(_) => None,
     }
 }
 
@@ -650,6 +662,7 @@ impl Backend {
                     maxconn: AtomicU32::new(s.maxconn.unwrap_or(NO_LIMIT)),
                     destination: RwLock::new(s.address.clone()),
                     moves: AtomicU32::new(0),
+                    channel: channel(&s.address).unwrap_or_default(),
                     settings: s.clone(),
                     pool_index: *pool_index - 1,
                     id: ServerId(id),

@@ -8,8 +8,8 @@ use crate::warmth::Warmth;
 use lb_balance::ServerId;
 use lb_check::{Health, Verdict};
 use lb_config::ServerAddress;
-use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
+use lb_sys::{Addr, Channel};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
@@ -45,6 +45,8 @@ pub struct Server {
     /// Where it is, and how often an operator has changed that.
     pub(crate) destination: RwLock<ServerAddress>,
     pub(crate) moves: AtomicU32,
+    /// Where a `sockpair@` leads.
+    pub(crate) channel: Option<Channel>,
     /// Options of sockets towards it.
     pub options: Vec<SockOpt>,
     /// `option tcp-smart-connect`: the options for when there is something to send already.
@@ -237,10 +239,16 @@ impl Server {
         self.need.store(u32::midpoint(need, peak), Ordering::Relaxed);
     }
 
+    /// Where a `sockpair@` leads.
+    pub(crate) fn channel(&self) -> Addr {
+        self.channel.clone().map_or(Addr::Unnamed, Addr::Over)
+    }
+
     /// The address to connect to for a client that connected to `client`; `None` when that is needed and unknown.
     pub fn address(&self, client: impl FnOnce() -> Option<Addr>) -> Option<Addr> {
         match &*self.destination.read().unwrap_or_else(PoisonError::into_inner) {
             ServerAddress::Unix(path) => Some(unix_addr(path)),
+            ServerAddress::Pair(_) => Some(self.channel()),
             ServerAddress::Ip { ip, port: lb_config::ServerPort::Fixed(port) } if !ip.is_unspecified() => {
                 Some(Addr::Ip((*ip, *port).into()))
             }

@@ -8,7 +8,7 @@ use crate::incoming::Wanted;
 use crate::log::forward::{Forwarder, Settings, Stream};
 use crate::log::{deliver, forward};
 use crate::loggers::Loggers;
-use crate::proxy::{Topology, bind_addr};
+use crate::proxy::{Topology, bind_addr, channel};
 use crate::worker::{Exposed, OpenListener, Process, Report, Worker, run_thread};
 use lb_config::{Account, Bind, BindAddress, Config, V6Mode};
 use lb_sys::Addr;
@@ -30,6 +30,16 @@ pub enum StartError {
         address: String,
         /// The proxy.
         section: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The channel of a `sockpair@`.
+    #[error("{place}: cannot use the descriptor of server {name}: {source}")]
+    Server {
+        /// File and line.
+        place: String,
+        /// Backend and server.
+        name: String,
         /// What the system says.
         source: io::Error,
     },
@@ -91,6 +101,7 @@ impl Proxy {
                     let gate = bind.maxconn.map(Gate::new);
                     let threads = shards(address, sizes.threads, config.global.noreuseport);
                     let reuseport = threads > 1 || !config.global.noreuseport;
+                    let receives = matches!(address, BindAddress::Pair(_));
                     let how = How { bind, options: &options, backlog: bind.backlog.unwrap_or(backlog), reuseport };
                     match open_all(&how, address, threads, old.take(bind, address)) {
                         Ok(sockets) => {
@@ -98,7 +109,7 @@ impl Proxy {
                             let alone = sockets.len() < sizes.threads;
                             for (at, (fd, local)) in sockets.into_iter().enumerate() {
                                 let (gate, thread) = (gate.clone(), at % sizes.threads.max(1));
-                                listeners.push(OpenListener { fd, frontend, bind: index, id, gate, local, thread, alone });
+                                listeners.push(OpenListener { fd, frontend, bind: index, id, gate, local, thread, alone, receives });
                             }
                         }
                         Err(source) => errors.push(StartError::Bind {
@@ -109,6 +120,15 @@ impl Proxy {
                         }),
                     }
                 }
+            }
+        }
+        for backend in &topology.backends {
+            for server in backend.servers() {
+                errors.extend(channel(&server.settings.address).err().map(|source| StartError::Server {
+                    place: config.place(server.settings.span),
+                    name: format!("{}/{}", backend.name(), server.name()),
+                    source,
+                }));
             }
         }
         let forwarders = open_forwarders(config, &mut loggers, &mut old, &mut errors);
@@ -160,7 +180,8 @@ impl Proxy {
     /// # Errors
     /// No descriptor is left.
     pub fn expose_listeners(&self) -> io::Result<()> {
-        let listeners = self.listeners.iter().map(|listener| (&listener.fd, Some(listener.frontend)));
+        // Another process has its own channels.
+        let listeners = self.listeners.iter().filter(|listener| !listener.receives).map(|listener| (&listener.fd, Some(listener.frontend)));
         let streams = self.forwarders.iter().flat_map(|forwarder| forwarder.streams.iter().map(|stream| &stream.fd));
         let forwarders = streams.chain(self.forwarders.iter().flat_map(|forwarder| &forwarder.datagrams));
         let all = listeners.chain(self.sockets.fds().chain(forwarders).map(|fd| (fd, None)));
@@ -322,6 +343,7 @@ fn settle(address: &mut BindAddress, fd: &OwnedFd) {
 fn describe(address: &BindAddress) -> String {
     match address {
         BindAddress::Fd(fd) => format!("fd@{fd}"),
+        BindAddress::Pair(fd) => format!("sockpair@{fd}"),
         other => bind_addr(other).map_or_else(String::new, |a| a.to_string()),
     }
 }
@@ -405,6 +427,7 @@ fn open_listener(
 ) -> io::Result<(OwnedFd, Option<Addr>)> {
     let addr = match address {
         BindAddress::Fd(fd) => return Ok((lb_sys::process::inherited(*fd)?, None)),
+        BindAddress::Pair(fd) => return Ok((lb_sys::process::inherited(*fd)?, Some(Addr::Unnamed))),
         other => bind_addr(other).ok_or(io::ErrorKind::InvalidInput)?,
     };
     let Addr::Ip(ip) = &addr else { return open_unix(bind, &addr, backlog).map(|fd| (fd, Some(addr))) };

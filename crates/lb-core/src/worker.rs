@@ -361,6 +361,8 @@ pub struct OpenListener {
     pub thread: usize,
     /// No other thread accepts for this address: the connections are dealt out to all.
     pub alone: bool,
+    /// Connections come over it as descriptors.
+    pub receives: bool,
 }
 
 impl Worker {
@@ -513,7 +515,7 @@ impl Worker {
     }
 
     fn listen(self: &Rc<Worker>, open: OpenListener) -> io::Result<()> {
-        let listener = Listener::new(&self.rt, open.fd)?;
+        let listener = if open.receives { Listener::receiving(&self.rt, open.fd) } else { Listener::new(&self.rt, open.fd) }?;
         let at = ListenerKey { frontend: open.frontend, bind: open.bind, id: open.id };
         self.spawn_accepting(listener, at, open.gate, open.local, open.alone);
         Ok(())

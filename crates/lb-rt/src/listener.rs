@@ -44,7 +44,32 @@ impl Bind {
 }
 
 /// A listening socket in one thread's loop.
-pub struct Listener(Source);
+pub struct Listener(Source, Way);
+
+/// How connections come.
+#[derive(Clone, Copy)]
+enum Way {
+    Accept,
+    /// As descriptors, one a message.
+    Receive,
+}
+
+impl Way {
+    fn take(self, handle: &Handle) -> io::Result<(Handle, Addr)> {
+        let Way::Receive = self else { return handle.accept() };
+        // haproxy sends two.
+        let mut bytes = [0; 16];
+        let (n, fds) = lb_sys::fds::receive(handle.fd().ok_or(io::ErrorKind::Unsupported)?, &mut bytes)?;
+        match fds.into_iter().next() {
+            Some(fd) => {
+                process::set_nonblocking(&fd)?;
+                Ok((Handle::Sys(fd), Addr::Unnamed))
+            }
+            None if n == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            None => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+}
 
 impl Listener {
     /// Takes an open listening socket into the loop.
@@ -53,11 +78,22 @@ impl Listener {
     /// Those of `fcntl(2)`.
     pub fn new(rt: &Rt, fd: OwnedFd) -> io::Result<Listener> {
         process::set_nonblocking(&fd)?;
-        Ok(Listener(Source::shared(rt, Handle::Sys(fd))))
+        Ok(Listener(Source::shared(rt, Handle::Sys(fd)), Way::Accept))
+    }
+
+    /// Takes one end of a connected UNIX socket into the loop, over which connections come as descriptors, one a message. A message without
+    /// one is as a connection that was given up ([`io::ErrorKind::ConnectionAborted`]); the end of the channel is told by
+    /// [`io::ErrorKind::UnexpectedEof`].
+    ///
+    /// # Errors
+    /// Those of `fcntl(2)`.
+    pub fn receiving(rt: &Rt, fd: OwnedFd) -> io::Result<Listener> {
+        process::set_nonblocking(&fd)?;
+        Ok(Listener(Source::shared(rt, Handle::Sys(fd)), Way::Receive))
     }
 
     pub(crate) fn from_handle(rt: &Rt, handle: Handle) -> Listener {
-        Listener(Source::shared(rt, handle))
+        Listener(Source::shared(rt, handle), Way::Accept)
     }
 
     /// Opens a listening socket in this loop: of the kernel or of the simulator.
@@ -89,7 +125,7 @@ impl Listener {
     pub fn poll_accept(&self) -> Poll<io::Result<(Socket, Addr)>> {
         let mut accepted = None;
         let polled = self.0.poll_io(Dir::Read, |h| {
-            accepted = Some(h.accept()?);
+            accepted = Some(self.1.take(h)?);
             Ok((1, false))
         });
         match (polled, accepted) {
@@ -106,7 +142,7 @@ impl Listener {
     pub fn poll_accept_fd(&self) -> Poll<io::Result<(OwnedFd, Addr)>> {
         let mut accepted = None;
         let polled = self.0.poll_io(Dir::Read, |h| {
-            accepted = Some(h.accept()?);
+            accepted = Some(self.1.take(h)?);
             Ok((1, false))
         });
         match (polled, accepted) {
@@ -121,7 +157,7 @@ impl Listener {
     /// # Errors
     /// `EAGAIN` when nothing waits; else as [`Listener::poll_accept`].
     pub fn accept_now(&self) -> io::Result<(Socket, Addr)> {
-        let (handle, addr) = self.0.handle.accept()?;
+        let (handle, addr) = self.1.take(&self.0.handle)?;
         Ok((Socket::new(&self.0.rt, handle), addr))
     }
 

@@ -7,11 +7,11 @@ use crate::driver::Handle;
 use crate::pipes::PooledPipe;
 use crate::reactor::{Dir, IoSlot, flag};
 use crate::{Rt, TaskKey};
-use lb_sys::Addr;
 use lb_sys::socket::{Kind, SockOpt};
+use lb_sys::{Addr, Channel};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -143,6 +143,9 @@ impl Socket {
     /// `EMFILE`; `ECONNREFUSED`, `ENETUNREACH` and the like when they are known at once; `EAGAIN` for a UNIX listener whose
     /// queue is full.
     pub fn connect(rt: &Rt, addr: &Addr, local: Option<&Addr>, options: &[SockOpt]) -> io::Result<Socket> {
+        if let Addr::Over(channel) = addr {
+            return Socket::pass(rt, channel);
+        }
         let handle = rt.driver().borrow().open(addr, Kind::Stream)?;
         for option in options {
             handle.apply(option)?;
@@ -156,6 +159,14 @@ impl Socket {
             socket.0.io.not_ready();
         }
         Ok(socket)
+    }
+
+    /// Makes a pair of connected sockets and passes one of them to whoever has the other end of `channel`, with two bytes as haproxy does.
+    fn pass(rt: &Rt, channel: &Channel) -> io::Result<Socket> {
+        let (ours, theirs) = lb_sys::fds::pair()?;
+        lb_sys::process::set_nonblocking(&ours)?;
+        lb_sys::fds::send(channel.as_fd(), &[0; 2], &[theirs.as_fd()])?;
+        Ok(Socket::new(rt, Handle::Sys(ours)))
     }
 
     /// Takes a connection into this loop that came from another one ([`Socket::detach`],

@@ -1,9 +1,11 @@
 //! Socket addresses of the three families that the proxy binds and connects: IPv4, IPv6, UNIX.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +21,39 @@ pub enum Addr {
     Abstract(Arc<[u8]>),
     /// A UNIX socket without a name: what `accept` gives for most clients.
     Unnamed,
+    /// The other end of a connected UNIX socket: connections are made as pairs, one of which is passed over it.
+    Over(Channel),
+}
+
+/// A connected UNIX socket that descriptors are passed over; equal to its clones alone.
+#[derive(Clone, Debug)]
+pub struct Channel(Arc<OwnedFd>);
+
+impl Channel {
+    /// Of one end, which is non-blocking.
+    pub fn new(fd: OwnedFd) -> Channel {
+        Channel(Arc::new(fd))
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl PartialEq for Channel {
+    fn eq(&self, other: &Channel) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Channel {}
+
+impl Hash for Channel {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
 }
 
 impl Addr {
@@ -58,6 +93,7 @@ impl fmt::Display for Addr {
                 write!(f, "abns@{}", String::from_utf8_lossy(&n[..end]))
             }
             Addr::Unnamed => f.write_str("unix@"),
+            Addr::Over(channel) => write!(f, "sockpair@{}", channel.0.as_raw_fd()),
         }
     }
 }
@@ -122,6 +158,7 @@ impl RawAddr {
             Addr::Unix(path) => raw.store_unix(path.as_os_str().as_bytes(), false)?,
             Addr::Abstract(name) => raw.store_unix(name, true)?,
             Addr::Unnamed => raw.store_unix(b"", false)?,
+            Addr::Over(_) => return Err(io::ErrorKind::InvalidInput.into()),
         }
         Ok(raw)
     }

@@ -14,7 +14,7 @@ pub mod signal;
 pub mod socket;
 pub mod watchdog;
 
-pub use addr::Addr;
+pub use addr::{Addr, Channel};
 pub use pipe::Pipe;
 
 use std::io;

@@ -297,8 +297,17 @@ pub(super) fn stats_socket(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcom
     // As haproxy has it, 'unix-bind' is for proxies.
     let (prefix, unix) = (cx.world.unix_prefix.take(), std::mem::take(&mut cx.world.unix_bind));
     let bind = read(cx.world, line.directive, line.first, Some("stats socket"));
+    no_pairs(&bind, "stats socket")?;
     (cx.world.unix_prefix, cx.world.unix_bind) = (prefix, unix);
     cx.global.stats_sockets.push(bind);
+    Ok(())
+}
+
+/// A `sockpair@` is for proxies alone.
+pub(super) fn no_pairs(bind: &Bind, of: &str) -> Outcome {
+    if bind.addresses.iter().any(|address| matches!(address, BindAddress::Pair(_))) {
+        return Err(Problem::at(1, format!("a 'sockpair@' is no address for '{of}'")).help("it is for the 'bind' lines of proxies"));
+    }
     Ok(())
 }
 
@@ -382,6 +391,7 @@ fn addresses(text: &str, word: usize, world: &mut World<'_>) -> Result<Vec<BindA
     for one in text.strip_suffix(',').unwrap_or(text).split(',') {
         match address(one, word, &world.variables)? {
             Address::Fd(fd) => list.push(BindAddress::Fd(fd)),
+            Address::Pair(fd) => list.push(BindAddress::Pair(fd)),
             Address::Unix(unix) => list.push(BindAddress::Unix(prefixed(unix, word, world)?)),
             Address::Standard(_) | Address::Ring(_) | Address::Stream(_) => {
                 return Err(Problem::at(word, format!("'{}' is not an address to listen on", shown(one))));

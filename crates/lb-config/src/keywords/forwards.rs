@@ -20,6 +20,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("bind", "<address>:<port>[,...] [<parameter> ...]", "where messages come by connection", |cx, line| {
         line.need(0)?;
         super::bind_line(&mut ProxyCx { draft: &mut cx.forward.draft, world: cx.world }, line.directive, line.first);
+        cx.forward.draft.proxy.binds.last().map_or(Ok(()), |bind| super::bind::no_pairs(bind, "log-forward"))?;
         Ok(())
     }),
     works("dgram-bind", "<address>:<port>[,...] [interface <name>]", "where messages come by datagram", dgram_bind),

@@ -102,6 +102,7 @@ pub(super) fn log_target(world: &mut World<'_>, line: &Line<'_>) -> Result<LogTa
         Address::Standard(StandardStream::Out) => LogAddress::Stdout,
         Address::Standard(StandardStream::Err) => LogAddress::Stderr,
         Address::Fd(fd) => LogAddress::Fd(fd),
+        Address::Pair(_) => return Err(line.problem(0, "a 'sockpair@' carries connections, not log lines")),
         Address::Ring(name) => LogAddress::Ring(name),
         Address::Unix(address) => LogAddress::Unix(address),
         Address::Stream(inner) => {

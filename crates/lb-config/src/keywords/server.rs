@@ -359,6 +359,7 @@ fn parameters(draft: &mut ServerDraft, world: &mut World<'_>, directive: &Direct
 fn server_address(draft: &mut ServerDraft, parsed: Address, word: usize, world: &mut World<'_>) -> Result<ServerAddress, Problem> {
     let (host, port) = match parsed {
         Address::Unix(address) => return Ok(ServerAddress::Unix(address)),
+        Address::Pair(fd) => return Ok(ServerAddress::Pair(fd)),
         Address::Inet { host, port } => (host, port),
         Address::Fd(_) | Address::Standard(_) | Address::Ring(_) | Address::Stream(_) => {
             return Err(Problem::at(word, "a server is an address, not a file descriptor").help("write 'server <name> <ip>:<port>'"));

@@ -86,6 +86,8 @@ pub enum BindAddress {
     Unix(UnixAddress),
     /// An inherited listening socket (`fd@N`).
     Fd(i32),
+    /// One end of an inherited UNIX socket, over which connections come as descriptors (`sockpair@N`).
+    Pair(i32),
 }
 
 /// Families of an IPv6 wildcard socket.
@@ -155,7 +157,7 @@ impl BindAddress {
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) => Some(address.ip()),
-            Self::Unix(_) | Self::Fd(_) => None,
+            Self::Unix(_) | Self::Fd(_) | Self::Pair(_) => None,
         }
     }
 
@@ -163,7 +165,7 @@ impl BindAddress {
     pub fn port(&self) -> Option<u16> {
         match self {
             Self::Tcp(address) => Some(address.port()),
-            Self::Unix(_) | Self::Fd(_) => None,
+            Self::Unix(_) | Self::Fd(_) | Self::Pair(_) => None,
         }
     }
 }

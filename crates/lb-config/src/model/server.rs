@@ -92,16 +92,18 @@ pub enum ServerAddress {
     },
     /// A UNIX stream socket.
     Unix(UnixAddress),
+    /// One end of an inherited UNIX socket, over which one of a pair of sockets is passed for each connection (`sockpair@N`).
+    Pair(i32),
 }
 
 impl ServerAddress {
     /// Address and port for a client that connected to `client_port`.
     ///
-    /// An offset that leaves 0..=65535 wraps, as haproxy's 16 bit sum does. `None` for a UNIX socket.
+    /// An offset that leaves 0..=65535 wraps, as haproxy's 16 bit sum does. `None` for others.
     pub fn socket_addr(&self, client_port: u16) -> Option<SocketAddr> {
         match self {
             Self::Ip { ip, port } => Some(SocketAddr::new(*ip, port.resolve(client_port))),
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::Pair(_) => None,
         }
     }
 }

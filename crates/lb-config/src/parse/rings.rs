@@ -100,7 +100,7 @@ pub(super) fn resolve_rings(drafts: Vec<RingDraft>, config: &mut Config, world: 
         resolve::servers(&mut draft, world);
         for server in &draft.proxy.servers {
             let portless = matches!(server.address, ServerAddress::Ip { port: ServerPort::Offset(_), .. });
-            if portless {
+            if portless || matches!(server.address, ServerAddress::Pair(_)) {
                 let message = format!("the server '{}' of the ring '{}' has no port", shown(&server.name), shown(&ring.name));
                 world.error(server.span, message, Some("write '<address>:<port>', for example 192.0.2.1:514".into()));
             }

@@ -193,7 +193,7 @@ fn set_address(cx: &Cx<'_>, backend: &Arc<Backend>, id: ServerId, ip: &str, port
     let old = server.destination();
     let (old_ip, old_port) = match &old {
         ServerAddress::Ip { ip, port } => (Some(*ip), Some(*port)),
-        ServerAddress::Unix(_) => (None, None),
+        ServerAddress::Unix(_) | ServerAddress::Pair(_) => (None, None),
     };
     let mut told = match old_ip {
         Some(old) if old == new_ip => "no need to change the addr".to_owned(),

@@ -179,7 +179,7 @@ fn servers(cx: &Cx<'_>) -> Result<Vec<Listed>, super::Message> {
 /// Address and port apart, as these lists have them.
 fn place(address: &ServerAddress) -> (String, u16) {
     match address {
-        ServerAddress::Unix(_) => ("-".into(), 0),
+        ServerAddress::Unix(_) | ServerAddress::Pair(_) => ("-".into(), 0),
         ServerAddress::Ip { ip, port: ServerPort::Fixed(port) } => (ip.to_string(), *port),
         ServerAddress::Ip { ip, port: ServerPort::Offset(offset) } => (ip.to_string(), *offset as u16),
     }

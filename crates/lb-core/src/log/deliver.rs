@@ -65,6 +65,8 @@ fn address(server: &Server) -> Option<Addr> {
     match &server.address {
         ServerAddress::Unix(path) => Some(unix_addr(path)),
         address @ ServerAddress::Ip { .. } => address.socket_addr(0).map(Addr::Ip),
+        // Refused where rings are read.
+        ServerAddress::Pair(_) => None,
     }
 }
 

@@ -345,6 +345,7 @@ fn check(row: &mut Row, process: &Process, server: &Server, now: Instant) {
 pub(crate) fn address(address: &ServerAddress) -> String {
     match address {
         ServerAddress::Unix(_) => "unix".into(),
+        ServerAddress::Pair(fd) => format!("sockpair@{fd}"),
         ServerAddress::Ip { ip, port } => {
             let port = match port {
                 ServerPort::Fixed(port) => i32::from(*port),

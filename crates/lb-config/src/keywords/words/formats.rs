@@ -115,7 +115,7 @@ pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
     prefix("uxst@", "<path>", "UNIX stream socket"),
     prefix("stream+", "<family>@<address>", "stream transport"),
     prefix("dgram+", "<family>@<address>", "datagram transport, for logs"),
-    refused_prefix("sockpair@", "<n>", "sockets handed over by descriptor", "socket pairs"),
+    prefix("sockpair@", "<n>", "UNIX socket over which connections come and go as descriptors"),
     refused_prefix("quic4@", "<address>:<port>", "QUIC over IPv4", QUIC),
     refused_prefix("quic6@", "<address>:<port>", "QUIC over IPv6", QUIC),
     refused_prefix("rhttp@", "<server>", "reverse connections", "reverse connections"),
