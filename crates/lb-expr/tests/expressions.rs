@@ -52,7 +52,7 @@ fn fetch_and_converters() {
     assert_eq!(text("str(Hello) lower upper", &plain).as_deref(), Some("HELLO"));
     assert_eq!(text("method,lower", &plain).as_deref(), Some("get"));
     assert_eq!(text("str('a,b)')", &plain).as_deref(), Some("a,b)"));
-    assert_eq!(text(r"str(a\,b)", &plain).as_deref(), Some("a,b"));
+    assert_eq!(text(r"str(a\b\'c)", &plain).as_deref(), Some(r"a\b'c"));
     assert_eq!(text("var(txn.x)", &plain), None);
     assert_eq!(text("var(txn.x,none)", &plain).as_deref(), Some("none"));
 }

@@ -4,6 +4,7 @@
 
 use super::expr::Loader;
 use super::{Reference, Scope, Variable};
+use lb_http::FieldId;
 use std::any::Any;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -73,6 +74,8 @@ pub enum Arg {
     Int(i64),
     /// [`ArgKind::Str`].
     Str(Box<str>),
+    /// A boolean that a check has read.
+    Bool(bool),
     /// [`ArgKind::Ipv4`], [`ArgKind::Mask4`].
     Ipv4(Ipv4Addr),
     /// [`ArgKind::Ipv6`], [`ArgKind::Mask6`].
@@ -81,6 +84,8 @@ pub enum Arg {
     Reference(Reference),
     /// [`ArgKind::Variable`].
     Variable(Variable),
+    /// Name of a header field as heads are searched by it: in lower case, and its number if it is a known one.
+    Field(FieldId, Box<[u8]>),
     /// What a check made of an argument: a pattern, a key.
     Made(Made),
 }
@@ -112,6 +117,12 @@ impl PartialEq for Made {
 impl Eq for Made {}
 
 impl Arg {
+    /// Name of a header field.
+    pub fn field(name: &str) -> Self {
+        let name = name.to_ascii_lowercase().into_bytes();
+        Self::Field(FieldId::of(&name), name.into())
+    }
+
     /// An argument that is `value` from now on.
     pub fn made(value: impl Any + Send + Sync) -> Self {
         Self::Made(Made::new(value))
@@ -188,6 +199,8 @@ pub(super) struct Written<'t> {
     text: &'t str,
     /// Each argument, unquoted, and where it begins.
     list: Vec<(String, usize)>,
+    /// There are parentheses.
+    parentheses: bool,
     /// Bytes up to and with the closing parenthesis; `None` when there is none.
     pub(super) taken: Option<usize>,
 }
@@ -197,29 +210,30 @@ impl<'t> Written<'t> {
     pub(super) fn read(text: &'t str) -> Self {
         let mut list = vec![(String::new(), 0)];
         let taken = Self::split(text, &mut list);
-        Self { text, list, taken }
+        Self { text, list, parentheses: true, taken }
     }
 
     /// No parentheses at all, which is the same as none between them.
     pub(super) fn none() -> Self {
-        Self { text: "", list: vec![(String::new(), 0)], taken: Some(0) }
+        Self { text: "", list: vec![(String::new(), 0)], parentheses: false, taken: Some(0) }
     }
 
     fn split(text: &str, list: &mut Vec<(String, usize)>) -> Option<usize> {
         let mut quote = None;
-        let mut chars = text.char_indices();
+        let mut chars = text.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
             let (arg, _) = list.last_mut()?;
             match (c, quote) {
                 ('\\', None | Some('"')) => {
-                    let (_, next) = chars.next()?;
-                    match next {
-                        'r' => arg.push('\r'),
-                        'n' => arg.push('\n'),
-                        't' => arg.push('\t'),
-                        '\\' | '"' | '\'' | ' ' | '#' | ',' | ')' => arg.push(next),
-                        _ => arg.extend(['\\', next]),
-                    }
+                    let escaped = chars.next_if(|(_, next)| matches!(next, 'r' | 'n' | 't' | '\\' | '"' | '\'' | ' '));
+                    arg.push(match escaped {
+                        Some((_, 'r')) => '\r',
+                        Some((_, 'n')) => '\n',
+                        Some((_, 't')) => '\t',
+                        Some((_, other)) => other,
+                        // Before anything else, a comma or parenthesis too, it stands for itself.
+                        None => '\\',
+                    });
                 }
                 (c, Some(q)) if c == q => quote = None,
                 ('"' | '\'', None) => quote = Some(c),
@@ -248,8 +262,9 @@ pub(super) fn typed(written: &Written<'_>, kinds: &[ArgKind], required: usize, l
     let error = |n: usize, message: String| Err(ArgError { position: n + 1, message });
     let mut args = Vec::with_capacity(written.list.len());
     for (n, (word, start)) in written.list.iter().enumerate() {
-        // `name()` has no arguments, but one that must be there and may be empty.
-        if n == 0 && written.list.len() == 1 && word.is_empty() && required == 0 {
+        // `name` has no arguments, `name()` an empty text if it takes one.
+        let none = !written.parentheses || kinds.first() != Some(&ArgKind::Str);
+        if n == 0 && written.list.len() == 1 && word.is_empty() && required == 0 && none {
             break;
         }
         let Some(kind) = kinds.get(n) else {
@@ -259,6 +274,7 @@ pub(super) fn typed(written: &Written<'_>, kinds: &[ArgKind], required: usize, l
         let arg = match kind {
             // A name may be left out: the proxy itself.
             ArgKind::Frontend | ArgKind::Backend | ArgKind::Table if word.is_empty() => Arg::Absent,
+            ArgKind::Str if n == 0 => Arg::Str(word.as_str().into()),
             _ if word.is_empty() && n >= required => Arg::Absent,
             ArgKind::Str => Arg::Str(word.as_str().into()),
             _ if word.is_empty() => {

@@ -281,7 +281,7 @@ impl Parsing {
 
 /// The name at the beginning, and what follows.
 fn name_of(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-')).unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-' | '+')).unwrap_or(text.len());
     text.split_at(end)
 }
 

@@ -117,6 +117,11 @@ impl Points {
         self.0 == 0
     }
 
+    /// Whether the place with this number, in the order of [`Point`], is one of them.
+    pub const fn has(self, number: u8) -> bool {
+        number < 32 && self.0 & (1 << number) != 0
+    }
+
     /// Whether `point` is one of them.
     pub const fn contains(self, point: Point) -> bool {
         self.0 & (1 << point as u8) != 0

@@ -24,6 +24,7 @@ pub struct Plain {
     pub variables: RefCell<HashMap<Variable, OwnedValue>>,
     pub now: Timestamp,
     pub random: u64,
+    pub users: Vec<(&'static str, &'static str)>,
     pub scratch: Bump,
 }
 
@@ -68,6 +69,10 @@ impl Context for Plain {
             None => self.variables.borrow_mut().remove(&variable),
         };
         true
+    }
+
+    fn knows_user(&self, _: Reference, user: &[u8], password: &[u8]) -> bool {
+        self.users.iter().any(|known| known.0.as_bytes() == user && known.1.as_bytes() == password)
     }
 
     fn now(&self) -> Timestamp {
