@@ -136,10 +136,10 @@ impl SyncGroup {
         step(member);
         let hasten = !hastened && member.is_hastened();
         self.collect(index);
+        self.settle(now, index);
         if hasten {
             self.members.iter_mut().for_each(|other| other.hasten(now));
         }
-        self.settle(now, index);
     }
 
     /// Makes the others follow the member to which something has happened.

@@ -177,6 +177,14 @@ fn a_farewell_to_one_is_one_to_all() {
 }
 
 #[test]
+fn a_lost_address_of_one() {
+    let mut group = Group::master(128, Vec::new());
+    group.it.handle(group.now, 1, Event::AddressLost);
+    assert_eq!(group.notices(), ["V2 BACKUP 128", "V1 BACKUP 128", "G BACKUP"]);
+    assert_eq!((group.wait(), group.it.state()), (ms(500), State::Master));
+}
+
+#[test]
 fn what_the_group_tracks() {
     let mut group = Group::master(100, vec![Weight::new(-20), Weight::new(0)]);
     group.it.handle_track(group.now, 0, Status::Down);

@@ -385,6 +385,8 @@ fn a_lost_address() {
     assert_eq!(router.deeds(), ["send 0", "remove", "notify BACKUP 128"]);
     router.event(Event::AddressLost);
     assert!(router.deeds().is_empty());
+    assert_eq!(router.wait(), ms(500), "the skew");
+    assert_eq!(router.deeds(), ["send 128", "add", "announce 5", "notify MASTER 128"]);
 }
 
 #[test]

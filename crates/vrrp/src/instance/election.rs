@@ -297,12 +297,14 @@ impl Instance {
         });
     }
 
-    /// A master without one of its addresses is none: another one that has them all shall be.
+    /// A master without one of its addresses is none. As in keepalived, the others are told, and whoever has the shortest skew is the next:
+    /// most often this one again, which puts all addresses back in place.
     pub(super) fn address_lost(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Master(_)) {
             self.send(0);
             self.report(Report::SentPriorityZero);
             self.become_backup(now, Cause::AddressLost);
+            self.hasten(now);
         }
     }
 
