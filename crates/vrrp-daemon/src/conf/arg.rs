@@ -1,0 +1,171 @@
+//! A line with its keyword, and the ways to read its values. What cannot be read is said with what would be right, and stays as it was.
+
+use super::diag::{Code, Diagnostic, Diagnostics, Level, Place};
+use super::model::{Command, TrackConf, Unsupported, User};
+use super::tree::Node;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+use vrrp::Weight;
+
+/// A line that is being read.
+pub struct Arg<'a> {
+    pub node: &'a Node,
+    /// Stands before messages: the instance's name in parentheses, or nothing.
+    pub who: &'a str,
+    pub block: &'static str,
+    pub diagnostics: &'a mut Diagnostics,
+    pub unsupported: &'a mut Vec<Unsupported>,
+}
+
+impl Arg<'_> {
+    pub fn warn(&mut self, text: impl AsRef<str>) {
+        self.warn_at(&self.node.place.clone(), text);
+    }
+
+    pub fn warn_at(&mut self, place: &Place, text: impl AsRef<str>) {
+        self.diagnostics.warn(place, format!("{}{}", self.who, text.as_ref()));
+    }
+
+    /// The file asks for something that is not there yet.
+    pub fn unsupported(&mut self, what: &str) {
+        self.unsupported.push(Unsupported { place: self.node.place.clone(), keyword: what.into(), block: self.block });
+    }
+
+    /// The first value. keepalived ends where one is missing.
+    pub fn text(&mut self) -> Option<String> {
+        let value = self.node.value(0).map(str::to_string);
+        if value.is_none() {
+            let text = format!("{}'{}' needs a value behind it", self.who, self.node.name());
+            let place = Some(self.node.place.clone());
+            self.diagnostics.push(Diagnostic { place, level: Level::Error, code: Code::MissingValue, text });
+        }
+        value
+    }
+
+    pub fn number<N>(&mut self, range: RangeInclusive<N>) -> Option<N>
+    where
+        N: FromStr + PartialOrd + std::fmt::Display,
+    {
+        let text = self.text()?;
+        let number = text.parse().ok().filter(|n| range.contains(n));
+        if number.is_none() {
+            let (name, from, to) = (self.node.name().to_string(), range.start(), range.end());
+            self.warn(format!("{name} '{text}' is not a whole number from {from} to {to}; it is left out"));
+        }
+        number
+    }
+
+    /// Seconds with a fraction.
+    pub fn seconds(&mut self, most: u32) -> Option<Duration> {
+        let text = self.text()?;
+        let time = seconds(&text).filter(|time| *time <= Duration::from_secs(most.into()));
+        if time.is_none() {
+            let name = self.node.name().to_string();
+            self.warn(format!("{name} '{text}' is not a number of seconds from 0 to {most}, like 1 or 0.25; it is left out"));
+        }
+        time
+    }
+
+    /// `on`, `off` and the like; on if there is nothing.
+    pub fn boolean(&mut self) -> Option<bool> {
+        match self.node.value(0) {
+            None | Some("on" | "true" | "yes") => Some(true),
+            Some("off" | "false" | "no") => Some(false),
+            Some(other) => {
+                let text = format!("{} '{other}' is neither on nor off (true, false, yes, no); it is left out", self.node.name());
+                self.warn(text);
+                None
+            }
+        }
+    }
+
+    pub fn address(&mut self) -> Option<IpAddr> {
+        let text = self.text()?;
+        let address = text.parse().ok();
+        if address.is_none() {
+            let name = self.node.name().to_string();
+            self.warn(format!("{name} '{text}' is not an IP address; it is left out"));
+        }
+        address
+    }
+
+    /// `script_user` and `user`.
+    pub fn user(&mut self) -> Option<User> {
+        let user = self.text()?;
+        Some(User { user, group: self.node.value(1).map(str::to_string) })
+    }
+
+    /// A script, as `notify_…` has it: one word that is the command (quoted if it has arguments), then user and group.
+    pub fn command(&mut self) -> Option<Command> {
+        let text = self.text()?;
+        let user = self.node.value(1).map(|user| User { user: user.into(), group: self.node.value(2).map(str::to_string) });
+        let command = command(&self.node.place, &text, user);
+        if command.is_none() {
+            let name = self.node.name().to_string();
+            self.warn(format!("{name} has no command; it is left out"));
+        }
+        command
+    }
+
+    /// The lines of `track_…`.
+    pub fn tracks(&mut self) -> Vec<TrackConf> {
+        let mut all = Vec::new();
+        for line in self.node.lines() {
+            let mut track = TrackConf { place: line.place.clone(), name: line.name().into(), weight: None };
+            if let Some(word) = line.value(0) {
+                let value = if word == "weight" { line.value(1) } else { None };
+                match value.and_then(|v| weight(v, line.value(2))) {
+                    Some(weight) => track.weight = Some(weight),
+                    None => {
+                        let text = format!(
+                            "'{}' wants 'weight N' with N from -253 to 253, and 'reverse' behind it if so; the weight is left out",
+                            line.name()
+                        );
+                        self.warn_at(&line.place.clone(), text);
+                    }
+                }
+            }
+            all.push(track);
+        }
+        all
+    }
+}
+
+/// `N [reverse]`.
+pub fn weight(value: &str, reverse: Option<&str>) -> Option<Weight> {
+    let value = value.parse().ok().filter(|n: &i32| (-vrrp::MAX_WEIGHT..=vrrp::MAX_WEIGHT).contains(n))?;
+    match reverse {
+        None | Some("noreverse" | "no_reverse") => Some(Weight { value, reverse: false }),
+        Some("reverse") => Some(Weight { value, reverse: true }),
+        Some(_) => None,
+    }
+}
+
+/// `2`, `0.25`, `.5`.
+pub fn seconds(text: &str) -> Option<Duration> {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.') && text.len() <= 20;
+    let number = text.parse::<f64>().ok().filter(|_| plain)?;
+    // To the microsecond, as keepalived reads it.
+    Duration::try_from_secs_f64((number * 1e6).round() / 1e6).ok()
+}
+
+/// Splits a command line: white space separates, single and double quotes keep together.
+pub fn command(place: &Place, text: &str, user: Option<User>) -> Option<Command> {
+    let mut words: Vec<String> = Vec::new();
+    let (mut word, mut quote) = (None::<String>, None);
+    for c in text.chars() {
+        match (c, quote) {
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (_, Some(open)) if c == open => quote = None,
+            (_, None) if c.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    (!words.is_empty()).then(|| Command { place: place.clone(), words, user })
+}

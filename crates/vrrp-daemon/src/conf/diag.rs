@@ -1,0 +1,123 @@
+//! What is wrong with a file: where, what, and what to write instead. All of it at once.
+
+use std::fmt;
+use std::rc::Rc;
+
+/// Messages that are kept; what is beyond is counted.
+pub const MAX_MESSAGES: usize = 1000;
+
+/// A line of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file as it was named.
+    pub file: Rc<str>,
+    /// From 1.
+    pub line: u32,
+}
+
+/// As keepalived writes it.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({}: Line {})", self.file, self.line)
+    }
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Said, and neither `-t` nor a start fails for it.
+    Note,
+    /// `-t` fails, as keepalived's does; it starts all the same, as keepalived does.
+    Warning,
+    /// Nothing to start with.
+    Error,
+}
+
+/// What `-t` and a failed start exit with, as keepalived's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Code {
+    /// A word without its value.
+    MissingValue = 2,
+    /// Anything else that is wrong.
+    Wrong = 5,
+    /// Scripts that run as root without `enable_script_security`.
+    Security = 6,
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Where, if it has a place.
+    pub place: Option<Place>,
+    /// How bad.
+    pub level: Level,
+    /// What `-t` says of it.
+    pub code: Code,
+    /// What, and what to write instead.
+    pub text: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(place) => write!(f, "{place} {}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+/// The messages of one reading.
+#[derive(Debug, Default)]
+pub struct Diagnostics {
+    all: Vec<Diagnostic>,
+    beyond: usize,
+}
+
+impl Diagnostics {
+    /// One more.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        if self.all.len() < MAX_MESSAGES {
+            self.all.push(diagnostic);
+        } else {
+            self.beyond += 1;
+        }
+    }
+
+    /// Whether further messages are only counted.
+    pub fn is_full(&self) -> bool {
+        self.all.len() >= MAX_MESSAGES
+    }
+
+    /// Keepalived starts with it.
+    pub fn warn(&mut self, place: &Place, text: impl Into<String>) {
+        self.push(Diagnostic { place: Some(place.clone()), level: Level::Warning, code: Code::Wrong, text: text.into() });
+    }
+
+    /// There is nothing to start with.
+    pub fn error(&mut self, place: &Place, text: impl Into<String>) {
+        self.push(Diagnostic { place: Some(place.clone()), level: Level::Error, code: Code::Wrong, text: text.into() });
+    }
+
+    /// All messages in the order of the file.
+    pub fn all(&self) -> &[Diagnostic] {
+        &self.all
+    }
+
+    /// How many there were beyond [`MAX_MESSAGES`].
+    pub fn beyond(&self) -> usize {
+        self.beyond
+    }
+
+    /// Whether it can be started.
+    pub fn is_startable(&self) -> bool {
+        self.all.iter().all(|d| d.level < Level::Error)
+    }
+
+    /// The exit code of `-t`: 0 if there is nothing to say. A word without its value ends keepalived there and then, so it comes first;
+    /// what is not secure comes before what is wrong.
+    pub fn exit_code(&self) -> u8 {
+        let worst = |code| self.all.iter().any(|d| d.level > Level::Note && d.code == code);
+        let found = [Code::MissingValue, Code::Security, Code::Wrong].into_iter().find(|code| worst(*code));
+        found.map_or(0, |code| code as u8)
+    }
+}

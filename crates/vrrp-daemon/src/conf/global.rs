@@ -1,0 +1,166 @@
+//! `global_defs`.
+
+use super::instance::version;
+use super::keywords::Does::{Not, Nothing, Set};
+use super::keywords::Keyword;
+use super::model::Global;
+use std::net::IpAddr;
+use vrrp::MAX_DOWN_TIMER_ADVERTS;
+
+/// The longest `vrrp_startup_delay` and delay of gratuitous ARP, in seconds.
+const DAY: u32 = 86_400;
+
+/// Why words about IPVS, its health checkers and BFD change nothing: those are not there, and their blocks are refused by name.
+const OTHER_DAEMON: &str = "of the checkers, IPVS or BFD, whose blocks are refused";
+/// Why buffers, priorities of the process and the like change nothing of what hosts see.
+const PROCESS: &str = "the process has other ways";
+const MAIL: &str = "mail is sent where smtp_alert asks for it, and that is refused";
+
+pub const GLOBAL: &[Keyword<Global>] = &[
+    ("router_id", Set(|it, arg| it.router_id = arg.text())),
+    ("vrrp_version", Set(|it, arg| it.vrrp_version = version(arg).or(it.vrrp_version))),
+    ("vrrp_mcast_group4", Set(|it, arg| it.group4 = arg.address().filter(IpAddr::is_ipv4).or(it.group4))),
+    ("vrrp_mcast_group6", Set(|it, arg| it.group6 = arg.address().filter(IpAddr::is_ipv6).or(it.group6))),
+    ("vrrp_garp_master_delay", Set(|it, arg| it.garp.master_delay = arg.seconds(DAY).or(it.garp.master_delay))),
+    ("vrrp_garp_master_repeat", Set(|it, arg| it.garp.master_repeat = arg.number(0..=255).or(it.garp.master_repeat))),
+    ("vrrp_garp_master_refresh", Set(|it, arg| it.garp.master_refresh = arg.seconds(DAY).or(it.garp.master_refresh))),
+    (
+        "vrrp_garp_master_refresh_repeat",
+        Set(|it, arg| {
+            it.garp.master_refresh_repeat = arg.number(0..=255).or(it.garp.master_refresh_repeat);
+        }),
+    ),
+    ("vrrp_garp_lower_prio_delay", Set(|it, arg| it.garp.lower_prio_delay = arg.seconds(DAY).or(it.garp.lower_prio_delay))),
+    ("vrrp_garp_lower_prio_repeat", Set(|it, arg| it.garp.lower_prio_repeat = arg.number(0..=255).or(it.garp.lower_prio_repeat))),
+    (
+        "vrrp_min_garp",
+        Set(|it, arg| {
+            if arg.boolean() == Some(true) {
+                it.garp.master_repeat = Some(1);
+                it.garp.master_delay = Some(std::time::Duration::ZERO);
+            }
+        }),
+    ),
+    ("vrrp_down_timer_adverts", Set(|it, arg| it.down_timer_adverts = arg.number(1..=MAX_DOWN_TIMER_ADVERTS))),
+    ("vrrp_lower_prio_no_advert", Set(|it, arg| it.lower_prio_no_advert = arg.boolean().unwrap_or(it.lower_prio_no_advert))),
+    ("vrrp_higher_prio_send_advert", Set(|it, arg| it.higher_prio_send_advert = arg.boolean().unwrap_or(it.higher_prio_send_advert))),
+    ("vrrp_check_unicast_src", Set(|it, _| it.check_unicast_src = true)),
+    ("vrrp_skip_check_adv_addr", Set(|it, arg| it.skip_check_adv_addr = arg.boolean().unwrap_or(it.skip_check_adv_addr))),
+    ("vrrp_notify_priority_changes", Set(|it, arg| it.notify_priority_changes = arg.boolean().unwrap_or(it.notify_priority_changes))),
+    ("vrrp_startup_delay", Set(|it, arg| it.startup_delay = arg.seconds(DAY).unwrap_or(it.startup_delay))),
+    ("script_user", Set(|it, arg| it.script_user = arg.user())),
+    ("enable_script_security", Set(|it, _| it.script_security = true)),
+    ("default_interface", Set(|it, arg| it.default_interface = arg.text())),
+    ("notify_fifo", Set(|it, arg| it.fifos.extend(arg.text()))),
+    ("vrrp_notify_fifo", Set(|it, arg| it.fifos.extend(arg.text()))),
+    ("dynamic_interfaces", Set(|it, _| it.dynamic_interfaces = true)),
+    (
+        "smtp_alert",
+        Set(|_, arg| {
+            if arg.boolean() == Some(true) {
+                arg.unsupported("smtp_alert")
+            }
+        }),
+    ),
+    (
+        "smtp_alert_vrrp",
+        Set(|_, arg| {
+            if arg.boolean() == Some(true) {
+                arg.unsupported("smtp_alert_vrrp")
+            }
+        }),
+    ),
+    ("vrrp_strict", Not),
+    ("notify_fifo_script", Not),
+    ("vrrp_notify_fifo_script", Not),
+    ("startup_script", Not),
+    ("shutdown_script", Not),
+    ("vrrp_iptables", Not),
+    ("vrrp_ipsets", Not),
+    ("vrrp_garp_interval", Not),
+    ("vrrp_gna_interval", Not),
+    ("vrrp_garp_extra_if", Not),
+    ("enable_snmp_vrrp", Not),
+    ("enable_snmp_rfc", Not),
+    ("enable_snmp_rfcv2", Not),
+    ("enable_snmp_rfcv3", Not),
+    ("enable_traps", Not),
+    ("enable_dbus", Not),
+    ("reload_time_file", Not),
+    ("reload_file", Not),
+    ("fifo_write_vrrp_states_on_reload", Not),
+    ("disable_local_igmp", Not),
+    ("startup_script_timeout", Nothing("startup_script is refused")),
+    ("shutdown_script_timeout", Nothing("shutdown_script is refused")),
+    ("reload_repeat", Nothing("reload_time_file is refused")),
+    ("dbus_service_name", Nothing("enable_dbus is refused")),
+    ("snmp_socket", Nothing("SNMP is refused")),
+    ("nftables", Nothing("no_accept and use_vmac, which it is for, are refused")),
+    ("nftables_priority", Nothing("see nftables")),
+    ("nftables_counters", Nothing("see nftables")),
+    ("nftables_ifindex", Nothing("see nftables")),
+    ("vmac_prefix", Nothing("use_vmac is refused")),
+    ("vmac_addr_prefix", Nothing("use_vmac is refused")),
+    ("notification_email", Nothing(MAIL)),
+    ("notification_email_from", Nothing(MAIL)),
+    ("smtp_server", Nothing(MAIL)),
+    ("smtp_helo_name", Nothing(MAIL)),
+    ("smtp_connect_timeout", Nothing(MAIL)),
+    ("no_email_faults", Nothing(MAIL)),
+    ("smtp_alert_checker", Nothing(OTHER_DAEMON)),
+    ("checker_log_all_failures", Nothing(OTHER_DAEMON)),
+    ("lvs_sync_daemon", Nothing(OTHER_DAEMON)),
+    ("lvs_timeouts", Nothing(OTHER_DAEMON)),
+    ("lvs_flush", Nothing(OTHER_DAEMON)),
+    ("lvs_flush_on_stop", Nothing(OTHER_DAEMON)),
+    ("lvs_notify_fifo", Nothing(OTHER_DAEMON)),
+    ("lvs_notify_fifo_script", Nothing(OTHER_DAEMON)),
+    ("nftables_ipvs", Nothing(OTHER_DAEMON)),
+    ("nftables_ipvs_priority", Nothing(OTHER_DAEMON)),
+    ("nftables_ipvs_start_fwmark", Nothing(OTHER_DAEMON)),
+    ("rs_init_notifies", Nothing(OTHER_DAEMON)),
+    ("no_checker_emails", Nothing(OTHER_DAEMON)),
+    ("enable_snmp_checker", Nothing(OTHER_DAEMON)),
+    ("checker_priority", Nothing(OTHER_DAEMON)),
+    ("bfd_priority", Nothing(OTHER_DAEMON)),
+    ("checker_no_swap", Nothing(OTHER_DAEMON)),
+    ("bfd_no_swap", Nothing(OTHER_DAEMON)),
+    ("checker_cpu_affinity", Nothing(OTHER_DAEMON)),
+    ("bfd_cpu_affinity", Nothing(OTHER_DAEMON)),
+    ("checker_rt_priority", Nothing(OTHER_DAEMON)),
+    ("bfd_rt_priority", Nothing(OTHER_DAEMON)),
+    ("checker_rlimit_rttime", Nothing(OTHER_DAEMON)),
+    ("bfd_rlimit_rttime", Nothing(OTHER_DAEMON)),
+    ("checker_process_name", Nothing(OTHER_DAEMON)),
+    ("bfd_process_name", Nothing(OTHER_DAEMON)),
+    ("lvs_netlink_cmd_rcv_bufs", Nothing(OTHER_DAEMON)),
+    ("lvs_netlink_cmd_rcv_bufs_force", Nothing(OTHER_DAEMON)),
+    ("lvs_netlink_monitor_rcv_bufs", Nothing(OTHER_DAEMON)),
+    ("lvs_netlink_monitor_rcv_bufs_force", Nothing(OTHER_DAEMON)),
+    ("process_names", Nothing(PROCESS)),
+    ("process_name", Nothing(PROCESS)),
+    ("vrrp_process_name", Nothing(PROCESS)),
+    ("max_auto_priority", Nothing(PROCESS)),
+    ("min_auto_priority_delay", Nothing(PROCESS)),
+    ("vrrp_priority", Not),
+    ("vrrp_no_swap", Not),
+    ("vrrp_cpu_affinity", Not),
+    ("vrrp_rt_priority", Not),
+    ("vrrp_rlimit_rttime", Nothing("vrrp_rt_priority is refused")),
+    ("vrrp_netlink_cmd_rcv_bufs", Nothing(PROCESS)),
+    ("vrrp_netlink_cmd_rcv_bufs_force", Nothing(PROCESS)),
+    ("vrrp_netlink_monitor_rcv_bufs", Nothing(PROCESS)),
+    ("vrrp_netlink_monitor_rcv_bufs_force", Nothing(PROCESS)),
+    ("process_monitor_rcv_bufs", Nothing(PROCESS)),
+    ("process_monitor_rcv_bufs_force", Nothing(PROCESS)),
+    ("vrrp_rx_bufs_policy", Nothing(PROCESS)),
+    ("vrrp_rx_bufs_multiplier", Nothing(PROCESS)),
+    ("umask", Nothing("no file is made but what -p names")),
+    ("log_unknown_vrids", Nothing("a matter of the log")),
+    ("random_seed", Not),
+    ("reload_check_config", Nothing("a broken new file is refused whole in any case")),
+    ("include_check", Nothing("a file that is missing is said in any case")),
+    ("tmp_config_directory", Nothing("the file is read once")),
+    ("config_save_dir", Nothing("for debugging of keepalived")),
+    ("data_use_instance", Nothing("no such files are written")),
+];

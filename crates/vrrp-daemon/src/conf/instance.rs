@@ -1,0 +1,401 @@
+//! `vrrp_instance`, `vrrp_sync_group` and `vrrp_script`.
+
+use super::arg::{Arg, command, weight};
+use super::diag::Place;
+use super::keywords::Does::{Not, Nothing, Set};
+use super::keywords::Keyword;
+use super::model::{AddressConf, AuthType, GroupConf, InstanceConf, Notifies, ScriptConf};
+use super::tree::Node;
+use std::net::IpAddr;
+use std::time::Duration;
+use vrrp::{MAX_ADVERT_INT_V2, MAX_DOWN_TIMER_ADVERTS, MAX_PREEMPT_DELAY, OldChecksum, Peer, Version, Weight};
+
+/// The longest delay of gratuitous ARP, in seconds.
+const MAX_GARP_DELAY: u32 = 86_400;
+
+pub const INSTANCE: &[Keyword<InstanceConf>] = &[
+    (
+        "state",
+        Set(|it, arg| match arg.text().as_deref() {
+            Some("MASTER") => it.master = true,
+            Some("BACKUP") | None => it.master = false,
+            Some(other) => arg.warn(format!("unknown state '{other}', defaulting to BACKUP; the states are MASTER and BACKUP")),
+        }),
+    ),
+    ("interface", Set(|it, arg| it.interface = arg.text())),
+    ("virtual_router_id", Set(|it, arg| it.vrid = arg.number(1..=255).or(it.vrid))),
+    ("priority", Set(|it, arg| it.priority = arg.number(1..=255).or(it.priority))),
+    (
+        "advert_int",
+        Set(|it, arg| {
+            let most = u32::try_from(MAX_ADVERT_INT_V2.as_secs()).expect("255");
+            it.advert_int = arg.seconds(most).filter(|i| !i.is_zero()).or(it.advert_int);
+        }),
+    ),
+    ("version", Set(|it, arg| it.version = version(arg).or(it.version))),
+    (
+        "authentication",
+        Set(|it, arg| {
+            let node = arg.node;
+            super::keywords::block(AUTHENTICATION, it, node.lines(), &mut Arg { block: "authentication", ..reborrow(arg) });
+        }),
+    ),
+    ("mcast_src_ip", Set(|it, arg| it.source = arg.address().or(it.source))),
+    ("unicast_src_ip", Set(|it, arg| it.source = arg.address().or(it.source))),
+    ("mcast_dst_ip", Set(|it, arg| it.group = arg.address().or(it.group))),
+    (
+        "unicast_peer",
+        Set(|it, arg| {
+            for line in arg.node.lines() {
+                match peer(line) {
+                    Some(peer) => it.peers.push(peer),
+                    None => arg.warn_at(
+                        &line.place.clone(),
+                        format!("'{}' is no peer: write ADDRESS [min_ttl 0-255] [max_ttl 0-255]; it is left out", line.name()),
+                    ),
+                }
+            }
+        }),
+    ),
+    ("unicast_ttl", Set(|it, arg| it.unicast_ttl = arg.number(0..=255).or(it.unicast_ttl))),
+    ("unicast_fault_no_peer", Set(|it, _| it.unicast_fault_no_peer = true)),
+    ("check_unicast_src", Set(|it, _| it.check_unicast_src = true)),
+    (
+        "old_unicast_checksum",
+        Set(|it, arg| {
+            it.old_unicast_checksum = if arg.node.value(0) == Some("never") { OldChecksum::Never } else { OldChecksum::Always };
+        }),
+    ),
+    ("virtual_ipaddress", Set(|it, arg| it.addresses.extend(addresses(arg)))),
+    ("virtual_ipaddress_excluded", Set(|it, arg| it.excluded.extend(addresses(arg)))),
+    ("garp_master_delay", Set(|it, arg| it.garp.master_delay = arg.seconds(MAX_GARP_DELAY).or(it.garp.master_delay))),
+    ("garp_master_repeat", Set(|it, arg| it.garp.master_repeat = arg.number(0..=255).or(it.garp.master_repeat))),
+    ("garp_master_refresh", Set(|it, arg| it.garp.master_refresh = arg.seconds(MAX_GARP_DELAY).or(it.garp.master_refresh))),
+    ("garp_master_refresh_repeat", Set(|it, arg| it.garp.master_refresh_repeat = arg.number(0..=255).or(it.garp.master_refresh_repeat))),
+    ("garp_lower_prio_delay", Set(|it, arg| it.garp.lower_prio_delay = arg.seconds(MAX_GARP_DELAY).or(it.garp.lower_prio_delay))),
+    ("garp_lower_prio_repeat", Set(|it, arg| it.garp.lower_prio_repeat = arg.number(0..=255).or(it.garp.lower_prio_repeat))),
+    ("nopreempt", Set(|it, _| it.nopreempt = true)),
+    ("preempt", Set(|it, _| it.nopreempt = false)),
+    (
+        "preempt_delay",
+        Set(|it, arg| {
+            let most = u32::try_from(MAX_PREEMPT_DELAY.as_secs()).expect("1000");
+            it.preempt_delay = arg.seconds(most).unwrap_or(it.preempt_delay);
+        }),
+    ),
+    ("lower_prio_no_advert", Set(|it, arg| it.lower_prio_no_advert = arg.boolean())),
+    ("higher_prio_send_advert", Set(|it, arg| it.higher_prio_send_advert = arg.boolean())),
+    ("skip_check_adv_addr", Set(|it, arg| it.skip_check_adv_addr = arg.boolean())),
+    ("down_timer_adverts", Set(|it, arg| it.down_timer_adverts = arg.number(1..=MAX_DOWN_TIMER_ADVERTS).or(it.down_timer_adverts))),
+    ("dont_track_primary", Set(|it, _| it.dont_track_primary = true)),
+    ("track_interface", Set(|it, arg| it.track_interfaces.extend(arg.tracks()))),
+    ("track_script", Set(|it, arg| it.track_scripts.extend(arg.tracks()))),
+    ("notify_master", Set(|it, arg| it.notifies.master = arg.command())),
+    ("notify_backup", Set(|it, arg| it.notifies.backup = arg.command())),
+    ("notify_fault", Set(|it, arg| it.notifies.fault = arg.command())),
+    ("notify_stop", Set(|it, arg| it.notifies.stop = arg.command())),
+    ("notify_deleted", Set(|it, arg| it.notifies.deleted = Some(deleted(arg)))),
+    ("notify_master_rx_lower_pri", Set(|it, arg| it.notifies.master_rx_lower_pri = arg.command())),
+    ("notify", Set(|it, arg| it.notifies.any = arg.command())),
+    ("notify_priority_changes", Set(|it, arg| it.notify_priority_changes = arg.boolean())),
+    (
+        "lvs_sync_daemon_interface",
+        Set(|_, arg| {
+            arg.warn("lvs_sync_daemon_interface is deprecated and has no effect without IPVS; take it away, or use lvs_sync_daemon in global_defs");
+        }),
+    ),
+    (
+        "smtp_alert",
+        Set(|_, arg| {
+            if arg.boolean() == Some(true) {
+                arg.unsupported("smtp_alert")
+            }
+        }),
+    ),
+    (
+        "strict_mode",
+        Set(|_, arg| {
+            if arg.boolean() == Some(true) {
+                arg.unsupported("strict_mode")
+            }
+        }),
+    ),
+    (
+        "garp_extra_if",
+        Set(|_, arg| {
+            if !matches!(arg.node.value(0), Some("0")) {
+                arg.unsupported("garp_extra_if")
+            }
+        }),
+    ),
+    ("native_ipv6", Nothing("the addresses decide")),
+    ("accept", Nothing("it is so by default")),
+    ("debug", Nothing("keepalived has not implemented it either")),
+    ("kernel_rx_buf_size", Nothing("sockets are read at once")),
+    ("use_vmac", Not),
+    ("use_vmac_addr", Not),
+    ("vmac_xmit_base", Not),
+    ("use_ipvlan", Not),
+    ("vrf", Not),
+    ("track_file", Not),
+    ("track_process", Not),
+    ("track_bfd", Not),
+    ("track_src_ip", Not),
+    ("virtual_routes", Not),
+    ("virtual_rules", Not),
+    ("promote_secondaries", Not),
+    ("no_accept", Not),
+    ("linkbeat_use_polling", Not),
+];
+
+const AUTHENTICATION: &[Keyword<InstanceConf>] = &[
+    (
+        "auth_type",
+        Set(|it, arg| match arg.text().as_deref() {
+            Some("PASS") => it.auth_type = Some(AuthType::Pass),
+            Some("AH") => it.auth_type = Some(AuthType::Ah),
+            Some(other) => arg.warn(format!("unknown authentication type '{other}'; the types are PASS and AH")),
+            None => {}
+        }),
+    ),
+    (
+        "auth_pass",
+        Set(|it, arg| {
+            let Some(text) = arg.text() else { return };
+            if text.len() > vrrp::PASSWORD_LEN {
+                arg.warn("Truncating auth_pass to 8 characters; no more of it ever counts");
+            }
+            it.auth_pass = Some(text);
+        }),
+    ),
+];
+
+pub const GROUP: &[Keyword<GroupConf>] = &[
+    ("group", Set(|it, arg| it.names.extend(arg.node.list().map(|(place, name)| (place.clone(), name.to_string()))))),
+    ("track_interface", Set(|it, arg| it.track_interfaces.extend(arg.tracks()))),
+    ("track_script", Set(|it, arg| it.track_scripts.extend(arg.tracks()))),
+    ("notify_master", Set(|it, arg| it.notifies.master = arg.command())),
+    ("notify_backup", Set(|it, arg| it.notifies.backup = arg.command())),
+    ("notify_fault", Set(|it, arg| it.notifies.fault = arg.command())),
+    ("notify_stop", Set(|it, arg| it.notifies.stop = arg.command())),
+    ("notify_deleted", Set(|it, arg| it.notifies.deleted = Some(deleted(arg)))),
+    ("notify", Set(|it, arg| it.notifies.any = arg.command())),
+    (
+        "smtp_alert",
+        Set(|_, arg| {
+            if arg.boolean() == Some(true) {
+                arg.unsupported("smtp_alert")
+            }
+        }),
+    ),
+    ("notify_priority_changes", Nothing("a group has no priority")),
+    ("global_tracking", Nothing("deprecated: what the group tracks counts for all members anyway")),
+    ("sync_group_tracking_weight", Not),
+    ("track_file", Not),
+    ("track_process", Not),
+    ("track_bfd", Not),
+];
+
+pub const SCRIPT: &[Keyword<ScriptConf>] = &[
+    (
+        "script",
+        Set(|it, arg| {
+            let user = it.command.take().and_then(|c| c.user);
+            // Unquoted words are the command and its arguments; one quoted word is split.
+            let words = arg.node.words[1..].iter().map(|w| w.text.clone()).collect::<Vec<_>>();
+            it.command = match words.as_slice() {
+                [one] => command(&arg.node.place, one, user),
+                _ => arg.text().map(|_| super::model::Command { place: arg.node.place.clone(), words, user }),
+            };
+        }),
+    ),
+    ("interval", Set(|it, arg| it.interval = arg.seconds(86_400).filter(|i| !i.is_zero()).unwrap_or(it.interval))),
+    ("timeout", Set(|it, arg| it.timeout = arg.seconds(86_400).filter(|i| !i.is_zero()).or(it.timeout))),
+    (
+        "weight",
+        Set(|it, arg| {
+            let Some(text) = arg.text() else { return };
+            match weight(&text, arg.node.value(1)) {
+                Some(weight) => it.weight = weight,
+                None => {
+                    arg.warn(format!("weight '{text}' is not a number from -253 to 253, with 'reverse' behind it if so; it is left out"))
+                }
+            }
+        }),
+    ),
+    ("rise", Set(|it, arg| it.rise = arg.number(1..=u32::MAX).unwrap_or(it.rise))),
+    ("fall", Set(|it, arg| it.fall = arg.number(1..=u32::MAX).unwrap_or(it.fall))),
+    (
+        "user",
+        Set(|it, arg| {
+            let user = arg.user();
+            match &mut it.command {
+                Some(command) => command.user = user,
+                None => it.command = Some(super::model::Command { place: arg.node.place.clone(), words: Vec::new(), user }),
+            }
+        }),
+    ),
+    ("init_fail", Set(|it, _| it.init_fail = true)),
+];
+
+impl InstanceConf {
+    pub(super) fn new(place: Place, name: String) -> InstanceConf {
+        InstanceConf {
+            place,
+            name,
+            interface: None,
+            vrid: None,
+            priority: None,
+            master: false,
+            advert_int: None,
+            version: None,
+            auth_type: None,
+            auth_pass: None,
+            source: None,
+            group: None,
+            peers: Vec::new(),
+            unicast_ttl: None,
+            unicast_fault_no_peer: false,
+            check_unicast_src: false,
+            old_unicast_checksum: OldChecksum::Auto,
+            addresses: Vec::new(),
+            excluded: Vec::new(),
+            garp: Default::default(),
+            nopreempt: false,
+            preempt_delay: Duration::ZERO,
+            lower_prio_no_advert: None,
+            higher_prio_send_advert: None,
+            skip_check_adv_addr: None,
+            down_timer_adverts: None,
+            dont_track_primary: false,
+            track_interfaces: Vec::new(),
+            track_scripts: Vec::new(),
+            notifies: Notifies::default(),
+            notify_priority_changes: None,
+        }
+    }
+}
+
+impl GroupConf {
+    pub(super) fn new(place: Place, name: String) -> GroupConf {
+        GroupConf {
+            place,
+            name,
+            members: Vec::new(),
+            names: Vec::new(),
+            track_interfaces: Vec::new(),
+            track_scripts: Vec::new(),
+            notifies: Notifies::default(),
+        }
+    }
+}
+
+impl ScriptConf {
+    pub(super) fn new(place: Place, name: String) -> ScriptConf {
+        let interval = Duration::from_secs(1);
+        ScriptConf { place, name, command: None, interval, timeout: None, weight: Weight::new(0), rise: 1, fall: 1, init_fail: false }
+    }
+}
+
+fn reborrow<'b>(arg: &'b mut Arg<'_>) -> Arg<'b> {
+    Arg { node: arg.node, who: arg.who, block: arg.block, diagnostics: arg.diagnostics, unsupported: arg.unsupported }
+}
+
+/// `version`, `vrrp_version`.
+pub fn version(arg: &mut Arg<'_>) -> Option<Version> {
+    match arg.number(2..=3) {
+        Some(2) => Some(Version::V2),
+        Some(_) => Some(Version::V3),
+        None => None,
+    }
+}
+
+/// A script, or none: then only the word changes that others are told.
+fn deleted(arg: &mut Arg<'_>) -> Option<super::model::Command> {
+    arg.node.value(0).is_some().then(|| arg.command()).flatten()
+}
+
+fn peer(line: &Node) -> Option<Peer> {
+    let mut peer = Peer::new(line.name().parse().ok()?);
+    for pair in line.words[1..].chunks(2) {
+        let [word, value] = pair else { return None };
+        let value = value.text.parse().ok()?;
+        match word.text.as_str() {
+            "min_ttl" => peer.min_ttl = value,
+            "max_ttl" => peer.max_ttl = value,
+            _ => return None,
+        }
+    }
+    (peer.min_ttl <= peer.max_ttl).then_some(peer)
+}
+
+fn addresses(arg: &mut Arg<'_>) -> Vec<AddressConf> {
+    let mut all = Vec::new();
+    for line in arg.node.lines() {
+        match address(line, arg) {
+            Ok(address) => all.push(address),
+            Err(text) => arg.warn_at(&line.place.clone(), text),
+        }
+    }
+    all
+}
+
+/// `ADDRESS[/PREFIX] [brd …] [dev …] [scope …] [label …] [no_track] …`.
+fn address(line: &Node, arg: &mut Arg<'_>) -> Result<AddressConf, String> {
+    let text = line.name();
+    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let bad = || format!("'{text}' is not an IP address with a prefix, like 192.0.2.1/24; it is left out");
+    let address: IpAddr = address.parse().map_err(|_| bad())?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = prefix.map_or(Some(most), |p| p.parse().ok().filter(|p| *p <= most)).ok_or_else(bad)?;
+    let mut conf = AddressConf {
+        place: line.place.clone(),
+        address,
+        prefix,
+        dev: None,
+        brd: None,
+        label: None,
+        scope: 0,
+        no_track: false,
+        nodad: false,
+    };
+    let mut words = line.words[1..].iter().map(|w| w.text.as_str());
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("'{word}' needs a value behind it; the address is left out"));
+        match word {
+            "dev" => conf.dev = Some(value()?.into()),
+            "label" => conf.label = Some(value()?.into()),
+            "brd" | "broadcast" => {
+                let text = value()?;
+                conf.brd = match text {
+                    "-" | "+" => None,
+                    other => Some(other.parse().map_err(|_| format!("'brd {other}' is not an IP address; the address is left out"))?),
+                };
+            }
+            "scope" => {
+                let text = value()?;
+                let found = SCOPES.iter().find(|(name, number)| *name == text || number.to_string() == text);
+                conf.scope = found
+                    .map(|(_, number)| *number)
+                    .ok_or_else(|| format!("'scope {text}' is none of global, site, link, host, nowhere; the address is left out"))?;
+            }
+            "no_track" => conf.no_track = true,
+            "-nodad" | "nodad" => conf.nodad = true,
+            "use_vmac" | "home" | "-home" | "mngtmpaddr" | "noprefixroute" | "autojoin" | "peer" | "preferred_lft" | "track_group" => {
+                arg.unsupported.push(super::model::Unsupported {
+                    place: line.place.clone(),
+                    keyword: word.trim_start_matches('-').into(),
+                    block: "virtual_ipaddress",
+                });
+                if matches!(word, "peer" | "preferred_lft" | "track_group") {
+                    value()?;
+                }
+            }
+            other => return Err(format!("Unknown word '{other}' for an ip address; it knows brd, dev, scope, label, no_track")),
+        }
+    }
+    Ok(conf)
+}
+
+/// As the kernel numbers them.
+const SCOPES: &[(&str, u8)] = &[("global", 0), ("site", 200), ("link", 253), ("host", 254), ("nowhere", 255)];

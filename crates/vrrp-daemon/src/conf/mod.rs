@@ -1,0 +1,153 @@
+//! keepalived.conf: from files to a [`Conf`], with everything that is wrong said at once, with its line and what to write instead.
+//!
+//! The way: `text` makes lines of files (comments, includes, parameters, conditions, sequences), `words` makes words of lines, `tree` makes
+//! blocks of words; `keywords` looks each up in the table of its block (`global`, `instance`), and `resolve` checks what the blocks say
+//! together. As keepalived does, most of what is wrong is said and left out; what there is nothing to start with is an error.
+
+mod arg;
+pub mod diag;
+mod global;
+mod instance;
+mod keywords;
+pub mod model;
+mod resolve;
+pub mod text;
+mod tree;
+mod words;
+
+use arg::Arg;
+use diag::Diagnostics;
+use model::{Conf, GroupConf, InstanceConf, ScriptConf, Unsupported};
+use std::path::Path;
+use text::{Source, Surroundings};
+use tree::Node;
+
+/// A configuration and what is to be said about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What was understood.
+    pub conf: Conf,
+    /// What was not.
+    pub diagnostics: Diagnostics,
+}
+
+/// Reads a configuration. Whether its interfaces exist is another question: [`Loaded::check_interfaces`].
+pub fn load(source: &dyn Source, path: &Path, surroundings: &Surroundings) -> Loaded {
+    let mut diagnostics = Diagnostics::default();
+    let lines = text::read(source, path, surroundings, &mut diagnostics);
+    let nodes = tree::build(&lines, &mut diagnostics);
+    let mut loader = Loader { conf: Conf::default(), unsupported: Vec::new(), diagnostics };
+    for node in &nodes {
+        loader.top(node);
+    }
+    let Loader { mut conf, unsupported, mut diagnostics } = loader;
+    conf.unsupported = unsupported;
+    resolve::resolve(&mut conf, &mut diagnostics);
+    Loaded { conf, diagnostics }
+}
+
+/// The words that are read and have no effect, with their block and the reason why that changes nothing.
+pub fn without_effect() -> Vec<(&'static str, &'static str, &'static str)> {
+    let mut all = keywords::without_effect("global_defs", global::GLOBAL);
+    all.extend(keywords::without_effect("vrrp_instance", instance::INSTANCE));
+    all.extend(keywords::without_effect("vrrp_sync_group", instance::GROUP));
+    all
+}
+
+/// Blocks and words at the top that are not there yet, and those without effect.
+const NOT_YET: &[&str] = &[
+    "virtual_server",
+    "virtual_server_group",
+    "SSL",
+    "bfd_instance",
+    "static_ipaddress",
+    "static_routes",
+    "static_rules",
+    "track_group",
+    "track_file",
+    "vrrp_track_file",
+    "vrrp_track_process",
+    "garp_group",
+    "linkbeat_interfaces",
+    "interface_up_down_delays",
+    "net_namespace",
+    "net_namespace_ipvs",
+    "linkbeat_use_polling",
+    "instance",
+];
+const WITHOUT_EFFECT: &[&str] = &["namespace_with_ipsets", "use_pid_dir", "child_wait_time"];
+const KNOWN: &[&str] = &["global_defs", "vrrp_instance", "vrrp_sync_group", "vrrp_script"];
+
+struct Loader {
+    conf: Conf,
+    unsupported: Vec<Unsupported>,
+    diagnostics: Diagnostics,
+}
+
+impl Loader {
+    fn top(&mut self, node: &Node) {
+        match node.name() {
+            "global_defs" => {
+                self.block("", "global_defs", node, |conf, arg| keywords::block(global::GLOBAL, &mut conf.global, node.lines(), arg))
+            }
+            "vrrp_instance" => {
+                let Some(name) = self.name(node) else { return };
+                if self.conf.instances.iter().any(|i| i.name == name) {
+                    return self.diagnostics.error(&node.place, format!("vrrp instance {name} already defined; give each its own name"));
+                }
+                let mut it = InstanceConf::new(node.place.clone(), name.clone());
+                self.block(&format!("({name}) "), "vrrp_instance", node, |conf, arg| {
+                    keywords::block(instance::INSTANCE, &mut it, node.lines(), arg);
+                    conf.instances.push(it);
+                });
+            }
+            "vrrp_sync_group" => {
+                let Some(name) = self.name(node) else { return };
+                if self.conf.groups.iter().any(|g| g.name == name) {
+                    return self.diagnostics.warn(&node.place, format!("sync group {name} already defined; it is left out"));
+                }
+                let mut it = GroupConf::new(node.place.clone(), name.clone());
+                self.block(&format!("({name}) "), "vrrp_sync_group", node, |conf, arg| {
+                    keywords::block(instance::GROUP, &mut it, node.lines(), arg);
+                    conf.groups.push(it);
+                });
+            }
+            "vrrp_script" => {
+                let Some(name) = self.name(node) else { return };
+                if self.conf.scripts.iter().any(|s| s.name == name) {
+                    return self.diagnostics.warn(&node.place, format!("vrrp_script {name} already defined; it is left out"));
+                }
+                let mut it = ScriptConf::new(node.place.clone(), name.clone());
+                self.block(&format!("({name}) "), "vrrp_script", node, |conf, arg| {
+                    keywords::block(instance::SCRIPT, &mut it, node.lines(), arg);
+                    conf.scripts.push(it);
+                });
+            }
+            name if NOT_YET.contains(&name) => {
+                self.unsupported.push(Unsupported { place: node.place.clone(), keyword: name.into(), block: "the file" });
+            }
+            name if WITHOUT_EFFECT.contains(&name) => {}
+            _ if self.diagnostics.is_full() => self.diagnostics.warn(&node.place, ""),
+            name => {
+                let known = KNOWN.iter().chain(NOT_YET).chain(WITHOUT_EFFECT).copied();
+                self.diagnostics.warn(&node.place, keywords::unknown(name, known, "the file"));
+            }
+        }
+    }
+
+    fn block(&mut self, who: &str, block: &'static str, node: &Node, read: impl FnOnce(&mut Conf, &mut Arg<'_>)) {
+        if node.block.is_none() {
+            self.diagnostics.warn(&node.place, format!("{who}{} has no block; a '{{' is missing behind it", node.name()));
+        }
+        let Loader { conf, unsupported, diagnostics } = self;
+        read(conf, &mut Arg { node, who, block, diagnostics, unsupported });
+    }
+
+    fn name(&mut self, node: &Node) -> Option<String> {
+        let name = node.value(0).map(str::to_string);
+        if name.is_none() {
+            self.diagnostics.warn(&node.place, format!("{} must have a name, like '{0} NAME {{'; it is left out", node.name()));
+        }
+        name
+    }
+}

@@ -1,0 +1,296 @@
+//! What a keepalived.conf says, after it has been understood. Names are keepalived's.
+
+use super::diag::Place;
+use std::net::IpAddr;
+use std::time::Duration;
+use vrrp::{Garp, OldChecksum, Peer, Version};
+
+/// A whole configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Conf {
+    /// `global_defs`.
+    pub global: Global,
+    /// `vrrp_instance`, in the order of the file.
+    pub instances: Vec<InstanceConf>,
+    /// `vrrp_sync_group`.
+    pub groups: Vec<GroupConf>,
+    /// `vrrp_script`.
+    pub scripts: Vec<ScriptConf>,
+    /// What the file asks for and this program does not do yet: it does not start with any of these.
+    pub unsupported: Vec<Unsupported>,
+}
+
+/// Something that the file asks for and that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsupported {
+    /// Where.
+    pub place: Place,
+    /// The word.
+    pub keyword: String,
+    /// Of which block.
+    pub block: &'static str,
+}
+
+/// `global_defs`, as far as something depends on it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Global {
+    /// `router_id`.
+    pub router_id: Option<String>,
+    /// `vrrp_version`.
+    pub vrrp_version: Option<Version>,
+    /// `vrrp_mcast_group4`, `vrrp_mcast_group6`.
+    pub group4: Option<IpAddr>,
+    /// The same for IPv6.
+    pub group6: Option<IpAddr>,
+    /// `vrrp_garp_…`.
+    pub garp: GarpConf,
+    /// `vrrp_down_timer_adverts`.
+    pub down_timer_adverts: Option<u8>,
+    /// `vrrp_lower_prio_no_advert`.
+    pub lower_prio_no_advert: bool,
+    /// `vrrp_higher_prio_send_advert`.
+    pub higher_prio_send_advert: bool,
+    /// `vrrp_check_unicast_src`.
+    pub check_unicast_src: bool,
+    /// `vrrp_skip_check_adv_addr`.
+    pub skip_check_adv_addr: bool,
+    /// `vrrp_notify_priority_changes`.
+    pub notify_priority_changes: bool,
+    /// `vrrp_startup_delay`.
+    pub startup_delay: Duration,
+    /// `script_user`: user and group.
+    pub script_user: Option<User>,
+    /// `enable_script_security`.
+    pub script_security: bool,
+    /// `default_interface`.
+    pub default_interface: Option<String>,
+    /// `notify_fifo` and `vrrp_notify_fifo`.
+    pub fifos: Vec<String>,
+    /// `dynamic_interfaces`.
+    pub dynamic_interfaces: bool,
+}
+
+/// A user with a group, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its name.
+    pub user: String,
+    /// The group, if not the user's own.
+    pub group: Option<String>,
+}
+
+/// `garp_…` where it is given.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GarpConf {
+    /// `garp_master_delay`.
+    pub master_delay: Option<Duration>,
+    /// `garp_master_repeat`.
+    pub master_repeat: Option<u8>,
+    /// `garp_lower_prio_delay`.
+    pub lower_prio_delay: Option<Duration>,
+    /// `garp_lower_prio_repeat`.
+    pub lower_prio_repeat: Option<u8>,
+    /// `garp_master_refresh`.
+    pub master_refresh: Option<Duration>,
+    /// `garp_master_refresh_repeat`.
+    pub master_refresh_repeat: Option<u8>,
+}
+
+impl GarpConf {
+    /// What holds when `self` is silent about something: first `global`, then keepalived's defaults.
+    pub fn over(&self, global: &GarpConf) -> Garp {
+        let default = Garp::default();
+        let master_delay = self.master_delay.or(global.master_delay).unwrap_or(default.master_delay);
+        let master_repeat = self.master_repeat.or(global.master_repeat).unwrap_or(default.master_repeat);
+        Garp {
+            master_repeat,
+            master_delay,
+            master_refresh: self.master_refresh.or(global.master_refresh).unwrap_or(default.master_refresh),
+            master_refresh_repeat: self.master_refresh_repeat.or(global.master_refresh_repeat).unwrap_or(default.master_refresh_repeat),
+            lower_prio_repeat: self.lower_prio_repeat.or(global.lower_prio_repeat).unwrap_or(master_repeat),
+            lower_prio_delay: self.lower_prio_delay.or(global.lower_prio_delay).unwrap_or(master_delay),
+        }
+    }
+}
+
+/// `auth_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthType {
+    /// A password in clear.
+    Pass,
+    /// An IP authentication header.
+    Ah,
+}
+
+/// `vrrp_instance`.
+#[derive(Debug, Clone)]
+pub struct InstanceConf {
+    /// Where it begins.
+    pub place: Place,
+    /// Its name.
+    pub name: String,
+    /// `interface`.
+    pub interface: Option<String>,
+    /// `virtual_router_id`.
+    pub vrid: Option<u8>,
+    /// `priority`.
+    pub priority: Option<u8>,
+    /// `state MASTER`.
+    pub master: bool,
+    /// `advert_int`.
+    pub advert_int: Option<Duration>,
+    /// `version`.
+    pub version: Option<Version>,
+    /// `auth_type`.
+    pub auth_type: Option<AuthType>,
+    /// `auth_pass`.
+    pub auth_pass: Option<String>,
+    /// `mcast_src_ip` or `unicast_src_ip`.
+    pub source: Option<IpAddr>,
+    /// `mcast_dst_ip`.
+    pub group: Option<IpAddr>,
+    /// `unicast_peer`.
+    pub peers: Vec<Peer>,
+    /// `unicast_ttl`.
+    pub unicast_ttl: Option<u8>,
+    /// `unicast_fault_no_peer`.
+    pub unicast_fault_no_peer: bool,
+    /// `check_unicast_src`.
+    pub check_unicast_src: bool,
+    /// `old_unicast_checksum`.
+    pub old_unicast_checksum: OldChecksum,
+    /// `virtual_ipaddress`.
+    pub addresses: Vec<AddressConf>,
+    /// `virtual_ipaddress_excluded`.
+    pub excluded: Vec<AddressConf>,
+    /// `garp_…`.
+    pub garp: GarpConf,
+    /// `nopreempt`.
+    pub nopreempt: bool,
+    /// `preempt_delay`.
+    pub preempt_delay: Duration,
+    /// `lower_prio_no_advert`.
+    pub lower_prio_no_advert: Option<bool>,
+    /// `higher_prio_send_advert`.
+    pub higher_prio_send_advert: Option<bool>,
+    /// `skip_check_adv_addr`.
+    pub skip_check_adv_addr: Option<bool>,
+    /// `down_timer_adverts`.
+    pub down_timer_adverts: Option<u8>,
+    /// `dont_track_primary`.
+    pub dont_track_primary: bool,
+    /// `track_interface`.
+    pub track_interfaces: Vec<TrackConf>,
+    /// `track_script`.
+    pub track_scripts: Vec<TrackConf>,
+    /// `notify_…`.
+    pub notifies: Notifies,
+    /// `notify_priority_changes`.
+    pub notify_priority_changes: Option<bool>,
+}
+
+/// One line of `virtual_ipaddress`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressConf {
+    /// Where.
+    pub place: Place,
+    /// The address.
+    pub address: IpAddr,
+    /// Its prefix; 32 or 128 if the file says none.
+    pub prefix: u8,
+    /// `dev`.
+    pub dev: Option<String>,
+    /// `brd`.
+    pub brd: Option<IpAddr>,
+    /// `label`.
+    pub label: Option<String>,
+    /// `scope`, as the kernel numbers it.
+    pub scope: u8,
+    /// `no_track`.
+    pub no_track: bool,
+    /// `-nodad`.
+    pub nodad: bool,
+}
+
+/// Something tracked, with its weight if the line has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackConf {
+    /// Where.
+    pub place: Place,
+    /// An interface or the name of a script.
+    pub name: String,
+    /// `weight`.
+    pub weight: Option<vrrp::Weight>,
+}
+
+/// A command with the user that runs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Where.
+    pub place: Place,
+    /// Program and arguments.
+    pub words: Vec<String>,
+    /// Whom the line names.
+    pub user: Option<User>,
+}
+
+/// The scripts of an instance or a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notifies {
+    /// `notify_master`.
+    pub master: Option<Command>,
+    /// `notify_backup`.
+    pub backup: Option<Command>,
+    /// `notify_fault`.
+    pub fault: Option<Command>,
+    /// `notify_stop`.
+    pub stop: Option<Command>,
+    /// `notify_deleted`: with or without a script.
+    pub deleted: Option<Option<Command>>,
+    /// `notify_master_rx_lower_pri`.
+    pub master_rx_lower_pri: Option<Command>,
+    /// `notify`.
+    pub any: Option<Command>,
+}
+
+/// `vrrp_sync_group`.
+#[derive(Debug, Clone)]
+pub struct GroupConf {
+    /// Where it begins.
+    pub place: Place,
+    /// Its name.
+    pub name: String,
+    /// Members: indices of [`Conf::instances`], with the place that names them.
+    pub members: Vec<usize>,
+    /// As the file names them.
+    pub(crate) names: Vec<(Place, String)>,
+    /// `track_interface`.
+    pub track_interfaces: Vec<TrackConf>,
+    /// `track_script`.
+    pub track_scripts: Vec<TrackConf>,
+    /// `notify_…`.
+    pub notifies: Notifies,
+}
+
+/// `vrrp_script`.
+#[derive(Debug, Clone)]
+pub struct ScriptConf {
+    /// Where it begins.
+    pub place: Place,
+    /// Its name.
+    pub name: String,
+    /// `script` and `user`.
+    pub command: Option<Command>,
+    /// `interval`.
+    pub interval: Duration,
+    /// `timeout`; by default the interval.
+    pub timeout: Option<Duration>,
+    /// `weight`.
+    pub weight: vrrp::Weight,
+    /// `rise`.
+    pub rise: u32,
+    /// `fall`.
+    pub fall: u32,
+    /// `init_fail`.
+    pub init_fail: bool,
+}

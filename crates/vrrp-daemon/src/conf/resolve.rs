@@ -1,0 +1,314 @@
+//! What the blocks say together: names that have to exist, numbers that have to differ, defaults; and the configurations of `vrrp` that
+//! come of it.
+
+use super::Loaded;
+use super::diag::{Code, Diagnostic, Diagnostics, Level, Place};
+use super::model::{AuthType, Command, Conf, Global, InstanceConf, Notifies, TrackConf, User};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+use vrrp::{Auth, Config, Family, MAX_ADVERT_INT_V3, MIN_ADVERT_INT, OWNER, Transport, Version, Weight};
+
+pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
+    let global = conf.global.clone();
+    for instance in &mut conf.instances {
+        complete(instance, &global, diagnostics);
+    }
+    conf.instances.retain(|i| i.vrid.is_some());
+    names(conf, diagnostics);
+    groups(conf, diagnostics);
+    duplicates(conf, diagnostics);
+    for instance in &conf.instances {
+        // Whatever else `vrrp` refuses; most has been mended above.
+        if let Err(e) = instance.config(&conf.global, Vec::new()).validate() {
+            diagnostics.error(&instance.place, format!("({}) {e}", instance.name));
+        }
+    }
+    if !conf.global.script_security && conf.commands().any(|command| conf.user_of(command).is_none_or(|u| u.user == "root")) {
+        let text = "SECURITY VIOLATION - scripts are being executed as root but script_security not enabled; \
+                    write enable_script_security into global_defs, or name a script_user";
+        diagnostics.push(Diagnostic { place: None, level: Level::Warning, code: Code::Security, text: text.into() });
+    }
+}
+
+/// Mends what keepalived mends, and says so.
+fn complete(it: &mut InstanceConf, global: &Global, diagnostics: &mut Diagnostics) {
+    let place = it.place.clone();
+    let name = it.name.clone();
+    let mut warn = |text: &str| diagnostics.warn(&place, format!("({name}) {text}"));
+    let family = it.family();
+    let mut at = 0;
+    it.addresses.retain(|address| {
+        at += 1;
+        let fits = Family::of(address.address) == family;
+        if !fits {
+            warn(&format!(
+                "address family must match VRRP instance [{}] - ignoring; put it into virtual_ipaddress_excluded",
+                address.address
+            ));
+        }
+        fits
+    });
+    it.peers.retain(|peer| {
+        let fits = Family::of(peer.address) == family;
+        if !fits {
+            warn(&format!("unicast peer {} is of another address family than the virtual addresses; it is left out", peer.address));
+        }
+        fits
+    });
+    if it.addresses.is_empty() && it.excluded.is_empty() {
+        warn("No VIP specified; at least one is sensible");
+    }
+    if it.version(global) == Version::V2 && it.advert_int.is_some_and(|i| i.subsec_nanos() != 0) {
+        warn("VRRPv2 advertisement interval must be a whole number of seconds; it is rounded. 'version 3' has fractions");
+        it.advert_int = it.advert_int.map(|i| Duration::from_secs_f64(i.as_secs_f64().round().max(1.0)));
+    }
+    if it.version(global) == Version::V3 && it.advert_int.is_some_and(|i| i > MAX_ADVERT_INT_V3 || i < MIN_ADVERT_INT) {
+        warn("VRRPv3 advertisement interval is 0.01 to 40.95 seconds; it is brought into that range");
+        it.advert_int = it.advert_int.map(|i| i.clamp(MIN_ADVERT_INT, MAX_ADVERT_INT_V3));
+    }
+    match (it.auth_type, &it.auth_pass) {
+        (Some(_), _) if it.version(global) == Version::V3 => {
+            warn("VRRP version 3 does not support authentication. Ignoring; take the block away, or write 'version 2'");
+            it.auth_type = None;
+        }
+        (Some(_), None) => {
+            warn("Authentication specified but no password given. Ignoring; write auth_pass into the block");
+            it.auth_type = None;
+        }
+        _ => {}
+    }
+    if it.nopreempt && it.master {
+        warn("nopreempt will not work with initial state MASTER - clearing; write 'state BACKUP'");
+        it.nopreempt = false;
+    }
+    if it.nopreempt && it.priority == Some(OWNER) {
+        warn("nopreempt is incompatible with priority 255, the owner of the addresses - clearing");
+        it.nopreempt = false;
+    }
+    if !it.preempt_delay.is_zero() && it.master {
+        warn("preempt delay will not work with initial state MASTER - clearing; write 'state BACKUP'");
+        it.preempt_delay = Duration::ZERO;
+    }
+    if it.vrid.is_none() {
+        diagnostics
+            .error(&place, format!("({name}) the virtual router id must be set: virtual_router_id 1 to 255, the same on all routers"));
+    }
+    if it.interface.is_none() && (it.peers.is_empty() || it.source.is_none()) {
+        diagnostics.error(&place, format!("({name}) Unknown interface! Write 'interface NAME'"));
+    }
+}
+
+/// Scripts that are tracked exist.
+fn names(conf: &mut Conf, diagnostics: &mut Diagnostics) {
+    let Conf { instances, groups, scripts, .. } = conf;
+    let all = instances.iter_mut().map(|i| (i.name.clone(), &mut i.track_scripts));
+    for (name, tracks) in all.chain(groups.iter_mut().map(|g| (g.name.clone(), &mut g.track_scripts))) {
+        tracks.retain(|track| {
+            let script = scripts.iter().find(|s| s.name == track.name);
+            let runs = script.is_some_and(|s| s.command.as_ref().is_some_and(|c| !c.words.is_empty()));
+            if script.is_none() {
+                let text = format!("({name}) track script {} not found, ignoring; a block 'vrrp_script {0} {{' makes it", track.name);
+                diagnostics.warn(&track.place, text);
+            } else if !runs {
+                diagnostics.warn(&track.place, format!("({name}) vrrp_script {} has no script, ignoring", track.name));
+            }
+            runs
+        });
+    }
+}
+
+fn groups(conf: &mut Conf, diagnostics: &mut Diagnostics) {
+    let index: HashMap<&str, usize> = conf.instances.iter().enumerate().map(|(at, i)| (i.name.as_str(), at)).collect();
+    let mut taken: HashMap<usize, String> = HashMap::new();
+    for group in &mut conf.groups {
+        for (place, name) in &group.names {
+            match index.get(name.as_str()) {
+                None => {
+                    diagnostics
+                        .warn(place, format!("Virtual router {name} specified in sync group {} doesn't exist - ignoring", group.name));
+                }
+                Some(at) if taken.contains_key(at) => {
+                    let text = format!(
+                        "Virtual router {name} is in sync group {} already; an instance is in one group only - ignoring",
+                        taken[at]
+                    );
+                    diagnostics.warn(place, text);
+                }
+                Some(at) => {
+                    taken.insert(*at, group.name.clone());
+                    group.members.push(*at);
+                }
+            }
+        }
+        if group.members.len() < 2 {
+            let count = group.members.len();
+            let text = format!("Sync group {} has only {count} virtual router(s) - this probably isn't what you want", group.name);
+            diagnostics.warn(&group.place, text);
+        }
+    }
+    conf.groups.retain(|g| !g.members.is_empty());
+    // Weights of members would make elections that nobody wins.
+    for group in &conf.groups {
+        for member in &group.members {
+            let instance = &mut conf.instances[*member];
+            let tracks = instance.track_interfaces.iter_mut().chain(&mut instance.track_scripts);
+            for track in tracks {
+                let of_script = conf.scripts.iter().find(|s| s.name == track.name).map(|s| s.weight);
+                let weight = track.weight.or(of_script).unwrap_or_default();
+                if weight.value != 0 {
+                    let text = format!(
+                        "({}) weight of {} is taken for 0, since the instance is in sync group {}; track it there",
+                        instance.name, track.name, group.name
+                    );
+                    diagnostics.warn(&track.place, text);
+                    track.weight = Some(Weight { value: 0, ..weight });
+                }
+            }
+        }
+    }
+}
+
+/// The same id twice on one interface, in one family, to one group.
+fn duplicates(conf: &Conf, diagnostics: &mut Diagnostics) {
+    let mut seen: HashMap<_, &InstanceConf> = HashMap::new();
+    for it in &conf.instances {
+        if !it.peers.is_empty() {
+            continue;
+        }
+        let key = (it.interface.clone(), it.vrid, it.family(), it.group(&conf.global));
+        if let Some(other) = seen.insert(key, it) {
+            let (vrid, family) = (it.vrid.unwrap_or_default(), if it.family() == Family::V4 { "IPv4" } else { "IPv6" });
+            let interface = it.interface.as_deref().unwrap_or_default();
+            let text =
+                format!("{} and {} both use VRID {vrid} with {family} on interface {interface}; give one another id", other.name, it.name);
+            diagnostics.error(&it.place, text);
+        }
+    }
+}
+
+impl InstanceConf {
+    /// The family of its adverts.
+    pub fn family(&self) -> Family {
+        let first = self.addresses.first().or(self.excluded.first()).map(|a| a.address);
+        first.or(self.source).map_or(Family::V4, Family::of)
+    }
+
+    /// The version that it speaks.
+    pub fn version(&self, global: &Global) -> Version {
+        match self.family() {
+            Family::V6 => Version::V3,
+            Family::V4 => self.version.or(global.vrrp_version).unwrap_or(Version::V2),
+        }
+    }
+
+    /// Where its multicasts go.
+    pub fn group(&self, global: &Global) -> IpAddr {
+        let family = self.family();
+        let of_file = if family == Family::V4 { global.group4 } else { global.group6 };
+        self.group.or(of_file).unwrap_or_else(|| family.group())
+    }
+
+    /// The configuration of its [`vrrp::Instance`], with the weights of what it tracks: interfaces first, then scripts.
+    pub fn config(&self, global: &Global, tracks: Vec<Weight>) -> Config {
+        let family = self.family();
+        let password = self.auth_pass.as_deref().unwrap_or_default();
+        let unicast = !self.peers.is_empty() || self.unicast_fault_no_peer;
+        Config {
+            version: self.version(global),
+            family,
+            priority: self.priority.unwrap_or(100),
+            advert_int: self.advert_int.unwrap_or(Duration::from_secs(1)),
+            down_timer_adverts: self.down_timer_adverts.or(global.down_timer_adverts).unwrap_or(3),
+            start_as_master: self.master,
+            preempt: !self.nopreempt,
+            preempt_delay: self.preempt_delay,
+            auth: match self.auth_type {
+                None => Auth::None,
+                Some(AuthType::Pass) => Auth::password(password),
+                Some(AuthType::Ah) => Auth::header(password),
+            },
+            transport: if unicast {
+                let check_source = self.check_unicast_src || global.check_unicast_src;
+                Transport::Unicast { peers: self.peers.clone(), ttl: self.unicast_ttl, check_source }
+            } else {
+                Transport::Multicast { group: self.group(global) }
+            },
+            old_unicast_checksum: self.old_unicast_checksum,
+            garp: self.garp.over(&global.garp),
+            lower_prio_no_advert: self.lower_prio_no_advert.unwrap_or(global.lower_prio_no_advert),
+            higher_prio_send_advert: self.higher_prio_send_advert.unwrap_or(global.higher_prio_send_advert),
+            skip_check_adv_addr: self.skip_check_adv_addr.unwrap_or(global.skip_check_adv_addr),
+            dont_track_primary: self.dont_track_primary,
+            tracks,
+            notify_priority_changes: self.notify_priority_changes.unwrap_or(global.notify_priority_changes),
+            ..Config::new(self.vrid.unwrap_or_default(), self.addresses.iter().map(|a| a.address).collect())
+        }
+    }
+}
+
+impl Notifies {
+    /// All its commands.
+    pub fn commands(&self) -> impl Iterator<Item = &Command> {
+        let deleted = self.deleted.as_ref().and_then(Option::as_ref);
+        let one = [&self.master, &self.backup, &self.fault, &self.stop, &self.master_rx_lower_pri, &self.any];
+        one.into_iter().flatten().chain(deleted)
+    }
+}
+
+impl Conf {
+    /// Every command that the file may have run.
+    pub fn commands(&self) -> impl Iterator<Item = &Command> {
+        let scripts = self.scripts.iter().filter_map(|s| s.command.as_ref()).filter(|c| !c.words.is_empty());
+        let notifies = self.instances.iter().map(|i| &i.notifies).chain(self.groups.iter().map(|g| &g.notifies));
+        scripts.chain(notifies.flat_map(Notifies::commands))
+    }
+
+    /// Who runs a command, if the file says: its own user, else `script_user`.
+    pub fn user_of<'a>(&'a self, command: &'a Command) -> Option<&'a User> {
+        command.user.as_ref().or(self.global.script_user.as_ref())
+    }
+
+    /// The weight of a tracked script: the line's own, else the script's.
+    pub fn weight_of_script(&self, track: &TrackConf) -> Weight {
+        let of_script = self.scripts.iter().find(|s| s.name == track.name).map(|s| s.weight);
+        track.weight.or(of_script).unwrap_or_default()
+    }
+
+    /// Every interface that the file names, with a place that does.
+    pub fn interfaces(&self) -> Vec<(&Place, &str)> {
+        let mut all = Vec::new();
+        for it in &self.instances {
+            all.extend(it.interface.as_deref().map(|name| (&it.place, name)));
+            all.extend(it.addresses.iter().chain(&it.excluded).filter_map(|a| a.dev.as_deref().map(|dev| (&a.place, dev))));
+            all.extend(it.track_interfaces.iter().map(|t| (&t.place, t.name.as_str())));
+        }
+        all.extend(self.groups.iter().flat_map(|g| &g.track_interfaces).map(|t| (&t.place, t.name.as_str())));
+        all
+    }
+}
+
+impl Loaded {
+    /// Says which interfaces do not exist. Without `dynamic_interfaces` that is the end, as in keepalived.
+    pub fn check_interfaces(&mut self, exists: impl Fn(&str) -> bool) {
+        let dynamic = self.conf.global.dynamic_interfaces;
+        for (place, name) in self.conf.interfaces() {
+            if !exists(name) {
+                let text = format!("WARNING - interface {name} doesn't exist; 'ip link' lists those that do");
+                match dynamic {
+                    true => self.diagnostics.warn(place, text),
+                    false => self.diagnostics.error(place, text),
+                }
+            }
+        }
+    }
+
+    /// Says what the file asks for that is not there yet. It is an error: to leave it out in silence would be another set-up than the
+    /// file describes.
+    pub fn refuse_unsupported(&mut self) {
+        for what in &self.conf.unsupported {
+            let text = format!("'{}' in {} is not supported yet", what.keyword, what.block);
+            self.diagnostics.error(&what.place, text);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Files and what comes of them; verdicts and exit codes are those that keepalived 2.2.7 gave for the same files (`keepalived -t`).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use vrrp::{Auth, Transport, Version, Weight};
+use vrrp_daemon::conf::diag::Level;
+use vrrp_daemon::conf::text::{Source, Surroundings};
+use vrrp_daemon::conf::{Loaded, load};
+
+/// Files in memory.
+struct Files(BTreeMap<PathBuf, String>);
+
+impl Source for Files {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.0.get(path).map(|text| text.clone().into_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn matching(&self, pattern: &str) -> Vec<PathBuf> {
+        let directory = Path::new(pattern).parent();
+        self.0.keys().filter(|p| p.parent() == directory).cloned().collect()
+    }
+}
+
+fn read_files(files: &[(&str, &str)], id: &str) -> Loaded {
+    let files = Files(files.iter().map(|(name, text)| (PathBuf::from(name), text.to_string())).collect());
+    let mut loaded = load(&files, Path::new("/k.conf"), &Surroundings { id: id.into(), seed: 1, most: 1 << 20 });
+    loaded.check_interfaces(|name| ["e0", "e1"].contains(&name));
+    loaded
+}
+
+fn read(text: &str) -> Loaded {
+    read_files(&[("/k.conf", text)], "main")
+}
+
+fn says(loaded: &Loaded) -> Vec<String> {
+    loaded.diagnostics.all().iter().map(ToString::to_string).collect()
+}
+
+/// An instance with these lines more.
+fn instance(lines: &str) -> String {
+    format!("vrrp_instance V1 {{\n interface e0\n virtual_router_id 51\n{lines}\n virtual_ipaddress {{\n  10.9.0.100/24\n }}\n}}\n")
+}
+
+#[test]
+fn exit_codes_are_keepaliveds() {
+    let more = |text: &str| format!("{}{text}", instance(""));
+    let group = "vrrp_sync_group G { group { V1 V2 } }\n";
+    let second = instance("").replace("V1", "V2").replace("51", "52");
+    let script = "vrrp_script s {\n script /bin/true\n}\n";
+    let cases: &[(&str, String, u8)] = &[
+        ("nothing", String::new(), 0),
+        ("only global", "global_defs {\n router_id x\n}\n".into(), 0),
+        ("sound", instance(" priority 100"), 0),
+        ("brace without space", instance("").replace("V1 {", "V1{"), 0),
+        ("brace on the next line", instance("").replace("V1 {", "V1\n{"), 0),
+        ("no brace", instance("").replace("V1 {", "V1"), 5),
+        ("brace too many", more("}\n"), 5),
+        ("brace missing", instance("").trim_end().trim_end_matches('}').into(), 5),
+        ("group on one line", more(&format!("{second}{group}")), 0),
+        ("group of one", more("vrrp_sync_group G {\n group { V1 }\n}\n"), 5),
+        ("group with a stranger", more(&format!("{second}vrrp_sync_group G {{\n group {{\n V1\n V2\n V9\n }}\n}}\n")), 5),
+        ("unknown word", instance(" foobar 1"), 5),
+        ("unknown at the top", more("frobnicate 1\n"), 5),
+        ("unknown block", more("frobnicate {\n a\n}\n"), 5),
+        ("unknown in global_defs", format!("global_defs {{\n frob 1\n}}\n{}", instance("")), 5),
+        ("no name", instance("").replace("V1", ""), 5),
+        ("the same name", more(&instance("").replace("51", "52")), 5),
+        ("the same id", more(&instance("").replace("V1", "V2")), 5),
+        ("no value", instance(" priority"), 2),
+        ("too many values", instance(" priority 100 200"), 0),
+        ("twice", instance(" priority 100\n priority 120"), 0),
+        ("priority 300", instance(" priority 300"), 5),
+        ("priority 0", instance(" priority 0"), 5),
+        ("priority abc", instance(" priority abc"), 5),
+        ("id 999", instance("").replace("51", "999"), 5),
+        ("no id", instance("").replace("virtual_router_id 51", ""), 5),
+        ("no interface", instance("").replace("interface e0", ""), 5),
+        ("missing interface", instance("").replace("e0", "nope0"), 5),
+        ("half a second in version 2", instance(" advert_int 0.5"), 5),
+        ("half a second in version 3", instance(" version 3\n advert_int 0.5"), 0),
+        ("no number", instance(" advert_int x"), 5),
+        ("long password", instance(" authentication {\n auth_type PASS\n auth_pass 123456789\n }"), 5),
+        ("no password", instance(" authentication {\n auth_type PASS\n }"), 5),
+        ("no such type", instance(" authentication {\n auth_type FOO\n auth_pass x\n }"), 5),
+        ("password in version 3", instance(" version 3\n authentication {\n auth_type PASS\n auth_pass x\n }"), 5),
+        ("no such script", instance(" track_script {\n nope\n }"), 5),
+        ("script as root", format!("{script}{}", instance(" track_script {\n s\n }")), 6),
+        ("script with security", format!("global_defs {{\n script_user root\n enable_script_security\n}}\n{script}{}", instance("")), 0),
+        ("open quote", instance(" notify_master \"/bin/true a"), 5),
+        ("nopreempt as master", instance(" state MASTER\n nopreempt"), 5),
+        ("no such state", instance(" state FOO"), 5),
+        ("no address", instance("").replace("10.9.0.100/24", "10.9.0.999"), 5),
+        ("unknown word of an address", instance("").replace("0.100/24", "0.100/24 frob"), 5),
+        ("two families", instance("").replace("10.9.0.100/24", "10.9.0.100\n fd00::1"), 5),
+        ("no addresses", instance("").replace("  10.9.0.100/24\n", ""), 5),
+        ("IPv6 in version 2", instance(" version 2").replace("10.9.0.100/24", "fd00::1"), 0),
+        ("lvs_sync_daemon_interface", instance(" lvs_sync_daemon_interface e1"), 5),
+        ("missing include", format!("include /nope/*.conf\n{}", instance("")), 0),
+        ("garp", instance(" garp_master_delay x"), 5),
+        ("preempt_delay", instance(" preempt_delay 2000"), 5),
+        ("weight", instance(" track_interface {\n e1 weight 300\n }"), 5),
+        ("tracked interface", instance(" track_interface {\n nope1\n }"), 5),
+        ("mail", format!("global_defs {{\n notification_email {{\n a@b.c\n }}\n smtp_server 127.0.0.1\n}}\n{}", instance("")), 0),
+        ("unicast", instance(" unicast_src_ip 10.9.0.1\n unicast_peer {\n 10.9.0.2 min_ttl 3 max_ttl 5\n }"), 0),
+    ];
+    for (name, text, code) in cases {
+        let loaded = read(text);
+        assert_eq!(loaded.diagnostics.exit_code(), *code, "{name}: {:#?}", says(&loaded));
+    }
+    let missing = load(&Files(BTreeMap::new()), Path::new("/nope.conf"), &Surroundings { id: "main".into(), seed: 1, most: 1 << 20 });
+    assert_eq!(
+        (missing.diagnostics.exit_code(), says(&missing)),
+        (0, vec!["(/nope.conf: Line 0) Config files missing '/nope.conf'.".into()])
+    );
+}
+
+#[test]
+fn messages_name_line_word_and_cure() {
+    let loaded = read(
+        "\n! comment\nvrrp_instance V1 {\n interface e0\n virtual_router_id 51\n prioritty 100\n priority 300\n virtual_ipaddress {\n 10.0.0.1\n }\n}\n",
+    );
+    assert_eq!(
+        says(&loaded),
+        [
+            "(/k.conf: Line 6) (V1) Unknown keyword 'prioritty' in vrrp_instance; 'priority' is one, if that is meant",
+            "(/k.conf: Line 7) (V1) priority '300' is not a whole number from 1 to 255; it is left out",
+        ]
+    );
+    assert!(loaded.diagnostics.is_startable(), "keepalived starts with these");
+    let loaded = read(&instance("").replace("51", "999"));
+    assert!(!loaded.diagnostics.is_startable() && loaded.conf.instances.is_empty());
+}
+
+#[test]
+fn an_instance_with_everything() {
+    let loaded = read(
+        "global_defs {\n vrrp_garp_master_repeat 2\n vrrp_version 3\n enable_script_security\n script_user nobody nogroup\n vrrp_notify_fifo /run/x\n}\n\
+         vrrp_script chk { # comment\n script \"/bin/test -e '/tmp/a b'\"\n interval 0.5\n timeout 3\n weight -20\n rise 2\n fall 3\n user nobody\n init_fail\n}\n\
+         vrrp_instance \"V 1\" {\n state BACKUP\n interface e0\n virtual_router_id 7\n priority 150\n version 2\n advert_int 2\n nopreempt\n\
+         authentication {\n auth_type PASS\n auth_pass \"pass wo\"\n }\n mcast_src_ip 10.9.0.1\n\
+         unicast_peer {\n 10.9.0.2\n 10.9.0.3 min_ttl 250\n }\n garp_master_delay 1.5\n garp_lower_prio_repeat 0\n\
+         track_interface {\n e1 weight -10\n }\n track_script {\n chk\n chk weight 5 reverse\n }\n\
+         notify \"/bin/n a 'b c'\" nobody\n notify_deleted\n\
+         virtual_ipaddress {\n 10.9.0.100/24 brd 10.9.0.255 dev e1 scope link label e1:x no_track\n 10.9.0.101\n }\n\
+         virtual_ipaddress_excluded {\n fd00::1/64\n }\n}\n",
+    );
+    assert_eq!((says(&loaded), loaded.diagnostics.exit_code()), (Vec::new(), 0));
+    let conf = &loaded.conf;
+    let it = &conf.instances[0];
+    let config = it.config(&conf.global, vec![Weight::new(-10)]);
+    assert_eq!((config.version, config.vrid, config.priority, config.preempt), (Version::V2, 7, 150, false));
+    assert_eq!((config.advert_int, config.auth.clone()), (Duration::from_secs(2), Auth::password("pass wo")));
+    assert!(matches!(&config.transport, Transport::Unicast { peers, .. } if peers.len() == 2 && peers[1].min_ttl == 250));
+    let garp = config.garp;
+    assert_eq!(
+        (garp.master_repeat, garp.master_delay, garp.lower_prio_repeat, garp.lower_prio_delay),
+        (2, Duration::from_millis(1500), 0, garp.master_delay)
+    );
+    assert_eq!(config.addresses.len(), 2, "excluded ones are not announced");
+    let first = &it.addresses[0];
+    assert_eq!((first.prefix, first.scope, first.dev.as_deref(), first.label.as_deref()), (24, 253, Some("e1"), Some("e1:x")));
+    assert!(first.no_track && it.addresses[1].prefix == 32);
+    let notify = it.notifies.any.as_ref().expect("notify");
+    assert_eq!(notify.words, ["/bin/n", "a", "b c"]);
+    assert_eq!(notify.user.as_ref().map(|u| u.user.as_str()), Some("nobody"));
+    assert_eq!(it.notifies.deleted, Some(None));
+    assert_eq!(conf.weight_of_script(&it.track_scripts[0]), Weight::new(-20));
+    assert_eq!(conf.weight_of_script(&it.track_scripts[1]), Weight { value: 5, reverse: true });
+    let script = &conf.scripts[0];
+    assert_eq!(script.command.as_ref().map(|c| c.words.clone()), Some(vec!["/bin/test".into(), "-e".into(), "/tmp/a b".into()]));
+    assert_eq!(
+        (script.interval, script.timeout, script.rise, script.fall),
+        (Duration::from_millis(500), Some(Duration::from_secs(3)), 2, 3)
+    );
+    assert!(config.validate().is_ok() && script.init_fail);
+}
+
+#[test]
+fn parameters_conditions_and_sequences() {
+    let text = "$P=100\n$INST= \\\nvrrp_instance VI_${N} { \\\n interface e0 \\\n virtual_router_id ${N} \\\n @main priority 200 \\\n @^main priority $P \\\n \
+                virtual_ipaddress { \\\n ~SEQ(K,1,3) 10.9.${N}.${K} \\\n } \\\n}\n$N=7\n$INST\n$N=8\n$INST\n~LST(N, 9, 10) $INST\n";
+    for (id, priority) in [("main", 200), ("other", 100)] {
+        let loaded = read_files(&[("/k.conf", text)], id);
+        assert_eq!(says(&loaded), Vec::<String>::new());
+        let all: Vec<_> = loaded.conf.instances.iter().map(|i| (i.name.as_str(), i.vrid, i.priority, i.addresses.len())).collect();
+        let expected = [("VI_7", 7), ("VI_8", 8), ("VI_9", 9), ("VI_10", 10)].map(|(name, vrid)| (name, Some(vrid), Some(priority), 3));
+        assert_eq!(all, expected);
+        assert_eq!(loaded.conf.instances[1].addresses[2].address.to_string(), "10.9.8.3");
+    }
+    let addresses = |lines: &str| {
+        let loaded = read(&instance("").replace("10.9.0.100/24", lines));
+        assert_eq!(says(&loaded), Vec::<String>::new());
+        loaded.conf.instances[0].addresses.iter().map(|a| a.address.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(addresses("~SEQx(S, 144, 16, 192) fe80::20:${S}:1"), ["fe80::20:90:1", "fe80::20:a0:1", "fe80::20:b0:1", "fe80::20:c0:1"]);
+    assert_eq!(addresses("~SEQ(A,2,1) ~LST({B, C}, {1,2}, {3,4}) 10.${A}.${B}.${C}"), ["10.2.1.2", "10.2.3.4", "10.1.1.2", "10.1.3.4"]);
+    let base = "$B=10.2.${S}\n$S=0\n${B}.1\n$S=10\n${B}.1";
+    assert_eq!(addresses(base), ["10.2.0.1", "10.2.10.1"], "replaced when it is used");
+    // What is not defined stays.
+    let loaded = read(&instance(" notify \"/bin/x ${UNDEFINED} $HOME\""));
+    let notify = loaded.conf.instances[0].notifies.any.as_ref().expect("notify");
+    assert_eq!(notify.words, ["/bin/x", "${UNDEFINED}", "$HOME"]);
+    let loaded = read("global_defs {\n router_id ${_INSTANCE}${_HASH}${_BANG}\n}\n");
+    assert_eq!(loaded.conf.global.router_id.as_deref(), Some("main#!"));
+}
+
+#[test]
+fn includes() {
+    let one = instance("");
+    let two = instance("").replace("V1", "V2").replace("51", "52");
+    let files: &[(&str, &str)] = &[
+        ("/k.conf", "include conf.d/*.conf\ninclude {x,y}.inc\n"),
+        ("/conf.d/a.conf", &one),
+        ("/conf.d/b.conf", "include ../up.conf\n"),
+        ("/conf.d/../up.conf", &two),
+        ("/y.inc", "global_defs {\n router_id y\n}\n"),
+    ];
+    let loaded = read_files(files, "main");
+    assert_eq!((loaded.conf.instances.len(), loaded.conf.global.router_id.as_deref()), (2, Some("y")));
+    assert_eq!(says(&loaded), ["(/k.conf: Line 2) Config files missing '/x.inc'."]);
+    let loaded = read("include /k.conf\n");
+    assert!(says(&loaded)[0].contains("does a file include itself?") && !loaded.diagnostics.is_startable());
+}
+
+#[test]
+fn what_is_bounded() {
+    let loaded = read("$A=$A $A\nx $A \n");
+    assert!(!loaded.diagnostics.is_startable(), "{:?}", says(&loaded));
+    let loaded = read("~SEQ(A,1,99999) ~SEQ(B,1,99999) x y z\n");
+    assert!(!loaded.diagnostics.is_startable() && loaded.conf.instances.is_empty());
+    let loaded = read(&"x\n".repeat(5000));
+    assert!(loaded.diagnostics.all().len() <= vrrp_daemon::conf::diag::MAX_MESSAGES && loaded.diagnostics.beyond() > 0);
+    assert_eq!(read(&"a {\n".repeat(10_000)).diagnostics.exit_code(), 5);
+    assert_eq!(read(&"x".repeat(100_000)).diagnostics.exit_code(), 5);
+    assert_eq!(read("~SEQ(A,1,0,5) x\n~SEQ(A) x\n~LST(A x\n~SEQ)(\n").diagnostics.all().len(), 3);
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_by_name() {
+    let mut loaded = read(&format!(
+        "virtual_server 10.0.0.1 80 {{\n lb_algo rr\n}}\nvirtual_server fwmark x {{\n}}\n{}",
+        instance(" use_vmac\n virtual_routes {\n 10.0.0.0/8 via 10.9.0.254\n }")
+    ));
+    assert_eq!(says(&loaded), Vec::<String>::new(), "the file is sound");
+    loaded.refuse_unsupported();
+    assert_eq!(
+        says(&loaded),
+        [
+            "(/k.conf: Line 1) 'virtual_server' in the file is not supported yet",
+            "(/k.conf: Line 4) 'virtual_server' in the file is not supported yet",
+            "(/k.conf: Line 9) 'use_vmac' in vrrp_instance is not supported yet",
+            "(/k.conf: Line 10) 'virtual_routes' in vrrp_instance is not supported yet",
+        ]
+    );
+    assert!(loaded.diagnostics.all().iter().all(|d| d.level == Level::Error));
+    assert!(vrrp_daemon::conf::without_effect().iter().all(|(_, _, reason)| reason.len() > 10));
+}
+
+#[test]
+fn a_sync_group_takes_weights_away() {
+    let second = instance(" track_interface {\n e1 weight 10\n }").replace("V1", "V2").replace("51", "52");
+    let loaded = read(&format!(
+        "{}{second}vrrp_sync_group G {{\n group {{\n V2\n V1\n }}\n track_interface {{\n e1 weight 10\n }}\n}}\n",
+        instance("")
+    ));
+    assert_eq!(loaded.conf.groups[0].members, [1, 0]);
+    assert_eq!(loaded.conf.instances[1].track_interfaces[0].weight, Some(Weight::new(0)));
+    assert!(says(&loaded)[0].contains("taken for 0"), "{:?}", says(&loaded));
+}
