@@ -199,8 +199,10 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
             "-q" => run.quiet = true,
             "-V" => run.verbose = true,
             "-D" => run.daemon = true,
-            "-W" => run.master = true,
-            "-Ws" => (run.master, run.notify) = (true, true),
+            "-W" | "-Ws" => {
+                (run.master, run.switches.master_worker) = (true, true);
+                run.notify |= arg == "-Ws";
+            }
             "-dI" => run.may_fork = true,
             "-dL" => run.objects = true,
             "-dZ" | "-dk" => {}

@@ -116,7 +116,8 @@ pub fn condition(text: &str) -> ExitCode {
 
 /// `lb check`: everything, words without effect included. The exit code is that of `-c`.
 pub fn run(args: &CheckArgs) -> ExitCode {
-    let switches = Switches { diagnostics: true, ..Switches::default() };
+    // How it will be started is not known here.
+    let switches = Switches { diagnostics: true, master_worker: true, ..Switches::default() };
     let remarks: &[Severity] = if args.lint { &[Severity::Info, Severity::Lint] } else { &[Severity::Info] };
     let loaded = match load::load(&args.files, switches, remarks) {
         Ok(loaded) => loaded,

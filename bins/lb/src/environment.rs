@@ -12,6 +12,14 @@ pub fn set(name: &str, value: &str) {
     let _ = lb_sys::process::set_variable(name, Some(value));
 }
 
+/// Adds to a list in a variable, as haproxy's have their parts.
+pub fn append(name: &str, value: &str) {
+    match std::env::var(name).ok().filter(|list| !list.is_empty()) {
+        Some(list) => set(name, &format!("{list};{value}")),
+        None => set(name, value),
+    }
+}
+
 /// Removes a variable.
 pub fn remove(name: &str) {
     let _ = lb_sys::process::set_variable(name, None);

@@ -44,3 +44,38 @@ fn tell(stuck: Stuck) {
         std::process::abort();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    /// Set in the process that is to hang.
+    const HANGS: &str = "LB_TEST_HANGS";
+
+    async fn spin() {
+        loop {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[test]
+    fn a_process_that_hangs_is_ended() {
+        if std::env::var_os(HANGS).is_some() {
+            start().unwrap();
+            let rt = lb_rt::Rt::new().unwrap();
+            rt.spawn(spin());
+            let _ = rt.block_on(std::future::pending::<()>());
+        }
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "watchdog::tests::a_process_that_hangs_is_ended", "--nocapture"]).env(HANGS, "1");
+        let out = command.output().unwrap();
+        let text = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.signal(), Some(lb_sys::signal::SIGABRT), "{}: {text}", out.status);
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("[ALERT]")).collect();
+        assert_eq!(lines.len(), ENOUGH as usize, "{text}");
+        assert!(lines[0].contains(" hangs since 1 s in ") && lines[0].contains("spin") && !lines[0].contains("Ending"), "{text}");
+        assert!(lines[1].ends_with("Ending the process."), "{text}");
+    }
+}

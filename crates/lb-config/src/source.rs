@@ -100,6 +100,8 @@ pub struct Switches {
     pub no_server_verify: bool,
     /// `-L`: the name of the local peer is given, `localpeer` does not change it.
     pub local_peer: bool,
+    /// `-W`, `-Ws`: a master starts the process, and may start programs.
+    pub master_worker: bool,
     /// `-dr`: a server whose name has no address starts without one.
     pub ignore_unresolved: bool,
 }

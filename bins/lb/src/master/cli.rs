@@ -203,7 +203,7 @@ impl Client {
                 state.workers.iter().find(|worker| worker.pid == pid)
             }
             None if matches!(prefix, "" | "master" | "0") => return Ok(None),
-            None => state.workers.iter().find(|worker| prefix == "1" && worker.stage == Stage::Serves),
+            None => state.serving().find(|worker| prefix == "1" && worker.stage == Stage::Serves),
         };
         found.map(|worker| Some(worker.pid)).ok_or_else(|| format!("Can't find the target PID matching the prefix '@{prefix}'\n"))
     }
@@ -252,19 +252,23 @@ impl Client {
             let _ = writeln!(text, "{pid:<15} {kind:<15} {reloads:<15} {:<15} {version:<15}", uptime(now.saturating_sub(since)));
         };
         line(std::process::id(), "master", &format!("{} [failed: {}]", state.reloads, state.failed), state.since, LANGUAGE_VERSION);
-        let worker = |worker: &Worker| {
+        let line = |worker: &Worker| {
             let up = uptime(now.saturating_sub(worker.since));
-            format!("{:<15} {:<15} {:<15} {up:<15} {:<15}\n", worker.pid, "worker", worker.reloads, worker.version)
+            let (kind, version) = worker.program.as_ref().map_or(("worker", worker.version.as_str()), |name| (name, "-"));
+            format!("{:<15} {kind:<15} {:<15} {up:<15} {version:<15}\n", worker.pid, worker.reloads)
         };
-        let of = |old: bool| state.workers.iter().filter(move |w| (w.stage == Stage::Leaving) == old).map(worker).collect::<String>();
-        text += "# workers\n";
-        text += &of(false);
-        let old = of(true);
-        if !old.is_empty() {
-            text += "# old workers\n";
-            text += &old;
+        for (programs, what) in [(false, "workers"), (true, "programs")] {
+            let of = |old: bool| {
+                let all = state.workers.iter().filter(|worker| worker.program.is_some() == programs);
+                all.filter(|worker| (worker.stage == Stage::Leaving) == old).map(line).collect::<String>()
+            };
+            let _ = write!(text, "# {what}\n{}", of(false));
+            let old = of(true);
+            if !old.is_empty() {
+                let _ = write!(text, "# old {what}\n{old}");
+            }
         }
-        text + "# programs\n"
+        text
     }
 
     /// Hands a command to a worker and its answer back.

@@ -3,10 +3,11 @@
 //! It has one thread, opens no address but its own socket (`-S`), and keeps no configuration. At a reload it runs the program anew
 //! in its own place, so that a new version of it comes into use; the next master reads the files and starts the next worker, which
 //! takes the listening sockets of the one before. Only when the new worker has said that it serves is the old one told to go: a file
-//! or an address that is wrong leaves everything as it was.
+//! or an address that is wrong leaves everything as it was. The same word starts the `program` sections' programs anew.
 
 mod cli;
 mod notify;
+mod programs;
 mod state;
 
 use crate::args::RunArgs;
@@ -101,13 +102,15 @@ pub fn run(
         Ok(pair) => pair,
         Err(e) => return fail(format!("cannot make a socket for the worker: {e}")),
     };
-    let old: Vec<u32> = if is_first { args.old.clone() } else { state.workers.iter().map(|worker| worker.pid).collect() };
+    crate::environment::append("HAPROXY_CLI", &format!("sockpair@{}", far.as_raw_fd()));
+    let old: Vec<u32> = if is_first { args.old.clone() } else { state.serving().map(|worker| worker.pid).collect() };
     let child = match process::fork() {
         Ok(Forked::Parent(child)) => child,
         Ok(Forked::Child) => {
             drop((near, signals, socket));
             // The other sockets are the master's alone: who holds one keeps a worker from noticing that its master has gone.
-            let serving = state.workers.into_iter().find(|worker| worker.stage == Stage::Serves).and_then(|worker| worker.channel);
+            let serves = |worker: &Worker| worker.program.is_none() && worker.stage == Stage::Serves;
+            let serving = state.workers.into_iter().find(serves).and_then(|worker| worker.channel);
             let from = match (serving, args.sockets_from.as_deref().filter(|_| is_first)) {
                 (Some(channel), _) => From::Worker(channel),
                 (None, Some(address)) => From::Address(address),
@@ -124,7 +127,8 @@ pub fn run(
         Err(e) => return fail(format!("cannot start a worker: {e}")),
     };
     drop(far);
-    drop(config);
+    state.programs = config.programs;
+    state.programs.retain(|program| is_first || program.start_on_reload);
     process::trim_memory();
     let rt = match Rt::new() {
         Ok(rt) => rt,
@@ -138,7 +142,9 @@ pub fn run(
         notice(&format!("New worker ({child}) forked"));
     }
     let version = LANGUAGE_VERSION.to_owned();
-    state.workers.insert(0, Worker { pid: child, channel: Some(near), reloads: 0, since: now, stage: Stage::Loading, version });
+    state
+        .workers
+        .insert(0, Worker { pid: child, channel: Some(near), reloads: 0, since: now, stage: Stage::Loading, version, program: None });
     let strangers = if is_first { args.old.clone() } else { Vec::new() };
     let goodbye = if args.terminate_old && is_first { SIGTERM } else { SIGUSR1 };
     live(rt, state, signals, starting, (strangers, goodbye), directory, socket)
@@ -292,7 +298,8 @@ impl Master {
                 worker.stage = Stage::Serves;
             } else {
                 worker.stage = Stage::Leaving;
-                signals.push((worker.pid, if worker.reloads > max { SIGTERM } else { SIGUSR1 }));
+                let too_old = worker.program.is_none() && worker.reloads > max;
+                signals.push((worker.pid, if too_old { SIGTERM } else { SIGUSR1 }));
             }
         }
         state.last_failed = false;
@@ -300,6 +307,7 @@ impl Master {
         for (pid, signal) in signals {
             let _ = signal::send(pid, signal);
         }
+        self.start_programs();
         self.has_served.set(true);
         self.say(notice, "Loading success.");
         self.starting.take().serves();
@@ -346,7 +354,7 @@ impl Master {
             return e;
         }
         let pids: Vec<String> = state.workers.iter().map(|worker| worker.pid.to_string()).collect();
-        let channel = state.workers.first().and_then(|worker| worker.channel.as_ref()).map(AsRawFd::as_raw_fd);
+        let channel = state.serving().next().and_then(|worker| worker.channel.as_ref()).map(AsRawFd::as_raw_fd);
         let args = arguments(std::env::args_os(), &pids, channel);
         let Some(program) = args.first().cloned() else { return io::ErrorKind::NotFound.into() };
         process::replace(&program, &args)
@@ -373,9 +381,9 @@ impl Master {
         let Some(at) = state.workers.iter().position(|worker| worker.pid == pid) else { return };
         let worker = state.workers.remove(at);
         drop(state);
-        let what = if worker.stage == Stage::Leaving { "Former" } else { "Current" };
-        let text = format!("{what} worker ({pid}) exited with code {code} ({how})");
-        self.say(if code == 0 || worker.stage == Stage::Leaving { warning } else { alert }, &text);
+        let (what, tell): (_, fn(&str)) = if worker.stage == Stage::Leaving { ("Former", warning) } else { ("Current", alert) };
+        let who = worker.program.as_ref().map_or_else(|| "worker".to_owned(), |name| format!("program '{name}'"));
+        self.say(tell, &format!("{what} {who} ({pid}) exited with code {code} ({how})"));
         let code = u8::try_from(code).unwrap_or(1);
         // Ended as they were told to.
         let by_order = matches!(code, 0 | 130 | 143);
@@ -393,14 +401,17 @@ impl Master {
             }
             Stage::Loading => self.failure.set(code.max(1)),
             Stage::Serves if by_order => {}
-            Stage::Serves => {
-                self.failure.set(code);
-                if !self.state.borrow().stays && !self.leaving.get() {
-                    alert("exit-on-failure: killing every processes with SIGTERM");
-                    self.leaving.set(true);
-                    self.tell_all(SIGTERM);
-                }
-            }
+            Stage::Serves => self.has_failed(code),
+        }
+    }
+
+    /// A worker or a program has ended as it should not: all others go with it, unless the file says otherwise.
+    fn has_failed(&self, code: u8) {
+        self.failure.set(code);
+        if !self.state.borrow().stays && !self.leaving.get() {
+            alert("exit-on-failure: killing every processes with SIGTERM");
+            self.leaving.set(true);
+            self.tell_all(SIGTERM);
         }
     }
 

@@ -18,6 +18,7 @@ mod old;
 mod options;
 mod page;
 mod process;
+mod programs;
 mod proxy;
 mod proxy_rest;
 mod rings;
@@ -30,7 +31,7 @@ mod usage;
 mod words;
 
 use crate::diag::Problem;
-use crate::parse::{BindCx, ForwardCx, GlobalCx, Line, Params, ProxyCx, RingCx, ServerCx};
+use crate::parse::{BindCx, ForwardCx, GlobalCx, Line, Params, ProgramCx, ProxyCx, RingCx, ServerCx};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -170,6 +171,7 @@ pub(crate) enum Parser {
     Forward(fn(&mut ForwardCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     /// The lists that it may stand in.
     Action(actions::Sets, actions::ActionParser),
+    Program(fn(&mut ProgramCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
 }
 
 impl std::fmt::Debug for Parser {
@@ -228,7 +230,7 @@ const SECTIONS: &[Keyword] = &[
     section("userlist", "<name>", "users and passwords", State::Refused("authentication")),
     section("peers", "<name>", "processes that share stick tables", State::Refused("stick tables")),
     section("mailers", "<name>", "mail servers for alerts", State::Refused("mail alerts")),
-    section("program", "<name>", "a process to start beside", State::Refused("the master process")),
+    section("program", "<name>", "a process that the master starts beside its worker", State::Works),
     section("http-errors", "<name>", "a named set of error files", State::Refused("named error sets; use 'errorfile'")),
     section("ring", "<name>", "a buffer for log lines on their way to servers", State::Works),
     section("log-forward", "<name>", "receives and forwards log lines", State::Works),
@@ -261,6 +263,7 @@ const TABLES: &[&[Keyword]] = &[
     logs::KEYWORDS,
     rings::KEYWORDS,
     forwards::KEYWORDS,
+    programs::KEYWORDS,
     proxy_rest::KEYWORDS,
     destination::KEYWORDS,
     balance::KEYWORDS,

@@ -62,6 +62,8 @@ pub struct Config {
     pub rings: Vec<Ring>,
     /// `log-forward` sections.
     pub log_forwards: Vec<LogForward>,
+    /// `program` sections.
+    pub programs: Vec<Program>,
     /// What expressions name.
     pub named: Named,
     /// Names of the files, as given; [`Span::file`] points into it.
@@ -145,6 +147,7 @@ impl Config {
             ring.span = nowhere;
             ring.servers.iter_mut().for_each(|server| server.span = nowhere);
         }
+        self.programs.iter_mut().for_each(|program| program.span = nowhere);
         for forward in &mut self.log_forwards {
             forward.span = nowhere;
             forward.binds.iter_mut().for_each(|bind| bind.span = nowhere);

@@ -1,5 +1,6 @@
 //! How the process runs: master and worker, cores, rights. Source: manual 3.1.
 
+use super::{Account, Span};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -30,6 +31,23 @@ pub struct ProcessSettings {
     pub close_spread: CloseSpread,
     /// What `setenv` and its sisters have made of the environment.
     pub environment: EnvironmentChanges,
+}
+
+/// A `program` section: what the master starts beside its worker. Source: manual 3.7.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Name, unique.
+    pub name: String,
+    /// `command`: the program, looked up in PATH, and its arguments; not empty.
+    pub command: Vec<String>,
+    /// `user`; `None`: the master's.
+    pub user: Option<Account>,
+    /// `group`; `None`: the master's.
+    pub group: Option<Account>,
+    /// A new one is started at each reload; false with `no option start-on-reload`. The old one is told to go in any case.
+    pub start_on_reload: bool,
+    /// Where it stands.
+    pub span: Span,
 }
 
 /// What became of the variables of the process while the configuration was read.

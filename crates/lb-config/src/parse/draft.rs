@@ -205,6 +205,12 @@ pub(crate) struct ForwardCx<'p, 's> {
     pub world: &'p mut World<'s>,
 }
 
+/// What the functions of a `program` section's lines work on.
+pub(crate) struct ProgramCx<'p, 's> {
+    pub program: &'p mut crate::model::Program,
+    pub world: &'p mut World<'s>,
+}
+
 /// What the functions of `bind` parameters work on.
 pub(crate) struct BindCx<'p> {
     pub bind: &'p mut crate::model::Bind,

@@ -9,12 +9,14 @@ mod draft;
 pub(crate) mod exprs;
 mod guid;
 mod line;
+mod programs;
 mod resolve;
 mod rings;
 
 pub(crate) use asked::{Asked, expression, unknown_action};
 pub(crate) use draft::{
-    BindCx, Draft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, Mention, ProxyCx, RingCx, RingDraft, ServerCx, ServerDraft, World,
+    BindCx, Draft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, Mention, ProgramCx, ProxyCx, RingCx, RingDraft, ServerCx, ServerDraft,
+    World,
 };
 pub(crate) use line::{Line, Negation, Params, address, address_for, resolve as resolve_host};
 
@@ -22,7 +24,7 @@ use crate::diag::{Diagnostic, Problem, Severity, nearest};
 use crate::keywords::{Context, Keyword, Lookup, OldLine, OldWord, Parser, Sections, State, Today};
 use crate::lexer::Word;
 use crate::lint::Lint;
-use crate::model::{Config, Global, Span};
+use crate::model::{Config, Global, Program, Span};
 use crate::source::Source;
 use crate::tree::{self, Directive, Sink, shown};
 use std::collections::{BTreeMap, HashMap};
@@ -51,10 +53,11 @@ pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
         drafts: Vec::new(),
         rings: Vec::new(),
         forwards: Vec::new(),
+        programs: Vec::new(),
         open: Open::Refused,
     };
     tree::read(source, &mut walk);
-    let Walk { mut world, mut global, drafts, rings, forwards, defaults, .. } = walk;
+    let Walk { mut world, mut global, drafts, rings, forwards, programs, defaults, .. } = walk;
     if world.diagnostics.wants(Severity::Lint) {
         let defaults = defaults.iter().map(|defaults| &defaults.draft).collect();
         Lint { defaults, proxies: &drafts }.tell(&mut world);
@@ -64,6 +67,7 @@ pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
     let mut config = resolve::resolve(global, drafts, &mut world);
     rings::resolve_forwards(forwards, &mut config, &mut world);
     rings::resolve_rings(rings, &mut config, &mut world);
+    programs::resolve_programs(programs, &mut config, &mut world);
     (config, std::mem::take(&mut world.diagnostics).finish(&world.files()))
 }
 
@@ -80,6 +84,7 @@ struct Walk<'s> {
     drafts: Vec<Draft>,
     rings: Vec<RingDraft>,
     forwards: Vec<ForwardDraft>,
+    programs: Vec<Program>,
     open: Open,
 }
 
@@ -105,6 +110,7 @@ enum Open {
     Global,
     Ring(Box<RingDraft>),
     Forward(Box<ForwardDraft>),
+    Program(Box<Program>),
     /// A proxy or defaults.
     Proxy(Box<Draft>),
 }
@@ -144,6 +150,10 @@ impl<'s> Sink<'s> for Walk<'s> {
                 self.open = Open::Forward(Box::new(self.forward(header)));
                 return;
             }
+            "program" => {
+                self.open = Open::Program(Box::new(self.program(header)));
+                return;
+            }
             _ => Sections::LISTEN,
         };
         self.world.names.owner = self.drafts.len();
@@ -160,6 +170,10 @@ impl<'s> Sink<'s> for Walk<'s> {
             Open::Forward(mut forward) => {
                 self.forward_line(&mut forward, directive);
                 self.open = Open::Forward(forward);
+            }
+            Open::Program(mut program) => {
+                self.program_line(&mut program, directive);
+                self.open = Open::Program(program);
             }
             Open::Ring(mut ring) => {
                 self.ring_line(&mut ring, directive);
@@ -179,6 +193,7 @@ impl<'s> Sink<'s> for Walk<'s> {
             Open::Proxy(draft) => draft,
             Open::Ring(ring) => return self.rings.push(*ring),
             Open::Forward(forward) => return self.forwards.push(*forward),
+            Open::Program(program) => return self.programs.push(*program),
             Open::Refused | Open::Global => return,
         };
         // There may be many sections with a server each.

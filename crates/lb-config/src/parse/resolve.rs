@@ -53,6 +53,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         named,
         rings: Vec::new(),
         log_forwards: Vec::new(),
+        programs: Vec::new(),
         files: world.files().into_iter().map(|(name, _)| name).collect(),
     }
 }

@@ -9,7 +9,7 @@ use crate::tree::shown;
 
 impl Walk<'_> {
     /// The name of a section that has one and nothing else; `taken`: where it was given before.
-    fn only_name<'d>(&mut self, header: &'d Directive<'_>, taken: impl FnOnce(&Self, &str) -> Option<Span>) -> &'d str {
+    pub(super) fn only_name<'d>(&mut self, header: &'d Directive<'_>, taken: impl FnOnce(&Self, &str) -> Option<Span>) -> &'d str {
         let word = header.words[0].text.as_ref();
         let name = header.words.get(1).map_or("", |word| &word.text);
         if name.is_empty() {

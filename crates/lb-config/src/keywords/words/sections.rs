@@ -9,7 +9,6 @@ const fn line(section: &'static str, name: &'static str, args: &'static str, doc
 }
 
 const MAIL: &str = "mail alerts";
-const MASTER: &str = "the master process";
 const ERRORS: &str = "named error sets; use 'errorfile'";
 const RESOLVE: &str = "name resolution at run time";
 const PROFILE: &str = "log profiles";
@@ -30,10 +29,6 @@ pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
     line("peers", "table", "<name> type <type> size <size> ...", "a table of keys", STICK),
     line("mailers", "mailer", "<name> <address>:<port>", "a mail server", MAIL),
     line("mailers", "timeout mail", "<time>", "time for a mail", MAIL),
-    line("program", "command", "<command> [<argument> ...]", "what to start", MASTER),
-    line("program", "group", "<name>", "group of the program", MASTER),
-    line("program", "option start-on-reload", "", "starts it anew at reload", MASTER),
-    line("program", "user", "<name>", "user of the program", MASTER),
     line("http-errors", "errorfile", "<status> <file>", "a file in place of a built-in reply", ERRORS),
     line("resolvers", "accepted_payload_size", "<bytes>", "longest answer", RESOLVE),
     line("resolvers", "hold", "<status> <time>", "how long an answer counts", RESOLVE),
