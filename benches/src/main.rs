@@ -8,9 +8,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-lb-load origin --port PORT [--addresses N] [--kind http|http-close|echo]
+lb-load origin --port PORT [--addresses N] [--kind http|browser|http-close|echo]
     serves 127.0.0.1:PORT, or N addresses 127.1.x.y:PORT
-lb-load client --to IP:PORT [--kind http|http-close|echo] [--conns N] [--path PATH] [--hold]
+lb-load client --to IP:PORT [--kind http|browser|http-close|echo] [--conns N] [--path PATH] [--hold]
     reads `run COUNT SECONDS` from stdin";
 
 /// Bytes of an echo message.
@@ -46,12 +46,16 @@ fn run(args: Vec<String>) -> Result<(), Box<dyn std::error::Error>> {
     }
     let close = kind == "http-close";
     match (command.as_str(), kind.as_str()) {
-        ("origin", "http" | "http-close" | "echo") => {
+        ("origin", "http" | "browser" | "http-close" | "echo") => {
             let speech = if kind == "echo" { Speech::Echo(MESSAGE) } else { Speech::Http { close } };
             origin::run(&origin_addresses(addresses, port), speech)?;
         }
-        ("client", "http" | "http-close" | "echo") => {
-            let wire = if kind == "echo" { Wire::echo(MESSAGE) } else { Wire::http(&path, close) };
+        ("client", "http" | "browser" | "http-close" | "echo") => {
+            let wire = match kind.as_str() {
+                "echo" => Wire::echo(MESSAGE),
+                "browser" => Wire::browser(&path),
+                _ => Wire::http(&path, close),
+            };
             let after = match (hold, close) {
                 (true, _) => After::Hold,
                 (false, true) => After::Reconnect,

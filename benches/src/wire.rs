@@ -50,6 +50,31 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// `GET path` as a browser sends it, with 800 bytes of fields, for the host `h99.example.org`.
+    #[must_use]
+    pub fn browser(path: &str) -> Self {
+        let fields = [
+            ("Host", "h99.example.org"),
+            ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"),
+            ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8"),
+            ("Accept-Language", "en-GB,en;q=0.9,de;q=0.8,fr;q=0.7"),
+            ("Accept-Encoding", "gzip, deflate, br, zstd"),
+            ("Referer", "https://www.example.org/catalogue/section-7/page-12?sort=price&order=asc"),
+            ("Sec-Ch-Ua", "\"Not/A)Brand\";v=\"8\", \"Chromium\";v=\"126\", \"Google Chrome\";v=\"126\""),
+            ("Sec-Ch-Ua-Mobile", "?0"),
+            ("Sec-Ch-Ua-Platform", "\"Linux\""),
+            ("Sec-Fetch-Dest", "document"),
+            ("Sec-Fetch-Mode", "navigate"),
+            ("Cookie", "session=5f2a7c1d9b3e4860a1c2d3e4f5061728; theme=dark; consent=1; _ga=GA1.2.1234567890.1700000000"),
+        ];
+        let mut request = format!("GET {path} HTTP/1.1\r\n");
+        for (name, value) in fields {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str("\r\n");
+        Self { request: request.into_bytes(), http: true, template: Vec::new(), large: false }
+    }
+
     /// `GET path` with the headers of a plain client.
     #[must_use]
     pub fn http(path: &str, close: bool) -> Self {

@@ -89,7 +89,11 @@ impl Proxy {
         let port = free_port()?;
         let name = program.file_name().map_or("proxy".into(), |n| n.to_string_lossy().into_owned());
         let file = places.dir.join(format!("{name}.cfg"));
-        std::fs::write(&file, config::text(shape, port, origin))?;
+        let map = places.dir.join("hosts.map");
+        if let Some(hosts) = shape.switch.map() {
+            std::fs::write(&map, hosts)?;
+        }
+        std::fs::write(&file, config::text(shape, &map.display().to_string(), port, origin))?;
         let log = places.dir.join(format!("{name}.stderr"));
         let first = wrapper.first().map_or(program, |w| Path::new(w));
         let mut command = pinned(PROXY_CORE, first);

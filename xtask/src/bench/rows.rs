@@ -1,6 +1,6 @@
 //! The rows of the bench: what is run and which limit its figures have.
 
-use super::config::{HTTP, Shape, TCP};
+use super::config::{HTTP, Shape, Switch, TCP};
 use super::table::Limit;
 
 /// One row, chosen by name on the command line.
@@ -21,7 +21,7 @@ pub enum Kind {
     /// What 1,000 servers cost more than 2.
     Servers,
     /// Instructions per exchange under callgrind.
-    Instructions { shape: Shape, kind: &'static str, limit: f64 },
+    Instructions { shape: Shape, kind: &'static str, limit: Limit },
 }
 
 /// Exchanges that keep the proxy's core busy.
@@ -65,6 +65,8 @@ const SMALL: Traffic = Traffic {
     user_share: Limit::None,
     splice: false,
 };
+
+const BROWSER: Traffic = Traffic { origin: "browser", client: "browser", user: Limit::Times(0.5), all: Limit::None, ..SMALL };
 
 const BULK: Traffic = Traffic {
     conns: "4",
@@ -126,6 +128,21 @@ pub const ROWS: &[Row] = &[
             ..SMALL
         }),
     },
+    Row {
+        name: "rules",
+        about: "a browser's request through 3 ACLs, 2 edits of fields and a switch",
+        kind: Kind::Traffic(Traffic { shape: Shape { switch: Switch::Rules, ..HTTP }, ..BROWSER }),
+    },
+    Row {
+        name: "hosts-100",
+        about: "a browser's request through 100 lines use_backend if { hdr(host) x }, of which the last one holds",
+        kind: Kind::Traffic(Traffic { shape: Shape { switch: Switch::Hosts(100), ..HTTP }, ..BROWSER }),
+    },
+    Row {
+        name: "map-100000",
+        about: "a browser's request by a map of 100,000 hosts",
+        kind: Kind::Traffic(Traffic { shape: Shape { switch: Switch::Map(100_000), ..HTTP }, ..BROWSER }),
+    },
     Row { name: "syscalls", about: "system calls per keep-alive request", kind: Kind::Syscalls },
     Row {
         name: "idle-http",
@@ -141,12 +158,27 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "callgrind-http",
         about: "user instructions per HTTP keep-alive request, serial client",
-        kind: Kind::Instructions { shape: HTTP, kind: "http", limit: 9000.0 },
+        kind: Kind::Instructions { shape: HTTP, kind: "http", limit: Limit::Most(9000.0) },
+    },
+    Row {
+        name: "callgrind-rules",
+        about: "the same for the request of the row rules",
+        kind: Kind::Instructions { shape: Shape { switch: Switch::Rules, ..HTTP }, kind: "browser", limit: Limit::Times(0.5) },
+    },
+    Row {
+        name: "callgrind-hosts",
+        about: "the same for the request of the row hosts-100",
+        kind: Kind::Instructions { shape: Shape { switch: Switch::Hosts(100), ..HTTP }, kind: "browser", limit: Limit::Times(0.5) },
+    },
+    Row {
+        name: "callgrind-map",
+        about: "the same for the request of the row map-100000",
+        kind: Kind::Instructions { shape: Shape { switch: Switch::Map(100_000), ..HTTP }, kind: "browser", limit: Limit::Times(0.5) },
     },
     Row {
         name: "callgrind-tcp",
         about: "user instructions per message round trip in mode tcp, serial client",
-        kind: Kind::Instructions { shape: TCP, kind: "echo", limit: 1800.0 },
+        kind: Kind::Instructions { shape: TCP, kind: "echo", limit: Limit::Most(1800.0) },
     },
 ];
 
