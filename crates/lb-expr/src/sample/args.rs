@@ -41,6 +41,9 @@ pub enum ArgKind {
     Userlist,
     /// A variable with its scope.
     Variable,
+    /// Number of a field of Protocol Buffers messages, with dots between those of messages within each other: [`Args::made`] of
+    /// `Box<[u32]>`.
+    ProtobufField,
 }
 
 impl ArgKind {
@@ -61,6 +64,7 @@ impl ArgKind {
             Self::Table => "table",
             Self::Userlist => "user list",
             Self::Variable => "variable",
+            Self::ProtobufField => "Protocol buffers field number",
         }
     }
 }
@@ -193,6 +197,9 @@ impl Args {
     }
 }
 
+/// Most numbers of a path through messages of Protocol Buffers.
+pub const MAX_PATH: usize = 64;
+
 /// The arguments of a call as they stand in the text.
 pub(super) struct Written<'t> {
     /// What stands behind the opening parenthesis, to the end of the word.
@@ -269,13 +276,23 @@ pub(super) fn typed(written: &Written<'_>, kinds: &[ArgKind], required: usize, l
         }
         let Some(kind) = kinds.get(n) else {
             let rest = written.text.get(start - usize::from(n > 0)..).unwrap_or_default();
-            return error(n, format!("expected ')' before '{rest}'"));
+            // Haproxy counts so: the one too many, or the last that there may be.
+            let position = if required == kinds.len() { n } else { n - 1 };
+            return error(position, format!("expected ')' before '{rest}'"));
         };
         let arg = match kind {
             // A name may be left out: the proxy itself.
             ArgKind::Frontend | ArgKind::Backend | ArgKind::Table if word.is_empty() => Arg::Absent,
             ArgKind::Str if n == 0 => Arg::Str(word.as_str().into()),
-            _ if word.is_empty() && n >= required => Arg::Absent,
+            ArgKind::Str if word.is_empty() && n >= required => Arg::Absent,
+            // Nothing at the end is 0, and elsewhere the end of what can be read.
+            ArgKind::Int if word.is_empty() && n >= required && n + 1 == written.list.len() => Arg::Int(0),
+            _ if word.is_empty() && n >= required => {
+                if n + 1 < written.list.len() {
+                    return error(n, format!("expected ')' before '{}'", written.text.get(*start..).unwrap_or_default()));
+                }
+                Arg::Absent
+            }
             ArgKind::Str => Arg::Str(word.as_str().into()),
             _ if word.is_empty() => {
                 return error(n, format!("expected type '{}' at position {}, but got nothing", kind.name(), n + 1));
@@ -319,6 +336,10 @@ fn one(word: &str, kind: ArgKind, loader: &mut dyn Loader) -> Result<Arg, Option
         ArgKind::Size => size(word).map(Arg::Int),
         ArgKind::Frontend | ArgKind::Backend | ArgKind::Server | ArgKind::Table | ArgKind::Userlist => {
             return loader.reference(kind, word).map(Arg::Reference).map_err(Some);
+        }
+        ArgKind::ProtobufField => {
+            let path: Option<Box<[u32]>> = word.split('.').map(|n| n.parse().ok()).collect();
+            path.filter(|path| path.len() <= MAX_PATH).map(Arg::made)
         }
         ArgKind::Variable => return variable(word, loader).map(Arg::Variable).map_err(Some),
     };

@@ -252,7 +252,7 @@ pub trait Context: LogSource {
     }
 
     /// Keeps a value in a slot for captured fields, as far as there is such a slot.
-    fn capture(&self, side: Side, slot: u32, value: &[u8]) {
+    fn set_capture(&self, side: Side, slot: u32, value: &[u8]) {
         let _ = (side, slot, value);
     }
 

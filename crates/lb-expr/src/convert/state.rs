@@ -1,0 +1,100 @@
+//! What the proxy knows of a name, and what is told to it: `nbsrv`, `srv_queue`, captures, `debug`, `when`. Manual 7.3.1.
+
+use super::Out;
+use crate::sample::{Arg, ArgKind, Args, Condition, Converter, Cx, Loader, Lookup, Side, Type, Value};
+
+pub(super) const TABLE: &[Converter] = &[
+    Converter::new("nbsrv", &[], 0, Type::Str, Type::Int, |_, value, cx| {
+        cx.source.lookup(Lookup::UsableServers(value.bytes()?)).map(Value::Int)
+    }),
+    Converter::new("srv_queue", &[], 0, Type::Str, Type::Int, |_, value, cx| {
+        cx.source.lookup(Lookup::ServerQueue(value.bytes()?)).map(Value::Int)
+    }),
+    Converter::new("srv_is_up", &[], 0, Type::Str, Type::Bool, |_, value, cx| {
+        cx.source.lookup(Lookup::ServerIsUp(value.bytes()?)).map(|up| Value::Bool(up != 0))
+    }),
+    Converter::new("fe_exists", &[], 0, Type::Str, Type::Bool, |_, value, cx| {
+        cx.source.lookup(Lookup::FrontendExists(value.bytes()?)).map(|there| Value::Bool(there != 0))
+    }),
+    Converter::new("capture-req", &[ArgKind::Int], 1, Type::Str, Type::Str, |args, value, cx| capture(args, value, Side::Request, cx)),
+    Converter::new("capture-res", &[ArgKind::Int], 1, Type::Str, Type::Str, |args, value, cx| capture(args, value, Side::Response, cx)),
+    Converter::new("debug", &[ArgKind::Str, ArgKind::Str], 0, Type::Any, Type::Same, debug).checked(sink),
+    Converter::new("when", &[ArgKind::Str, ArgKind::Str], 1, Type::Any, Type::Same, when).checked(condition),
+];
+
+/// The value goes on, whether or not there is such a slot.
+fn capture<'a>(args: &'a Args, value: Value<'a>, side: Side, cx: Cx<'a>) -> Option<Value<'a>> {
+    let slot = u32::try_from(args.int(0)?).ok()?;
+    cx.source.set_capture(side, slot, value.bytes()?);
+    Some(value)
+}
+
+fn sink(args: &mut Vec<Arg>, _: &mut dyn Loader) -> Result<(), String> {
+    match args.get(1) {
+        Some(Arg::Str(name)) if !matches!(&**name, "" | "stdout" | "stderr" | "buf0") => Err(format!("No such sink '{name}'")),
+        _ => Ok(()),
+    }
+}
+
+/// A line with the value's type and text; the value goes on.
+fn debug<'a>(args: &'a Args, value: Value<'a>, cx: Cx<'a>) -> Option<Value<'a>> {
+    let mut out = Out::new(cx, 256);
+    out.put_some(b"[debug] ");
+    if let Some(prefix) = args.str(0).filter(|prefix| !prefix.is_empty()) {
+        out.put_some(prefix.as_bytes());
+        out.put_some(b": ");
+    }
+    let kind = match value {
+        Value::Bool(_) => "bool",
+        Value::Int(_) => "sint",
+        Value::Ip(std::net::IpAddr::V4(_)) => "ipv4",
+        Value::Ip(std::net::IpAddr::V6(_)) => "ipv6",
+        Value::Str(_) => "str",
+        Value::Bin(_) => "bin",
+        Value::Method(..) => "meth",
+    };
+    out.put_some(b"type=");
+    out.put_some(kind.as_bytes());
+    out.put_some(b" <");
+    out.put_some(match value {
+        Value::Bin(bytes) => crate::sample::hex(&bytes[..bytes.len().min(super::MAX_LEN / 2)], cx.scratch),
+        other => other.to_text(cx.scratch),
+    });
+    out.put_some(b">\n");
+    let sink = args.str(1).filter(|sink| !sink.is_empty()).unwrap_or("buf0");
+    cx.source.debug(sink, out.done());
+    Some(value)
+}
+
+/// Conditions of which one has to hold, and whether they are turned round.
+struct When {
+    any: &'static [Condition],
+    not: bool,
+}
+
+fn condition(args: &mut Vec<Arg>, _: &mut dyn Loader) -> Result<(), String> {
+    let Some(arg) = args.first_mut() else { return Ok(()) };
+    let text = arg.text();
+    let (not, name) = text.strip_prefix('!').map_or((false, text), |name| (true, name));
+    let (any, turned): (&'static [Condition], bool) = match name {
+        "error" => (&[Condition::Error], false),
+        "normal" => (&[Condition::Error], true),
+        "forwarded" => (&[Condition::Forwarded], false),
+        "toapplet" => (&[Condition::ToApplet], false),
+        "processed" => (&[Condition::Forwarded, Condition::ToApplet], false),
+        "stopping" => (&[Condition::Stopping], false),
+        "acl" => return Err("the condition 'acl' is not supported: put the ACL on the line, 'if <acl>'".into()),
+        other => {
+            return Err(format!(
+                "expects a supported keyword among {{stopping,normal,error,forwarded,toapplet,processed,acl}} but got '{other}'"
+            ));
+        }
+    };
+    *arg = Arg::made(When { any, not: not != turned });
+    Ok(())
+}
+
+fn when<'a>(args: &'a Args, value: Value<'a>, cx: Cx<'a>) -> Option<Value<'a>> {
+    let When { any, not } = args.made::<When>(0)?;
+    (any.iter().any(|condition| cx.source.is(*condition)) != *not).then_some(value)
+}
