@@ -52,6 +52,14 @@ impl HashTree {
         Self { root: Node::default(), case }
     }
 
+    /// A tree of entries in their order: nodes are made once, in the size that they have.
+    pub fn of<'e>(entries: impl Iterator<Item = &'e Arc<Entry>>, case: Case) -> Self {
+        let mut list: Vec<(u64, &Arc<Entry>)> = entries.map(|entry| (hash(entry.key(), case), entry)).collect();
+        // Keeps the order of those whose hash is the same.
+        list.sort_by_key(|(hash, _)| *hash);
+        Self { root: Node::of(&list, 0, case), case }
+    }
+
     /// The entries of this key.
     pub fn get(&self, key: &[u8]) -> Option<&Same> {
         let hash = hash(key, self.case);
@@ -86,6 +94,39 @@ impl Node {
         // Bits of the upper end first: the lower half is compared in the leaf.
         let bit = 1 << ((hash << shift) >> (64 - BITS));
         (bit, (self.map & (bit - 1)).count_ones() as usize)
+    }
+
+    /// A node for a part of a sorted list whose hashes are the same down to `shift`.
+    fn of(list: &[(u64, &Arc<Entry>)], shift: u32, case: Case) -> Self {
+        let digit = |hash: u64| (hash << shift) >> (64 - BITS);
+        let parts = || list.chunk_by(|(a, _), (b, _)| digit(*a) == digit(*b));
+        let mut node = Self { map: 0, slots: Vec::with_capacity(parts().count()) };
+        for part in parts() {
+            let (hash, first) = part[0];
+            node.map |= 1 << digit(hash);
+            let one = || {
+                let mut same = Same::default();
+                part.iter().for_each(|(_, entry)| same.insert(Arc::clone(entry)));
+                same
+            };
+            let last = part.last().map_or(hash, |(hash, _)| *hash);
+            let slot = if last == hash && part.iter().all(|(_, entry)| case.same(entry.key(), first.key())) {
+                Slot::Leaf(hash as u32, one())
+            } else if shift + BITS < 64 {
+                Slot::Node(Arc::new(Self::of(part, shift + BITS, case)))
+            } else {
+                let mut clash: Vec<Same> = Vec::new();
+                for (_, entry) in part {
+                    match clash.iter_mut().find(|same| same.first().is_some_and(|known| case.same(known.key(), entry.key()))) {
+                        Some(same) => same.insert(Arc::clone(entry)),
+                        None => clash.push(Same::One(Arc::clone(entry))),
+                    }
+                }
+                Slot::Clash(Arc::new(clash))
+            };
+            node.slots.push(slot);
+        }
+        node
     }
 
     fn get(&self, hash: u64, shift: u32) -> Option<&Slot> {

@@ -21,6 +21,7 @@ use super::pattern::{is_dot, is_slash};
 use super::trie::Trie;
 use super::{Matching, Pattern};
 use crate::sample::{Value, v6_to_v4};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -82,6 +83,15 @@ struct Networks {
 impl Index {
     pub fn new(kind: Kind) -> Self {
         Self { kind, patterns: Patterns::Few(Arc::default()) }
+    }
+
+    /// For patterns that are found by their whole key, if they are not few: their index at once. No such pattern is wrong.
+    pub fn of_keys(kind: Kind, by_key: &HashTree, entries: &BTreeMap<u64, Arc<Entry>>) -> Option<Self> {
+        if kind.matching != Matching::Str || entries.len() <= FEW {
+            return None;
+        }
+        let tree = if kind.ignore_case { HashTree::of(entries.values(), Case::Ignored) } else { by_key.clone() };
+        Some(Self { kind, patterns: Patterns::Hash(tree) })
     }
 
     /// The patterns while they are few.

@@ -148,14 +148,14 @@ impl Set {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads entries while the configuration is read: lines of a file, or one word. For a file that is used for the first time.
-    pub(super) fn load(&self, lines: impl Iterator<Item = (u32, Vec<u8>, Vec<u8>)>) {
+    /// Takes the entries of a set that has none: line, key, value.
+    pub(super) fn load<'l>(&self, lines: impl Iterator<Item = (u32, &'l [u8], &'l [u8])>) {
+        let entries = lines.zip(1u64..).map(|((line, key, value), id)| (id, Entry::new(id, line, key, value)));
         let mut state = self.lock();
-        for (line, key, value) in lines {
-            state.last_id += 1;
-            let entry = Entry::new(state.last_id, line, &key, &value);
-            state.current_mut().hold(entry);
-        }
+        let version = state.current_mut();
+        version.entries = entries.collect();
+        version.by_key = HashTree::of(version.entries.values(), Case::Exact);
+        state.last_id = state.current().entries.len() as u64;
     }
 
     /// The index of this kind; it is made when there is none yet.
@@ -186,10 +186,12 @@ impl Set {
         if let Some(lookup) = state.lookups.iter().find(|lookup| lookup.kind == kind && lookup.value.is_some() == value.is_some()) {
             return Ok(Arc::clone(lookup));
         }
-        let mut index = Index::new(kind);
         let resolved = &mut state.resolved;
-        let Some(version) = state.versions.get_mut(&state.current) else { return Err("no version".to_owned()) };
-        for entry in version.entries.values() {
+        let version = state.versions.get_mut(&state.current).expect("the current version is never taken out");
+        let whole = Index::of_keys(kind, &version.by_key, &version.entries);
+        let rest = if whole.is_some() { &BTreeMap::new() } else { &version.entries };
+        let mut index = whole.unwrap_or_else(|| Index::new(kind));
+        for entry in rest.values() {
             let pattern = parse(entry.key(), kind, no_resolve, &mut |name| {
                 let found = resolve(name);
                 if let Some(ip) = found.first() {

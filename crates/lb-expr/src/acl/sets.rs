@@ -112,7 +112,7 @@ impl Sets {
             return Err(format!("The unique id {id} is already used"));
         }
         let set = Arc::new(Set::new(None, false, id));
-        set.load(words.iter().map(|word| (0, word.clone(), Vec::new())));
+        set.load(words.iter().map(|word| (0, &word[..], &[][..])));
         let lookup = self.look(&set, wanted, loader)?;
         self.lock().push(set);
         Ok(lookup)
@@ -142,34 +142,35 @@ fn named(name: &str) -> (&str, File) {
     }
 }
 
-/// Reads the lines of a file. Leading blanks do not count, nor do lines with nothing or with `#` as their first byte. Maps: a key to the
-/// next blank, then its value, whose trailing blanks do not count.
+/// Reads the lines of a file.
 fn load(set: &Set, content: &[u8], has_values: bool, name: &str) -> Result<(), String> {
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let lines = || content.split(|byte| *byte == b'\n').zip(1u32..);
     if let Some((_, n)) = lines().find(|(line, _)| line.len() > MAX_LINE) {
         return Err(format!("line {n} of file '{name}' is longer than {MAX_LINE} bytes"));
     }
-    let entry = |(line, n): (&[u8], u32)| {
-        let line = &line[..line.iter().position(|byte| *byte == b'\r').unwrap_or(line.len())];
-        if line.first() == Some(&b'#') {
-            return None;
-        }
-        let line = &line[line.iter().take_while(|byte| blank(byte)).count()..];
-        if line.is_empty() {
-            return None;
-        }
-        if !has_values {
-            return Some((n, line.to_vec(), Vec::new()));
-        }
-        let end = line.iter().position(blank).unwrap_or(line.len());
-        let (key, rest) = line.split_at(end);
-        let start = rest.iter().take_while(|byte| blank(byte)).count();
-        let end = rest.len() - rest.iter().rev().take_while(|byte| blank(byte)).count();
-        Some((n, key.to_vec(), rest.get(start..end).unwrap_or_default().to_vec()))
-    };
-    set.load(lines().filter_map(entry));
+    set.load(lines().filter_map(|(line, n)| entry(line, has_values).map(|(key, value)| (n, key, value))));
     Ok(())
+}
+
+/// Key and value of a line. Leading blanks do not count, nor do lines with nothing or with `#` as their first byte. Maps: a key to the
+/// next blank, then its value, whose trailing blanks do not count.
+fn entry(line: &[u8], has_values: bool) -> Option<(&[u8], &[u8])> {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let line = &line[..memchr::memchr(b'\r', line).unwrap_or(line.len())];
+    if line.first() == Some(&b'#') {
+        return None;
+    }
+    let line = &line[line.iter().take_while(|byte| blank(byte)).count()..];
+    if line.is_empty() {
+        return None;
+    }
+    if !has_values {
+        return Some((line, &[]));
+    }
+    let (key, rest) = line.split_at(line.iter().position(blank).unwrap_or(line.len()));
+    let start = rest.iter().take_while(|byte| blank(byte)).count();
+    let end = rest.len() - rest.iter().rev().take_while(|byte| blank(byte)).count();
+    Some((key, rest.get(start..end).unwrap_or_default()))
 }
 
 #[cfg(test)]
