@@ -32,7 +32,7 @@ impl Line {
             kind: Kind { matching, ignore_case: flags.ignore_case },
             has_values,
             no_resolve: flags.no_resolve,
-            value: None,
+            gives: None,
             keyword: keyword.clone(),
         };
         let mut loaded = false;

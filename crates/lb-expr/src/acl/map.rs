@@ -5,12 +5,11 @@
 use super::Matching;
 use super::entry::Entry;
 use super::index::Kind;
-use super::set::Lookup;
+use super::set::{Gives, Lookup};
 use super::sets::Wanted;
 use crate::convert::MAX_LEN;
 use crate::regex::{Regex, Replacement};
 use crate::sample::{Arg, ArgKind, Args, Compiler, Converter, Cx, OwnedValue, Type, Value};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What a map gives.
@@ -23,6 +22,16 @@ enum Out {
     Key,
     /// Text with `\1` for groups of the key.
     Replaced,
+}
+
+impl Out {
+    fn gives(self) -> Gives {
+        match self {
+            Self::Int => Gives::Int,
+            Self::Ip => Gives::Ip,
+            Self::Str | Self::Key | Self::Replaced => Gives::Text,
+        }
+    }
 }
 
 /// What the first argument becomes.
@@ -74,21 +83,16 @@ const fn args_of(out: Out) -> &'static [ArgKind] {
 fn load(args: &mut Vec<Arg>, compiler: &mut Compiler<'_>, matching: Matching, out: Out) -> Result<(), String> {
     let default = match (args.get(1), out) {
         (Some(Arg::Str(text)), Out::Ip) => {
-            let ip = address(text.as_bytes()).ok_or_else(|| format!("'{text}' is not a valid IPv4 or IPv6 address"))?;
+            let ip = text.parse().map_err(|_| format!("'{text}' is not a valid IPv4 or IPv6 address"))?;
             Some(OwnedValue::Ip(ip))
         }
         (Some(Arg::Str(text)), _) => Some(OwnedValue::Str(text.as_bytes().into())),
         (Some(Arg::Int(n)), _) => Some(OwnedValue::Int(*n)),
         _ => None,
     };
-    let value: fn(&[u8]) -> bool = match out {
-        Out::Int => |text| integer(text).is_some(),
-        Out::Ip => |text| address(text).is_some(),
-        Out::Str | Out::Key | Out::Replaced => |_| true,
-    };
     let file = args.first().map(Arg::text).unwrap_or_default().to_owned();
     let kind = Kind { matching, ignore_case: false };
-    let wanted = Wanted { kind, has_values: true, no_resolve: false, value: Some(value), keyword: String::new() };
+    let wanted = Wanted { kind, has_values: true, no_resolve: false, gives: Some(out.gives()), keyword: String::new() };
     let lookup = compiler.sets.of_file(&file, &wanted, compiler.loader)?;
     args.truncate(1);
     if let Some(first) = args.first_mut() {
@@ -101,11 +105,11 @@ fn find<'a>(args: &'a Args, value: Value<'a>, cx: Cx<'a>) -> Option<Value<'a>> {
     let map: &Map = args.made(0)?;
     let found = match map.out {
         Out::Replaced => map.lookup.find_regex(value, |regex, entry| replaced(regex, entry, value, cx)),
-        out => map.lookup.find(value, |entry| match out {
-            Out::Int => integer(entry.value()).map(Value::Int),
-            Out::Ip => address(entry.value()).map(Value::Ip),
-            Out::Key => Some(Value::Str(cx.keep(entry.key()))),
-            Out::Str | Out::Replaced => Some(Value::Str(cx.keep(entry.value()))),
+        Out::Key => map.lookup.find(value, |entry| Some(Value::Str(cx.keep(entry.key())))),
+        out => map.lookup.find(value, |entry| match out.gives().read(entry.value())? {
+            Value::Int(n) => Some(Value::Int(n)),
+            Value::Ip(ip) => Some(Value::Ip(ip)),
+            _ => Some(Value::Str(cx.keep(entry.value()))),
         }),
     };
     match found {
@@ -127,12 +131,4 @@ fn replaced<'a>(regex: &Regex, entry: &Entry, value: Value<'a>, cx: Cx<'a>) -> O
         made.extend_from_slice(piece);
     }
     Some(Value::Str(made.into_bump_slice()))
-}
-
-fn integer(text: &[u8]) -> Option<i64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
-
-fn address(text: &[u8]) -> Option<IpAddr> {
-    std::str::from_utf8(text).ok()?.parse().ok()
 }

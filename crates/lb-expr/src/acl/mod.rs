@@ -29,7 +29,7 @@ pub use list::{Acl, Acls};
 pub use matching::Matching;
 pub use names::{all_derived, derived};
 pub use pattern::{Pattern, PatternFlags};
-pub use set::{Garbage, Got, Lookup, MAX_LINE, MAX_PREPARED, Set, SetError, Use};
+pub use set::{Garbage, Gives, Got, Lookup, MAX_LINE, MAX_PREPARED, Set, SetError, Use};
 pub use sets::Sets;
 
 pub(crate) use map::TABLE as MAPS;

@@ -62,18 +62,59 @@ struct Version {
 pub struct Use {
     /// How it looks patterns up.
     pub kind: Kind,
-    /// It is a converter `map...` and not an ACL.
+    /// Its lines have two columns.
     pub is_map: bool,
+    /// It is an ACL and not a converter.
+    pub is_acl: bool,
     /// The fetch of the ACL as the line has it.
     pub keyword: String,
     /// File and line of the configuration.
     pub place: Option<(String, u32)>,
 }
 
+/// What a map gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gives {
+    /// Text.
+    Text,
+    /// A number.
+    Int,
+    /// An address.
+    Ip,
+}
+
+impl Gives {
+    /// The value of an entry; `None` when it is none of this kind.
+    pub fn read<'v>(self, text: &'v [u8]) -> Option<Value<'v>> {
+        let words = || std::str::from_utf8(text).ok();
+        match self {
+            Self::Text => Some(Value::Str(text)),
+            Self::Int => words()?.parse().ok().map(Value::Int),
+            Self::Ip => words()?.parse().ok().map(Value::Ip),
+        }
+    }
+
+    fn fits(self, text: &[u8]) -> bool {
+        self.read(text).is_some()
+    }
+}
+
 /// What was taken away. Dropping it may take as long as a million entries take.
 #[must_use = "dropping what many entries were may take a while: do it where no traffic waits"]
 pub struct Garbage {
-    _versions: Vec<Version>,
+    versions: Vec<Version>,
+}
+
+impl Garbage {
+    /// How many entries it has.
+    pub fn len(&self) -> usize {
+        self.versions.iter().map(|version| version.entries.len()).sum()
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 impl fmt::Debug for Garbage {
@@ -109,8 +150,8 @@ pub struct Got {
     pub kind: Kind,
     /// The entry that matches, and haproxy's name for the structure it was found in.
     pub entry: Option<(Arc<Entry>, &'static str)>,
-    /// Whether a map asks, which gives a value.
-    pub is_map: bool,
+    /// What the map that asks gives; `None` for ACLs.
+    pub gives: Option<Gives>,
 }
 
 impl Set {
@@ -166,7 +207,7 @@ impl Set {
         &self,
         used: Use,
         no_resolve: bool,
-        value: Option<fn(&[u8]) -> bool>,
+        gives: Option<Gives>,
         resolve: &mut dyn FnMut(&str) -> Vec<IpAddr>,
     ) -> Result<Arc<Lookup>, String> {
         let mut state = self.lock();
@@ -175,15 +216,13 @@ impl Set {
             Some(file) => format!(" at line {line} of file '{file}'"),
             None => String::new(),
         };
-        let odd = value.and_then(|fits| state.current().entries.values().find(|entry| !fits(entry.value())));
+        let odd = gives.and_then(|gives| state.current().entries.values().find(|entry| !gives.fits(entry.value())));
         if let Some(odd) = odd {
             return Err(format!("unable to parse '{}'{}", String::from_utf8_lossy(odd.value()), at(odd.line)));
         }
         let kind = used.kind;
-        if !state.uses.contains(&used) {
-            state.uses.push(used);
-        }
-        if let Some(lookup) = state.lookups.iter().find(|lookup| lookup.kind == kind && lookup.value.is_some() == value.is_some()) {
+        state.uses.push(used);
+        if let Some(lookup) = state.lookups.iter().find(|lookup| lookup.kind == kind && lookup.gives == gives) {
             return Ok(Arc::clone(lookup));
         }
         let resolved = &mut state.resolved;
@@ -202,7 +241,7 @@ impl Set {
             index.insert(pattern.map_err(|why| format!("{why}{}", at(entry.line)))?, Arc::clone(entry));
         }
         version.indexes.push(index.clone());
-        let lookup = Arc::new(Lookup::new(kind, value, index));
+        let lookup = Arc::new(Lookup::new(kind, gives, index));
         state.lookups.push(Arc::clone(&lookup));
         Ok(lookup)
     }
@@ -257,7 +296,7 @@ impl Set {
                 let structure = pattern.map_or("tree", |pattern| kind.structure(&pattern));
                 (entry, structure)
             });
-            Got { kind, entry, is_map: lookup.value.is_some() }
+            Got { kind, entry, gives: lookup.gives }
         });
         got.collect()
     }
@@ -267,7 +306,10 @@ impl Set {
     /// # Errors
     /// What no index takes, a version that was not prepared.
     pub fn add(&self, version: Option<u32>, key: &[u8], value: &[u8]) -> Result<Arc<Entry>, SetError> {
-        let mut state = self.lock();
+        self.add_to(&mut self.lock(), version, key, value)
+    }
+
+    fn add_to(&self, state: &mut State, version: Option<u32>, key: &[u8], value: &[u8]) -> Result<Arc<Entry>, SetError> {
         let number = version.unwrap_or(state.current);
         if number > state.next {
             return Err(SetError::Future(if self.has_values { "map" } else { "acl" }));
@@ -291,7 +333,7 @@ impl Set {
     /// # Errors
     /// There is none.
     pub fn remove(&self, key: &[u8]) -> Result<usize, SetError> {
-        self.remove_all(|version| version.by_key.get(key).map_or_else(Vec::new, |same| same.as_slice().to_vec()))
+        self.remove_all(|version| version.of_key(key))
     }
 
     /// Takes out the entry of a number.
@@ -322,7 +364,7 @@ impl Set {
     /// # Errors
     /// There is none, or a value that is none.
     pub fn set(&self, key: &[u8], value: &[u8]) -> Result<usize, SetError> {
-        self.set_all(value, |version| version.by_key.get(key).map_or_else(Vec::new, |same| same.as_slice().to_vec()))
+        self.lock().set_all(value, |version| version.of_key(key))
     }
 
     /// Gives the entry of a number another value.
@@ -330,24 +372,7 @@ impl Set {
     /// # Errors
     /// As [`Set::set`].
     pub fn set_id(&self, id: u64, value: &[u8]) -> Result<(), SetError> {
-        self.set_all(value, |version| version.entries.get(&id).cloned().into_iter().collect()).map(|_| ())
-    }
-
-    fn set_all(&self, value: &[u8], which: impl Fn(&Version) -> Vec<Arc<Entry>>) -> Result<usize, SetError> {
-        let mut state = self.lock();
-        state.check_value(value)?;
-        let mut count = 0;
-        for number in state.numbers() {
-            let Some(version) = state.versions.get(&number) else { continue };
-            let entries = which(version);
-            count += entries.len();
-            for old in entries {
-                let patterns = state.patterns_loaded(old.key());
-                let entry = Entry::new(old.id, old.line, old.key(), value);
-                state.change(number, |version| version.insert(&patterns, &entry));
-            }
-        }
-        if count == 0 { Err(SetError::NotFound) } else { Ok(count) }
+        self.lock().set_all(value, |version| version.entries.get(&id).cloned().into_iter().collect()).map(|_| ())
     }
 
     /// Adds an entry, or gives those of its key another value: `http-request set-map`. One lock for both, so that two at the same
@@ -356,10 +381,23 @@ impl Set {
     /// # Errors
     /// As [`Set::add`].
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<(), SetError> {
-        match self.set(key, value) {
-            Err(SetError::NotFound) => self.add(None, key, value).map(|_| ()),
+        let mut state = self.lock();
+        match state.set_all(value, |version| version.of_key(key)) {
+            Err(SetError::NotFound) => self.add_to(&mut state, None, key, value).map(|_| ()),
             done => done.map(|_| ()),
         }
+    }
+
+    /// Adds an entry unless there is one of this key: `http-request add-acl`.
+    ///
+    /// # Errors
+    /// As [`Set::add`].
+    pub fn add_once(&self, key: &[u8]) -> Result<(), SetError> {
+        let mut state = self.lock();
+        if !state.current().of_key(key).is_empty() {
+            return Ok(());
+        }
+        self.add_to(&mut state, None, key, b"").map(|_| ())
     }
 
     /// Whether the current version has an entry of this key.
@@ -397,7 +435,7 @@ impl Set {
         let later = state.versions.split_off(&version);
         let gone = std::mem::replace(&mut state.versions, later);
         state.publish();
-        Ok(Garbage { _versions: gone.into_values().collect() })
+        Ok(Garbage { versions: gone.into_values().collect() })
     }
 
     /// Takes all entries out of a version, `None` for the current one.
@@ -410,7 +448,7 @@ impl Set {
             state.versions.insert(number, empty);
             state.publish();
         }
-        Garbage { _versions: gone.into_iter().collect() }
+        Garbage { versions: gone.into_iter().collect() }
     }
 }
 
@@ -445,8 +483,23 @@ impl State {
     }
 
     fn check_value(&self, value: &[u8]) -> Result<(), SetError> {
-        let fits = self.lookups.iter().filter_map(|lookup| lookup.value).all(|fits| fits(value));
-        if fits { Ok(()) } else { Err(SetError::Pattern(format!("unable to parse '{}'", String::from_utf8_lossy(value)))) }
+        if self.lookups.iter().filter_map(|lookup| lookup.gives).all(|gives| gives.fits(value)) { Ok(()) } else { Err(SetError::Pattern(format!("unable to parse '{}'", String::from_utf8_lossy(value)))) }
+    }
+
+    fn set_all(&mut self, value: &[u8], which: impl Fn(&Version) -> Vec<Arc<Entry>>) -> Result<usize, SetError> {
+        self.check_value(value)?;
+        let mut count = 0;
+        for number in self.numbers() {
+            let Some(version) = self.versions.get(&number) else { continue };
+            let entries = which(version);
+            count += entries.len();
+            for old in entries {
+                let patterns = self.patterns_loaded(old.key());
+                let entry = Entry::new(old.id, old.line, old.key(), value);
+                self.change(number, |version| version.insert(&patterns, &entry));
+            }
+        }
+        if count == 0 { Err(SetError::NotFound) } else { Ok(count) }
     }
 
     fn change(&mut self, number: u32, change: impl FnOnce(&mut Version)) {
@@ -470,6 +523,10 @@ impl Version {
     fn new(lookups: &[Arc<Lookup>]) -> Self {
         let indexes = lookups.iter().map(|lookup| Index::new(lookup.kind)).collect();
         Self { entries: BTreeMap::new(), by_key: HashTree::new(Case::Exact), indexes }
+    }
+
+    fn of_key(&self, key: &[u8]) -> Vec<Arc<Entry>> {
+        self.by_key.get(key).map_or_else(Vec::new, |same| same.as_slice().to_vec())
     }
 
     fn hold(&mut self, entry: Arc<Entry>) {
@@ -500,8 +557,7 @@ impl Version {
 /// One set as one matching method looks it up. Shared by all lines that do.
 pub struct Lookup {
     kind: Kind,
-    /// What a map wants of values; `None` for ACLs.
-    value: Option<fn(&[u8]) -> bool>,
+    gives: Option<Gives>,
     /// The patterns as they were loaded, if they were few.
     few: Option<Arc<Vec<Listed>>>,
     changed: AtomicBool,
@@ -515,9 +571,9 @@ impl fmt::Debug for Lookup {
 }
 
 impl Lookup {
-    fn new(kind: Kind, value: Option<fn(&[u8]) -> bool>, index: Index) -> Self {
+    fn new(kind: Kind, gives: Option<Gives>, index: Index) -> Self {
         let few = index.few().cloned();
-        Self { kind, value, few, changed: AtomicBool::new(false), live: ArcSwap::from_pointee(index) }
+        Self { kind, gives, few, changed: AtomicBool::new(false), live: ArcSwap::from_pointee(index) }
     }
 
     /// How it looks patterns up.

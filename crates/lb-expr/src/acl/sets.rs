@@ -4,7 +4,7 @@
 //! haproxy 2.6.12.
 
 use super::index::Kind;
-use super::set::{Lookup, MAX_LINE, Set, Use};
+use super::set::{Gives, Lookup, MAX_LINE, Set, Use};
 use crate::sample::Loader;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,15 +29,15 @@ pub(super) struct Wanted {
     pub has_values: bool,
     /// `-n`.
     pub no_resolve: bool,
-    /// For maps: what a value has to be.
-    pub value: Option<fn(&[u8]) -> bool>,
+    /// For maps: what they give.
+    pub gives: Option<Gives>,
     /// The fetch of the ACL.
     pub keyword: String,
 }
 
 impl Wanted {
     fn used(&self, loader: &dyn Loader) -> Use {
-        Use { kind: self.kind, is_map: self.has_values, keyword: self.keyword.clone(), place: loader.place() }
+        Use { kind: self.kind, is_map: self.has_values, is_acl: self.gives.is_none(), keyword: self.keyword.clone(), place: loader.place() }
     }
 }
 
@@ -120,7 +120,7 @@ impl Sets {
 
     fn look(&self, set: &Set, wanted: &Wanted, loader: &mut dyn Loader) -> Result<Arc<Lookup>, String> {
         let used = wanted.used(loader);
-        set.lookup(used, wanted.no_resolve, wanted.value, &mut |name| loader.resolve(name))
+        set.lookup(used, wanted.no_resolve, wanted.gives, &mut |name| loader.resolve(name))
     }
 }
 
