@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const MAX_CONFIG: u64 = 256 << 20;
 
 /// Largest file that a configuration may refer to, in bytes.
-const MAX_FILE: u64 = 16 << 20;
+const MAX_FILE: u64 = 256 << 20;
 
 /// The world that the process lives in.
 #[derive(Default)]

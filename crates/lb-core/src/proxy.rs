@@ -34,6 +34,8 @@ pub struct Topology {
     pub backends: Vec<Arc<Backend>>,
     /// What expressions name.
     pub names: Names,
+    /// Patterns of ACLs and maps.
+    pub patterns: Arc<lb_expr::acl::Sets>,
     /// Backends by their place among all proxies of the file; `None`: it is none, or disabled.
     by_place: Box<[Option<Arc<Backend>>]>,
 }
@@ -505,7 +507,7 @@ impl Topology {
             .collect();
         let backends: Vec<_> = by_index.iter().flatten().cloned().collect();
         let names = Names::new(&frontends, &backends, &config.named.referents);
-        Topology { frontends, backends, names, by_place: by_index.into() }
+        Topology { frontends, backends, names, patterns: Arc::clone(&config.named.sets), by_place: by_index.into() }
     }
 
     /// Number of servers in all backends.

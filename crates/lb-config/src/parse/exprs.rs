@@ -4,16 +4,17 @@
 use super::asked::{self, Asked};
 use super::draft::{Draft, World};
 use super::line::Line;
-use crate::diag::Problem;
+use crate::diag::{Problem, Severity};
 use crate::keywords::Context;
 use crate::model::{Named, ProxyIndex, Referent, Span};
-use crate::source::Source;
+use crate::source::{LoadError, Source};
 use crate::tree::shown;
 use crate::variables::Variables;
 use lb_expr::acl::Condition;
 use lb_expr::sample::{ArgKind, Compiler, Expr, ExprError, Loader, Points, Reference, Scope, Variable};
 use lb_expr::{LogFormat, Purpose};
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 /// Names that expressions have met, with the numbers that stand for them.
 #[derive(Default)]
@@ -46,6 +47,10 @@ struct View<'v, 's> {
     names: &'v mut Names,
     source: &'v Source<'s>,
     variables: &'v Variables<'s>,
+    /// Files that were included.
+    included: &'v [(String, Vec<u8>)],
+    /// What is allowed and wants a look.
+    warnings: Vec<(usize, String)>,
 }
 
 impl Loader for View<'_, '_> {
@@ -72,8 +77,26 @@ impl Loader for View<'_, '_> {
         self.source.loader.load(path).map_err(|why| why.to_string())
     }
 
+    fn exists(&self, path: &str) -> bool {
+        !matches!(self.source.loader.load(path), Err(LoadError::NotFound))
+    }
+
     fn environment(&self, name: &str) -> Option<String> {
         self.variables.get(name)
+    }
+
+    fn resolve(&mut self, name: &str) -> Vec<IpAddr> {
+        self.source.resolver.resolve(name)
+    }
+
+    fn place(&self) -> Option<(String, u32)> {
+        let at = self.names.place;
+        let mut files = self.source.files.iter().map(|(name, _)| name).chain(self.included.iter().map(|(name, _)| name));
+        files.nth(at.file as usize).filter(|_| !at.is_none()).map(|name| (name.clone(), at.line))
+    }
+
+    fn warn(&mut self, word: usize, message: String) {
+        self.warnings.push((word, message));
     }
 }
 
@@ -92,8 +115,18 @@ impl World<'_> {
     /// Compiles something that stands at `place`.
     pub(crate) fn compiling<T>(&mut self, place: Span, compile: impl FnOnce(&mut Compiler<'_>) -> T) -> T {
         self.names.place = place;
-        let mut view = View { names: &mut self.names, source: self.source, variables: &self.variables };
-        compile(&mut Compiler { registry: &self.registry, loader: &mut view, sets: &self.sets })
+        let mut view = View {
+            names: &mut self.names,
+            source: self.source,
+            variables: &self.variables,
+            included: &self.included,
+            warnings: Vec::new(),
+        };
+        let compiled = compile(&mut Compiler { registry: &self.registry, loader: &mut view, sets: &self.sets });
+        for (_, message) in view.warnings {
+            self.diagnostics.push(Severity::Warning, place, 0, message, None);
+        }
+        compiled
     }
 }
 

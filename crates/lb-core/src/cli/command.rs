@@ -1,6 +1,6 @@
 //! The table of commands, and what is said of a command that is not in it.
 
-use super::{Answer, Cli, Cx, Message, Outcome, Session, error, limits, servers, sess, session, show};
+use super::{Answer, Cli, Cx, Message, Outcome, Session, error, limits, patterns, servers, sess, session, show};
 use crate::worker::Worker;
 use lb_config::{CliLevel, Level};
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ pub(crate) struct Command {
 }
 
 /// All commands, by module.
-const TABLES: &[&[Command]] = &[session::COMMANDS, show::COMMANDS, servers::COMMANDS, limits::COMMANDS, sess::COMMANDS];
+const TABLES: &[&[Command]] = &[session::COMMANDS, show::COMMANDS, servers::COMMANDS, limits::COMMANDS, sess::COMMANDS, patterns::COMMANDS];
 
 /// Every command, in the order of `help`.
 fn commands() -> Vec<&'static Command> {
@@ -47,12 +47,12 @@ fn find(words: &[String]) -> Option<(&'static Command, usize)> {
 }
 
 /// Runs the command that the words say.
-pub(super) fn run(worker: &Rc<Worker>, cli: &Rc<Cli>, session: &mut Session, words: &[String]) -> Outcome {
+pub(super) fn run(worker: &Rc<Worker>, cli: &Rc<Cli>, session: &mut Session, words: &[String], payload: Option<&[u8]>) -> Outcome {
     let Some((command, count)) = find(words) else { return Ok(unknown(words)) };
     if session.level < command.level {
         return Err(error("Permission denied\n"));
     }
-    (command.run)(&mut Cx { worker, cli, session, args: &words[count..] })
+    (command.run)(&mut Cx { worker, cli, session, args: &words[count..], payload })
 }
 
 fn push_line(out: &mut String, command: &Command) {

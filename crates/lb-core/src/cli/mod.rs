@@ -12,6 +12,7 @@ mod command;
 pub mod input;
 mod limits;
 mod master;
+mod patterns;
 mod servers;
 mod sess;
 mod session;
@@ -102,6 +103,8 @@ pub(crate) struct Cx<'a> {
     pub session: &'a mut Session,
     /// The words behind the command's own.
     pub args: &'a [String],
+    /// The lines behind a command that ends with `<<`.
+    pub payload: Option<&'a [u8]>,
 }
 
 impl Cx<'_> {
@@ -297,7 +300,7 @@ async fn serve(worker: Rc<Worker>, cli: Rc<Cli>, socket: Rc<Socket>, mut session
                         let _ = handover::give(&worker, &client.socket).await;
                         return client.close().await;
                     }
-                    let outcome = command::run(&worker, &cli, &mut session, &words);
+                    let outcome = command::run(&worker, &cli, &mut session, &words, payload);
                     client.timeout.set(session.timeout);
                     if client.answer(&session, outcome).await.is_none() {
                         return client.close().await;

@@ -483,7 +483,11 @@ impl State {
     }
 
     fn check_value(&self, value: &[u8]) -> Result<(), SetError> {
-        if self.lookups.iter().filter_map(|lookup| lookup.gives).all(|gives| gives.fits(value)) { Ok(()) } else { Err(SetError::Pattern(format!("unable to parse '{}'", String::from_utf8_lossy(value)))) }
+        if self.lookups.iter().filter_map(|lookup| lookup.gives).all(|gives| gives.fits(value)) {
+            Ok(())
+        } else {
+            Err(SetError::Pattern(format!("unable to parse '{}'", String::from_utf8_lossy(value))))
+        }
     }
 
     fn set_all(&mut self, value: &[u8], which: impl Fn(&Version) -> Vec<Arc<Entry>>) -> Result<usize, SetError> {
