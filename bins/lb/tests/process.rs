@@ -2,9 +2,16 @@
 
 mod common;
 
+use common::program;
 use common::{OK, PREAMBLE, start, start_with};
+use lb_testkit::fixture::TempDir;
 use lb_testkit::http::get;
+use lb_testkit::ports::free_tcp;
+use lb_testkit::process::Process;
 use lb_testkit::wait::must;
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const SITE: &str = "frontend fe\n    bind 127.0.0.1:{fe}\n    default_backend be\nbackend be\n    server s1 127.0.0.1:{o1}\n";
 
@@ -24,6 +31,34 @@ fn threads_as_asked_for() {
         // In the foreground it is one process, and the one that was started.
         let children = std::fs::read_to_string(format!("{tasks}/{}/children", lb.process.pid())).unwrap_or_default();
         assert_eq!(children, "");
+    }
+}
+
+/// In the foreground it listens at once. The measure is the same program that only says its version, the best of several runs of each:
+/// a slow or busy machine is slow for both.
+#[test]
+fn listens_within_tens_of_milliseconds() {
+    let best = |run: &dyn Fn() -> Duration| (0..7).map(|_| run()).min().unwrap();
+    let version = best(&|| {
+        let begun = Instant::now();
+        assert!(Command::new(program()).arg("-v").stdout(Stdio::null()).status().unwrap().success());
+        begun.elapsed()
+    });
+    for arg in ["-db", "-d"] {
+        let listening = best(&|| {
+            let (dir, port) = (TempDir::new("quick").unwrap(), free_tcp());
+            let site = SITE.replace("{fe}", &port.to_string()).replace("{o1}", "9");
+            let file = dir.write("lb.cfg", PREAMBLE.replace("{log}", "9") + &site).unwrap();
+            let mut command = Command::new(program());
+            command.arg(arg).arg("-f").arg(file);
+            let begun = Instant::now();
+            let process = Process::spawn_command(dir, command).unwrap();
+            must("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+            let took = begun.elapsed();
+            drop(process);
+            took
+        });
+        assert!(listening < version * 10 + Duration::from_millis(100), "{arg}: {listening:?} to listen, {version:?} to say the version");
     }
 }
 

@@ -22,8 +22,10 @@ pub(crate) fn build(servers: &[(u32, u32)]) -> Box<[u32]> {
     if servers.iter().all(|s| s.1 == divisor) {
         return servers.iter().map(|s| s.0).collect();
     }
-    let mut turns = Turns::new(servers.iter().map(|s| u64::from(s.1 / divisor)).collect());
-    (1..=turns.total).map_while(|turn| turns.take(turn)).map(|i| servers[i].0).collect()
+    let weights = || servers.iter().map(|s| s.1 / divisor);
+    let total: u32 = weights().sum();
+    let mut turns = Turns::new(weights(), total);
+    (1..=total as usize).map_while(|turn| turns.take(turn)).map(|i| servers[i].0).collect()
 }
 
 /// No server.
@@ -31,66 +33,78 @@ const NONE: u32 = u32::MAX;
 
 /// Who takes the next turn, in the making of a table.
 struct Turns {
-    weights: Box<[u64]>,
-    total: u64,
-    /// Per server: `level` whole multiples of `total` (plus one, that it is never negative), and turns already taken.
-    level: Box<[usize]>,
-    taken: Box<[u64]>,
+    parts: Box<[Part]>,
     /// Per level: the servers that stand there.
     standing: Vec<Places>,
-    /// Per turn: the first server whose level rises then, and per server the next one of that turn.
+    /// Per turn: the first server whose level rises then.
     rising: Box<[u32]>,
-    after: Box<[u32]>,
+}
+
+/// A server in the making of a table; all that a turn needs of it stands together.
+#[derive(Clone, Copy)]
+struct Part {
+    weight: u32,
+    /// Whole multiples of the total (plus one, that it is never negative).
+    level: u32,
+    /// The next server whose level rises at the same turn.
+    after: u32,
+    /// `total / weight` and what that leaves: from one rise to the next.
+    step: u32,
+    step_rest: u32,
+    /// The turn of the last rise, rounded down, and what that left, in units of 1 / weight.
+    turn: u32,
+    rest: u32,
 }
 
 impl Turns {
-    fn new(weights: Box<[u64]>) -> Turns {
-        let (n, total) = (weights.len(), weights.iter().sum::<u64>());
-        let mut turns = Turns {
-            weights,
-            total,
-            level: vec![0; n].into(),
-            taken: vec![0; n].into(),
-            standing: vec![Places::new(n)],
-            rising: vec![NONE; total as usize + 1].into(),
-            after: vec![NONE; n].into(),
-        };
+    /// For weights above 0; their sum fits 32 bits.
+    fn new(weights: impl ExactSizeIterator<Item = u32>, total: u32) -> Turns {
+        let n = weights.len();
+        let part = |weight| Part { weight, level: 0, after: NONE, step: total / weight, step_rest: total % weight, turn: 0, rest: 0 };
+        let mut turns =
+            Turns { parts: weights.map(part).collect(), standing: vec![Places::new(n)], rising: vec![NONE; total as usize + 1].into() };
         (0..n).for_each(|i| turns.rise(i));
         turns
     }
 
     /// The server that takes a turn (from 1); all before have been taken.
-    fn take(&mut self, turn: u64) -> Option<usize> {
-        let mut next = std::mem::replace(&mut self.rising[turn as usize], NONE);
+    fn take(&mut self, turn: usize) -> Option<usize> {
+        let mut next = std::mem::replace(&mut self.rising[turn], NONE);
         while next != NONE {
             let i = next as usize;
-            next = self.after[i];
+            next = self.parts[i].after;
             self.rise(i);
         }
         // Hardly ever more than three levels.
-        let i = self.standing.iter().rev().find_map(Places::first)?;
-        self.taken[i] += 1;
-        // Level and taken together are what they were, so is the turn of the next rise.
-        self.stand(i, self.level[i] - 1);
+        let (level, i) = self.standing.iter().enumerate().rev().find_map(|(level, places)| Some((level, places.first()?)))?;
+        // Level and turns taken together are what they were, so is the turn of the next rise.
+        self.parts[i].level = level as u32 - 1;
+        self.standing[level].remove(i);
+        self.standing[level - 1].insert(i);
         Some(i)
     }
 
     fn rise(&mut self, i: usize) {
-        self.stand(i, self.level[i] + 1);
-        // After turn t a server that took k turns has t*w - k*total points. Its level is level + taken = floor(t*w / total) + 1.
-        let turn = ((self.level[i] as u64 + self.taken[i]) * self.total).div_ceil(self.weights[i]);
+        let part = &mut self.parts[i];
+        let level = part.level as usize;
+        part.level += 1;
+        // After turn t a server of weight w that took k turns has t*w - k*total points: its m-th rise is at turn m * total / w, rounded up.
+        // Each follows from the one before without a division.
+        part.turn += part.step;
+        part.rest += part.step_rest;
+        if part.rest >= part.weight {
+            part.rest -= part.weight;
+            part.turn += 1;
+        }
+        let turn = part.turn + u32::from(part.rest != 0);
         if let Some(first) = self.rising.get_mut(turn as usize) {
-            self.after[i] = std::mem::replace(first, i as u32);
+            part.after = std::mem::replace(first, i as u32);
         }
-    }
-
-    fn stand(&mut self, i: usize, level: usize) {
-        self.standing[self.level[i]].remove(i);
-        self.level[i] = level;
-        if self.standing.len() == level {
-            self.standing.push(Places::new(self.weights.len()));
+        if self.standing.len() == level + 1 {
+            self.standing.push(Places::new(self.parts.len()));
         }
-        self.standing[level].insert(i);
+        self.standing[level].remove(i);
+        self.standing[level + 1].insert(i);
     }
 }
 

@@ -98,6 +98,17 @@ fn bulk_is_spliced() {
     }
 }
 
+/// One of the two options, alone or taken back: nothing is spliced less for it, in either direction.
+#[test]
+fn options_for_one_direction() {
+    for option in ["option splice-request", "option splice-response", "no option splice-auto"] {
+        for (name, mode, request, steps) in transfers().into_iter().filter(|(name, ..)| !name.contains("chunks")) {
+            let (spliced, copied) = transfer(mode, "", option, request, steps);
+            assert!(spliced > BULK / 10 * 9, "{option}, {name}: {spliced} bytes spliced, {copied} copied");
+        }
+    }
+}
+
 #[test]
 fn splicing_can_be_forbidden() {
     for global in ["nosplice", "maxpipes 0"] {
@@ -105,6 +116,9 @@ fn splicing_can_be_forbidden() {
             let (spliced, copied) = transfer(mode, global, "option splice-auto", request, steps);
             assert!(spliced == 0 && copied >= BULK, "{global}, {name}: {spliced} bytes spliced, {copied} copied");
         }
+        let (name, mode, request, steps) = transfers().swap_remove(0);
+        let (spliced, _) = transfer(mode, global, "option splice-request\n option splice-response", request, steps);
+        assert_eq!(spliced, 0, "{global}, {name}");
     }
 }
 

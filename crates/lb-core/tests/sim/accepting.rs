@@ -1,9 +1,12 @@
-//! `tune.maxaccept`: how many connections a listener takes before the streams of its thread run again.
+//! Accepting: how many connections a listener takes before the streams of its thread run again (`tune.maxaccept`), and how long headers
+//! that stand before a connection are waited for.
 
 use crate::peers::*;
 use crate::proxy::SimProxy;
 use lb_rt::Rt;
 use lb_rt::sim::{SimWorld, seeds};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 const FRONT: &str = "10.0.0.1:80";
@@ -51,5 +54,44 @@ fn a_burst_is_taken_in_portions() {
     for (line, most) in [("tune.maxaccept 1", 1), ("tune.maxaccept 3", 3), ("tune.maxaccept 0", 4), ("", 4), ("tune.maxaccept -1", CLIENTS)]
     {
         seeds(5, &[], |seed| assert_eq!(most_in_a_turn(seed, line), most, "{line:?}"));
+    }
+}
+
+/// How long a client is waited for that sends half a PROXY header and no more.
+fn half_a_header(seed: u64, timeout: &str) -> Duration {
+    let world = SimWorld::new(seed);
+    world.calm();
+    let config = format!(
+        "defaults\n mode tcp\n log @LOG@ local0\n timeout connect 5s\n timeout server 1h\n{timeout}listen l\n bind {FRONT} accept-proxy\n server s {ORIGIN}\n"
+    );
+    let proxy = SimProxy::start(&world, &config, 1);
+    let clients = Rt::simulated(&world);
+    let rt = clients.clone();
+    let waited = Rc::new(Cell::new(None));
+    let told = waited.clone();
+    clients.spawn(async move {
+        let socket = connect(&rt, FRONT).await.expect("connect");
+        let began = rt.now();
+        socket.write_all(b"PROXY TCP4 1.2").await.expect("it takes it");
+        let _ = swallow(&socket).await;
+        told.set(Some(rt.now() - began));
+    });
+    world.run_until(|| waited.get().is_some());
+    proxy.drain(0);
+    proxy.end();
+    waited.get().expect("it has been closed")
+}
+
+/// A PROXY header is waited for as long as the client, and for 10 seconds where that has no limit: nobody holds a connection for ever
+/// by sending nothing.
+#[test]
+fn a_header_that_does_not_come() {
+    for (timeout, limit) in [("", 10), (" timeout client 3s\n", 3), (" timeout client 1m\n", 60)] {
+        seeds(5, &[], |seed| {
+            let (waited, limit) = (half_a_header(seed, timeout), Duration::from_secs(limit));
+            // The ways there and back, and turns of loops.
+            let around = limit - Duration::from_millis(500)..limit + Duration::from_millis(500);
+            assert!(around.contains(&waited), "{timeout:?}: {waited:?}");
+        });
     }
 }
