@@ -144,6 +144,7 @@ fn drain_and_maintenance_take_a_server_out() {
     site.wait_for_line("backend be has no server available!");
     assert_eq!(io(get(site.lb.addr(), "/")).status, 503);
     assert_eq!(site.stat("be", "BACKEND", "status"), "DOWN");
+    assert_eq!(stat(&site.ask("show stat be 2 -1 no-maint"), "be", "BACKEND", "status"), "DOWN (1/3)");
     site.tell("enable server be/s3");
     assert_eq!(site.answers(2), ["hello"; 2], "the backup serves");
     site.tell("set server be/s2 state ready");

@@ -7,7 +7,7 @@ use crate::queue::{self, Granted, Slot};
 use crate::record::Record;
 use crate::timers::Step;
 use lb_balance::{Key, Pick, ServerId, Tried};
-use lb_config::{Redispatch, RetryOn};
+use lb_config::{LogStep, Redispatch, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
 use lb_rt::{Rt, Socket};
 use lb_sys::Addr;
@@ -357,6 +357,7 @@ pub async fn connect(rt: &Rt, record: &mut Record, slot: &Slot, watch: ClientWat
     })
     .await?;
     record.mark(Step::Connect);
+    record.log_step(LogStep::Connect);
     Ok(socket)
 }
 

@@ -2,7 +2,7 @@
 //! targets of messages about its servers ([`ProxyLog`]). Built once per configuration by [`Loggers`].
 
 use crate::log::{LogIdentity, LogSinks, Logger, Ring, SinkError};
-use lb_config::{Config, Level, LogFormatKind, LogFormatText, LogForward, LogTarget, Mode};
+use lb_config::{Config, Level, LogFormatKind, LogFormatText, LogForward, LogStep, LogSteps, LogTarget, Mode};
 use lb_expr::{Field, LogFormat, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -22,6 +22,8 @@ pub struct FrontendLog {
     pub(crate) asap: bool,
     /// The line is written when the response begins: `option logasap`, or a format that shows nothing of the end.
     pub(crate) early: bool,
+    /// `log-steps`
+    pub(crate) steps: LogSteps,
     /// Lines show the own address towards the server.
     pub(crate) wants_source: bool,
     /// Lines show the bytes of requests, or whether there were any.
@@ -36,8 +38,13 @@ impl FrontendLog {
         self.logger.send(Level::Warning, at, text.as_bytes());
     }
 
+    /// Whether the line of a stream is written at its end.
+    pub(crate) fn ends(&self) -> bool {
+        self.steps.is_empty() || self.steps.contains(LogStep::Close)
+    }
+
     fn formats(&self) -> impl Iterator<Item = &LogFormat> {
-        [&self.format, &self.error_format, &self.structured].into_iter().flatten()
+        [&self.format, &self.error_format, &self.structured].into_iter().flatten().chain(self.logger.formats())
     }
 
     fn uses(&self, field: Field) -> bool {
@@ -116,7 +123,7 @@ impl Loggers {
         };
         let tag = tag.or(config.global.log_tag.as_deref()).unwrap_or("haproxy").to_owned();
         let identity = LogIdentity { tag, pid: std::process::id(), hostname };
-        match Logger::new(targets, &identity, &self.sinks) {
+        match Logger::with_profiles(targets, &identity, &self.sinks, &config.log_profiles) {
             Ok(logger) => Some(logger),
             Err(e) => {
                 self.errors.push(e);
@@ -136,8 +143,11 @@ impl Loggers {
         let format = (proxy.log_format.kind != LogFormatKind::Default).then(|| compiled(&proxy.log_format));
         let structured = proxy.log_format_sd.as_ref().filter(|_| logger.shows_structured_data()).map(compiled);
         let asap = proxy.options.logasap;
+        let at_once = format.as_ref().is_some_and(|f| !f.waits_for_end()) && logger.formats().all(|f| !f.waits_for_end());
         let mut log = FrontendLog {
-            early: asap || format.as_ref().is_some_and(|f| !f.waits_for_end()),
+            // With steps a line is written at each of them and at no other moment.
+            early: proxy.log_steps.is_empty() && (asap || at_once),
+            steps: proxy.log_steps,
             logger,
             format,
             error_format: proxy.error_log_format.as_ref().map(compiled),

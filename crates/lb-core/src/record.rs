@@ -3,11 +3,12 @@
 
 use crate::capture::Captured;
 use crate::client::Client;
+use crate::log::Words;
 use crate::loggers::FrontendLog;
 use crate::proxy::{Backend, Server};
 use crate::timers::{Step, Timers};
 use crate::variables::{self, Variables};
-use lb_config::{Level, Mode};
+use lb_config::{Level, LogStep, Mode};
 use lb_expr::{CaptureSide, Cause, Field, LogSource, LogValue, Phase, Termination, Timestamp};
 use lb_http::{FieldId, Head};
 use lb_rt::Socket;
@@ -181,6 +182,7 @@ impl Record {
         self.begin_to_count();
         let worker = self.client.worker();
         self.client.begin_stream(u64::from(self.number) + 1, worker.rt.nanos());
+        self.log_step(LogStep::Accept);
     }
 
     /// There is a request, or what should have been one.
@@ -265,7 +267,7 @@ impl Record {
     pub fn log_now(&mut self) {
         let (logged, end) = (self.logged, self.end);
         self.logged = false;
-        self.write();
+        self.write(LogStep::DoLog);
         (self.logged, self.end) = (logged, end);
     }
 
@@ -341,17 +343,57 @@ impl Record {
         self.finished = true;
         self.mark(Step::End);
         if !self.logged {
-            self.write();
+            self.write(LogStep::Close);
         }
     }
 
     /// Writes a line that has nothing to wait for when the response's head is there.
     pub fn response_began(&mut self) {
+        let http = self.client.serves_http();
+        if http {
+            self.log_step(LogStep::Response);
+        }
         if self.client.frontend().log.as_ref().is_some_and(|l| l.early) && !self.logged {
             self.end = Termination::NORMAL;
             self.mark(Step::End);
-            self.write();
+            self.write(if http { LogStep::Response } else { LogStep::Connect });
         }
+    }
+
+    /// `log-steps`: writes a line, if it is to be written at this step.
+    #[inline]
+    pub fn log_step(&mut self, step: LogStep) {
+        if self.client.frontend().log.as_ref().is_some_and(|log| log.steps.contains(step)) {
+            self.write_step(step);
+        }
+    }
+
+    /// The line of a step before the end: what is not known yet is shown as for a stream that got no further.
+    #[cold]
+    fn write_step(&mut self, step: LogStep) {
+        let client = self.client.clone();
+        let Some(log) = &client.frontend().log else { return };
+        if self.logged {
+            return;
+        }
+        let words = match &log.format {
+            Some(format) => Words::Format(format),
+            None if log.logger.has_profiles() => Words::Nothing,
+            None => return,
+        };
+        let Some(level) = self.level(Level::Info) else { return };
+        if client.frontend().unique_id.is_some() {
+            self.unique_id();
+        }
+        self.mark(Step::End);
+        log.logger.log_step(step, level, client.worker().timestamp(), words, log.structured.as_ref(), self);
+        self.timers.unmark(Step::End);
+        log.lines.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The level of a line, which rules may have changed; `None`: there is to be none.
+    fn level(&self, usual: Level) -> Option<Level> {
+        self.rules().log_level.unwrap_or(Some(usual))
     }
 
     /// What the stream was about, by the steps that it has reached.
@@ -374,20 +416,26 @@ impl Record {
         self.end.is_normal() && self.retries == 0 && !self.redispatched && self.status < 500
     }
 
-    fn write(&mut self) {
+    /// The one line of a stream, or of what never became one.
+    fn write(&mut self, step: LogStep) {
         if std::mem::replace(&mut self.logged, true) {
             return;
         }
         let client = self.client.clone();
         let Some(log) = &client.frontend().log else { return };
-        let format = match &log.error_format {
-            Some(format) if !self.is_stream => format,
+        let words = match &log.error_format {
+            Some(format) if !self.is_stream => Words::Format(format),
             // Without a format the short line was written when the stream began.
             _ => match &log.format {
-                Some(format) => format,
+                Some(format) => Words::Format(format),
+                None if log.logger.has_profiles() => Words::Nothing,
                 None => return,
             },
         };
+        let step = if self.is_stream { step } else { LogStep::Error };
+        if step == LogStep::Close && !log.ends() {
+            return;
+        }
         if (log.dontlognull && client.frontend().settings.mode == Mode::Tcp && self.uploaded == 0)
             || (log.dontlog_normal && self.is_normal())
         {
@@ -398,14 +446,10 @@ impl Record {
         } else if client.frontend().unique_id.is_some() {
             self.unique_id();
         }
-        let level = match self.rules().log_level {
-            Some(Some(level)) => level,
-            Some(None) => return,
-            None if log.separate_errors && !self.is_normal() => Level::Err,
-            None => Level::Info,
-        };
+        let usual = if log.separate_errors && !self.is_normal() { Level::Err } else { Level::Info };
+        let Some(level) = self.level(usual) else { return };
         let at = client.worker().timestamp();
-        log.logger.log(level, at, format, log.structured.as_ref(), self);
+        log.logger.log_step(step, level, at, words, log.structured.as_ref(), self);
         log.lines.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -499,20 +543,23 @@ pub fn log_connection_error(client: &Rc<Client>, fault: Fault) {
     record.logged = true;
     let at = client.worker().timestamp();
     let level = if log.separate_errors { Level::Err } else { Level::Info };
-    if let Some(format) = &log.error_format {
+    if log.error_format.is_some() || log.logger.has_profiles() {
         // Observed: the times of a request that came and went at once.
         record.timers.mark(Step::FirstByte, client.accepted);
         record.timers.mark(Step::End, client.accepted);
         record.end = Termination::new(Cause::Proxy, Phase::Request);
         record.extra().fault = Some(fault);
         record.take_number();
-        log.logger.log(level, at, format, log.structured.as_ref(), &record);
-    } else if log.format.is_some() {
-        log.logger.log_with(level, at, |limit, out| lb_expr::write_connection_error(&record, fault.text, limit, out));
-    } else {
-        // As haproxy: a frontend that names no format says nothing of such connections.
-        return;
     }
+    let fixed = |limit: usize, out: &mut Vec<u8>| lb_expr::write_connection_error(&record, fault.text, limit, out);
+    let words = match &log.error_format {
+        Some(format) => Words::Format(format),
+        None if log.format.is_some() => Words::Fixed(&fixed),
+        None if log.logger.has_profiles() => Words::Nothing,
+        // As haproxy: a frontend that names no format says nothing of such connections.
+        None => return,
+    };
+    log.logger.log_step(LogStep::Error, level, at, words, log.structured.as_ref(), &record);
     log.lines.fetch_add(1, Ordering::Relaxed);
 }
 

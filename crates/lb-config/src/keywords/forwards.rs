@@ -26,7 +26,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("dgram-bind", "<address>:<port>[,...] [interface <name>]", "where messages come by datagram", dgram_bind),
     works(
         "log",
-        "global | <target> [len <n>] [format <f>] [sample <s>] <facility> [<level> [<minlevel>]]",
+        "global | <target> [len <n>] [format <f>] [sample <s>] [profile <p>] <facility> [<level> [<minlevel>]]",
         "where messages go",
         |cx, line| super::logs::log(&mut ProxyCx { draft: &mut cx.forward.draft, world: cx.world }, line),
     )

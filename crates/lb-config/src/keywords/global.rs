@@ -55,8 +55,13 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("hard-stop-after", "<time>", "end of a soft stop, whatever still runs", hard_stop_after),
     works("node", "<name>", "name of this node", node),
     works("description", "<text>", "text that describes this node", description),
-    works("log", "<target> [len <n>] [format <f>] [sample <s>] <facility> [<level> [<minlevel>]]", "where 'log global' sends lines", log)
-        .negatable(),
+    works(
+        "log",
+        "<target> [len <n>] [format <f>] [sample <s>] [profile <p>] <facility> [<level> [<minlevel>]]",
+        "where 'log global' sends lines",
+        log,
+    )
+    .negatable(),
     works("log-tag", "<text>", "name of the program in log lines", log_tag),
     works("log-send-hostname", "[<name>]", "puts the host name into log lines", log_send_hostname),
     works("spread-checks", "<0..50>", "percent by which check intervals vary", spread_checks),

@@ -4,8 +4,8 @@ use super::{Context, Keyword, Lookup, Parser, Sections, State};
 use crate::address::{Address, Host, Port, StandardStream, Use};
 use crate::diag::Problem;
 use crate::model::{
-    CookieCapture, Facility, HeaderCapture, Level, LogAddress, LogFormatKind, LogFormatText, LogSample, LogTarget, LogTransportFormat,
-    Ring, Server, ServerAddress,
+    CookieCapture, Facility, HeaderCapture, Level, LogAddress, LogFormatKind, LogFormatText, LogSample, LogStep, LogSteps, LogTarget,
+    LogTransportFormat, Ring, Server, ServerAddress,
 };
 use crate::parse::{Asked, Line, Negation, ProxyCx, World, address_for, expression, exprs, resolve_host};
 use crate::tree::shown;
@@ -25,12 +25,19 @@ const D_F_L: Sections = Sections::D_F_L;
 const F_L: Sections = Sections::F_L;
 
 pub(super) const KEYWORDS: &[Keyword] = &[
-    works("log", D_F_L_B, "global | <target> [len <n>] [format <f>] [sample <s>] <facility> [<level> [<minlevel>]]", "where lines go", log)
-        .negatable(),
+    works(
+        "log",
+        D_F_L_B,
+        "global | <target> [len <n>] [format <f>] [sample <s>] [profile <p>] <facility> [<level> [<minlevel>]]",
+        "where lines go",
+        log,
+    )
+    .negatable(),
     works("log-tag", D_F_L_B, "<text>", "name of the program in log lines", log_tag),
     works("log-format", D_F_L, "<format>", "format of log lines", log_format),
     works("log-format-sd", D_F_L, "<format>", "structured data of lines in the format rfc5424", log_format_sd),
     works("error-log-format", D_F_L, "<format>", "format of lines about what never became a request", error_log_format),
+    works("log-steps", D_F_L, "all | <step>[,<step>...]", "when lines are written; one line at the end without it", log_steps),
     works("unique-id-format", D_F_L_B, "<format>", "what the id of each request or connection is made of", unique_id_format),
     works("unique-id-header", D_F_L_B, "<name>", "field that tells the server the id", unique_id_header),
     works("capture request header", F_L, "<name> len <length>", "logs the last value of a request's field", |cx, line| {
@@ -90,7 +97,7 @@ pub(super) fn few_logs(count: usize) -> Outcome {
 
 const LOG_PORT: u16 = 514;
 
-/// `<target> [len <n>] [format <f>] [sample <s>] <facility> [<level> [<minlevel>]]`
+/// `<target> [len <n>] [format <f>] [sample <s>] [profile <p>] <facility> [<level> [<minlevel>]]`
 pub(super) fn log_target(world: &mut World<'_>, line: &Line<'_>) -> Result<LogTarget, Problem> {
     let text = line.need(0)?;
     if line.arg(1).is_none() {
@@ -126,7 +133,7 @@ pub(super) fn log_target(world: &mut World<'_>, line: &Line<'_>) -> Result<LogTa
                 world.log_formats.insert(target.span);
             }
             Some("sample") => target.sample = Some(sample(line, at + 1)?),
-            Some("profile") => return Err(line.problem(at, "'profile' is known but not there yet in this version (log profiles)")),
+            Some("profile") => target.profile = Some(line.need(at + 1)?.to_owned()),
             _ => break,
         }
         at += 2;
@@ -199,23 +206,29 @@ fn sample(line: &Line<'_>, at: usize) -> Result<LogSample, Problem> {
 
 /// The text of a line that takes a format, once it compiles.
 fn format_of(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, purpose: Purpose) -> Result<LogFormatText, Problem> {
-    let text = line.need(0)?;
+    line.need(0)?;
     if line.arg(1).is_some() {
         return Err(line.problem(1, "a log format is one word").help("put it in double quotes, or write '\\ ' for each space"));
     }
-    let compiled = cx.world.compiling(line.span(), |compiler| lb_expr::LogFormat::compile_with(text, purpose, compiler));
+    format_in(cx.world, line, 0, purpose)
+}
+
+/// The format in argument `n`.
+pub(super) fn format_in(world: &mut World<'_>, line: &Line<'_>, n: usize, purpose: Purpose) -> Result<LogFormatText, Problem> {
+    let text = line.need(n)?;
+    let compiled = world.compiling(line.span(), |compiler| lb_expr::LogFormat::compile_with(text, purpose, compiler));
     match compiled {
         Ok(format) => {
-            exprs::format_available(&format, Points::of(Point::Log), line, 0)?;
+            exprs::format_available(&format, Points::of(Point::Log), line, n)?;
             let compiled = Some(Box::new(format));
             Ok(LogFormatText { kind: LogFormatKind::Custom, text: text.to_owned(), span: line.span(), compiled })
         }
         Err(error) => {
-            if let Some(problem) = sample_of_format(cx.world.lookup, line, &text[error.offset.min(text.len())..]) {
+            if let Some(problem) = sample_of_format(world.lookup, line, &text[error.offset.min(text.len())..]) {
                 return Err(problem);
             }
             let message = format!("{} (at byte {} of the format)", error.message, error.offset + 1);
-            Err(line.problem(0, message).help("the words of log formats are listed in section 8.2.6 of haproxy's manual"))
+            Err(line.problem(n, message).help("the words of log formats are listed in section 8.2.6 of haproxy's manual"))
         }
     }
 }
@@ -233,6 +246,23 @@ fn log_format_sd(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 
 fn error_log_format(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     cx.draft.proxy.error_log_format = Some(format_of(cx, line, Purpose::Log)?);
+    Ok(())
+}
+
+fn log_steps(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
+    let text = line.need(0)?;
+    line.end(1)?;
+    let mut steps = LogSteps::default();
+    for name in text.split(',') {
+        let found = LogStep::STREAM.iter().filter(|(step, _)| name == "all" || name == *step);
+        let next = found.fold(steps, |steps, (_, step)| steps.with(*step));
+        if name != "all" && !LogStep::STREAM.iter().any(|(step, _)| *step == name) {
+            let names = LogStep::STREAM.map(|(name, _)| name);
+            return Err(line.problem(0, format!("'{}' is no step", shown(name))).help(format!("steps are {} and all", names.join(", "))));
+        }
+        steps = next;
+    }
+    cx.draft.proxy.log_steps = steps;
     Ok(())
 }
 

@@ -18,6 +18,7 @@ mod old;
 mod options;
 mod page;
 mod process;
+mod profiles;
 mod programs;
 mod proxy;
 mod proxy_rest;
@@ -31,7 +32,7 @@ mod usage;
 mod words;
 
 use crate::diag::Problem;
-use crate::parse::{BindCx, ForwardCx, GlobalCx, Line, Params, ProgramCx, ProxyCx, RingCx, ServerCx};
+use crate::parse::{BindCx, ForwardCx, GlobalCx, Line, Params, ProfileCx, ProgramCx, ProxyCx, RingCx, ServerCx};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -172,6 +173,7 @@ pub(crate) enum Parser {
     /// The lists that it may stand in.
     Action(actions::Sets, actions::ActionParser),
     Program(fn(&mut ProgramCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
+    Profile(fn(&mut ProfileCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
 }
 
 impl std::fmt::Debug for Parser {
@@ -239,7 +241,7 @@ const SECTIONS: &[Keyword] = &[
     section("cache", "<name>", "a cache of responses", State::Refused("the cache")),
     section("fcgi-app", "<name>", "a FastCGI application", State::Refused("FastCGI")),
     section("crt-store", "<name>", "a named store of certificates", State::Refused("TLS")),
-    section("log-profile", "<name>", "log formats by step", State::Refused("log profiles")),
+    section("log-profile", "<name>", "log formats by step, for the targets that name it", State::Works),
     section("traces", "", "debugging traces", State::Refused("traces")),
     section("acme", "<name>", "automatic certificates", State::Refused("TLS")),
     section("healthcheck", "<name>", "a named health check", State::Refused("named health checks")),
@@ -264,6 +266,7 @@ const TABLES: &[&[Keyword]] = &[
     rings::KEYWORDS,
     forwards::KEYWORDS,
     programs::KEYWORDS,
+    profiles::KEYWORDS,
     proxy_rest::KEYWORDS,
     destination::KEYWORDS,
     balance::KEYWORDS,

@@ -25,7 +25,6 @@ const STATS: &str = "the statistics page";
 const COOKIE: &str = "cookie persistence";
 const CHECKS: &str = "more of health checks";
 const MAIL: &str = "mail alerts";
-const LOGS: &str = "more of log formats";
 const STATE_FILE: &str = "server state files";
 const FILTERS: &str = "filters";
 
@@ -76,7 +75,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("http-check unset-var", D_L_B, "...", "variable in a check", CHECKS),
     refused("http-error", D_F_L_B, "status <n> ...", "a reply in place of a built-in one", "replies with formats; use 'errorfile'"),
     refused("load-server-state-from-file", D_L_B, "global|local|none", "states of servers from a file", STATE_FILE),
-    refused("log-steps", D_F_L, "<steps>", "when lines are written", LOGS),
     refused("option checkcache", D_L_B, "", "refuses responses that caches could leak", "checks of cacheability"),
     refused("option external-check", D_L_B, "", "checks with a program", CHECKS),
     refused("option ldap-check", D_L_B, "", "checks with LDAP", CHECKS),

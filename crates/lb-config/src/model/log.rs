@@ -23,6 +23,8 @@ pub struct LogTarget {
     pub format_given: bool,
     /// Send only some lines of each round (`sample`).
     pub sample: Option<LogSample>,
+    /// `profile`: the section that has formats for its lines; it exists.
+    pub profile: Option<String>,
     /// Where the line stands.
     pub span: Span,
 }
@@ -42,6 +44,7 @@ impl LogTarget {
             max_len: Self::DEFAULT_MAX_LEN,
             format_given: false,
             sample: None,
+            profile: None,
             span: Span::default(),
         }
     }
@@ -172,6 +175,97 @@ pub struct LogSample {
     pub ranges: Vec<RangeInclusive<u32>>,
     /// Length of a round, at least 1.
     pub size: u32,
+}
+
+/// When a line is written: the steps of `log-steps`, and what formats of a `log-profile` are for. Source: manual of 3.1, 4.2 and 8.3.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LogStep {
+    /// The connection, or the request on it, has become a stream.
+    Accept,
+    /// The request's head is complete; mode http.
+    Request,
+    /// There is a connection to a server.
+    Connect,
+    /// The response's head is complete; mode http.
+    Response,
+    /// The end.
+    Close,
+    /// What never became a stream: lines that `error-log-format` is for.
+    Error,
+    /// `do-log`, in whatever rules it stands.
+    DoLog,
+}
+
+impl LogStep {
+    /// The steps of `log-steps`.
+    pub const STREAM: [(&'static str, Self); 5] = [
+        ("accept", Self::Accept),
+        ("close", Self::Close),
+        ("connect", Self::Connect),
+        ("request", Self::Request),
+        ("response", Self::Response),
+    ];
+}
+
+/// The steps at which a frontend writes lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogSteps(u8);
+
+impl LogSteps {
+    /// With another step.
+    #[must_use]
+    pub const fn with(self, step: LogStep) -> Self {
+        Self(self.0 | 1 << step as u8)
+    }
+
+    /// Whether a step is among them.
+    #[inline]
+    pub const fn contains(self, step: LogStep) -> bool {
+        self.0 & (1 << step as u8) != 0
+    }
+
+    /// True when there are none: the one line of a stream is written at its end, or when nothing of that is shown, before.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// A `log-profile` section: what the targets that name it get in place of the formats of the proxy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogProfile {
+    /// Name, unique.
+    pub name: String,
+    /// `log-tag`; `None`: the proxy's.
+    pub log_tag: Option<String>,
+    /// `on`: by step, each at most once.
+    pub steps: Vec<(LogStep, LogOverride)>,
+    /// `on any`: for all steps that are not named.
+    pub any: Option<LogOverride>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl LogProfile {
+    /// What holds at a step.
+    pub fn at(&self, step: LogStep) -> Option<&LogOverride> {
+        self.steps.iter().find(|(at, _)| *at == step).map(|(_, what)| what).or(self.any.as_ref())
+    }
+
+    /// All formats.
+    pub fn formats_mut(&mut self) -> impl Iterator<Item = &mut LogFormatText> {
+        self.steps.iter_mut().map(|(_, what)| what).chain(&mut self.any).flat_map(|what| what.format.iter_mut().chain(&mut what.structured))
+    }
+}
+
+/// What a profile says of the lines of a step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogOverride {
+    /// `drop`: no line.
+    pub drop: bool,
+    /// `format`: in place of `log-format` or `error-log-format`.
+    pub format: Option<LogFormatText>,
+    /// `sd`: in place of `log-format-sd`.
+    pub structured: Option<LogFormatText>,
 }
 
 /// Which format the lines of a proxy have, with its text for the log-format compiler.

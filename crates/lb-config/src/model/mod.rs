@@ -62,6 +62,8 @@ pub struct Config {
     pub rings: Vec<Ring>,
     /// `log-forward` sections.
     pub log_forwards: Vec<LogForward>,
+    /// `log-profile` sections.
+    pub log_profiles: Vec<LogProfile>,
     /// `program` sections.
     pub programs: Vec<Program>,
     /// What expressions name.
@@ -148,6 +150,10 @@ impl Config {
             ring.servers.iter_mut().for_each(|server| server.span = nowhere);
         }
         self.programs.iter_mut().for_each(|program| program.span = nowhere);
+        for profile in &mut self.log_profiles {
+            profile.span = nowhere;
+            profile.formats_mut().for_each(|format| format.span = nowhere);
+        }
         for forward in &mut self.log_forwards {
             forward.span = nowhere;
             forward.binds.iter_mut().for_each(|bind| bind.span = nowhere);

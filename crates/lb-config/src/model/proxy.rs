@@ -1,8 +1,8 @@
 //! Frontends, backends, listens. Source: manual 4.
 
 use super::{
-    Affinity, BackendTarget, Balance, Bind, Captures, CheckKind, FileBytes, Hash, IpNet, LogFormatText, LogTarget, ProxyIndex, Rules,
-    Server, ServerAddress, Source, Span,
+    Affinity, BackendTarget, Balance, Bind, Captures, CheckKind, FileBytes, Hash, IpNet, LogFormatText, LogSteps, LogTarget, ProxyIndex,
+    Rules, Server, ServerAddress, Source, Span,
 };
 use std::time::Duration;
 
@@ -87,6 +87,8 @@ pub struct Proxy {
     pub log_format_sd: Option<LogFormatText>,
     /// `error-log-format`: the format of lines about what never became a request.
     pub error_log_format: Option<LogFormatText>,
+    /// `log-steps`
+    pub log_steps: LogSteps,
     /// `unique-id-format`
     pub unique_id_format: Option<LogFormatText>,
     /// What is captured for lines.
@@ -143,6 +145,7 @@ impl Proxy {
             log_format: LogFormatText::default(),
             log_format_sd: None,
             error_log_format: None,
+            log_steps: LogSteps::default(),
             unique_id_format: None,
             captures: Captures::default(),
             unique_id_header: None,

@@ -205,6 +205,12 @@ pub(crate) struct ForwardCx<'p, 's> {
     pub world: &'p mut World<'s>,
 }
 
+/// What the functions of a `log-profile` section's lines work on.
+pub(crate) struct ProfileCx<'p, 's> {
+    pub profile: &'p mut crate::model::LogProfile,
+    pub world: &'p mut World<'s>,
+}
+
 /// What the functions of a `program` section's lines work on.
 pub(crate) struct ProgramCx<'p, 's> {
     pub program: &'p mut crate::model::Program,

@@ -9,14 +9,15 @@ mod draft;
 pub(crate) mod exprs;
 mod guid;
 mod line;
+mod profiles;
 mod programs;
 mod resolve;
 mod rings;
 
 pub(crate) use asked::{Asked, expression, unknown_action};
 pub(crate) use draft::{
-    BindCx, Draft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, Mention, ProgramCx, ProxyCx, RingCx, RingDraft, ServerCx, ServerDraft,
-    World,
+    BindCx, Draft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, Mention, ProfileCx, ProgramCx, ProxyCx, RingCx, RingDraft, ServerCx,
+    ServerDraft, World,
 };
 pub(crate) use line::{Line, Negation, Params, address, address_for, resolve as resolve_host};
 
@@ -24,7 +25,7 @@ use crate::diag::{Diagnostic, Problem, Severity, nearest};
 use crate::keywords::{Context, Keyword, Lookup, OldLine, OldWord, Parser, Sections, State, Today};
 use crate::lexer::Word;
 use crate::lint::Lint;
-use crate::model::{Config, Global, Program, Span};
+use crate::model::{Config, Global, LogProfile, Program, Span};
 use crate::source::Source;
 use crate::tree::{self, Directive, Sink, shown};
 use std::collections::{BTreeMap, HashMap};
@@ -54,10 +55,11 @@ pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
         rings: Vec::new(),
         forwards: Vec::new(),
         programs: Vec::new(),
+        profiles: Vec::new(),
         open: Open::Refused,
     };
     tree::read(source, &mut walk);
-    let Walk { mut world, mut global, drafts, rings, forwards, programs, defaults, .. } = walk;
+    let Walk { mut world, mut global, drafts, rings, forwards, programs, profiles, defaults, .. } = walk;
     if world.diagnostics.wants(Severity::Lint) {
         let defaults = defaults.iter().map(|defaults| &defaults.draft).collect();
         Lint { defaults, proxies: &drafts }.tell(&mut world);
@@ -68,6 +70,7 @@ pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
     rings::resolve_forwards(forwards, &mut config, &mut world);
     rings::resolve_rings(rings, &mut config, &mut world);
     programs::resolve_programs(programs, &mut config, &mut world);
+    profiles::resolve_profiles(profiles, &mut config, &mut world);
     (config, std::mem::take(&mut world.diagnostics).finish(&world.files()))
 }
 
@@ -85,6 +88,7 @@ struct Walk<'s> {
     rings: Vec<RingDraft>,
     forwards: Vec<ForwardDraft>,
     programs: Vec<Program>,
+    profiles: Vec<LogProfile>,
     open: Open,
 }
 
@@ -111,6 +115,7 @@ enum Open {
     Ring(Box<RingDraft>),
     Forward(Box<ForwardDraft>),
     Program(Box<Program>),
+    Profile(Box<LogProfile>),
     /// A proxy or defaults.
     Proxy(Box<Draft>),
 }
@@ -150,6 +155,10 @@ impl<'s> Sink<'s> for Walk<'s> {
                 self.open = Open::Forward(Box::new(self.forward(header)));
                 return;
             }
+            "log-profile" => {
+                self.open = Open::Profile(Box::new(self.profile(header)));
+                return;
+            }
             "program" => {
                 self.open = Open::Program(Box::new(self.program(header)));
                 return;
@@ -170,6 +179,10 @@ impl<'s> Sink<'s> for Walk<'s> {
             Open::Forward(mut forward) => {
                 self.forward_line(&mut forward, directive);
                 self.open = Open::Forward(forward);
+            }
+            Open::Profile(mut profile) => {
+                self.profile_line(&mut profile, directive);
+                self.open = Open::Profile(profile);
             }
             Open::Program(mut program) => {
                 self.program_line(&mut program, directive);
@@ -194,6 +207,7 @@ impl<'s> Sink<'s> for Walk<'s> {
             Open::Ring(ring) => return self.rings.push(*ring),
             Open::Forward(forward) => return self.forwards.push(*forward),
             Open::Program(program) => return self.programs.push(*program),
+            Open::Profile(profile) => return self.profiles.push(*profile),
             Open::Refused | Open::Global => return,
         };
         // There may be many sections with a server each.

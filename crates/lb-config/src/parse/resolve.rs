@@ -54,6 +54,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         rings: Vec::new(),
         log_forwards: Vec::new(),
         programs: Vec::new(),
+        log_profiles: Vec::new(),
         files: world.files().into_iter().map(|(name, _)| name).collect(),
     }
 }

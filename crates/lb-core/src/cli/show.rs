@@ -113,6 +113,7 @@ fn show_stat(cx: &mut Cx<'_>) -> Outcome {
         scope.kinds = number(kinds);
         scope.server = u32::try_from(number(server)).ok();
     }
+    let leaves_out = scope.up || scope.no_maintenance;
     let format = format(args);
     let mut parts = stats::parts(&process, &scope).into_iter();
     let (cli, now) = (cx.cli.clone(), cx.worker.rt.now());
@@ -135,7 +136,10 @@ fn show_stat(cx: &mut Cx<'_>) -> Outcome {
         if format == Format::Json && !std::mem::take(&mut first) {
             out.push(',');
         }
-        let row = stats::row(&process, &mut cli.rates.borrow_mut(), &part, legends, now);
+        let mut row = stats::row(&process, &mut cli.rates.borrow_mut(), &part, legends, now);
+        if leaves_out {
+            stats::tell_servers(&mut row, &part);
+        }
         stats::write_row(out, &row, format);
         true
     }))

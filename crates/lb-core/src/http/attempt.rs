@@ -15,7 +15,7 @@ use crate::record::counted_size;
 use crate::relay::{Relay, TunnelTimeouts};
 use crate::rules::replies::Own;
 use crate::timers::Step;
-use lb_config::{HttpConnectionMode, HttpReuse, RetryOn};
+use lb_config::{HttpConnectionMode, HttpReuse, LogStep, RetryOn};
 use lb_expr::{CaptureSide, Cause, Phase, Termination};
 use lb_http::chunk::{self, Trailers};
 use lb_http::h1::{Decoded, Decoder, Encoder, ResponseTo};
@@ -122,6 +122,7 @@ pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &R
 fn note_reuse(record: &mut Record, slot: &Slot, kept: &ServerConn) {
     record.mark(Step::Connect);
     record.note_source(&kept.socket);
+    record.log_step(LogStep::Connect);
     record.attempts(slot.server(), true);
 }
 

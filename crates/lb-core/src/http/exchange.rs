@@ -12,7 +12,7 @@ use crate::rules::replies::Own;
 use crate::tcp::InBackend;
 use crate::timers::Step;
 use lb_balance::Key;
-use lb_config::{Destination, HttpConnectionMode, RestrictNames, RetryOn};
+use lb_config::{Destination, HttpConnectionMode, LogStep, RestrictNames, RetryOn};
 use lb_expr::{CaptureSide, Cause, Phase, Termination};
 use lb_http::{Body, FieldId, Method, RequestFraming, Version, hop};
 use lb_rt::Buffer;
@@ -70,6 +70,7 @@ pub async fn one(conn: &mut Conn) -> bool {
     record.count_head(&head);
     record.capture(CaptureSide::Request, &head);
     log_connect(&client);
+    record.log_step(LogStep::Request);
     let backend = frontend.backend.as_ref();
     let back_mode = backend.map_or(HttpConnectionMode::KeepAlive, |b| b.settings.options.http_mode);
     let mode = frontend.settings.options.http_mode.max(back_mode);

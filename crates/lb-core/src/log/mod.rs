@@ -10,6 +10,7 @@ pub mod deliver;
 pub mod forward;
 mod header;
 mod local_time;
+mod profile;
 mod ring;
 mod sink;
 
@@ -22,12 +23,13 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lb_config::{Level, LogAddress, LogSample, LogTarget};
+use lb_config::{Level, LogAddress, LogProfile, LogSample, LogStep, LogTarget};
 use lb_expr::{LogFormat, LogSource, Timestamp};
 
 use forward::Message;
 use header::{Content, Cut, Dates, Prefix};
 pub use local_time::LocalTime;
+use profile::Profile;
 pub use ring::Ring;
 use sink::Sink;
 pub use sink::{LogSinks, SinkError};
@@ -48,6 +50,19 @@ pub struct LogIdentity {
 pub struct Logger {
     targets: Box<[Target]>,
     message_limit: usize,
+    /// A target has formats of its own.
+    has_profiles: bool,
+}
+
+/// What a line says where no profile has anything else.
+#[derive(Clone, Copy)]
+pub enum Words<'a> {
+    /// What the proxy's format makes of it.
+    Format(&'a LogFormat),
+    /// Fixed words, at most so many bytes of them.
+    Fixed(&'a dyn Fn(usize, &mut Vec<u8>)),
+    /// Nothing: the proxy has no format.
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -58,6 +73,7 @@ struct Target {
     min_level: Level,
     max_len: usize,
     sample: Option<Sampler>,
+    profile: Option<Arc<Profile>>,
 }
 
 /// `sample`: counts the lines of one target.
@@ -104,6 +120,19 @@ impl Logger {
     /// # Errors
     /// A descriptor that is not open, no socket or thread left.
     pub fn new(targets: &[LogTarget], identity: &LogIdentity, sinks: &LogSinks) -> Result<Self, SinkError> {
+        Self::with_profiles(targets, identity, sinks, &[])
+    }
+
+    /// As [`Logger::new`], with the `log-profile` sections that targets may name.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_profiles(
+        targets: &[LogTarget],
+        identity: &LogIdentity,
+        sinks: &LogSinks,
+        profiles: &[LogProfile],
+    ) -> Result<Self, SinkError> {
         let longest = targets.iter().map(|t| t.max_len).max();
         let targets = targets
             .iter()
@@ -118,7 +147,12 @@ impl Logger {
                     Some(ring) => (ring.format(), ring.settings().max_len + 1, true),
                     None => (target.format, target.max_len, target.format_given),
                 };
-                let mut prefix = Prefix::new(format, target.facility, cut, identity);
+                let profile = target.profile.as_ref().and_then(|name| profiles.iter().find(|profile| profile.name == *name));
+                let mut identity = identity.clone();
+                if let Some(tag) = profile.and_then(|profile| profile.log_tag.clone()) {
+                    identity.tag = tag;
+                }
+                let mut prefix = Prefix::new(format, target.facility, cut, &identity);
                 prefix.own_format = own_format;
                 Ok(Target {
                     sink,
@@ -127,17 +161,29 @@ impl Logger {
                     min_level: target.min_level,
                     max_len,
                     sample: target.sample.clone().map(|rule| Sampler { rule, seen: AtomicU64::new(0) }),
+                    profile: profile.map(|profile| Arc::new(Profile::new(profile))),
                 })
             })
             .collect::<Result<Box<[Target]>, SinkError>>()?;
         // Observed: a message is built once, one byte shorter than the longest line that any target takes.
         let message_limit = longest.unwrap_or(0).saturating_sub(1);
-        Ok(Self { targets, message_limit })
+        let has_profiles = targets.iter().any(|target: &Target| target.profile.is_some());
+        Ok(Self { targets, message_limit, has_profiles })
     }
 
     /// A logger without targets.
     pub fn none() -> Self {
-        Self { targets: Box::default(), message_limit: 0 }
+        Self { targets: Box::default(), message_limit: 0, has_profiles: false }
+    }
+
+    /// Whether a target has formats of its own, and may get a line where the proxy has none.
+    pub fn has_profiles(&self) -> bool {
+        self.has_profiles
+    }
+
+    /// All formats that targets have of their own.
+    pub fn formats(&self) -> impl Iterator<Item = &LogFormat> {
+        self.targets.iter().filter_map(|target| target.profile.as_deref()).flat_map(Profile::formats)
     }
 
     /// Whether any target takes lines of this level: a line that nobody takes need not be written.
@@ -165,8 +211,63 @@ impl Logger {
         });
     }
 
+    /// Writes the line of a step: `words`, with `structured` as its structured data, or what the profile of a target has in their place.
+    pub fn log_step<S: LogSource + ?Sized>(
+        &self,
+        step: LogStep,
+        level: Level,
+        at: Timestamp,
+        words: Words<'_>,
+        structured: Option<&LogFormat>,
+        source: &S,
+    ) {
+        if self.has_profiles {
+            return self.log_by_profiles(step, level, at, words, structured, source);
+        }
+        match words {
+            Words::Format(format) => self.log(level, at, format, structured, source),
+            Words::Fixed(write) => self.log_with(level, at, write),
+            Words::Nothing => {}
+        }
+    }
+
+    #[cold]
+    fn log_by_profiles<S: LogSource + ?Sized>(
+        &self,
+        step: LogStep,
+        level: Level,
+        at: Timestamp,
+        words: Words<'_>,
+        structured: Option<&LogFormat>,
+        source: &S,
+    ) {
+        with_scratch(|scratch| {
+            let Scratch { message, structured: data, line, dates } = scratch;
+            for target in self.targets.iter().filter(|target| level <= target.level) {
+                let own = target.profile.as_ref().and_then(|profile| profile.at(step));
+                let words = match own.and_then(|own| own.format.as_ref()) {
+                    _ if own.is_some_and(|own| own.drop) => Words::Nothing,
+                    Some(format) => Words::Format(format),
+                    None => words,
+                };
+                message.clear();
+                data.clear();
+                match words {
+                    Words::Nothing => continue,
+                    Words::Fixed(write) => write(self.message_limit, message),
+                    Words::Format(format) => format.write(source, self.message_limit, message),
+                }
+                if let Some(structured) = own.and_then(|own| own.structured.as_ref()).or(structured) {
+                    structured.write(source, self.message_limit, data);
+                }
+                target.send(level, at, Content { message, structured: data }, line, dates);
+            }
+        });
+    }
+
     /// Sends the message that `write` appends to the buffer given, at most the limit given; it is not called when no
-    /// target takes the level. For the fixed lines of lb-expr (`write_connect`, `write_connection_error`).
+    /// target takes the level. For the fixed lines of lb-expr (`write_connect`, `write_connection_error`). Targets with a profile, which
+    /// have lines by step, do not get it.
     pub fn log_with(&self, level: Level, at: Timestamp, write: impl FnOnce(usize, &mut Vec<u8>)) {
         self.compose(level, at, |limit, scratch| write(limit, &mut scratch.message));
     }
@@ -180,7 +281,7 @@ impl Logger {
             scratch.structured.clear();
             write(self.message_limit, scratch);
             let Scratch { message, structured, line, dates } = scratch;
-            self.send_to_all(level, at, message, structured, line, dates);
+            self.send_to(|target| target.profile.is_none(), level, at, Content { message, structured }, line, dates);
         });
     }
 
@@ -190,7 +291,9 @@ impl Logger {
         if !self.wants(level) {
             return;
         }
-        with_scratch(|Scratch { line, dates, .. }| self.send_to_all(level, at, message, b"", line, dates));
+        with_scratch(|Scratch { line, dates, .. }| {
+            self.send_to(|_| true, level, at, Content { message, structured: b"" }, line, dates);
+        });
     }
 
     /// Sends the message of another program to every target that takes its level: in its own form where a target has no format.
@@ -209,17 +312,32 @@ impl Logger {
         });
     }
 
-    fn send_to_all(&self, level: Level, at: Timestamp, message: &[u8], structured: &[u8], line: &mut Vec<u8>, dates: &mut Dates) {
-        let message = &message[..message.len().min(self.message_limit)];
-        for target in &self.targets {
-            if level > target.level || target.sample.as_ref().is_some_and(|s| !s.takes_next()) {
-                continue;
-            }
-            line.clear();
-            // A level more severe than `minlevel` is shown as `minlevel`.
-            let content = Content { message, structured };
-            target.prefix.frame(level.max(target.min_level), at, dates, content, target.max_len, line);
-            target.sink.send(line);
+    fn send_to(
+        &self,
+        takes: impl Fn(&Target) -> bool,
+        level: Level,
+        at: Timestamp,
+        content: Content<'_>,
+        line: &mut Vec<u8>,
+        dates: &mut Dates,
+    ) {
+        let message = &content.message[..content.message.len().min(self.message_limit)];
+        for target in self.targets.iter().filter(|target| level <= target.level && takes(target)) {
+            target.send(level, at, Content { message, ..content }, line, dates);
         }
+    }
+}
+
+impl Target {
+    /// Sends a line that the target takes by its level, if it takes it by its sample.
+    #[inline]
+    fn send(&self, level: Level, at: Timestamp, content: Content<'_>, line: &mut Vec<u8>, dates: &mut Dates) {
+        if self.sample.as_ref().is_some_and(|s| !s.takes_next()) {
+            return;
+        }
+        line.clear();
+        // A level more severe than `minlevel` is shown as `minlevel`.
+        self.prefix.frame(level.max(self.min_level), at, dates, content, self.max_len, line);
+        self.sink.send(line);
     }
 }

@@ -8,7 +8,7 @@ mod rows;
 
 pub(crate) use info::{Facts, Item, ThreadInfo, info};
 pub(crate) use rates::{Rates, SECOND};
-pub(crate) use rows::{Scope, address, parts, row};
+pub(crate) use rows::{Scope, address, parts, row, tell_servers};
 
 use columns::{COLUMNS, FIXED};
 use std::fmt::Write as _;

@@ -76,6 +76,15 @@ pub(crate) fn row(process: &Process, rates: &mut Rates, part: &Part, legends: bo
     }
 }
 
+/// Where servers are left out, the line of a backend says how many of its servers are up.
+pub(crate) fn tell_servers(row: &mut Row, part: &Part) {
+    let Part::Backend(backend) = part else { return };
+    let states: Vec<ServerState> = backend.servers().iter().filter(|s| !s.implicit).map(|s| s.state()).collect();
+    let up = states.iter().filter(|state| !matches!(state, ServerState::Down | ServerState::Maintenance)).count();
+    let status = if backend.serves() { "UP" } else { "DOWN" };
+    row.set(at::STATUS, format!("{status} ({up}/{})", states.len()).as_str());
+}
+
 impl Row {
     fn names(&mut self, proxy: &str, service: &str) {
         self.set(at::PXNAME, proxy);

@@ -11,7 +11,6 @@ const fn line(section: &'static str, name: &'static str, args: &'static str, doc
 const MAIL: &str = "mail alerts";
 const ERRORS: &str = "named error sets; use 'errorfile'";
 const RESOLVE: &str = "name resolution at run time";
-const PROFILE: &str = "log profiles";
 const CHECKS: &str = "named health checks";
 
 pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
@@ -56,8 +55,6 @@ pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
     line("crt-store", "crt-base", "<directory>", "where certificates are", TLS),
     line("crt-store", "key-base", "<directory>", "where keys are", TLS),
     line("crt-store", "load", "[crt <file>] [alias <name>] [key <file>] [ocsp <file>] ...", "a certificate and what belongs to it", TLS),
-    line("log-profile", "log-tag", "<text>", "name of the program in lines", PROFILE),
-    line("log-profile", "on", "<step> [drop] [format <format>] [sd <format>]", "what is written at a step", PROFILE),
     line("traces", "trace", "<source> ...", "what is traced", "traces"),
     line("acme", "account-key", "<file>", "key of the account", TLS),
     line("acme", "bits", "<number>", "size of keys", TLS),
