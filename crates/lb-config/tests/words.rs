@@ -76,3 +76,16 @@ fn lines_of_a_refused_section_are_not_told() {
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     assert_eq!(errors, 1, "{}", render(&diagnostics));
 }
+
+/// Converters that work are those that lb-expr has, and the other way round.
+#[test]
+fn converters_are_those_that_are_registered() {
+    let registry = lb_expr::sample::Registry::standard();
+    let wrong: Vec<_> = of(Context::Converter)
+        .filter(|keyword| registry.converter(keyword.name).is_some() != matches!(keyword.state, State::Works))
+        .map(|keyword| keyword.name)
+        .collect();
+    assert!(wrong.is_empty(), "other states than in the table: {wrong:?}");
+    let unknown: Vec<_> = registry.converter_names().filter(|name| !of(Context::Converter).any(|keyword| keyword.name == *name)).collect();
+    assert!(unknown.is_empty(), "not in the table: {unknown:?}");
+}

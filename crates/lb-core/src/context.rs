@@ -10,7 +10,7 @@ use crate::variables::Visible;
 use bumpalo::Bump;
 use lb_config::{ProxyIndex, Referent};
 
-use lb_expr::sample::{Bytes, Context, Fact, OwnedValue, Reference, Side, TcpFact, Value, Variable};
+use lb_expr::sample::{Bytes, Condition, Context, Fact, Lookup, OwnedValue, Reference, Side, TcpFact, Value, Variable};
 use lb_expr::{CaptureSide, Field, LogSource, LogValue, Timestamp};
 use lb_http::Head;
 use lb_rt::Socket;
@@ -151,6 +151,20 @@ impl<'s> View<'s> {
             Some(reference) => self.names().backend(reference),
             None => self.backend().or_else(|| self.client.worker().process.topology.listen_of(self.frontend())),
         }
+    }
+
+    /// A backend by a name that came with a value.
+    fn backend_named(&self, name: &str) -> Option<&'s Arc<Backend>> {
+        self.client.worker().process.topology.backend_named(name)
+    }
+
+    /// A server by such a name, `backend/server`, or `server` of the backend that serves.
+    fn server_named(&self, name: &str) -> Option<&'s Arc<Server>> {
+        let (backend, name) = match name.split_once('/') {
+            Some((backend, name)) => (self.backend_named(backend)?, name),
+            None => (self.named_backend(None)?, name),
+        };
+        backend.servers().iter().find(|server| server.name() == name && !server.implicit)
     }
 
     fn local(&self) -> Option<&'s Addr> {
@@ -363,5 +377,50 @@ impl Context for View<'_> {
 
     fn random(&self) -> u64 {
         self.client.worker().chance()
+    }
+
+    fn local_offset(&self, unix_secs: i64) -> i32 {
+        lb_sys::localtime::utc_offset(unix_secs)
+    }
+
+    fn local_zone<'a>(&self, unix_secs: i64, scratch: &'a Bump) -> &'a str {
+        scratch.alloc_str(&lb_sys::localtime::zone_name(unix_secs))
+    }
+
+    fn lookup(&self, what: Lookup<'_>) -> Option<i64> {
+        let name = |bytes| std::str::from_utf8(bytes).ok();
+        match what {
+            Lookup::UsableServers(backend) => {
+                let (active, backups) = self.backend_named(name(backend)?)?.usable();
+                i64::try_from(if active != 0 { active } else { backups }).ok()
+            }
+            Lookup::ServerQueue(server) => Some(self.server_named(name(server)?)?.queued.load(Ordering::Relaxed).into()),
+            Lookup::ServerIsUp(server) => Some(self.server_named(name(server)?)?.usable().into()),
+            Lookup::FrontendExists(frontend) => {
+                let name = name(frontend)?;
+                Some(self.client.worker().process.topology.frontends.iter().any(|f| f.name() == name).into())
+            }
+        }
+    }
+
+    fn set_capture(&self, side: Side, slot: u32, value: &[u8]) {
+        let side = if side == Side::Request { CaptureSide::Request } else { CaptureSide::Response };
+        self.client.worker().late_captures.borrow_mut().push((side, slot as usize, value.into()));
+    }
+
+    fn debug(&self, sink: &str, line: &[u8]) {
+        use std::io::Write as _;
+        // Whoever looks for a fault wants the line before whatever comes next; one that cannot be written is nobody's loss.
+        let _ = if sink == "stdout" { std::io::stdout().write_all(line) } else { std::io::stderr().write_all(line) };
+    }
+
+    fn is(&self, condition: Condition) -> bool {
+        match condition {
+            Condition::Error => self.record.is_some_and(|record| !record.is_normal()),
+            Condition::Forwarded => self.record.is_some_and(|record| record.server.is_some()),
+            // Nothing that has a server's place is here yet.
+            Condition::ToApplet => false,
+            Condition::Stopping => self.client.worker().process.stopping(),
+        }
     }
 }

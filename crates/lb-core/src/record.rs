@@ -412,7 +412,7 @@ impl Record {
         }
     }
 
-    fn is_normal(&self) -> bool {
+    pub(crate) fn is_normal(&self) -> bool {
         self.end.is_normal() && self.retries == 0 && !self.redispatched && self.status < 500
     }
 

@@ -332,6 +332,8 @@ pub struct Worker {
     pub clients: Clients,
     /// Memory for values in the making.
     pub scratches: Scratches,
+    /// What converters captured while a rule was worked out, until the rules put it into the record.
+    pub late_captures: RefCell<Vec<LateCapture>>,
     chance: Cell<u64>,
     places: RefCell<Vec<Rc<Place>>>,
     /// Tasks that end with a soft stop.
@@ -342,6 +344,9 @@ pub struct Worker {
     spliced: Cell<u64>,
     copied: Cell<u64>,
 }
+
+/// A value for a slot of the captures.
+pub type LateCapture = (lb_expr::CaptureSide, usize, Box<[u8]>);
 
 /// A listening socket that is open and not yet in a loop.
 pub struct OpenListener {
@@ -474,6 +479,7 @@ impl Worker {
             counters: process.counters[index % process.counters.len()].clone(),
             clients: Clients::default(),
             scratches: Scratches::default(),
+            late_captures: RefCell::default(),
             chance: Cell::new(rt.random()),
             places: RefCell::default(),
             until_stop: RefCell::default(),

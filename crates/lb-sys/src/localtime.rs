@@ -15,6 +15,21 @@ pub fn utc_offset(unix_secs: i64) -> i32 {
     if ok { i32::try_from(tm.tm_gmtoff).unwrap_or(0) } else { 0 }
 }
 
+/// Name of local time's zone at the given Unix time, `CET`; empty when the moment is beyond what the C library can tell.
+pub fn zone_name(unix_secs: i64) -> String {
+    let time: libc::time_t = unix_secs;
+    // SAFETY: as in `utc_offset`.
+    let mut tm: libc::tm = unsafe { mem::zeroed() };
+    // SAFETY: as in `utc_offset`.
+    let ok = unsafe { !libc::localtime_r(&time, &mut tm).is_null() };
+    if !ok || tm.tm_zone.is_null() {
+        return String::new();
+    }
+    // SAFETY: `tm_zone` points to a string of the zone's data, ended by a zero, which the C library keeps.
+    let name = unsafe { std::ffi::CStr::from_ptr(tm.tm_zone) };
+    name.to_string_lossy().into_owned()
+}
+
 /// Reads the zone's data, so that [`utc_offset`] needs no file any more: to be called before a chroot.
 pub fn load() {
     utc_offset(0);
@@ -33,6 +48,12 @@ mod tests {
             let number: i32 = text.trim().parse().unwrap();
             assert_eq!(utc_offset(secs), (number / 100) * 3_600 + (number % 100) * 60, "{secs}");
         }
+    }
+
+    #[test]
+    fn the_zones_name_is_that_of_date() {
+        let out = Command::new("date").args(["-d@1795232690", "+%Z"]).output().unwrap();
+        assert_eq!(zone_name(1_795_232_690), String::from_utf8(out.stdout).unwrap().trim());
     }
 
     #[test]

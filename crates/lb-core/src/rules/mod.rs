@@ -150,6 +150,25 @@ pub enum Step {
 
 /// Goes through `list` from the rule at `from`.
 pub fn run(list: &[Arc<Rule>], from: usize, stage: &mut Stage<'_>) -> Step {
+    let step = walk(list, from, stage);
+    keep_late_captures(stage);
+    step
+}
+
+/// Puts what converters captured into the record.
+fn keep_late_captures(stage: &mut Stage<'_>) {
+    let mut late = stage.client.worker().late_captures.borrow_mut();
+    if late.is_empty() {
+        return;
+    }
+    for (side, slot, value) in late.drain(..) {
+        if let Some(record) = stage.record.as_deref_mut() {
+            record.fill_capture(side, slot, &value);
+        }
+    }
+}
+
+fn walk(list: &[Arc<Rule>], from: usize, stage: &mut Stage<'_>) -> Step {
     let worker = stage.client.worker().clone();
     let scratch = worker.scratches.lend();
     let mut at = from;

@@ -31,19 +31,17 @@ fn capture<'a>(args: &'a Args, value: Value<'a>, side: Side, cx: Cx<'a>) -> Opti
 
 fn sink(args: &mut Vec<Arg>, _: &mut dyn Loader) -> Result<(), String> {
     match args.get(1) {
-        Some(Arg::Str(name)) if !matches!(&**name, "" | "stdout" | "stderr" | "buf0") => Err(format!("No such sink '{name}'")),
+        Some(Arg::Str(name)) if !matches!(&**name, "" | "stdout" | "stderr") => Err(format!("No such sink '{name}'")),
         _ => Ok(()),
     }
 }
 
-/// A line with the value's type and text; the value goes on.
+/// A line with the value's type and text; the value goes on. Without a destination it goes to standard error: the ring that haproxy
+/// has for it is read by a command that is not there.
 fn debug<'a>(args: &'a Args, value: Value<'a>, cx: Cx<'a>) -> Option<Value<'a>> {
     let mut out = Out::new(cx, 256);
     out.put_some(b"[debug] ");
-    if let Some(prefix) = args.str(0).filter(|prefix| !prefix.is_empty()) {
-        out.put_some(prefix.as_bytes());
-        out.put_some(b": ");
-    }
+    out.put_some(args.get(0).text().as_bytes());
     let kind = match value {
         Value::Bool(_) => "bool",
         Value::Int(_) => "sint",
@@ -53,15 +51,14 @@ fn debug<'a>(args: &'a Args, value: Value<'a>, cx: Cx<'a>) -> Option<Value<'a>> 
         Value::Bin(_) => "bin",
         Value::Method(..) => "meth",
     };
-    out.put_some(b"type=");
+    out.put_some(b": type=");
     out.put_some(kind.as_bytes());
     out.put_some(b" <");
-    out.put_some(match value {
-        Value::Bin(bytes) => crate::sample::hex(&bytes[..bytes.len().min(super::MAX_LEN / 2)], cx.scratch),
-        other => other.to_text(cx.scratch),
-    });
+    for byte in value.to_text(cx.scratch) {
+        out.put_some(if matches!(byte, b' '..=b'~') { std::slice::from_ref(byte) } else { b"." });
+    }
     out.put_some(b">\n");
-    let sink = args.str(1).filter(|sink| !sink.is_empty()).unwrap_or("buf0");
+    let sink = args.str(1).filter(|sink| !sink.is_empty()).unwrap_or("stderr");
     cx.source.debug(sink, out.done());
     Some(value)
 }

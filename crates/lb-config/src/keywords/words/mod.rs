@@ -57,6 +57,11 @@ const fn converter(name: &'static str, args: &'static str, result: &'static str,
     word(Context::Converter, name, args, result, State::Refused(what))
 }
 
+/// A converter that works.
+const fn works_converter(name: &'static str, args: &'static str, result: &'static str) -> Keyword {
+    word(Context::Converter, name, args, result, State::Works)
+}
+
 /// A command of the run-time socket that works.
 const fn works_command(name: &'static str, args: &'static str, subject: &'static str) -> Keyword {
     word(Context::Runtime, name, args, subject, State::Works)
