@@ -2,6 +2,7 @@
 //! An unknown switch is an error with the usage, never skipped.
 
 use lb_config::Switches;
+use std::net::{IpAddr, SocketAddr};
 
 /// What the program is to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Command {
     Condition(String),
     /// `fmt`: files in consistent layout or today's spelling.
     Fmt(FmtArgs),
+    /// `explain`: why a request would be sent where.
+    Explain(ExplainArgs),
     /// `demo`: a show with its own origins.
     Demo(DemoArgs),
     /// Say how to call the program, and why it was called wrongly.
@@ -110,6 +113,23 @@ pub struct FmtArgs {
     pub in_place: bool,
 }
 
+/// Switches of `explain`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ExplainArgs {
+    /// `-f`.
+    pub files: Vec<String>,
+    /// `--request`: the request line.
+    pub request: String,
+    /// `-H`: fields, `name: value`.
+    pub fields: Vec<String>,
+    /// `--src`: who sends it, an address with or without port.
+    pub client: SocketAddr,
+    /// `--frontend`: where it comes in.
+    pub frontend: Option<String>,
+    /// `--json`: for machines.
+    pub json: bool,
+}
+
 /// Switches of the demo.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct DemoArgs {
@@ -123,6 +143,7 @@ Usage: lb [-f <cfgfile>]* [-c] [-dDqvVW] [-C <dir>] [-p <pidfile>] [-n <maxconn>
           [-S <socket>] [-x <socket>] [-sf|-st <pid>*] [-- <cfgfile>*]
        lb -cc <condition>
        lb check [--lint] [--json] [-dW] [-f] <cfgfile>*
+       lb explain -f <cfgfile> --request '<method> <target> [HTTP/1.1]' [-H '<name>: <value>']* [--src <ip>] [--frontend <name>] [--json]
        lb fmt [--upgrade] [-i] <cfgfile>*
        lb demo [--for <seconds>]
         -f <file>   read this configuration; may be given several times
@@ -160,6 +181,9 @@ Usage: lb [-f <cfgfile>]* [-c] [-dDqvVW] [-C <dir>] [-p <pidfile>] [-n <maxconn>
         check       all about the configuration: errors, warnings, words without effect
           --lint    and what is sound but perhaps not meant
           --json    for editors and machines
+        explain     ask the rules about a request that nobody sent: what each says, where the request would go, and why
+          --request, -H, --src, --frontend  the request, its fields, its client, where it comes in
+          --json    for machines
         fmt         print the configuration with consistent indentation
           --upgrade instead in today's spelling, layout and comments kept; what cannot be said today is told
           -i, --in-place  replace the file
@@ -175,6 +199,7 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
         match arg.as_str() {
             "demo" if first => return demo(args),
             "check" if first => return check(args),
+            "explain" if first => return explain(args),
             "fmt" if first => return fmt(args),
             "-cc" => match args.next() {
                 Some(condition) => return Command::Condition(condition),
@@ -290,6 +315,44 @@ fn check(mut args: impl Iterator<Item = String>) -> Command {
         return Command::Usage(Some("no configuration file to check".into()));
     }
     Command::Check(check)
+}
+
+fn explain(mut args: impl Iterator<Item = String>) -> Command {
+    let client = SocketAddr::from(([127, 0, 0, 1], 40_000));
+    let mut asked = ExplainArgs { files: Vec::new(), request: String::new(), fields: Vec::new(), client, frontend: None, json: false };
+    while let Some(arg) = args.next() {
+        if arg == "--json" {
+            asked.json = true;
+            continue;
+        }
+        if arg == "-h" || arg == "--help" {
+            return Command::Usage(None);
+        }
+        if !["-f", "--request", "-H", "--src", "--frontend"].contains(&arg.as_str()) {
+            return Command::Usage(Some(format!("unknown argument '{arg}' of explain")));
+        }
+        let Some(value) = args.next() else { return Command::Usage(Some(format!("{arg} wants a value"))) };
+        match arg.as_str() {
+            "-f" => asked.files.push(value),
+            "-H" => asked.fields.push(value),
+            "--frontend" => asked.frontend = Some(value),
+            "--src" => {
+                match value.parse::<SocketAddr>().or_else(|_| value.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, client.port()))) {
+                    Ok(client) => asked.client = client,
+                    Err(_) => return Command::Usage(Some(format!("'{value}' is no address"))),
+                }
+            }
+            _ => {
+                let version = if value.split(' ').count() > 2 { "" } else { " HTTP/1.1" };
+                asked.request = format!("{value}{version}");
+            }
+        }
+    }
+    match (asked.files.is_empty(), asked.request.is_empty()) {
+        (true, _) => Command::Usage(Some("no configuration file: give one with -f".into())),
+        (_, true) => Command::Usage(Some("no request: give one with --request 'GET /'".into())),
+        _ => Command::Explain(asked),
+    }
 }
 
 fn fmt(mut args: impl Iterator<Item = String>) -> Command {

@@ -6,6 +6,7 @@ mod classes;
 mod daemon;
 mod demo;
 mod environment;
+mod explain;
 mod fmt;
 mod handover;
 mod limits;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         }
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Condition(text) => check::condition(&text),
         Command::Fmt(args) => fmt::run(&args),
         Command::Demo(args) => demo::run(&args),

@@ -138,6 +138,11 @@ impl<'a> Attempts<'a> {
         self.preferred = server;
     }
 
+    /// The server that a first attempt would get; nothing is counted.
+    pub(crate) fn peek(&self, now: Instant) -> Pick {
+        self.backend.peek_for(self.key, now)
+    }
+
     /// The server for this attempt; the policy has counted the stream there.
     fn choose(&mut self, rt: &Rt) -> Pick {
         if let Some(Preferred { server: id, bound }) = self.preferred.take() {

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client;
 pub mod context;
 pub mod counters;
+pub mod explain;
 pub mod gate;
 pub mod handover;
 pub mod health;

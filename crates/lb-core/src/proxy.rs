@@ -252,6 +252,11 @@ impl Backend {
         self.policy.pick(Key::None, &View { backend: self, now }, &Tried::new())
     }
 
+    /// As [`Backend::choose`], but none is counted.
+    pub(crate) fn peek_for(&self, key: Key<'_>, now: Instant) -> Pick {
+        self.policy.pick(key, &View { backend: self, now }, &Tried::new())
+    }
+
     /// Servers whose limit grows with the load (`minconn`).
     pub(crate) fn growing(&self) -> &[ServerId] {
         &self.growing

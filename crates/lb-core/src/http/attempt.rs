@@ -404,7 +404,7 @@ pub async fn run(
     let sent = backend.wants_latency.then(|| worker.rt.now());
     let splice = if worker.process.splice { SpliceMode::Auto } else { SpliceMode::Off };
     let body = if request.framing.body == Body::None { None } else { conn.input.take() };
-    let (client_timeout, server_timeout) = rules::timeouts(record.rules(), frontend, &backend);
+    let (client_timeout, server_timeout) = rules::timeouts(record.rules(), frontend, backend);
     // Flows are large: each is made where it stays.
     let mut attempt = Attempt {
         conn,
@@ -466,7 +466,7 @@ pub async fn run(
     record.status = response.status();
     if let Some(reason) = RetryOn::status(response.status()).filter(|r| backend.settings.retry_on.contains(*r)) {
         // Forwarded after all when no attempt is left.
-        if u32::from(record.retries) < record.max_retries(&backend) && !record.rules().no_retry && replay.possible() {
+        if u32::from(record.retries) < record.max_retries(backend) && !record.rules().no_retry && replay.possible() {
             record.answered(slot.server(), response.status());
             let Attempt { mut up, up_done, .. } = attempt;
             settle_body(conn, request, &mut up, up_done);
@@ -477,9 +477,9 @@ pub async fn run(
     record.capture(CaptureSide::Response, &response);
     let private = binds_connection(&response);
     hop::strip(&mut response);
-    if rules::any_for_responses(frontend, &backend) {
+    if rules::any_for_responses(frontend, backend) {
         let body = (framing.body, attempt.input.as_ref());
-        let responded = Box::pin(rules::response(attempt.conn, record, head, &mut response, body, &backend)).await;
+        let responded = Box::pin(rules::response(attempt.conn, record, head, &mut response, body, backend)).await;
         let (own, end) = match responded {
             rules::Responded::Pass => (None, Termination::NORMAL),
             rules::Responded::Instead(own, end) => (Some(own), end),

@@ -7,7 +7,7 @@ pub(crate) mod answer;
 mod attempt;
 mod exchange;
 mod fields;
-mod hash_key;
+pub(crate) mod hash_key;
 mod receive;
 pub(crate) mod rules;
 mod target;

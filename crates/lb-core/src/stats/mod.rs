@@ -4,7 +4,7 @@
 mod columns;
 mod info;
 pub(crate) mod rates;
-mod rows;
+pub(crate) mod rows;
 
 pub(crate) use info::{Facts, Item, ThreadInfo, info};
 pub(crate) use rates::{Rates, SECOND};

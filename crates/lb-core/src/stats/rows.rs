@@ -245,7 +245,7 @@ fn backend_row(process: &Process, rates: &mut Rates, backend: &Backend, legends:
     row
 }
 
-fn algorithm(balance: &Balance) -> &'static str {
+pub(crate) fn algorithm(balance: &Balance) -> &'static str {
     match balance {
         Balance::RoundRobin => "roundrobin",
         Balance::StaticRr => "static-rr",
