@@ -7,7 +7,7 @@ use std::rc::Rc;
 /// Vectors kept per thread.
 const KEEP: usize = 64;
 /// Vectors that grew beyond this are freed, not kept.
-const KEEP_BYTES: usize = 64 << 10;
+const KEEP_BYTES: usize = 128 << 10;
 
 /// Free output vectors of one thread.
 #[derive(Clone, Default)]

@@ -100,7 +100,7 @@ pub struct Flow {
     tail: Tail,
     /// The chunk before was spliced: what is read next is framing, and its data shall not be copied.
     large_chunks: bool,
-    /// What waits in `out` or in the pipe takes more before it goes: many small writes cost more wake-ups than bytes. Looked at once.
+    /// What waits in the pipe takes more before it goes: many small writes cost more wake-ups than bytes. Looked at once.
     gather: bool,
     waits: Waits,
     activity: Activity,
@@ -263,7 +263,6 @@ impl Flow {
                     if let Err(e) = self.chunks(outs) {
                         return self.break_off(to, e);
                     }
-                    self.gather = !self.complete() && self.takes_more();
                     continue;
                 }
                 ready!(self.poll_input(to))?;
@@ -324,12 +323,6 @@ impl Flow {
     /// Bytes wait for the sink.
     fn holds(&self) -> bool {
         self.out.is_some() || self.pipe.as_ref().is_some_and(|pipe| pipe.held() != 0)
-    }
-
-    /// The source gives more than a buffer takes, what comes next is copied too, and `out` has room for it.
-    fn takes_more(&self) -> bool {
-        let room = self.input.as_ref().map_or(0, Buffer::capacity);
-        self.streak != 0 && !self.splices() && self.out.as_ref().is_some_and(|out| out.rest().len() + room <= GATHER)
     }
 
     /// A chunk's data is in the pipe. Its end and the size line of the next one join it there if that one is as large and its size line has
@@ -426,9 +419,16 @@ impl Flow {
 
     fn poll_read(&mut self, rt: &Rt, from: &Socket) -> Result<Poll<()>, Broken> {
         self.release_pipe();
+        let usual = rt.buffers().size();
+        // The data of a large chunk shall not be copied.
+        let head_only = self.large_chunks && self.splice == SpliceMode::Auto;
+        // What a source gives at once is read, and leaves, with as few calls as can be.
+        if self.streak != 0 && !head_only && self.input.as_ref().is_none_or(|b| b.is_empty() && b.capacity() == usual) {
+            self.input = Some(rt.buffers().take_large());
+        }
         let input = self.input.get_or_insert_with(|| rt.buffers().take());
         let mut room = input.spare();
-        if self.large_chunks && self.splice == SpliceMode::Auto {
+        if head_only {
             room = &mut room[..CHUNK_HEAD];
         }
         let len = room.len();
@@ -439,7 +439,7 @@ impl Flow {
                 input.commit(n);
                 self.eof = n == 0;
                 self.activity.read = true;
-                self.streak = if n == len { self.streak.saturating_add(1) } else { 0 };
+                self.streak = if n >= len.min(usual) { self.streak.saturating_add(1) } else { 0 };
                 Ok(Poll::Ready(()))
             }
         }
@@ -593,7 +593,7 @@ impl Flow {
 /// to a buffer, so only very small pieces come so far, or a fault in the loop itself, which would else never come back.
 const MAX_TURNS: u32 = 1_024;
 
-/// Bytes of small chunks that leave together while the source keeps giving; also what an output vector may hold of them.
+/// What an output vector may hold of small chunks.
 const GATHER: usize = 64 << 10;
 
 /// Room for the end of one chunk and the size line of the next.

@@ -8,10 +8,14 @@ use std::rc::Rc;
 const DEFAULT_SIZE: usize = 16_384;
 /// Buffers kept for reuse per thread; more are freed.
 const KEEP: usize = 64;
+/// Size of a large buffer at most, and how many are kept.
+const LARGE: usize = 64 << 10;
+const KEEP_LARGE: usize = 16;
 
 struct Shared {
     size: Cell<usize>,
     free: RefCell<Vec<Box<[u8]>>>,
+    large: RefCell<Vec<Box<[u8]>>>,
     out: Cell<usize>,
     scratch: RefCell<Box<[u8]>>,
 }
@@ -20,11 +24,19 @@ struct Shared {
 #[derive(Clone)]
 pub struct BufferPool(Rc<Shared>);
 
+impl Shared {
+    fn large_size(&self) -> usize {
+        let size = self.size.get();
+        size.max(LARGE.min(4 * size))
+    }
+}
+
 impl Default for BufferPool {
     fn default() -> Self {
         BufferPool(Rc::new(Shared {
             size: Cell::new(DEFAULT_SIZE),
             free: RefCell::default(),
+            large: RefCell::default(),
             out: Cell::new(0),
             scratch: RefCell::default(),
         }))
@@ -36,6 +48,7 @@ impl BufferPool {
     pub fn set_size(&self, bytes: usize) {
         self.0.size.set(bytes);
         self.0.free.borrow_mut().clear();
+        self.0.large.borrow_mut().clear();
     }
 
     /// Size in bytes of a buffer.
@@ -63,7 +76,18 @@ impl BufferPool {
 
     /// An empty buffer.
     pub fn take(&self) -> Buffer {
-        let bytes = self.0.free.borrow_mut().pop().unwrap_or_else(|| vec![0; self.size()].into_boxed_slice());
+        self.lend(self.0.free.borrow_mut().pop(), self.size())
+    }
+
+    /// An empty buffer of four times the size, but not beyond 64 KiB: for a source that gives more than the others take.
+    pub fn take_large(&self) -> Buffer {
+        let size = self.0.large_size();
+        if size == self.size() { self.take() } else { self.lend(self.0.large.borrow_mut().pop(), size) }
+    }
+
+    #[inline]
+    fn lend(&self, kept: Option<Box<[u8]>>, size: usize) -> Buffer {
+        let bytes = kept.unwrap_or_else(|| vec![0; size].into_boxed_slice());
         self.0.out.set(self.0.out.get() + 1);
         Buffer { bytes, start: 0, end: 0, pool: self.0.clone() }
     }
@@ -153,8 +177,13 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         self.pool.out.set(self.pool.out.get() - 1);
         let bytes = std::mem::take(&mut self.bytes);
-        let mut free = self.pool.free.borrow_mut();
-        if free.len() < KEEP && bytes.len() == self.pool.size.get() {
+        let (free, keep) = match bytes.len() {
+            size if size == self.pool.size.get() => (&self.pool.free, KEEP),
+            size if size == self.pool.large_size() => (&self.pool.large, KEEP_LARGE),
+            _ => return,
+        };
+        let mut free = free.borrow_mut();
+        if free.len() < keep {
             free.push(bytes);
         }
     }
@@ -180,5 +209,11 @@ mod tests {
         drop(b);
         assert_eq!(pool.in_use(), 0);
         assert_eq!(pool.take().capacity(), 8);
+        drop(pool.take_large());
+        assert_eq!((pool.take_large().capacity(), pool.take().capacity()), (32, 8));
+        for (size, large) in [(DEFAULT_SIZE, LARGE), (LARGE / 2, LARGE), (2 * LARGE, 2 * LARGE)] {
+            pool.set_size(size);
+            assert_eq!(pool.take_large().capacity(), large);
+        }
     }
 }
