@@ -8,6 +8,7 @@
 //! part only when that part's own waker was called do not work around them.
 
 mod buffers;
+pub mod clock;
 mod driver;
 mod executor;
 mod hyper_rt;

@@ -8,6 +8,7 @@ pub mod addr;
 pub mod clock;
 pub mod fds;
 pub mod localtime;
+pub mod packet;
 pub mod pipe;
 pub mod process;
 pub mod signal;

@@ -1,5 +1,12 @@
-//! The shell around `vrrp`: keepalived.conf and, later, what an election needs of the system.
+//! The shell around `vrrp`: keepalived.conf, and what an election needs of the system.
 //!
-//! Today it reads and checks the file ([`conf`]); what runs instances is not there yet.
+//! [`conf`] reads and checks the file. [`daemon`] runs what it says: raw sockets, netlink, gratuitous ARP, scripts. An election waits for
+//! none of scripts, logs and fifos; those have threads of their own.
 
 pub mod conf;
+pub mod daemon;
+pub mod frames;
+pub mod log;
+pub mod netlink;
+pub mod scripts;
+pub mod sockets;

@@ -1,7 +1,7 @@
 //! What is wrong with a file: where, what, and what to write instead. All of it at once.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Messages that are kept; what is beyond is counted.
 pub const MAX_MESSAGES: usize = 1000;
@@ -10,7 +10,7 @@ pub const MAX_MESSAGES: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The file as it was named.
-    pub file: Rc<str>,
+    pub file: Arc<str>,
     /// From 1.
     pub line: u32,
 }

@@ -3,7 +3,7 @@
 
 use super::Loaded;
 use super::diag::{Code, Diagnostic, Diagnostics, Level, Place};
-use super::model::{AuthType, Command, Conf, Global, InstanceConf, Notifies, TrackConf, User};
+use super::model::{AuthType, Command, Conf, Global, InstanceConf, Notifies, TrackConf, Unsupported, User};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,6 +15,16 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
         complete(instance, &global, diagnostics);
     }
     conf.instances.retain(|i| i.vrid.is_some());
+    for it in &conf.instances {
+        let mut not_yet =
+            |what: &str| conf.unsupported.push(Unsupported { place: it.place.clone(), keyword: what.into(), block: "vrrp_instance" });
+        if it.family() == Family::V6 {
+            not_yet("virtual_ipaddress of IPv6");
+        }
+        if it.interface.is_none() {
+            not_yet("unicast_peer without interface");
+        }
+    }
     names(conf, diagnostics);
     groups(conf, diagnostics);
     duplicates(conf, diagnostics);
@@ -301,6 +311,34 @@ impl Loaded {
                 }
             }
         }
+    }
+
+    /// Says which scripts cannot be run, or not as root with `enable_script_security`, and leaves them out, as keepalived does.
+    /// `problem` says what is wrong with a command's program, if anything is.
+    pub fn check_scripts(&mut self, problem: impl Fn(&Conf, &Command) -> Option<String>) {
+        let Loaded { conf, diagnostics } = self;
+        let mut bad = Vec::new();
+        for command in conf.commands() {
+            if let Some(text) = problem(conf, command) {
+                diagnostics.warn(&command.place, format!("Disabling script {}: {text}", command.words[0]));
+                bad.push(command.words.clone());
+            }
+        }
+        let disabled = |command: &Option<Command>| command.as_ref().is_some_and(|c| bad.contains(&c.words));
+        let gone: Vec<String> = conf.scripts.iter().filter(|s| disabled(&s.command)).map(|s| s.name.clone()).collect();
+        let notifies = conf.instances.iter_mut().map(|i| &mut i.notifies).chain(conf.groups.iter_mut().map(|g| &mut g.notifies));
+        for it in notifies {
+            for slot in [&mut it.master, &mut it.backup, &mut it.fault, &mut it.stop, &mut it.master_rx_lower_pri, &mut it.any] {
+                if disabled(slot) {
+                    *slot = None;
+                }
+            }
+            if it.deleted.as_ref().is_some_and(disabled) {
+                it.deleted = Some(None);
+            }
+        }
+        let tracks = conf.instances.iter_mut().map(|i| &mut i.track_scripts).chain(conf.groups.iter_mut().map(|g| &mut g.track_scripts));
+        tracks.for_each(|tracks| tracks.retain(|t| !gone.contains(&t.name)));
     }
 
     /// Says what the file asks for that is not there yet. It is an error: to leave it out in silence would be another set-up than the

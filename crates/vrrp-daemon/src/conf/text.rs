@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Files in files.
 pub const MAX_DEPTH: usize = 16;
@@ -144,7 +145,7 @@ impl Reader<'_> {
     fn file(&mut self, path: &Path, text: &str, depth: usize) {
         let parent = path.parent().map(Path::to_path_buf).unwrap_or_default();
         let before = std::mem::replace(&mut self.directory, parent);
-        let name: Rc<str> = path.to_string_lossy().into();
+        let name: Arc<str> = path.to_string_lossy().into();
         for (index, raw) in text.lines().enumerate() {
             let place = Place { file: name.clone(), line: u32::try_from(index + 1).unwrap_or(u32::MAX) };
             let line = without_comment(raw).trim();

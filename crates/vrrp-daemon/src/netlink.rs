@@ -1,0 +1,236 @@
+//! Interfaces and addresses, asked of the kernel and changed by netlink.
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// Groups of the kernel's announcements: links, addresses of either family.
+const GROUPS: [u32; 3] = [1, 5, 9];
+
+/// An address of an interface, as it is put in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The interface's index.
+    pub interface: u32,
+    /// The address.
+    pub address: IpAddr,
+    /// Its prefix.
+    pub prefix: u8,
+    /// Broadcast address, of IPv4.
+    pub brd: Option<IpAddr>,
+    /// Label, of IPv4.
+    pub label: Option<String>,
+    /// As the kernel numbers scopes.
+    pub scope: u8,
+}
+
+/// What the kernel announces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// An interface is there, with this name, state and hardware address.
+    Link {
+        /// Its index.
+        index: u32,
+        /// Its name.
+        name: String,
+        /// Up, and with carrier.
+        up: bool,
+        /// Its hardware address, of six bytes if it is Ethernet.
+        hardware: Vec<u8>,
+    },
+    /// An interface is gone.
+    LinkGone {
+        /// Its index.
+        index: u32,
+    },
+    /// An address is there.
+    Address {
+        /// The interface's index.
+        index: u32,
+        /// The address.
+        address: IpAddr,
+        /// Not the first of its network.
+        secondary: bool,
+    },
+    /// An address is gone.
+    AddressGone {
+        /// The interface's index.
+        index: u32,
+        /// The address.
+        address: IpAddr,
+    },
+}
+
+/// One socket for announcements, one for commands.
+pub struct Netlink {
+    announcements: Socket,
+    commands: Socket,
+    sequence: u32,
+}
+
+impl Netlink {
+    /// Opens both.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open() -> io::Result<Netlink> {
+        let open = || {
+            let mut socket = Socket::new(NETLINK_ROUTE)?;
+            socket.bind_auto()?;
+            socket.connect(&SocketAddr::new(0, 0))?;
+            io::Result::Ok(socket)
+        };
+        let (announcements, commands) = (open()?, open()?);
+        GROUPS.iter().try_for_each(|group| announcements.add_membership(*group))?;
+        announcements.set_non_blocking(true)?;
+        Ok(Netlink { announcements, commands, sequence: 0 })
+    }
+
+    /// Turns readable when there is something to [`Netlink::take`].
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.announcements.as_fd()
+    }
+
+    /// All interfaces and addresses.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn all(&mut self) -> io::Result<Vec<Change>> {
+        let mut all = self.ask(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP)?;
+        all.extend(self.ask(RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_DUMP)?);
+        Ok(all)
+    }
+
+    /// What has been announced, until nothing more is there. Nothing when announcements were lost: then ask for [`Netlink::all`].
+    pub fn take(&mut self) -> Option<Vec<Change>> {
+        let mut changes = Vec::new();
+        loop {
+            match self.announcements.recv_from_full() {
+                Ok((bytes, _)) => drop(messages(&bytes, |payload| changes.extend(change(payload)))),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Some(changes),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Puts an address in place; one that is there already stays.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn add(&mut self, address: &Address) -> io::Result<()> {
+        self.ask(RouteNetlinkMessage::NewAddress(message(address)), NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE).map(drop)
+    }
+
+    /// Takes an address away; one that is not there is no error.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn remove(&mut self, address: &Address) -> io::Result<()> {
+        match self.ask(RouteNetlinkMessage::DelAddress(message(address)), NLM_F_ACK) {
+            // EADDRNOTAVAIL, ENODEV: it is not there, which is what was asked for.
+            Err(e) if matches!(e.raw_os_error(), Some(99 | 19)) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// A request and its answers. The kernel answers within the call.
+    fn ask(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<Change>> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut header = NetlinkHeader::default();
+        header.flags = NLM_F_REQUEST | flags;
+        header.sequence_number = self.sequence;
+        let mut request = NetlinkMessage::new(header, NetlinkPayload::from(message));
+        request.finalize();
+        let mut bytes = vec![0; request.buffer_len()];
+        request.serialize(&mut bytes);
+        self.commands.send(&bytes, 0)?;
+        let mut all = Vec::new();
+        loop {
+            let (bytes, _) = self.commands.recv_from_full()?;
+            let mut end = None;
+            messages(&bytes, |payload| match payload {
+                NetlinkPayload::Done(_) => end = Some(Ok(())),
+                NetlinkPayload::Error(e) => end = Some(if e.code.is_some() { Err(e.to_io()) } else { Ok(()) }),
+                other => all.extend(change(other)),
+            })?;
+            if let Some(end) = end {
+                return end.map(|()| all);
+            }
+        }
+    }
+}
+
+/// Each message of a datagram.
+fn messages(bytes: &[u8], mut each: impl FnMut(NetlinkPayload<RouteNetlinkMessage>)) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let length = rest.first_chunk::<4>().map_or(0, |l| u32::from_ne_bytes(*l) as usize);
+        let message = rest.get(..length).filter(|m| m.len() >= 16).ok_or(io::ErrorKind::InvalidData)?;
+        // What this library cannot read (kinds of interfaces it does not know) is nothing that matters here.
+        if let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(message) {
+            each(message.payload);
+        }
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn change(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<Change> {
+    let NetlinkPayload::InnerMessage(message) = payload else { return None };
+    match message {
+        RouteNetlinkMessage::NewLink(link) => {
+            let (index, flags) = (link.header.index, link.header.flags);
+            let (mut name, mut hardware) = (String::new(), Vec::new());
+            for attribute in link.attributes {
+                match attribute {
+                    LinkAttribute::IfName(text) => name = text,
+                    LinkAttribute::Address(bytes) => hardware = bytes,
+                    _ => {}
+                }
+            }
+            Some(Change::Link { index, name, up: flags.contains(LinkFlags::Up | LinkFlags::Running), hardware })
+        }
+        RouteNetlinkMessage::DelLink(link) => Some(Change::LinkGone { index: link.header.index }),
+        RouteNetlinkMessage::NewAddress(m) => {
+            let secondary = m.header.flags.contains(AddressHeaderFlags::Secondary);
+            Some(Change::Address { index: m.header.index, address: local(&m)?, secondary })
+        }
+        RouteNetlinkMessage::DelAddress(m) => Some(Change::AddressGone { index: m.header.index, address: local(&m)? }),
+        _ => None,
+    }
+}
+
+/// IPv4 has the address in one attribute and the peer's in the other, IPv6 mostly has the latter only.
+fn local(message: &AddressMessage) -> Option<IpAddr> {
+    let local = message.attributes.iter().find_map(|a| if let AddressAttribute::Local(ip) = a { Some(*ip) } else { None });
+    local.or_else(|| message.attributes.iter().find_map(|a| if let AddressAttribute::Address(ip) = a { Some(*ip) } else { None }))
+}
+
+fn message(address: &Address) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = if address.address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    message.header.prefix_len = address.prefix;
+    message.header.scope = address.scope.into();
+    message.header.index = address.interface;
+    message.attributes.extend([AddressAttribute::Local(address.address), AddressAttribute::Address(address.address)]);
+    if let Some(IpAddr::V4(brd)) = address.brd {
+        message.attributes.push(AddressAttribute::Broadcast(brd));
+    }
+    if let Some(label) = &address.label {
+        message.attributes.push(AddressAttribute::Label(label.clone()));
+    }
+    if address.address.is_ipv6() {
+        // A virtual address is nobody else's: looking for duplicates would keep it from use for a second.
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+    }
+    message
+}
