@@ -87,7 +87,8 @@ impl Condition {
         let mut negated = false;
         while let Some(&word) = words.get(*at) {
             *at += 1;
-            if word == "or" || word == "||" {
+            let name = word.trim_start_matches('!');
+            if name == "or" || name == "||" {
                 negated = false;
                 // Haproxy takes an alternative without terms for none.
                 if !terms.is_empty() {
@@ -95,7 +96,6 @@ impl Condition {
                 }
                 continue;
             }
-            let name = word.trim_start_matches('!');
             negated ^= (word.len() - name.len()) % 2 == 1;
             if name.is_empty() {
                 continue;
