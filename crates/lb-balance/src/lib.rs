@@ -15,6 +15,7 @@
 
 mod hash;
 mod heap;
+mod late;
 mod latency;
 mod locality;
 mod maglev;
@@ -175,12 +176,14 @@ pub struct Settings {
     pub balance_factor: u32,
     /// `hash-preserve-affinity`. For [`Lookup::Ring`]; others ignore it.
     pub affinity: Affinity,
+    /// Large tables are made anew by [`Policy::settle`] and not by the change itself, which then takes next to no time.
+    pub late_tables: bool,
 }
 
 impl Settings {
     /// This scheduler, only the first backup server at a time, no bound.
     pub fn new(kind: Kind) -> Self {
-        Settings { kind, allbackups: false, balance_factor: 0, affinity: Affinity::Always }
+        Settings { kind, allbackups: false, balance_factor: 0, affinity: Affinity::Always, late_tables: false }
     }
 }
 

@@ -304,6 +304,29 @@ impl Policy {
         Ok(())
     }
 
+    /// Whether all tables are as they should be. False only with [`Settings::late_tables`] and after a change: [`Policy::settle`] is to be
+    /// called, from where time does not matter.
+    pub fn is_settled(&self) -> bool {
+        !self.sched.is_stale(ACTIVE) && !self.sched.is_stale(BACKUP)
+    }
+
+    /// Makes tables anew that are not as they should be; until then a server that has left is passed over for the next one in the
+    /// table, and one that has come gets nothing. Takes milliseconds for tens of thousands of entries, in which picks and changes go on.
+    pub fn settle(&self) {
+        for group in [ACTIVE, BACKUP] {
+            loop {
+                let wanted = {
+                    let admin = lock(&self.admin);
+                    self.sched.late(group, &Group { admin: &admin, group })
+                };
+                let Some((as_of, servers)) = wanted else { break };
+                let made = self.sched.make(&servers);
+                let _unchanged = lock(&self.admin);
+                self.sched.put(group, made, as_of);
+            }
+        }
+    }
+
     /// The state that was last set.
     pub fn state(&self, id: ServerId) -> State {
         lock(&self.admin).servers[id.0 as usize].state

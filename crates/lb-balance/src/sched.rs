@@ -3,6 +3,7 @@
 //!
 //! Holds: a pick takes at most one lock, that of its group; what is rebuilt at a change is swapped in whole.
 
+use crate::late::{LATE, Late};
 use crate::latency::Latencies;
 use crate::locality::Local;
 use crate::maglev::{self, Part};
@@ -37,7 +38,7 @@ enum Mechanism {
     RoundRobin(Pair<Mutex<Turns>>),
     Ranked(Pair<Mutex<Ranked>>),
     Local(Pair<Mutex<Local>>),
-    Table { tables: Pair<ArcSwap<Box<[u32]>>>, next: AtomicU32 },
+    Table { tables: Pair<ArcSwap<Box<[u32]>>>, next: AtomicU32, late: Option<Late> },
     Ring(Box<Rings>),
     Random { draws: u32, draw: Pair<ArcSwap<Draw>> },
     Two { draw: Pair<ArcSwap<Draw>>, latencies: Option<Latencies> },
@@ -55,11 +56,13 @@ struct Rings {
 }
 
 impl Mechanism {
-    fn new(kind: Kind, servers: &[ServerSpec], bounded: bool) -> Mechanism {
+    fn new(settings: Settings, servers: &[ServerSpec]) -> Mechanism {
+        let (kind, bounded) = (settings.kind, settings.balance_factor != 0);
         let n = servers.len();
         let ids = || (0..).zip(servers).map(|(place, s)| u64::from(number(place, s)));
         let ranked = |rank| Mechanism::Ranked(pair(|| Mutex::new(Ranked::new(rank, ids()))));
-        let table = || Mechanism::Table { tables: Box::default(), next: AtomicU32::new(0) };
+        let late = || settings.late_tables.then(|| Late::new(n));
+        let table = || Mechanism::Table { tables: Box::default(), next: AtomicU32::new(0), late: late() };
         let random = |draws| Mechanism::Random { draws, draw: Box::default() };
         match kind {
             Kind::RoundRobin => Mechanism::RoundRobin(pair(|| Mutex::new(Turns::new(n)))),
@@ -98,7 +101,7 @@ impl Mechanism {
 impl Sched {
     /// For these servers, none of which is usable yet.
     pub(crate) fn new(settings: Settings, servers: &[ServerSpec]) -> Sched {
-        let mechanism = Mechanism::new(settings.kind, servers, settings.balance_factor != 0);
+        let mechanism = Mechanism::new(settings, servers);
         Sched { settings, specs: servers.into(), mechanism }
     }
 
@@ -112,13 +115,19 @@ impl Sched {
                 let hash = self.settings.kind.hash().and_then(|hash| hash.of(key));
                 lock(&groups[group]).pick(hash, view, tried, parking, take)
             }
-            Mechanism::Table { tables, next } => {
+            Mechanism::Table { tables, next, late } => {
+                let late = late.as_ref().filter(|late| late.is_stale(group));
                 let table = tables[group].load();
-                let Some(hashing) = self.settings.kind.hash() else { return pick_in_turn(&table, next, view, tried) };
-                match (hashing.of(key), hashing.lookup) {
-                    (None, _) => pick_in_turn(&table, next, view, tried),
-                    (Some(hash), Lookup::Buckets { .. }) => pick_hashed(&table, maglev::bucket(hash), tried),
-                    (Some(hash), _) => pick_hashed(&table, hash as usize, tried),
+                let left = |id: u32| late.is_some_and(|late| late.has_left(id));
+                let hashing = self.settings.kind.hash();
+                let pick = match hashing.and_then(|hashing| Some((hashing.of(key)?, hashing.lookup))) {
+                    None => pick_in_turn(&table, next, view, tried, left),
+                    Some((hash, Lookup::Buckets { .. })) => pick_hashed(&table, maglev::bucket(hash), tried, left),
+                    Some((hash, _)) => pick_hashed(&table, hash as usize, tried, left),
+                };
+                match late {
+                    Some(late) if pick == Pick::NoneUsable => late.anyone(self.members(group)),
+                    _ => pick,
                 }
             }
             Mechanism::Ring(rings) => {
@@ -229,7 +238,13 @@ impl Sched {
                 }
                 rings.weigh(group, servers);
             }
-            Mechanism::Table { .. } | Mechanism::Random { .. } | Mechanism::Two { .. } => self.rebuild(group, servers),
+            Mechanism::Table { late, .. } => {
+                if let Some(late) = late {
+                    servers.iter().for_each(|(id, _)| late.note(group, id, true));
+                }
+                self.rebuild(group, servers);
+            }
+            Mechanism::Random { .. } | Mechanism::Two { .. } => self.rebuild(group, servers),
         }
     }
 
@@ -253,7 +268,51 @@ impl Sched {
                 lock(&rings.points[group]).set(&rings.rings[group], &rings.live, id, seed, weight);
                 rings.weigh(group, servers);
             }
+            Mechanism::Table { tables, late: Some(late), .. } => {
+                late.note(group, id, weight != 0);
+                if late.is_stale(group) {
+                    return;
+                }
+                let listed: Vec<_> = servers.iter().collect();
+                if entries(self.settings.kind, &listed) > LATE && !tables[group].load().is_empty() {
+                    return late.set_stale(group, true);
+                }
+                tables[group].store(Arc::new(table(self.settings.kind, &listed, &self.specs)));
+                late.set_stale(group, false);
+            }
             Mechanism::Table { .. } | Mechanism::Random { .. } | Mechanism::Two { .. } => self.rebuild(group, servers),
+        }
+    }
+
+    /// The servers of a group, usable or not.
+    fn members(&self, group: usize) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.specs).filter(move |(_, spec)| group_of(spec) == group).map(|(id, _)| id)
+    }
+
+    /// Whether the table of a group is to be made anew ([`Settings::late_tables`]).
+    pub(crate) fn is_stale(&self, group: usize) -> bool {
+        matches!(&self.mechanism, Mechanism::Table { late: Some(late), .. } if late.is_stale(group))
+    }
+
+    /// What a late table is made from, and the change that this is as of.
+    pub(crate) fn late(&self, group: usize, servers: &Group<'_>) -> Option<(u32, Vec<(u32, u32)>)> {
+        let Mechanism::Table { late: Some(late), .. } = &self.mechanism else { return None };
+        late.is_stale(group).then(|| (late.changes(group), servers.iter().collect()))
+    }
+
+    /// The table for these servers. Takes its time.
+    pub(crate) fn make(&self, servers: &[(u32, u32)]) -> Arc<Box<[u32]>> {
+        Arc::new(table(self.settings.kind, servers, &self.specs))
+    }
+
+    /// Takes a table in, of the state after change number `as_of`. The servers do not change meanwhile.
+    pub(crate) fn put(&self, group: usize, made: Arc<Box<[u32]>>, as_of: u32) {
+        // A table that was made at once meanwhile is newer than this one.
+        if let Mechanism::Table { tables, late: Some(late), .. } = &self.mechanism
+            && late.is_stale(group)
+        {
+            tables[group].store(made);
+            late.set_stale(group, late.changes(group) != as_of);
         }
     }
 
@@ -308,27 +367,45 @@ fn table(kind: Kind, servers: &[(u32, u32)], specs: &[ServerSpec]) -> Box<[u32]>
     }
 }
 
-/// The server of a hash. A server that failed is passed over for the next one in the table, while there is another.
-fn pick_hashed(table: &[u32], hash: usize, tried: &Tried) -> Pick {
+/// How many entries the table of a kind has.
+fn entries(kind: Kind, servers: &[(u32, u32)]) -> usize {
+    match (kind, kind.hash().map(|hash| hash.lookup)) {
+        (_, Some(Lookup::Maglev { size })) => size as usize,
+        (_, Some(Lookup::Buckets { .. })) | (Kind::Lvs(Lvs::Rr), _) => 0,
+        // Equal weights are a copy of the list.
+        _ if servers.iter().all(|s| s.1 == servers[0].1) => 0,
+        _ => servers.iter().map(|s| s.1 as usize).sum::<usize>() / usize::from(Weight::SCALE),
+    }
+}
+
+/// The server of a hash. A server that failed, or has left, is passed over for the next one in the table, while there is another.
+fn pick_hashed(table: &[u32], hash: usize, tried: &Tried, left: impl Fn(u32) -> bool) -> Pick {
     if table.is_empty() {
         return Pick::NoneUsable;
     }
     let at = hash % table.len();
-    if tried.is_empty() || !tried.contains(ServerId(table[at])) {
+    if !left(table[at]) && (tried.is_empty() || !tried.contains(ServerId(table[at]))) {
         return Pick::Server(ServerId(table[at]));
     }
-    let id = table[at..].iter().chain(&table[..at]).find(|&&id| !tried.contains(ServerId(id)));
-    Pick::Server(ServerId(*id.unwrap_or(&table[at])))
+    let mut avoided = None;
+    for &id in table[at..].iter().chain(&table[..at]).filter(|&&id| !left(id)) {
+        if !tried.contains(ServerId(id)) {
+            return Pick::Server(ServerId(id));
+        }
+        avoided.get_or_insert(id);
+    }
+    avoided.map_or(Pick::NoneUsable, |id| Pick::Server(ServerId(id)))
 }
 
-/// The next server of the table that is not full.
-fn pick_in_turn(table: &[u32], next: &AtomicU32, view: &impl LoadView, tried: &Tried) -> Pick {
-    if table.is_empty() {
-        return Pick::NoneUsable;
-    }
-    let mut avoided = None;
+/// The next server of the table that is not full and has not left.
+fn pick_in_turn(table: &[u32], next: &AtomicU32, view: &impl LoadView, tried: &Tried, left: impl Fn(u32) -> bool) -> Pick {
+    let (mut avoided, mut any) = (None, false);
     for _ in 0..table.len() {
         let id = ServerId(table[step(next, table.len())]);
+        if left(id.0) {
+            continue;
+        }
+        any = true;
         if view.is_full(id) {
             continue;
         }
@@ -337,7 +414,7 @@ fn pick_in_turn(table: &[u32], next: &AtomicU32, view: &impl LoadView, tried: &T
         }
         avoided = Some(id);
     }
-    avoided.map_or(Pick::AllFull, Pick::Server)
+    avoided.map_or(if any { Pick::AllFull } else { Pick::NoneUsable }, Pick::Server)
 }
 
 /// The present place in a table of this length; moves on to the next.

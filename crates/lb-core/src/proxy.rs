@@ -143,6 +143,8 @@ pub struct Backend {
     /// Those whose limit grows with the load (`minconn`).
     growing: Box<[ServerId]>,
     policy: Policy,
+    /// A thread makes tables anew.
+    settling: AtomicBool,
 }
 
 impl std::fmt::Debug for Backend {
@@ -305,6 +307,7 @@ impl Backend {
         // Beside a `dispatch` or the like no server has a share.
         if !self.servers.last().is_some_and(|s| s.implicit) {
             self.policy.set_weight(id, Weight::units(weight))?;
+            self.settle();
         }
         let server = self.server(id);
         server.weight.store(weight.into(), Ordering::Relaxed);
@@ -314,6 +317,27 @@ impl Backend {
             crate::queue::dispatch(self, ServerId(i as u32));
         }
         Ok(())
+    }
+
+    /// Has large tables of the scheduler made anew by a thread that nobody waits for.
+    fn settle(self: &Arc<Backend>) {
+        if self.policy.is_settled() || self.settling.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let backend = self.clone();
+        let work = move || {
+            loop {
+                backend.policy.settle();
+                backend.settling.store(false, Ordering::SeqCst);
+                if backend.policy.is_settled() || backend.settling.swap(true, Ordering::SeqCst) {
+                    break;
+                }
+            }
+        };
+        // Without a thread it is done here: late, but done.
+        if std::thread::Builder::new().name("lb-tables".into()).spawn(work.clone()).is_err() {
+            work();
+        }
     }
 
     /// Changes a server's `maxconn`; `None`: no limit.
@@ -360,6 +384,7 @@ impl Backend {
                 ServerState::Down | ServerState::Maintenance => State::Down,
             },
         );
+        self.settle();
         if server.usable() {
             return crate::queue::dispatch(self, id);
         }
@@ -635,6 +660,7 @@ impl Backend {
             allbackups: proxy.options.allbackups,
             balance_factor: proxy.hash_balance_factor,
             affinity: proxy.hash_preserve_affinity,
+            late_tables: true,
         };
         let asks_for = AsksFor::of(proxy, settings.kind);
         let policy = Policy::new(settings, &specs).expect("the configuration bounds weights and the number of servers");
@@ -720,6 +746,7 @@ impl Backend {
             growing: servers.iter().filter(|s| s.settings.minconn.is_some()).map(|s| s.id).collect(),
             servers,
             policy,
+            settling: AtomicBool::new(false),
         }
     }
 
