@@ -40,6 +40,9 @@ pub struct Place {
     pub netscaler_cip: Option<u32>,
 }
 
+/// Extensions of a header of the PROXY protocol: types and values.
+pub type Extensions = Vec<(u8, Box<[u8]>)>;
+
 impl Place {
     /// `name` of the `bind` line.
     pub fn bind_name(&self) -> Option<&str> {
@@ -73,6 +76,8 @@ pub struct Client {
     seat: Cell<u32>,
     /// Variables of the session.
     pub variables: Variables,
+    /// A header of the PROXY protocol came: its extensions, as far as expressions ask for any.
+    pub proxied: Option<Box<Extensions>>,
 }
 
 /// The client connections of one thread, for those who look for one.
@@ -144,6 +149,7 @@ impl Client {
             killed: Cell::new(false),
             seat: Cell::new(STANDING),
             variables: Variables::default(),
+            proxied: None,
         }
     }
 

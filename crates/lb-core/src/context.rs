@@ -6,6 +6,7 @@
 use crate::client::Client;
 use crate::proxy::{Backend, Frontend, Server};
 use crate::record::Record;
+use crate::stats::Rates;
 use crate::variables::Visible;
 use bumpalo::Bump;
 use lb_config::{ProxyIndex, Referent};
@@ -16,9 +17,9 @@ use lb_http::Head;
 use lb_rt::Socket;
 use lb_sys::Addr;
 use lb_sys::socket::TcpInfo;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A proxy or a server that an expression names.
 #[derive(Clone)]
@@ -70,6 +71,35 @@ impl Names {
     }
 }
 
+/// What is kept only while some expression asks for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Uses {
+    /// `dst_conn`: connections of each listener.
+    pub listeners: bool,
+    /// `bc_src`, `bc_src_port`: own addresses towards servers.
+    pub server_source: bool,
+    /// `fe_sess_rate` and its like.
+    pub rates: bool,
+    /// `last_rule_line`, `last_rule_file`
+    pub last_rule: bool,
+    /// `fc_pp_tlv` and its like: what the PROXY protocol said beside addresses.
+    pub extensions: bool,
+}
+
+impl Uses {
+    /// What a configuration uses.
+    pub fn new(named: &lb_config::Named) -> Uses {
+        let any = |names: &[&str]| names.iter().any(|name| named.fetches.contains(name));
+        Uses {
+            listeners: any(&["dst_conn"]),
+            server_source: any(&["bc_src", "bc_src_port"]),
+            rates: any(&["fe_req_rate", "fe_sess_rate", "be_sess_rate", "srv_sess_rate"]),
+            last_rule: any(&["last_rule_line", "last_rule_file"]),
+            extensions: any(&["fc_pp_authority", "fc_pp_unique_id", "fc_pp_tlv"]),
+        }
+    }
+}
+
 /// A connection, and the stream on it if there is one, at the moment of an evaluation.
 #[derive(Clone, Copy)]
 pub struct View<'s> {
@@ -77,6 +107,8 @@ pub struct View<'s> {
     pub client: &'s Client,
     /// Its socket, for addresses and for what the kernel knows.
     pub socket: Option<&'s Socket>,
+    /// The socket of the server's connection, while there is one.
+    pub server_socket: Option<&'s Socket>,
     /// The stream; `None`: `tcp-request connection` and `session`.
     pub record: Option<&'s Record>,
     /// Head of the request.
@@ -101,6 +133,7 @@ impl<'s> View<'s> {
         View {
             client,
             socket,
+            server_socket: None,
             record: None,
             request: None,
             response: None,
@@ -142,17 +175,6 @@ impl<'s> View<'s> {
         &self.client.worker().process.topology.names
     }
 
-    fn named_frontend(&self, reference: Option<Reference>) -> Option<&'s Arc<Frontend>> {
-        reference.map_or_else(|| Some(self.frontend()), |reference| self.names().frontend(reference))
-    }
-
-    fn named_backend(&self, reference: Option<Reference>) -> Option<&'s Arc<Backend>> {
-        match reference {
-            Some(reference) => self.names().backend(reference),
-            None => self.backend().or_else(|| self.client.worker().process.topology.listen_of(self.frontend())),
-        }
-    }
-
     /// A backend by a name that came with a value.
     fn backend_named(&self, name: &str) -> Option<&'s Arc<Backend>> {
         self.client.worker().process.topology.backend_named(name)
@@ -162,7 +184,7 @@ impl<'s> View<'s> {
     fn server_named(&self, name: &str) -> Option<&'s Arc<Server>> {
         let (backend, name) = match name.split_once('/') {
             Some((backend, name)) => (self.backend_named(backend)?, name),
-            None => (self.named_backend(None)?, name),
+            None => (self.backend()?, name),
         };
         backend.servers().iter().find(|server| server.name() == name && !server.implicit)
     }
@@ -174,10 +196,37 @@ impl<'s> View<'s> {
         }
     }
 
+    /// The client's address, as rules have it.
+    fn source(&self) -> Option<Addr> {
+        let set = self.record.and_then(|record| record.rules().source);
+        Some(set.map_or_else(|| self.client.peer.clone(), Addr::Ip))
+    }
+
+    /// The address that the client connected to, as rules have it.
+    fn destination(&self) -> Option<Addr> {
+        let set = self.record.and_then(|record| record.rules().destination);
+        set.map(Addr::Ip).or_else(|| self.local().cloned())
+    }
+
+    fn rate<'a>(&self, of: impl FnOnce(&mut Rates, Instant) -> Option<u64>) -> Option<Value<'a>> {
+        let worker = self.client.worker();
+        let mut rates = worker.process.rates.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+        of(&mut rates, worker.rt.now()).map(|rate| Value::Int(i64::try_from(rate).unwrap_or(i64::MAX)))
+    }
+
     fn tcp_info(&self, fact: TcpFact) -> Option<i64> {
         let info = self.socket?.tcp_info()?;
         Some(i64::from(of_tcp(&info, fact)))
     }
+}
+
+// Kinds of extensions of the PROXY protocol (its specification, section 2.2).
+const PP_AUTHORITY: u8 = 2;
+const PP_UNIQUE_ID: u8 = 5;
+
+fn extension<'a>(client: &'a Client, kind: u8) -> Option<Value<'a>> {
+    let extensions = client.proxied.as_deref()?;
+    extensions.iter().find(|(own, _)| *own == kind).map(|(_, value)| Value::Str(value))
 }
 
 fn of_tcp(info: &TcpInfo, fact: TcpFact) -> u32 {
@@ -273,18 +322,29 @@ impl Context for View<'_> {
         }
     }
 
-    fn fact<'a>(&'a self, fact: Fact, scratch: &'a Bump) -> Option<Value<'a>> {
+    fn fact<'a>(&'a self, fact: Fact, _: &'a Bump) -> Option<Value<'a>> {
         let process = &self.client.worker().process;
         match fact {
-            Fact::Src | Fact::FcSrc => ip(Some(&self.client.peer)),
-            Fact::SrcPort | Fact::FcSrcPort => port(Some(&self.client.peer)),
-            Fact::SrcIsLocal | Fact::FcSrcIsLocal => is_local(Some(&self.client.peer)),
-            Fact::Dst | Fact::FcDst => ip(self.local()),
-            Fact::DstPort | Fact::FcDstPort => port(self.local()),
-            Fact::DstIsLocal | Fact::FcDstIsLocal => is_local(self.local()),
+            Fact::Src => ip(self.source().as_ref()),
+            Fact::SrcPort => port(self.source().as_ref()),
+            Fact::SrcIsLocal => is_local(self.source().as_ref()),
+            Fact::Dst => ip(self.destination().as_ref()),
+            Fact::DstPort => port(self.destination().as_ref()),
+            Fact::DstIsLocal => is_local(self.destination().as_ref()),
+            Fact::FcSrc => ip(Some(&self.client.peer)),
+            Fact::FcSrcPort => port(Some(&self.client.peer)),
+            Fact::FcSrcIsLocal => is_local(Some(&self.client.peer)),
+            Fact::FcDst => ip(self.local()),
+            Fact::FcDstPort => port(self.local()),
+            Fact::FcDstIsLocal => is_local(self.local()),
+            Fact::DstConn => count(self.client.passes[2].as_ref()?.open()),
+            Fact::FcRcvdProxy => Some(Value::Bool(self.client.proxied.is_some())),
+            Fact::FcPpTlv(kind) => extension(self.client, kind),
+            Fact::FcPpAuthority => extension(self.client, PP_AUTHORITY),
+            Fact::FcPpUniqueId => extension(self.client, PP_UNIQUE_ID),
             Fact::FeId => count(self.frontend().settings.id),
             Fact::FeName => text(self.frontend().name()),
-            Fact::FeConn(of) => count(self.named_frontend(of)?.gate.current()),
+            Fact::FeConn(of) => count(self.names().frontend(of)?.gate.current()),
             Fact::FeClientTimeout => milliseconds(self.frontend().settings.timeouts.client),
             Fact::FeDefbe => text(self.frontend().backend.as_ref()?.name()),
             Fact::SoId => count(self.client.place.listener_id),
@@ -294,18 +354,29 @@ impl Context for View<'_> {
             Fact::HttpFirstReq => Some(Value::Bool(self.served == 0)),
             Fact::BeId => count(self.backend().map_or(self.frontend().settings.id, |b| b.settings.id)),
             Fact::BeName => text(self.backend().map_or(self.frontend().name(), |b| b.name())),
-            Fact::BeServerTimeout | Fact::CurServerTimeout => milliseconds(self.backend()?.settings.timeouts.server),
-            Fact::BeTunnelTimeout | Fact::CurTunnelTimeout => milliseconds(self.backend()?.settings.timeouts.tunnel),
-            Fact::CurClientTimeout => milliseconds(self.frontend().settings.timeouts.client),
-            Fact::BeConn(of) => count(self.named_backend(of).map_or(0, |b| b.current.load(Ordering::Relaxed))),
-            Fact::BeConnFree(of) => Some(Value::Int(self.named_backend(of).map_or(0, |b| free_places(b, false)))),
-            Fact::Connslots(of) => Some(Value::Int(self.named_backend(of).map_or(0, |b| free_places(b, true)))),
-            Fact::NbSrv(of) => Some(Value::Int(self.named_backend(of).map_or(0, |b| {
+            Fact::BeServerTimeout => milliseconds(self.backend()?.settings.timeouts.server),
+            Fact::BeTunnelTimeout => milliseconds(self.backend()?.settings.timeouts.tunnel),
+            Fact::BeConnectTimeout => milliseconds(self.backend()?.settings.timeouts.connect),
+            Fact::BeQueueTimeout => milliseconds(self.backend()?.settings.timeouts.effective_queue()),
+            Fact::BeTarpitTimeout => milliseconds(self.backend()?.settings.timeouts.effective_tarpit()),
+            Fact::FeTarpitTimeout => milliseconds(self.frontend().settings.timeouts.effective_tarpit()),
+            Fact::BeMaxRetries => count(self.backend()?.settings.retries),
+            Fact::CurMaxRetries => count(self.record?.max_retries(self.backend()?)),
+            Fact::CurServerTimeout => milliseconds(self.record?.rules().timeout_server.or(self.backend()?.settings.timeouts.server)),
+            Fact::CurTunnelTimeout => milliseconds(self.record?.rules().timeout_tunnel.or(self.backend()?.settings.timeouts.tunnel)),
+            Fact::CurClientTimeout => {
+                let changed = self.record.and_then(|record| record.rules().timeout_client);
+                milliseconds(changed.or(self.frontend().settings.timeouts.client))
+            }
+            Fact::BeConn(of) => count(self.names().backend(of).map_or(0, |b| b.current.load(Ordering::Relaxed))),
+            Fact::BeConnFree(of) => Some(Value::Int(self.names().backend(of).map_or(0, |b| free_places(b, false)))),
+            Fact::Connslots(of) => Some(Value::Int(self.names().backend(of).map_or(0, |b| free_places(b, true)))),
+            Fact::NbSrv(of) => Some(Value::Int(self.names().backend(of).map_or(0, |b| {
                 let (active, backups) = b.usable();
                 (if active != 0 { active } else { backups }) as i64
             }))),
-            Fact::Queue(of) => count(self.named_backend(of).map_or(0, |b| b.queue.waiting())),
-            Fact::AvgQueue(of) => Some(Value::Int(self.named_backend(of).map_or(0, |b| {
+            Fact::Queue(of) => count(self.names().backend(of).map_or(0, |b| b.queue.waiting())),
+            Fact::AvgQueue(of) => Some(Value::Int(self.names().backend(of).map_or(0, |b| {
                 let waiting = i64::from(b.queue.waiting());
                 let (active, backups) = b.usable();
                 let servers = (if active != 0 { active } else { backups }) as i64;
@@ -337,29 +408,29 @@ impl Context for View<'_> {
             Fact::Hostname => text(&process.host_name),
             Fact::Stopping => Some(Value::Bool(process.stopping())),
             Fact::Uptime => Some(Value::Int(self.client.worker().age() as i64)),
-            Fact::UniqueId => Some(Value::Str(scratch.alloc_slice_copy(self.record?.made_unique_id()?))),
+            Fact::UniqueId => {
+                self.frontend().unique_id.as_ref()?;
+                Some(Value::Str(self.record?.unique_id()))
+            }
             Fact::Status => count(self.record?.status.into()).filter(|_| self.record.is_some_and(|r| r.status != 0)),
             Fact::FcErr => count(self.record.map_or(0, |r| r.fault().map_or(0, |fault| fault.code.into()))),
             Fact::FcErrStr => text(self.record.and_then(Record::fault).map_or("Success", |fault| fault.text)),
-            Fact::PrioClass | Fact::PrioOffset => Some(Value::Int(0)),
-            // What nothing here knows yet.
-            Fact::DstConn
-            | Fact::FcRcvdProxy
-            | Fact::FcPpAuthority
-            | Fact::FcPpUniqueId
-            | Fact::FcPpTlv(_)
-            | Fact::BcTcp(_)
-            | Fact::BcErr
-            | Fact::BcErrStr
-            | Fact::FeReqRate(_)
-            | Fact::FeSessRate(_)
-            | Fact::BeSessRate(_)
-            | Fact::SrvSessRate(_)
-            | Fact::LastRuleFile
-            | Fact::LastRuleLine
-            | Fact::TxnId32
-            | Fact::SessTermState
-            | Fact::ServerStatus => None,
+            Fact::PrioClass => Some(Value::Int(i64::from(self.record?.rules().priority_class))),
+            Fact::PrioOffset => Some(Value::Int(i64::from(self.record?.rules().priority_offset))),
+            Fact::LastRuleFile => {
+                let rule = self.record?.rules().last_rule?;
+                text(process.topology.files.get(rule.file as usize)?)
+            }
+            Fact::LastRuleLine => count(self.record?.rules().last_rule?.line),
+            Fact::ServerStatus => count(self.record?.server_status.into()).filter(|_| self.record.is_some_and(|r| r.server_status != 0)),
+            Fact::FeReqRate(of) => self.rate(|rates, now| Some(rates.frontend(process, self.names().frontend(of)?, now)[2].now)),
+            Fact::FeSessRate(of) => self.rate(|rates, now| Some(rates.frontend(process, self.names().frontend(of)?, now)[1].now)),
+            Fact::BeSessRate(of) => self.rate(|rates, now| Some(rates.backend(process, self.names().backend(of)?, now).now)),
+            Fact::SrvSessRate(of) => self.rate(|rates, now| Some(rates.server(process, self.names().server(of)?.1, now).now)),
+            // A stream that has no connection to a server any more asks nothing of it.
+            Fact::BcErr => Some(Value::Int(0)).filter(|_| self.server().is_some()),
+            Fact::BcErrStr => text("Success").filter(|_| self.server().is_some()),
+            Fact::BcTcp(fact) => Some(Value::Int(i64::from(of_tcp(&self.server_socket?.tcp_info()?, fact)))),
         }
     }
 

@@ -28,6 +28,13 @@ impl std::fmt::Debug for Waiters {
 #[derive(Debug)]
 pub struct Pass(Arc<Gate>);
 
+impl Pass {
+    /// Connections that have passed the same gate and are open.
+    pub fn open(&self) -> u32 {
+        self.0.current()
+    }
+}
+
 impl Gate {
     /// A gate that lets `max` connections be open at once.
     pub fn new(max: u32) -> Arc<Gate> {

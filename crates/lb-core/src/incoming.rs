@@ -4,7 +4,7 @@
 //! Holds: they take no longer than the limit given and no more than one buffer; what stands behind them stays in it.
 
 use crate::record::Fault;
-use lb_http::proxy::{Decoded, Endpoints, Netscaler, NetscalerError, ProxyError, decode_netscaler};
+use lb_http::proxy::{Decoded, Endpoints, Netscaler, NetscalerError, ProxyError, Tlvs, decode_netscaler};
 use lb_rt::{Buffer, Rt, Socket};
 use std::future::poll_fn;
 use std::task::Poll;
@@ -29,7 +29,15 @@ impl Wanted {
     }
 }
 
-/// Reads the headers, in their order, into `input` and out of it again; `believe` is given the ends that each of them names.
+/// What one header says.
+pub struct Said<'a> {
+    /// The ends of the connection; `None`: the real ones count.
+    pub ends: Option<Endpoints>,
+    /// Of the PROXY protocol: what it says beside that.
+    pub extensions: Option<Tlvs<'a>>,
+}
+
+/// Reads the headers, in their order, into `input` and out of it again; `believe` is given what each of them says.
 ///
 /// # Errors
 /// What is wrong with one, in the words that haproxy logs.
@@ -39,15 +47,13 @@ pub async fn headers(
     input: &mut Buffer,
     limit: Option<Duration>,
     wanted: Wanted,
-    mut believe: impl FnMut(Endpoints),
+    mut believe: impl FnMut(Said<'_>),
 ) -> Result<(), Fault> {
     let deadline = rt.now() + limit.unwrap_or(HEADERS);
     let netscaler = wanted.netscaler_cip.map(Expected::Netscaler);
     let proxy = wanted.proxy.then_some(Expected::Proxy);
     for expected in [netscaler, proxy].into_iter().flatten() {
-        if let Some(ends) = header(rt, socket, input, deadline, &expected).await? {
-            believe(ends);
-        }
+        header(rt, socket, input, deadline, &expected, &mut believe).await?;
     }
     Ok(())
 }
@@ -82,16 +88,20 @@ impl Expected {
         }
     }
 
-    /// The ends that the header names and its length; `None`: it is not complete.
-    fn decode(&self, bytes: &[u8]) -> Result<Option<(Option<Endpoints>, usize)>, Fault> {
+    /// What the header says and its length; `None`: it is not complete.
+    fn decode<'a>(&self, bytes: &'a [u8]) -> Result<Option<(Said<'a>, usize)>, Fault> {
         match self {
             Expected::Proxy => match lb_http::proxy::decode(bytes) {
-                Ok(Decoded::Complete { header, consumed }) => Ok(Some((header.endpoints, consumed))),
+                Ok(Decoded::Complete { header, consumed }) => {
+                    Ok(Some((Said { ends: header.endpoints, extensions: Some(header.tlvs) }, consumed)))
+                }
                 Ok(Decoded::NeedMore) => Ok(None),
                 Err(e) => Err(fault_text(e, bytes)),
             },
             Expected::Netscaler(magic) => match decode_netscaler(*magic, bytes) {
-                Ok(Netscaler::Complete { src, dst, consumed }) => Ok(Some((Some(Endpoints::Inet { src, dst }), consumed))),
+                Ok(Netscaler::Complete { src, dst, consumed }) => {
+                    Ok(Some((Said { ends: Some(Endpoints::Inet { src, dst }), extensions: None }, consumed)))
+                }
                 Ok(Netscaler::NeedMore) => Ok(None),
                 Err(NetscalerError::Magic) => Err(fault(22, "Received an invalid NetScaler Client IP magic number")),
                 Err(NetscalerError::Protocol) => Err(fault(23, "Received an unhandled protocol in the NetScaler Client IP header")),
@@ -108,14 +118,22 @@ const fn fault(code: u8, text: &'static str) -> Fault {
 const NETSCALER_TRUNCATED: Fault = fault(21, "Truncated NetScaler Client IP header received");
 
 /// Reads one header off the front of the connection, into `input` and out of it again.
-async fn header(rt: &Rt, socket: &Socket, input: &mut Buffer, deadline: Instant, expected: &Expected) -> Result<Option<Endpoints>, Fault> {
+async fn header(
+    rt: &Rt,
+    socket: &Socket,
+    input: &mut Buffer,
+    deadline: Instant,
+    expected: &Expected,
+    believe: &mut impl FnMut(Said<'_>),
+) -> Result<(), Fault> {
     let missing = expected.missing();
     loop {
         if !input.is_empty()
-            && let Some((ends, consumed)) = expected.decode(input.filled())?
+            && let Some((said, consumed)) = expected.decode(input.filled())?
         {
+            believe(said);
             input.consume(consumed);
-            return Ok(ends);
+            return Ok(());
         }
         if input.spare().is_empty() {
             input.compact();

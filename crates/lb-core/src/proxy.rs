@@ -2,7 +2,7 @@
 //! shared by all threads. Settings are immutable; state is atomics; nothing here refers back to the configuration's file, so
 //! that a stream of hours keeps its own backend alive and no more.
 
-use crate::context::Names;
+use crate::context::{Names, Uses};
 use crate::gate::Gate;
 use crate::health::lock;
 use crate::listener::Mode as Accepting;
@@ -36,6 +36,10 @@ pub struct Topology {
     pub names: Names,
     /// Patterns of ACLs and maps.
     pub patterns: Arc<lb_expr::acl::Sets>,
+    /// What expressions want to be kept.
+    pub uses: Uses,
+    /// Names of the files, for rules that tell where they stand.
+    pub files: Box<[String]>,
     /// Backends by their place among all proxies of the file; `None`: it is none, or disabled.
     by_place: Box<[Option<Arc<Backend>>]>,
 }
@@ -537,7 +541,9 @@ impl Topology {
             .collect();
         let backends: Vec<_> = by_index.iter().flatten().cloned().collect();
         let names = Names::new(&frontends, &backends, &config.named.referents);
-        Topology { frontends, backends, names, patterns: Arc::clone(&config.named.sets), by_place: by_index.into() }
+        let uses = Uses::new(&config.named);
+        let files = config.files.clone().into();
+        Topology { frontends, backends, names, uses, files, patterns: Arc::clone(&config.named.sets), by_place: by_index.into() }
     }
 
     /// Number of servers in all backends.

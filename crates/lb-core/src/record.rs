@@ -8,11 +8,12 @@ use crate::loggers::FrontendLog;
 use crate::proxy::{Backend, Server};
 use crate::timers::{Step, Timers};
 use crate::variables::{self, Variables};
-use lb_config::{Level, LogStep, Mode};
+use lb_config::{Level, LogStep, Mode, Span};
 use lb_expr::{CaptureSide, Cause, Field, LogSource, LogValue, Phase, Termination, Timestamp};
 use lb_http::{FieldId, Head};
 use lb_rt::Socket;
 use lb_sys::Addr;
+use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,6 +57,8 @@ pub struct RuleState {
     pub source: Option<SocketAddr>,
     /// `set-dst`
     pub destination: Option<SocketAddr>,
+    /// Where the last rule stands that ended a list, if somebody asks.
+    pub last_rule: Option<Span>,
 }
 
 /// What they make of a stream without any.
@@ -71,12 +74,12 @@ const NO_RULES: RuleState = RuleState {
     timeout_client: None,
     source: None,
     destination: None,
+    last_rule: None,
 };
 
 /// What only some configurations remember of a stream.
 #[derive(Default)]
 struct Extra {
-    unique_id: Option<Vec<u8>>,
     /// Own address towards the server.
     source: Option<Addr>,
     fault: Option<Fault>,
@@ -107,6 +110,8 @@ pub struct Record {
     pub downloaded: u64,
     /// Status sent to the client; 0: none.
     pub status: u16,
+    /// Status that the server sent; 0: none.
+    pub server_status: u16,
     /// Further connection attempts.
     pub retries: u16,
     /// The last attempt went to another server than the first.
@@ -136,6 +141,9 @@ pub struct Record {
     finished: bool,
     /// Variables of the transaction, its request, its response.
     pub variables: Variables,
+    unique_id: OnceCell<Box<[u8]>>,
+    /// It is being made, or there.
+    makes_id: Cell<bool>,
 }
 
 impl Record {
@@ -157,6 +165,7 @@ impl Record {
             head_bytes: 0,
             downloaded: 0,
             status: 0,
+            server_status: 0,
             retries: 0,
             redispatched: false,
             server_queue: 0,
@@ -172,6 +181,8 @@ impl Record {
             newly_chosen: false,
             finished: false,
             variables: Variables::default(),
+            unique_id: OnceCell::new(),
+            makes_id: Cell::new(false),
         }
     }
 
@@ -204,11 +215,6 @@ impl Record {
         self.extra.get_or_insert_default()
     }
 
-    /// The stream's id, if it has been made.
-    pub(crate) fn made_unique_id(&self) -> Option<&[u8]> {
-        self.extra.as_deref()?.unique_id.as_deref()
-    }
-
     /// Own address towards the server, if it was noted.
     pub(crate) fn source(&self) -> Option<&Addr> {
         self.extra.as_deref()?.source.as_ref()
@@ -220,15 +226,16 @@ impl Record {
     }
 
     /// The stream's id by `unique-id-format`, made at the first call; empty without one.
-    pub fn unique_id(&mut self) -> &[u8] {
-        let client = self.client.clone();
-        let Some(format) = &client.frontend().unique_id else { return b"" };
-        if self.extra().unique_id.is_none() {
+    pub fn unique_id(&self) -> &[u8] {
+        let Some(format) = &self.client.frontend().unique_id else { return b"" };
+        // An id that names itself in its format is empty there.
+        if self.unique_id.get().is_none() && !self.makes_id.replace(true) {
             let mut id = Vec::new();
-            format.write(&*self, MAX_UNIQUE_ID, &mut id);
-            self.extra().unique_id = Some(id);
+            format.write(self, MAX_UNIQUE_ID, &mut id);
+            // Cannot fail: nobody else makes it meanwhile.
+            let _ = self.unique_id.set(id.into());
         }
-        self.extra().unique_id.as_deref().unwrap_or_default()
+        self.unique_id.get().map_or(b"", |id| id)
     }
 
     /// A request begins: counts its head.
@@ -296,7 +303,7 @@ impl Record {
     /// Notes the own address of a connection to the server, if a line will show it.
     #[inline]
     pub fn note_source(&mut self, server: &Socket) {
-        if self.client.frontend().log.as_ref().is_some_and(|l| l.wants_source) {
+        if self.client.worker().process.topology.uses.server_source || self.client.frontend().log.as_ref().is_some_and(|l| l.wants_source) {
             self.extra().source = server.local_addr().ok();
         }
     }
@@ -646,7 +653,7 @@ impl LogSource for Record {
             Field::ListenerName => LogValue::Text(client.place.listener_name.as_bytes()),
             Field::RequestCookie => text_or_missing(extra.and_then(|e| e.captured[0].cookie())),
             Field::ResponseCookie => text_or_missing(extra.and_then(|e| e.captured[1].cookie())),
-            Field::UniqueId => text_or_missing(extra.and_then(|e| e.unique_id.as_deref())),
+            Field::UniqueId => text_or_missing(self.unique_id.get().map(|id| &**id)),
             Field::BackendSourceIp => ip_of(extra.and_then(|e| e.source.as_ref())),
             Field::BackendSourcePort => port_of(extra.and_then(|e| e.source.as_ref()), 0),
             Field::ConnectionError => LogValue::Int(extra.and_then(|e| e.fault).map_or(0, |f| i64::from(f.code))),

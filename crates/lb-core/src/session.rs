@@ -68,7 +68,7 @@ async fn headers(mut client: Client, socket: &Socket) -> Option<(Client, Option<
     let place = client.place.clone();
     let wanted = incoming::Wanted { netscaler_cip: place.netscaler_cip, proxy: place.accept_proxy };
     let limit = place.frontend.settings.timeouts.client;
-    if let Err(fault) = incoming::headers(&worker.rt, socket, &mut input, limit, wanted, |ends| believe(&mut client, ends)).await {
+    if let Err(fault) = incoming::headers(&worker.rt, socket, &mut input, limit, wanted, |said| believe(&mut client, said)).await {
         let client = Rc::new(client);
         if !input.is_empty() || !client.frontend().settings.options.dontlognull {
             client.learn_local(socket);
@@ -80,8 +80,23 @@ async fn headers(mut client: Client, socket: &Socket) -> Option<(Client, Option<
     Some((client, Some(input).filter(|b| !b.is_empty())))
 }
 
-/// Takes the addresses of the header for the connection's own.
-fn believe(client: &mut Client, ends: Endpoints) {
+/// Most bytes of extensions that are kept of a header.
+const MAX_EXTENSIONS: usize = 1_024;
+
+/// Takes the addresses of the header for the connection's own, and keeps what else it says, if somebody asks for that.
+fn believe(client: &mut Client, said: incoming::Said<'_>) {
+    if let Some(extensions) = said.extensions {
+        let kept = client.proxied.get_or_insert_default();
+        if client.place.worker.process.topology.uses.extensions {
+            let mut room = MAX_EXTENSIONS;
+            for (kind, value) in extensions.map(lb_http::proxy::Tlv::parts) {
+                let Some(left) = room.checked_sub(value.len()) else { break };
+                room = left;
+                kept.push((kind, value.into()));
+            }
+        }
+    }
+    let Some(ends) = said.ends else { return };
     let (peer, local) = match ends {
         Endpoints::Inet { src, dst } => (Addr::Ip(src), Addr::Ip(dst)),
         Endpoints::Unix { .. } => (Addr::Unnamed, Addr::Unnamed),

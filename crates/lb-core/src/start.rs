@@ -98,7 +98,9 @@ impl Proxy {
             let backlog = f.settings.backlog.or(f.settings.maxconn).unwrap_or(sizes.maxconn);
             for (index, bind) in f.settings.binds.iter().enumerate() {
                 for (n, address) in (0u32..).zip(&bind.addresses) {
-                    let gate = bind.maxconn.map(Gate::new);
+                    // One without a limit counts, if somebody asks.
+                    let counts = topology.uses.listeners.then_some(u32::MAX);
+                    let gate = bind.maxconn.or(counts).map(Gate::new);
                     let threads = shards(address, sizes.threads, config.global.noreuseport);
                     let reuseport = threads > 1 || !config.global.noreuseport;
                     let receives = matches!(address, BindAddress::Pair(_));

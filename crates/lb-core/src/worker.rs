@@ -11,6 +11,7 @@ use crate::pool::{Offers, Pools};
 use crate::proxy::{Backend, Frontend, Server, Topology};
 use crate::pump::Flow;
 use crate::rate::Rate;
+use crate::stats::{Rates, SECOND};
 use crate::variables::{self, Scratches};
 use lb_config::{CloseSpread, Config, Level};
 use lb_expr::Timestamp;
@@ -116,6 +117,8 @@ pub struct Process {
     report: Report,
     /// What each thread has counted.
     pub counters: Box<[Arc<Counters>]>,
+    /// Sessions and requests per second, if expressions ask for them.
+    pub(crate) rates: OnceLock<Mutex<Rates>>,
     /// Variables of the process, and how large all of them may grow.
     pub variables: variables::Shared,
 }
@@ -157,6 +160,7 @@ impl Process {
             exposed: Mutex::default(),
             checks,
             report,
+            rates: OnceLock::new(),
             variables: variables::Shared::new(tune.variables),
         })
     }
@@ -559,6 +563,11 @@ impl Worker {
         process.checks.start(&self);
         // From here on it hears what is said to all.
         process.threads().push(Thread { index: self.index, remote: self.rt.remote().clone(), main: self.rt.current() });
+        if process.topology.uses.rates && self.index == 0 {
+            let now = self.rt.now();
+            process.rates.get_or_init(|| Mutex::new(Rates::new(&process, now)));
+            self.rt.spawn(watch_rates(self.clone()));
+        }
         main(&self);
         std::future::poll_fn(|_| {
             self.rt.progress();
@@ -575,6 +584,21 @@ impl Worker {
         self.places.take();
         self.pools.clear();
         self.rt.clear_local();
+    }
+}
+
+/// Looks at the totals once per second.
+async fn watch_rates(worker: Rc<Worker>) {
+    let mut next = worker.rt.now();
+    loop {
+        next += SECOND;
+        worker.rt.sleep_until(next).await;
+        worker.rt.progress();
+        let now = worker.rt.now();
+        if let Some(rates) = worker.process.rates.get() {
+            rates.lock().unwrap_or_else(PoisonError::into_inner).tick(&worker.process, now);
+        }
+        next = next.max(now);
     }
 }
 

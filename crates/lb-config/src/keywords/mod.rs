@@ -378,6 +378,18 @@ mod tests {
     }
 
     #[test]
+    fn samples_that_are_there_are_those_that_work() {
+        let registry = lb_expr::sample::Registry::standard();
+        for keyword in keywords().filter(|keyword| keyword.context == Context::Sample) {
+            assert_eq!(registry.fetch(keyword.name).is_some(), keyword.state == State::Works, "{}", keyword.name);
+        }
+        let listed: HashSet<_> = keywords().filter(|keyword| keyword.context == Context::Sample).map(|keyword| keyword.name).collect();
+        for name in registry.fetch_names() {
+            assert!(listed.contains(name), "{name}");
+        }
+    }
+
+    #[test]
     fn lookup_prefers_two_words() {
         let lookup = Lookup::new();
         let name = |first, second| lookup.line(Context::Proxy, first, second).map(|(keyword, words)| (keyword.name, words));

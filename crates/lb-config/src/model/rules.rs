@@ -7,6 +7,7 @@ use lb_expr::LogFormat;
 use lb_expr::acl::{Condition, Sets};
 use lb_expr::regex::Regex;
 use lb_expr::sample::{Expr, Reference, Variable};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -582,6 +583,8 @@ pub struct Named {
     pub referents: Vec<Referent>,
     /// Names of variables by their number, with scope as written: `txn.x`.
     pub variables: Vec<String>,
+    /// The fetches that expressions use.
+    pub fetches: BTreeSet<&'static str>,
     /// Pattern sets: those of files are shared by all who name the file.
     pub sets: Arc<Sets>,
 }

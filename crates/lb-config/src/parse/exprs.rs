@@ -13,7 +13,7 @@ use crate::variables::Variables;
 use lb_expr::acl::Condition;
 use lb_expr::sample::{ArgKind, Compiler, Expr, ExprError, Loader, Points, Reference, Scope, Variable};
 use lb_expr::{LogFormat, Purpose};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 /// Names that expressions have met, with the numbers that stand for them.
@@ -23,6 +23,7 @@ pub(crate) struct Names {
     /// Names of variables by number.
     spelled: Vec<String>,
     asked: Vec<Name>,
+    fetches: BTreeSet<&'static str>,
     /// The line that is being read.
     pub place: Span,
     /// The proxy that is being read, by its place.
@@ -97,6 +98,10 @@ impl Loader for View<'_, '_> {
 
     fn warn(&mut self, word: usize, message: String) {
         self.warnings.push((word, message));
+    }
+
+    fn note_fetch(&mut self, name: &'static str) {
+        self.names.fetches.insert(name);
     }
 }
 
@@ -212,7 +217,12 @@ pub(crate) fn resolve(proxies: &[crate::model::Proxy], userlists: &[String], wor
     };
     let mut referents = Vec::with_capacity(names.asked.len());
     for asked in &names.asked {
+        let owner = || proxies.get(asked.owner).map(|proxy| (proxy, ProxyIndex(asked.owner as u32)));
         let found = match asked.kind {
+            ArgKind::Frontend if asked.name.is_empty() => {
+                owner().filter(|(p, _)| p.kind.is_frontend()).map(|(_, at)| Referent::Frontend(at))
+            }
+            ArgKind::Backend if asked.name.is_empty() => owner().filter(|(p, _)| p.kind.is_backend()).map(|(_, at)| Referent::Backend(at)),
             ArgKind::Frontend => find(&asked.name, true).map(Referent::Frontend),
             ArgKind::Backend | ArgKind::Table => find(&asked.name, false).map(Referent::Backend),
             ArgKind::Server => {
@@ -231,10 +241,15 @@ pub(crate) fn resolve(proxies: &[crate::model::Proxy], userlists: &[String], wor
         };
         if found.is_none() {
             let what = asked.kind.name();
-            let message = format!("unable to find {what} '{}' that an expression names", shown(&asked.name));
+            let message = match owner() {
+                Some((proxy, _)) if asked.name.is_empty() => {
+                    format!("proxy '{}', which an expression means without naming it, is no {what}", shown(&proxy.name))
+                }
+                _ => format!("unable to find {what} '{}' that an expression names", shown(&asked.name)),
+            };
             world.error(asked.span, message, Some(format!("name a {what} that the configuration has")));
         }
         referents.push(found.unwrap_or(Referent::Nothing));
     }
-    Named { referents, variables: names.spelled, sets: world.sets.clone() }
+    Named { referents, variables: names.spelled, fetches: names.fetches, sets: world.sets.clone() }
 }

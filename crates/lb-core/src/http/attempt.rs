@@ -464,6 +464,7 @@ pub async fn run(
         backend.note_latency(slot.server_id(), now, now.saturating_duration_since(sent));
     }
     record.status = response.status();
+    record.server_status = record.status;
     if let Some(reason) = RetryOn::status(response.status()).filter(|r| backend.settings.retry_on.contains(*r)) {
         // Forwarded after all when no attempt is left.
         if u32::from(record.retries) < record.max_retries(backend) && !record.rules().no_retry && replay.possible() {

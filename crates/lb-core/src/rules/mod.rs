@@ -79,6 +79,7 @@ impl Stage<'_> {
         View {
             client: self.client,
             socket: Some(self.socket),
+            server_socket: None,
             record: self.record.as_deref(),
             request: self.request.as_deref().or(self.sent_request),
             response: self.response.as_deref(),
@@ -181,12 +182,17 @@ fn walk(list: &[Arc<Rule>], from: usize, stage: &mut Stage<'_>) -> Step {
             Err(place) => return Step::NeedMore(place),
         };
         match &rule.action {
-            Action::Accept => return Step::Pass { allowed: true },
+            Action::Accept => {
+                note_last(rule, stage);
+                return Step::Pass { allowed: true };
+            }
             Action::Reject | Action::SilentDrop { .. } | Action::Deny(_) | Action::Tarpit(_) | Action::Return(_) | Action::Auth { .. } => {
+                note_last(rule, stage);
                 return Step::End(at);
             }
             Action::Redirect(redirect) => {
                 if !redirect.ignore_empty || !replies::is_empty(redirect, stage) {
+                    note_last(rule, stage);
                     return Step::End(at);
                 }
             }
@@ -200,6 +206,15 @@ fn walk(list: &[Arc<Rule>], from: usize, stage: &mut Stage<'_>) -> Step {
         at += 1;
     }
     Step::Pass { allowed: false }
+}
+
+/// Notes where a rule stands that ends a list, if somebody asks.
+fn note_last(rule: &Rule, stage: &mut Stage<'_>) {
+    if stage.client.worker().process.topology.uses.last_rule
+        && let Some(record) = &mut stage.record
+    {
+        record.rules_mut().last_rule = Some(rule.span);
+    }
 }
 
 /// The next rule from `at` whose condition holds and that does more than set variables; those are set on the way.

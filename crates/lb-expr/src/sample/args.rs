@@ -281,8 +281,7 @@ pub(super) fn typed(written: &Written<'_>, kinds: &[ArgKind], required: usize, l
             return error(position, format!("expected ')' before '{rest}'"));
         };
         let arg = match kind {
-            // A name may be left out: the proxy itself.
-            ArgKind::Frontend | ArgKind::Backend | ArgKind::Table if word.is_empty() => Arg::Absent,
+            ArgKind::Frontend | ArgKind::Backend | ArgKind::Table if word.is_empty() => itself(*kind, n, loader)?,
             ArgKind::Str if n == 0 => Arg::Str(word.as_str().into()),
             ArgKind::Str if word.is_empty() && n >= required => Arg::Absent,
             // Nothing at the end is 0, and elsewhere the end of what can be read.
@@ -314,7 +313,16 @@ pub(super) fn typed(written: &Written<'_>, kinds: &[ArgKind], required: usize, l
         let kind = kinds.get(args.len()).map_or("string", |kind| kind.name());
         return error(args.len(), format!("missing arguments (got {}/{required}), type '{kind}' expected", args.len()));
     }
+    // Proxies that are not named are the one that the line belongs to.
+    while let Some(kind @ (ArgKind::Frontend | ArgKind::Backend | ArgKind::Table)) = kinds.get(args.len()) {
+        args.push(itself(*kind, args.len(), loader)?);
+    }
     Ok(Args(args.into()))
+}
+
+/// The proxy that a line belongs to, in place of a name.
+fn itself(kind: ArgKind, n: usize, loader: &mut dyn Loader) -> Result<Arg, ArgError> {
+    loader.reference(kind, "").map(Arg::Reference).map_err(|message| ArgError { position: n + 1, message })
 }
 
 fn one(word: &str, kind: ArgKind, loader: &mut dyn Loader) -> Result<Arg, Option<String>> {

@@ -82,7 +82,7 @@ pub struct Variable {
     pub id: u32,
 }
 
-/// What only the proxy knows. `None` in place of a [`Reference`] is the proxy that evaluates.
+/// What only the proxy knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the sample of the same name, manual 7.3.2 and 7.3.3
 pub enum Fact {
@@ -125,18 +125,24 @@ pub enum Fact {
     BcTcp(TcpFact),
     FeId,
     FeName,
-    FeConn(Option<Reference>),
-    FeReqRate(Option<Reference>),
-    FeSessRate(Option<Reference>),
+    FeConn(Reference),
+    FeReqRate(Reference),
+    FeSessRate(Reference),
     FeClientTimeout,
     FeDefbe,
     BeId,
     BeName,
-    BeConn(Option<Reference>),
-    BeConnFree(Option<Reference>),
-    BeSessRate(Option<Reference>),
+    BeConn(Reference),
+    BeConnFree(Reference),
+    BeSessRate(Reference),
     BeServerTimeout,
     BeTunnelTimeout,
+    BeConnectTimeout,
+    BeQueueTimeout,
+    BeTarpitTimeout,
+    FeTarpitTimeout,
+    BeMaxRetries,
+    CurMaxRetries,
     CurServerTimeout,
     CurTunnelTimeout,
     CurClientTimeout,
@@ -152,10 +158,10 @@ pub enum Fact {
     SrvWeight(Reference),
     SrvIweight(Reference),
     SrvUweight(Reference),
-    NbSrv(Option<Reference>),
-    AvgQueue(Option<Reference>),
-    Queue(Option<Reference>),
-    Connslots(Option<Reference>),
+    NbSrv(Reference),
+    AvgQueue(Reference),
+    Queue(Reference),
+    Connslots(Reference),
     ActConn,
     Nbproc,
     Proc,
@@ -169,8 +175,6 @@ pub enum Fact {
     PrioOffset,
     LastRuleFile,
     LastRuleLine,
-    TxnId32,
-    SessTermState,
     UniqueId,
     /// Status that went to the client.
     Status,

@@ -10,7 +10,8 @@ pub trait Loader {
     /// The number of a variable; the same for the same scope and name.
     fn variable(&mut self, scope: Scope, name: &str) -> Variable;
 
-    /// Notes that the configuration names a proxy, a server or the like, which may come further down.
+    /// Notes that the configuration names a proxy, a server or the like, which may come further down. A proxy without a name is the one
+    /// that the line belongs to.
     ///
     /// # Errors
     /// A name that can never be one.
@@ -39,6 +40,9 @@ pub trait Loader {
     fn place(&self) -> Option<(String, u32)> {
         None
     }
+
+    /// Notes that an expression uses this fetch: some need what is not kept for nobody.
+    fn note_fetch(&mut self, _name: &'static str) {}
 
     /// Notes what is allowed and yet wants a look: at which word, and why.
     fn warn(&mut self, _word: usize, _message: String) {}
@@ -231,6 +235,7 @@ impl Parsing {
             return Err("missing fetch method".to_owned());
         }
         let Some(fetch) = compiler.registry.fetch(name) else { return Err(format!("unknown fetch method '{name}'")) };
+        compiler.loader.note_fetch(fetch.name);
         let args = arguments(&mut rest, "fetch method", name, (fetch.args, fetch.required), compiler.loader)
             .and_then(|args| checked(args, fetch.check, "fetch method", name, compiler.loader))?;
         let expr = Expr {

@@ -29,7 +29,8 @@ pub enum Tlv<'a> {
 }
 
 impl<'a> Tlv<'a> {
-    fn parts(self) -> (u8, &'a [u8]) {
+    /// Its type and value.
+    pub fn parts(self) -> (u8, &'a [u8]) {
         match self {
             Tlv::Alpn(v) => (ALPN, v),
             Tlv::Authority(v) => (AUTHORITY, v),

@@ -110,14 +110,14 @@ fn reply(cx: &mut ActionCx<'_, '_>, status: u16, refusal: bool) -> Result<Reply,
             }
             "lf-string" => {
                 once(cx, own || body.is_some())?;
-                body = Some(ReplyBody::Format(cx.format(Purpose::Text)?));
+                body = Some(ReplyBody::Format(cx.format(Purpose::Http)?));
             }
             "lf-file" => {
                 once(cx, own || body.is_some())?;
                 let bytes = read(cx)?;
                 let text = std::str::from_utf8(&bytes).map_err(|_| cx.problem("the file is not valid UTF-8"))?;
                 let compiled =
-                    cx.world.compiling(cx.line.span(), |compiler| lb_expr::LogFormat::compile_with(text, Purpose::Text, compiler));
+                    cx.world.compiling(cx.line.span(), |compiler| lb_expr::LogFormat::compile_with(text, Purpose::Http, compiler));
                 body = Some(ReplyBody::Format(compiled.map_err(|error| cx.problem(error.message))?));
             }
             "hdr" => {

@@ -53,6 +53,11 @@ const fn sample(name: &'static str, args: &'static str, result: &'static str, wh
     word(Context::Sample, name, args, result, State::Refused(what))
 }
 
+/// A sample that works.
+const fn works_sample(name: &'static str, args: &'static str, result: &'static str) -> Keyword {
+    word(Context::Sample, name, args, result, State::Works)
+}
+
 const fn converter(name: &'static str, args: &'static str, result: &'static str, what: &'static str) -> Keyword {
     word(Context::Converter, name, args, result, State::Refused(what))
 }

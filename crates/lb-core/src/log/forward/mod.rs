@@ -172,11 +172,10 @@ async fn connection(shared: Rc<Shared>, socket: Socket, mut sender: Addr, wanted
     let mut input: Option<Buffer> = None;
     if wanted.any() {
         let mut buffer = shared.rt().buffers().take();
-        let believe = |ends| {
-            sender = match ends {
-                Endpoints::Inet { src, .. } => Addr::Ip(src),
-                Endpoints::Unix { .. } => Addr::Unnamed,
-            };
+        let believe = |said: incoming::Said<'_>| match said.ends {
+            Some(Endpoints::Inet { src, .. }) => sender = Addr::Ip(src),
+            Some(Endpoints::Unix { .. }) => sender = Addr::Unnamed,
+            None => {}
         };
         if incoming::headers(shared.rt(), &socket, &mut buffer, shared.settings.timeout_client, wanted, believe).await.is_err() {
             return;
