@@ -15,6 +15,7 @@ const PEERS: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("python3", "python3-minimal"),
     ("ip", "iproute2"),
+    ("keepalived", "keepalived"),
     ("socat", "socat"),
     ("hatop", "hatop"),
     ("nft", "nftables"),

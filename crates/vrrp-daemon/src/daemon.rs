@@ -4,7 +4,7 @@
 use crate::conf::model::{Command, Conf, Notifies};
 use crate::frames;
 use crate::log::Log;
-use crate::netlink::{Address, Change, Netlink};
+use crate::netlink::{Address, Change, Netlink, Route};
 use crate::scripts::{self, Identity, Job, Notifier, Outcome};
 use crate::sockets::Sockets;
 use lb_sys::signal::{SIGHUP, SIGINT, SIGTERM, SignalFd};
@@ -523,9 +523,19 @@ impl Daemon {
                         self.log.line(format!("({name}) {}/{} cannot be set: {e}", address.address, address.prefix));
                     }
                 }
+                for route in self.routes(at) {
+                    if let Err(e) = self.netlink.add_route(&route) {
+                        self.log.line(format!("({name}) route {}/{} cannot be set: {e}", route.to, route.prefix));
+                    }
+                }
             }
             Action::RemoveAddresses => {
                 self.log.line(format!("({name}) removing VIPs."));
+                for route in self.routes(at) {
+                    if let Err(e) = self.netlink.remove_route(&route) {
+                        self.log.line(format!("({name}) route {}/{} cannot be removed: {e}", route.to, route.prefix));
+                    }
+                }
                 for (address, _) in self.addresses(entry, member) {
                     if let Err(e) = self.netlink.remove(&address) {
                         self.log.line(format!("({name}) {}/{} cannot be removed: {e}", address.address, address.prefix));
@@ -549,6 +559,22 @@ impl Daemon {
             let interface = self.index_of(a.dev.as_deref().or(it.interface.as_deref())?)?;
             let address = Address { interface, address: a.address, prefix: a.prefix, brd: a.brd, label: a.label.clone(), scope: a.scope };
             Some((address, !a.no_track))
+        });
+        resolved.collect()
+    }
+
+    /// The routes of an instance.
+    fn routes(&self, at: usize) -> Vec<Route> {
+        let resolved = self.conf.instances[at].routes.iter().map(|r| Route {
+            to: r.to,
+            prefix: r.prefix,
+            via: r.via,
+            interface: r.dev.as_deref().and_then(|dev| self.index_of(dev)),
+            src: r.src,
+            table: r.table,
+            metric: r.metric,
+            // 253 is the link.
+            scope: r.scope.unwrap_or(if r.via.is_some() || r.to.is_ipv6() { 0 } else { 253 }),
         });
         resolved.collect()
     }

@@ -5,6 +5,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteScope, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
@@ -31,6 +32,30 @@ pub struct Address {
     /// As the kernel numbers scopes.
     pub scope: u8,
 }
+
+/// A route, as it is put in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The network.
+    pub to: IpAddr,
+    /// Its prefix.
+    pub prefix: u8,
+    /// The router.
+    pub via: Option<IpAddr>,
+    /// The index of the interface.
+    pub interface: Option<u32>,
+    /// The address that connections of our own come from.
+    pub src: Option<IpAddr>,
+    /// The table.
+    pub table: u32,
+    /// The metric.
+    pub metric: Option<u32>,
+    /// As the kernel numbers scopes.
+    pub scope: u8,
+}
+
+/// Who has made a route, in the kernel's numbers: keepalived.
+const ROUTE_PROTOCOL: u8 = 18;
 
 /// What the kernel announces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +167,26 @@ impl Netlink {
         }
     }
 
+    /// Puts a route in place.
+    ///
+    /// # Errors
+    /// The kernel's: `ENETUNREACH` when its router is not in reach.
+    pub fn add_route(&mut self, route: &Route) -> io::Result<()> {
+        self.ask(RouteNetlinkMessage::NewRoute(route_message(route)), NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE).map(drop)
+    }
+
+    /// Takes a route away; one that is not there is no error.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn remove_route(&mut self, route: &Route) -> io::Result<()> {
+        match self.ask(RouteNetlinkMessage::DelRoute(route_message(route)), NLM_F_ACK) {
+            // ESRCH, ENODEV: it went with its address or interface.
+            Err(e) if matches!(e.raw_os_error(), Some(3 | 19)) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
     /// A request and its answers. The kernel answers within the call.
     fn ask(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<Change>> {
         self.sequence = self.sequence.wrapping_add(1);
@@ -232,5 +277,29 @@ fn message(address: &Address) -> AddressMessage {
         // A virtual address is nobody else's: looking for duplicates would keep it from use for a second.
         message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
     }
+    message
+}
+
+fn route_message(route: &Route) -> RouteMessage {
+    let address = |ip| match ip {
+        IpAddr::V4(v4) => RouteAddress::Inet(v4),
+        IpAddr::V6(v6) => RouteAddress::Inet6(v6),
+    };
+    let mut message = RouteMessage::default();
+    message.header.address_family = if route.to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    message.header.destination_prefix_length = route.prefix;
+    message.header.table = u8::try_from(route.table).unwrap_or(0);
+    message.header.protocol = ROUTE_PROTOCOL.into();
+    message.header.scope = RouteScope::from(route.scope);
+    message.header.kind = RouteType::Unicast;
+    let attributes = &mut message.attributes;
+    attributes.push(RouteAttribute::Table(route.table));
+    if route.prefix > 0 {
+        attributes.push(RouteAttribute::Destination(address(route.to)));
+    }
+    attributes.extend(route.via.map(|via| RouteAttribute::Gateway(address(via))));
+    attributes.extend(route.src.map(|src| RouteAttribute::PrefSource(address(src))));
+    attributes.extend(route.interface.map(RouteAttribute::Oif));
+    attributes.extend(route.metric.map(RouteAttribute::Priority));
     message
 }

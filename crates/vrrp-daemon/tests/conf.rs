@@ -103,6 +103,9 @@ fn exit_codes_are_keepaliveds() {
         ("weight", instance(" track_interface {\n e1 weight 300\n }"), 5),
         ("tracked interface", instance(" track_interface {\n nope1\n }"), 5),
         ("mail", format!("global_defs {{\n notification_email {{\n a@b.c\n }}\n smtp_server 127.0.0.1\n}}\n{}", instance("")), 0),
+        ("route", instance(" virtual_routes {\n 10.0.0.0/8 via 10.9.0.254 dev e0\n }"), 0),
+        ("route without interface", instance(" virtual_routes {\n 10.0.0.0/8 via 10.9.0.254\n }"), 5),
+        ("unknown word of a route", instance(" virtual_routes {\n 10.0.0.0/8 frob 10.9.0.254\n }"), 5),
         ("unicast", instance(" unicast_src_ip 10.9.0.1\n unicast_peer {\n 10.9.0.2 min_ttl 3 max_ttl 5\n }"), 0),
     ];
     for (name, text, code) in cases {
@@ -144,6 +147,7 @@ fn an_instance_with_everything() {
          track_interface {\n e1 weight -10\n }\n track_script {\n chk\n chk weight 5 reverse\n }\n\
          notify \"/bin/n a 'b c'\" nobody\n notify_deleted\n\
          virtual_ipaddress {\n 10.9.0.100/24 brd 10.9.0.255 dev e1 scope link label e1:x no_track\n 10.9.0.101\n }\n\
+         virtual_routes {\n src 10.9.0.100 to 10.0.0.0/8 via 10.9.0.254 dev e0 table 100 metric 5 scope link\n default gw 10.9.0.1 no_track\n }\n\
          virtual_ipaddress_excluded {\n fd00::1/64\n }\n}\n",
     );
     assert_eq!((says(&loaded), loaded.diagnostics.exit_code()), (Vec::new(), 0));
@@ -161,6 +165,12 @@ fn an_instance_with_everything() {
     assert_eq!(config.addresses.len(), 2, "excluded ones are not announced");
     let first = &it.addresses[0];
     assert_eq!((first.prefix, first.scope, first.dev.as_deref(), first.label.as_deref()), (24, 253, Some("e1"), Some("e1:x")));
+    let [route, default] = &it.routes[..] else { panic!("two routes") };
+    assert_eq!(
+        (route.to.to_string(), route.prefix, route.table, route.metric, route.scope),
+        ("10.0.0.0".into(), 8, 100, Some(5), Some(253))
+    );
+    assert_eq!((default.prefix, default.table, default.via.map(|v| v.to_string())), (0, 254, Some("10.9.0.1".into())));
     assert!(first.no_track && it.addresses[1].prefix == 32);
     let notify = it.notifies.any.as_ref().expect("notify");
     assert_eq!(notify.words, ["/bin/n", "a", "b c"]);
@@ -241,7 +251,7 @@ fn what_is_bounded() {
 fn what_is_not_there_yet_is_refused_by_name() {
     let mut loaded = read(&format!(
         "virtual_server 10.0.0.1 80 {{\n lb_algo rr\n}}\nvirtual_server fwmark x {{\n}}\n{}",
-        instance(" use_vmac\n virtual_routes {\n 10.0.0.0/8 via 10.9.0.254\n }")
+        instance(" use_vmac\n virtual_routes {\n 10.0.0.0/8 via 10.9.0.254 mtu 1400\n }")
     ));
     assert_eq!(says(&loaded), Vec::<String>::new(), "the file is sound");
     loaded.refuse_unsupported();
@@ -251,7 +261,7 @@ fn what_is_not_there_yet_is_refused_by_name() {
             "(/k.conf: Line 1) 'virtual_server' in the file is not supported yet",
             "(/k.conf: Line 4) 'virtual_server' in the file is not supported yet",
             "(/k.conf: Line 9) 'use_vmac' in vrrp_instance is not supported yet",
-            "(/k.conf: Line 10) 'virtual_routes' in vrrp_instance is not supported yet",
+            "(/k.conf: Line 11) 'mtu' in virtual_routes is not supported yet",
         ]
     );
     assert!(loaded.diagnostics.all().iter().all(|d| d.level == Level::Error));

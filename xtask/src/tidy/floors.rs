@@ -36,7 +36,7 @@ const PLACES: &[Place] = &[
         below: &["lb-config", "lb-http", "lb-expr", "lb-balance", "lb-check", "lb-rt", "lb-sys"],
     },
     Place { name: "vrrp-daemon", floor: Floor::Shell, below: &["vrrp", "lb-check", "lb-http", "lb-rt", "lb-sys"] },
-    Place { name: "vrrpd", floor: Floor::Program, below: &["vrrp-daemon", "lb-sys"] },
+    Place { name: "vrrpd", floor: Floor::Program, below: &["vrrp-daemon", "vrrp", "lb-sys"] },
     Place { name: "lb", floor: Floor::Program, below: &["lb-core", "lb-config", "lb-rt", "lb-sys"] },
     Place { name: "lb-testkit", floor: Floor::Development, below: &[] },
     Place { name: "lb-benches", floor: Floor::Development, below: &["lb-balance", "lb-http", "lb-expr"] },

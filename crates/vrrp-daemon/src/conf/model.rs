@@ -163,6 +163,8 @@ pub struct InstanceConf {
     pub addresses: Vec<AddressConf>,
     /// `virtual_ipaddress_excluded`.
     pub excluded: Vec<AddressConf>,
+    /// `virtual_routes`.
+    pub routes: Vec<RouteConf>,
     /// `garp_…`.
     pub garp: GarpConf,
     /// `nopreempt`.
@@ -210,6 +212,29 @@ pub struct AddressConf {
     pub no_track: bool,
     /// `-nodad`.
     pub nodad: bool,
+}
+
+/// One line of `virtual_routes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteConf {
+    /// Where.
+    pub place: Place,
+    /// The network.
+    pub to: IpAddr,
+    /// Its prefix.
+    pub prefix: u8,
+    /// `via` or `gw`.
+    pub via: Option<IpAddr>,
+    /// `dev`.
+    pub dev: Option<String>,
+    /// `src`.
+    pub src: Option<IpAddr>,
+    /// `table`; 254 is the main one.
+    pub table: u32,
+    /// `metric`, `priority`.
+    pub metric: Option<u32>,
+    /// `scope`; by default what fits: a host's network without `via` is on the link.
+    pub scope: Option<u8>,
 }
 
 /// Something tracked, with its weight if the line has one.

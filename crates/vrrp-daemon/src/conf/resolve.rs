@@ -291,6 +291,7 @@ impl Conf {
         for it in &self.instances {
             all.extend(it.interface.as_deref().map(|name| (&it.place, name)));
             all.extend(it.addresses.iter().chain(&it.excluded).filter_map(|a| a.dev.as_deref().map(|dev| (&a.place, dev))));
+            all.extend(it.routes.iter().filter_map(|r| r.dev.as_deref().map(|dev| (&r.place, dev))));
             all.extend(it.track_interfaces.iter().map(|t| (&t.place, t.name.as_str())));
         }
         all.extend(self.groups.iter().flat_map(|g| &g.track_interfaces).map(|t| (&t.place, t.name.as_str())));

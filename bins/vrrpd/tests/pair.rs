@@ -1,0 +1,376 @@
+//! Two routers in network namespaces, joined by bridges: one is `vrrpd`, the other `keepalived` or `vrrpd`. Needs root, as both do.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+use vrrp::packet::Outgoing;
+use vrrp::packet::checksum::Form;
+
+/// How long a machine that is busy with other tests may take for what takes seconds.
+const PATIENCE: Duration = Duration::from_secs(40);
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Whether these tests can run here.
+fn may_run() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("not run: network namespaces need root");
+    }
+    root
+}
+
+fn run(program: &str, args: &str) -> String {
+    let output = Command::new(program).args(args.split_whitespace()).output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    assert!(output.status.success(), "{program} {args}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Two networks with two hosts; e0 and e1 of each, 10.9.0.x and 10.9.1.x.
+struct Net {
+    prefix: String,
+    dir: PathBuf,
+}
+
+impl Net {
+    fn new() -> Net {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let prefix = format!("vt{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(&prefix);
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let net = Net { prefix, dir };
+        for part in ["s", "a", "b"] {
+            run("ip", &format!("netns add {}{part}", net.prefix));
+            run("ip", &format!("-n {}{part} link set lo up", net.prefix));
+        }
+        let p = &net.prefix;
+        for line in [0, 1] {
+            run("ip", &format!("-n {p}s link add br{line} type bridge"));
+            run("ip", &format!("-n {p}s link set br{line} up"));
+            for (host, last) in [("a", 1), ("b", 2)] {
+                run("ip", &format!("-n {p}s link add {host}{line} type veth peer name e{line} netns {p}{host}"));
+                run("ip", &format!("-n {p}s link set {host}{line} master br{line} up"));
+                run("ip", &format!("-n {p}{host} link set e{line} up"));
+                run("ip", &format!("-n {p}{host} addr add 10.9.{line}.{last}/24 dev e{line}"));
+            }
+        }
+        net
+    }
+
+    /// Takes a host's link down at the bridge, or brings it back.
+    fn link(&self, port: &str, state: &str) {
+        run("ip", &format!("-n {}s link set {port} {state}", self.prefix));
+    }
+
+    fn addresses(&self, host: &str) -> String {
+        run("ip", &format!("-n {}{host} -o -4 addr show", self.prefix))
+    }
+
+    fn has(&self, host: &str, address: &str) -> bool {
+        self.addresses(host).contains(&format!(" {address}/"))
+    }
+
+    fn start(&self, host: &str, program: &str, conf: &str) -> Router {
+        let file = |what: &str| self.dir.join(format!("{host}.{what}")).to_string_lossy().into_owned();
+        std::fs::write(file("conf"), conf).expect("a file");
+        let log = std::fs::File::create(file("log")).expect("a file");
+        let mut command = Command::new("ip");
+        command.args([
+            "netns",
+            "exec",
+            &format!("{}{host}", self.prefix),
+            program,
+            "-n",
+            "-l",
+            "-P",
+            "-D",
+            "-f",
+            &file("conf"),
+            "-p",
+            &file("pid"),
+        ]);
+        if program == "keepalived" {
+            command.args(["-r", &file("vpid")]);
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("a program");
+        Router { child, log: file("log").into() }
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        for part in ["s", "a", "b"] {
+            let _ = Command::new("ip").args(["netns", "del", &format!("{}{part}", self.prefix)]).status();
+        }
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+struct Router {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Router {
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("a process of ours");
+    }
+
+    /// Ends it as an operator does; its exit code.
+    fn stop(mut self) -> Option<i32> {
+        self.signal(rustix::process::Signal::TERM);
+        self.child.wait().expect("a child").code()
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let tries = PATIENCE.as_millis() / GLANCE.as_millis();
+    for _ in 0..tries {
+        if condition() {
+            return;
+        }
+        sleep(GLANCE);
+    }
+    panic!("not within {PATIENCE:?}: {what}");
+}
+
+const VRRPD: &str = env!("CARGO_BIN_EXE_vrrpd");
+const VIP: &str = "10.9.0.100";
+
+/// An instance on e0 with these lines more.
+fn conf(priority: u8, lines: &str) -> String {
+    format!(
+        "vrrp_instance V1 {{\n interface e0\n virtual_router_id 51\n priority {priority}\n{lines}\n virtual_ipaddress {{\n {VIP}/24\n }}\n}}\n"
+    )
+}
+
+/// The forms in which adverts go over the wire.
+fn forms(host: &str) -> Vec<(&'static str, String)> {
+    let (own, other) = if host == "a" { (1, 2) } else { (2, 1) };
+    let unicast = format!(" unicast_src_ip 10.9.0.{own}\n unicast_peer {{\n 10.9.0.{other}\n }}");
+    let auth = |kind: &str| format!(" authentication {{\n auth_type {kind}\n auth_pass secret\n }}");
+    vec![
+        ("version 3", " version 3\n advert_int 0.3".into()),
+        ("version 3, unicast", format!(" version 3\n advert_int 0.3\n{unicast}")),
+        ("password", auth("PASS")),
+        ("authentication header", auth("AH")),
+        ("version 2, unicast", unicast),
+    ]
+}
+
+#[test]
+fn elections_with_keepalived_in_either_role() {
+    if !may_run() {
+        return;
+    }
+    std::thread::scope(|scope| {
+        for index in 0..forms("a").len() {
+            scope.spawn(move || elections(index));
+        }
+    });
+}
+
+fn elections(form: usize) {
+    let net = Net::new();
+    let (name, ours) = forms("a").swap_remove(form);
+    let theirs = &forms("b")[form].1;
+    let (a, b) = (|| net.has("a", VIP), || net.has("b", VIP));
+    let expect = |what: &str, in_a: bool, in_b: bool| until(&format!("{name}: {what}"), || a() == in_a && b() == in_b);
+    let keepalived = net.start("b", "keepalived", &conf(100, theirs));
+    expect("keepalived alone", false, true);
+    let router = net.start("a", VRRPD, &conf(150, &ours));
+    expect("the better one preempts", true, false);
+    net.link("a0", "down");
+    expect("keepalived takes over from one that is cut off, which gives up", false, true);
+    net.link("a0", "up");
+    expect("back again", true, false);
+    assert_eq!(router.stop(), Some(0), "{name}");
+    expect("after a stop", false, true);
+    assert!(!b() || !a(), "{name}");
+    // As the lesser one.
+    let router = net.start("a", VRRPD, &conf(50, &ours));
+    until("a backup", || router.log().contains("Entering BACKUP STATE (init)"));
+    // Longer than it would wait for a master that is not heard.
+    sleep(Duration::from_secs(4));
+    assert!(!a() && b(), "{name}: a backup stays one\n{}", router.log());
+    keepalived.stop();
+    expect("keepalived has stopped", true, false);
+    let keepalived = net.start("b", "keepalived", &conf(100, theirs));
+    expect("keepalived preempts", false, true);
+    net.link("b0", "down");
+    expect("keepalived is cut off", true, false);
+    drop(keepalived);
+}
+
+#[test]
+fn a_stop_leaves_no_gap_between_two_of_ours() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let first = net.start("a", VRRPD, &conf(150, ""));
+    until("a master", || net.has("a", VIP));
+    let second = net.start("b", VRRPD, &conf(100, ""));
+    until("a backup", || second.log().contains("BACKUP STATE"));
+    first.signal(rustix::process::Signal::TERM);
+    let mut looks = 0;
+    while net.has("a", VIP) {
+        looks += 1;
+    }
+    assert!(net.has("b", VIP), "the next has it before the last has left (looked {looks} times)");
+    assert!(first.log().contains("10.9.0.2 is the new master"), "{}", first.log());
+}
+
+#[test]
+fn routes_come_and_go_with_the_addresses() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let lines = " virtual_routes {\n 10.77.0.0/16 via 10.9.0.2 dev e0\n src 10.9.0.100 to 10.78.0.0/16 dev e1 metric 5\n }";
+    let router = net.start("a", VRRPD, &conf(150, lines));
+    let routes = || run("ip", &format!("-n {}a route", net.prefix));
+    until("both routes", || routes().contains("10.77.0.0/16 via 10.9.0.2 dev e0") && routes().contains("10.78.0.0/16 dev e1"));
+    let line = routes().lines().find(|l| l.starts_with("10.78")).map(str::to_string).expect("it is there");
+    assert!(line.contains("scope link") && line.contains("src 10.9.0.100") && line.contains("metric 5"), "{line}");
+    assert_eq!(router.stop(), Some(0));
+    assert!(!routes().contains("10.77") && !routes().contains("10.78"), "{}", routes());
+}
+
+#[test]
+fn an_address_left_behind_is_taken_away() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let _master = net.start("b", VRRPD, &conf(150, ""));
+    until("a master", || net.has("b", VIP));
+    let mut killed = net.start("a", VRRPD, &conf(200, ""));
+    until("it preempts", || net.has("a", VIP) && !net.has("b", VIP));
+    killed.child.kill().expect("a child");
+    killed.child.wait().expect("a child");
+    assert!(net.has("a", VIP), "nobody has taken it away");
+    until("the other takes over", || net.has("b", VIP));
+    let _again = net.start("a", VRRPD, &conf(100, ""));
+    until("what was left is gone", || !net.has("a", VIP));
+    assert!(net.has("b", VIP));
+}
+
+fn group(priority: u8) -> String {
+    let second = conf(priority, "").replace("V1", "V2").replace("51", "52").replace("e0", "e1").replace(VIP, "10.9.1.100");
+    format!("{}{second}vrrp_sync_group G {{\n group {{\n V1\n V2\n }}\n}}\n", conf(priority, ""))
+}
+
+#[test]
+fn a_sync_group_that_loses_one_interface_is_followed_within_the_skew() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let first = net.start("a", VRRPD, &group(150));
+    until("a master", || net.has("a", VIP) && net.has("a", "10.9.1.100"));
+    let second = net.start("b", VRRPD, &group(100));
+    until("a backup", || second.log().contains("BACKUP STATE"));
+    net.link("a1", "down");
+    until("the other has both", || net.has("b", VIP) && net.has("b", "10.9.1.100"));
+    until("this one has neither", || !net.has("a", VIP) && !net.has("a", "10.9.1.100"));
+    // Not because its second master was silent for three intervals: only one of the two timers was the goodbye's.
+    let log = second.log();
+    let farewell = log.lines().position(|l| l.contains("Backup received priority 0")).expect("a goodbye");
+    let masters = log.lines().skip(farewell).filter(|l| l.contains("Entering MASTER STATE")).count();
+    assert_eq!(masters, 2, "{log}");
+    net.link("a1", "up");
+    until("both come back", || net.has("a", VIP) && net.has("a", "10.9.1.100") && !net.has("b", VIP));
+    drop(first);
+}
+
+#[test]
+fn invalid_packets_do_not_silence_a_master() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let master = net.start("a", VRRPD, &conf(150, ""));
+    until("a master", || net.has("a", VIP));
+    let backup = net.start("b", "keepalived", &conf(100, ""));
+    until("a backup", || backup.log().contains("BACKUP STATE"));
+    // Wrong checksums, two a second as was enough for keepalived, and then hundreds.
+    let name = format!("{}b", net.prefix);
+    let sender = std::thread::spawn(move || {
+        let file = std::fs::File::open(Path::new("/run/netns").join(name)).expect("a namespace");
+        rustix::thread::move_into_link_name_space(std::os::fd::AsFd::as_fd(&file), Some(rustix::thread::LinkNameSpaceType::Network))
+            .expect("into the namespace");
+        let kind = socket2::Type::RAW;
+        let socket = socket2::Socket::new_raw(socket2::Domain::IPV4, kind, Some(socket2::Protocol::from(112))).expect("a raw socket");
+        socket.bind_device(Some(b"e0")).expect("e0");
+        socket.set_header_included_v4(true).expect("own headers");
+        let group = Ipv4Addr::new(224, 0, 0, 18);
+        let to = socket2::SockAddr::from(std::net::SocketAddrV4::new(group, 0));
+        for round in 0..400 {
+            let advert = Outgoing {
+                version: vrrp::Version::V2,
+                vrid: 51,
+                priority: 255,
+                interval: Duration::from_secs(1),
+                auth: &vrrp::Auth::None,
+                addresses: &[VIP.parse().expect("an address")],
+            };
+            let mut bytes = advert.datagram(Form::Plain, Ipv4Addr::new(10, 9, 0, 7), group, 255, round);
+            bytes[26] ^= 0x55;
+            socket.send_to(&bytes, &to).expect("sent");
+            sleep(Duration::from_millis(if round < 10 { 450 } else { 5 }));
+        }
+    });
+    while !sender.is_finished() {
+        assert!(net.has("a", VIP) && !net.has("b", VIP), "{}", master.log());
+        sleep(GLANCE);
+    }
+    sender.join().expect("it has sent");
+    let log = master.log();
+    assert!(log.contains("dropped packet from 10.9.0.7: wrong checksum"), "{log}");
+    assert_eq!(log.matches("Entering").count(), 2, "{log}");
+    assert!(!backup.log().contains("Entering MASTER"), "{}", backup.log());
+}
+
+#[test]
+fn files_that_cannot_be_run_say_so() {
+    let dir = std::env::temp_dir().join(format!("vt{}f", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let check = |text: &str| {
+        let file = dir.join("k.conf");
+        std::fs::write(&file, text).expect("a file");
+        let output = Command::new(VRRPD).args(["-t", "-f"]).arg(&file).output().expect("vrrpd");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).replace(&dir.to_string_lossy().into_owned(), ""))
+    };
+    let sound = conf(100, "").replace("e0", "lo");
+    assert_eq!(check(&sound), (Some(0), String::new()));
+    let vmac = conf(100, " use_vmac").replace("e0", "lo");
+    assert_eq!(check(&vmac), (Some(5), "(/k.conf: Line 5) 'use_vmac' in vrrp_instance is not supported yet\n".into()));
+    let (code, says) = check(&conf(100, "").replace("e0", "nope0"));
+    assert!(code == Some(5) && says.contains("interface nope0 doesn't exist"), "{says}");
+    let script = conf(100, " notify /nope/x").replace("e0", "lo");
+    let (code, says) = check(&format!("global_defs {{\n enable_script_security\n}}\n{script}"));
+    assert!(code == Some(5) && says.contains("Disabling script /nope/x: not found/accessible"), "{says}");
+    // Something that anybody may replace.
+    let open = dir.join("w.sh");
+    std::fs::write(&open, "#!/bin/sh\n").expect("a file");
+    std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("its mode");
+    let script = conf(100, &format!(" notify {}", open.display())).replace("e0", "lo");
+    let (code, says) = check(&format!("global_defs {{\n enable_script_security\n script_user root\n}}\n{script}"));
+    assert!(code == Some(5) && says.contains("insecure: others than root can change"), "{says}");
+    let _ = std::fs::remove_dir_all(&dir);
+}
