@@ -236,6 +236,25 @@ fn a_stop_leaves_no_gap_between_two_of_ours() {
 }
 
 #[test]
+fn it_sleeps_between_its_timers() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let router = net.start("a", VRRPD, &conf(150, " version 3\n advert_int 0.05"));
+    until("a master", || net.has("a", VIP));
+    // Who spins is taken off the processor and never gives it up.
+    let status = format!("/proc/{}/status", router.child.id());
+    let sleeps = || {
+        let text = std::fs::read_to_string(&status).expect("it lives");
+        let line = text.lines().find(|l| l.starts_with("voluntary_ctxt_switches")).expect("the kernel counts them");
+        line.split_whitespace().last().and_then(|n| n.parse::<u64>().ok()).expect("a number")
+    };
+    let before = sleeps();
+    until("twenty sleeps more", || sleeps() >= before + 20);
+}
+
+#[test]
 fn routes_come_and_go_with_the_addresses() {
     if !may_run() {
         return;

@@ -92,6 +92,8 @@ pub struct Daemon {
     scripts: HashMap<usize, Script>,
     results: Receiver<Outcome>,
     wake: io::PipeReader,
+    /// One end that stays open when no script has one: a pipe without writers is readable for ever.
+    _waker: io::PipeWriter,
     users: HashMap<Vec<String>, Identity>,
     signals: SignalFd,
     stopping: bool,
@@ -150,6 +152,7 @@ impl Daemon {
             telling,
             results,
             wake,
+            _waker: waker,
             users,
             signals,
         };
