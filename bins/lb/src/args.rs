@@ -272,7 +272,16 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
                 Some(dump) => run.dump = Some(dump),
                 None => return Command::Usage(Some(format!("'{other}': write -dC, -dC<number> or -dC<number>,line"))),
             },
-            other if other.starts_with("-dM") => {}
+            other if other.starts_with("-dM") => {
+                if let Some(wrong) = unknown_memory_option(&other[3..]) {
+                    return Command::Usage(Some(format!("-dM does not take '{wrong}'")));
+                }
+            }
+            other if other.starts_with("-dt") => {
+                return Command::Usage(Some(format!(
+                    "'{other}': there are no traces to start; logs and the run-time socket tell what happens"
+                )));
+            }
             other => return Command::Usage(Some(format!("unknown argument '{other}'"))),
         }
         first = false;
@@ -281,6 +290,17 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
         return Command::Usage(Some("no configuration file: give one with -f".into()));
     }
     Command::Run(Box::new(run))
+}
+
+/// What stands behind `-dM`: a byte, and options of memory pools. There are none; what haproxy does not know either is an error.
+fn unknown_memory_option(text: &str) -> Option<&str> {
+    const KNOWN: [&str; 10] = ["fail", "merge", "cold-first", "integrity", "global", "cache", "caller", "tag", "poison", "backup"];
+    let is_byte =
+        |word: &str| word.strip_prefix("0x").map_or_else(|| word.parse::<u8>().is_ok(), |hex| u8::from_str_radix(hex, 16).is_ok());
+    let is_known = |word: &str| {
+        matches!(word, "" | "help" | "hot-first" | "uaf" | "no-uaf") || KNOWN.contains(&word.strip_prefix("no-").unwrap_or(word))
+    };
+    text.split(',').enumerate().find(|(at, word)| !(is_known(word) || *at == 0 && is_byte(word))).map(|(_, word)| word)
 }
 
 /// What stands behind `-dC`.
@@ -420,17 +440,20 @@ mod tests {
         assert!(matches!(of("-c demo"), Command::Usage(Some(_))));
         assert!(matches!(of("-c"), Command::Usage(Some(_))));
         assert!(matches!(of("-f a -Z"), Command::Usage(Some(e)) if e.contains("-Z")));
-        assert!(matches!(of("-f a -dt"), Command::Usage(Some(e)) if e.contains("-dt")));
+        assert!(matches!(of("-f a -dt"), Command::Usage(Some(e)) if e.contains("no traces")));
         assert!(matches!(of("-f a -n x"), Command::Usage(Some(_))));
     }
 
     #[test]
     fn switches_of_the_process() {
-        let Command::Run(run) = of("-Ws -D -p a.pid -L me -x /s -S /m,mode,600 -m 100 -sf 1 22 -dM0 -dI -f a -st") else { panic!() };
+        let Command::Run(run) = of("-Ws -D -p a.pid -L me -x /s -S /m,mode,600 -m 100 -sf 1 22 -dM0 -dM0x50,no-merge,fail -dI -f a -st")
+        else {
+            panic!()
+        };
         assert!(run.master && run.notify && run.daemon && run.may_fork && run.switches.local_peer && run.terminate_old);
         assert_eq!((run.old, run.megabytes, run.pidfile.as_deref()), (vec![1, 22], Some(100), Some("a.pid")));
         assert_eq!((run.sockets_from.as_deref(), run.master_socket.as_deref()), (Some("/s"), Some("/m,mode,600")));
-        for wrong in ["-f a -sf 1 x", "-f a -sf 0", "-f a -m x", "-f a -p", "-f a -x", "-f a -Wx"] {
+        for wrong in ["-f a -sf 1 x", "-f a -sf 0", "-f a -m x", "-f a -p", "-f a -x", "-f a -Wx", "-f a -dMfoo", "-f a -dM0x100"] {
             assert!(matches!(of(wrong), Command::Usage(Some(_))), "{wrong}");
         }
     }

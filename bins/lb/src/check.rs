@@ -3,8 +3,9 @@
 
 use crate::args::{CheckArgs, RunArgs};
 use crate::classes;
+use crate::environment;
 use crate::load::{self, Loaded};
-use crate::messages::{alert, print, say};
+use crate::messages::{alert, print, say, warning};
 use lb_config::{Diagnostic, Severity, Switches, render, report};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -61,13 +62,27 @@ pub fn read(args: &RunArgs) -> Result<Loaded, ExitCode> {
         complain("config : Fatal errors found in configuration.");
         return Err(ExitCode::FAILURE);
     }
-    let warnings = loaded.has(Severity::Warning);
+    let mut warnings = loaded.has(Severity::Warning);
+    if let Some(socket) = &args.master_socket {
+        if !args.master && loaded.config.global.process.master_worker.is_none() {
+            warnings = true;
+            if !quiet {
+                warning("config : a socket of the master is given (-S) and no master: start with -W, or write 'master-worker' in 'global'");
+            }
+        } else if let Err(text) = crate::master::check_socket(socket) {
+            complain(&format!("config : {text}"));
+            return Err(ExitCode::FAILURE);
+        }
+    }
     if warnings && (args.zero_warning || loaded.config.global.zero_warning) {
         complain("config : Some warnings were found and 'zero-warning' is set. Aborting.");
         return Err(ExitCode::FAILURE);
     }
     if let Some(names) = &args.keywords {
         print(&classes::show(names));
+    }
+    if args.objects {
+        print(&environment::objects());
     }
     let tell = |text: &str| {
         if !quiet {

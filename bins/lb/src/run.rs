@@ -6,7 +6,7 @@
 use crate::args::RunArgs;
 use crate::daemon::{self, Detached, Starting};
 use crate::handover::{self, From};
-use crate::messages::{Messenger, alert, alert_line, print, warning, warning_line};
+use crate::messages::{Messenger, alert, alert_line, warning, warning_line};
 use crate::privileges::Rights;
 use crate::signals::{self, SoftStop};
 use crate::{check, environment, limits, master, watchdog};
@@ -49,9 +49,6 @@ pub fn run(args: &RunArgs) -> ExitCode {
         config.proxies.iter_mut().filter(|p| p.kind.is_frontend() && p.maxconn.is_none()).for_each(|p| p.maxconn = Some(maxconn));
     }
     environment::export(&config, args);
-    if args.objects {
-        print(&environment::objects());
-    }
     let stays = args.foreground || args.debug;
     let has_master = args.master || config.global.process.master_worker.is_some() || reload.is_some();
     let in_background = (args.daemon || config.global.daemon) && !stays && !args.notify;

@@ -98,3 +98,31 @@ fn messages_of_others_are_forwarded() {
     std::io::Read::read_exact(&mut taken, &mut length).unwrap();
     assert!(length.iter().all(|b| b.is_ascii_digit() || *b == b' '), "a message without a header is one, too: {length:?}");
 }
+
+/// What the end of the process takes along is told, too: to a server that is connected, and in the ring's file.
+#[test]
+fn a_ring_has_the_last_lines() {
+    let receiver = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dir = TempDir::new("ring").unwrap();
+    let file = dir.write("ring", "what the process before said\n").unwrap();
+    let ring = format!(
+        "ring r\n    format raw\n    backing-file {}\n    timeout connect 5s\n    timeout server 5s\n    server s {}\n",
+        file.display(),
+        receiver.local_addr().unwrap()
+    );
+    let silent = common::origin(vec![lb_testkit::script::Step::Until(b"never".to_vec())]);
+    let mut lb = start(&format!("{ring}{}", site("ring@r local0")), &[("o1", silent.port())]);
+    let (mut taken, _) = receiver.accept().unwrap();
+    let mut client = io(Connection::open(lb.addr()));
+    io(client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert!(silent.wait(0, Deadline::patient(), |seen| !seen.received.is_empty()));
+    lb.process.signal(rustix::process::Signal::TERM).unwrap();
+    assert!(lb.process.wait(Deadline::patient()).is_some());
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut taken, &mut text).unwrap();
+    let line = text.lines().find(|line| line.contains("GET /held")).unwrap_or_else(|| panic!("{text}"));
+    assert!(line.contains(" KH-- "), "{line}");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(kept.contains(line), "{kept}");
+    assert_eq!(std::fs::read_to_string(file.with_extension("bak")).unwrap(), "what the process before said\n");
+}

@@ -89,8 +89,14 @@ impl Loggers {
     pub fn new(config: &Config) -> Loggers {
         lb_sys::localtime::load();
         let sinks = LogSinks::new();
-        let rings = config.rings.iter().map(|ring| sinks.add_ring(ring)).collect();
-        Loggers { sinks, rings, errors: Vec::new() }
+        let (mut rings, mut errors) = (Vec::new(), Vec::new());
+        for ring in &config.rings {
+            match sinks.add_ring(ring) {
+                Ok(ring) => rings.push(ring),
+                Err(e) => errors.push(e),
+            }
+        }
+        Loggers { sinks, rings, errors }
     }
 
     /// All rings.

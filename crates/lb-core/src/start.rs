@@ -237,6 +237,8 @@ impl Proxy {
                 Err(_) => return Err(io::Error::other("a thread of the proxy has panicked")),
             }
         }
+        // The lines of streams that the end took along are in them by now.
+        self.loggers.rings().iter().for_each(|ring| ring.flush());
         result
     }
 }

@@ -51,6 +51,11 @@ impl Control {
     }
 }
 
+/// Says what is wrong with the text of `-S`, before anything is opened.
+pub fn check(text: &str) -> Result<(), String> {
+    parse(text).map(drop).map_err(|what| format!("the master's socket '{text}': {what}"))
+}
+
 /// Reads address and parameters as a `stats socket` line reads them.
 fn parse(text: &str) -> Result<(Bind, CliLevel), String> {
     // The words of a file in quotes are what is in them.

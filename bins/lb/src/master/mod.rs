@@ -15,6 +15,7 @@ use crate::daemon::{SERVES, Starting};
 use crate::handover::From;
 use crate::messages::{alert, notice, warning};
 use crate::run::Serve;
+pub use cli::check as check_socket;
 use lb_config::{CliLevel, Config, LANGUAGE_VERSION};
 use lb_rt::{Rt, Signals, Socket};
 use lb_sys::fds;

@@ -14,6 +14,10 @@ const fn works(name: &'static str, args: &'static str, doc: &'static str, parser
 }
 
 pub(super) const KEYWORDS: &[Keyword] = &[
+    works("backing-file", "<file>", "file that has the newest lines, too", |cx, line| {
+        cx.ring.ring.backing_file = Some(line.need(0)?.into());
+        line.end(1)
+    }),
     works("description", "<text>", "text that describes the ring", |cx, line| {
         line.need(0)?;
         cx.ring.ring.description = Some(super::proxy::rest_of_line(line));
@@ -42,7 +46,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         cx.ring.ring.timeout_server = timeout(line)?;
         Ok(())
     }),
-    Keyword::new(Context::In("ring"), "backing-file", "<file>", "file that holds the ring", State::Refused("rings in files"), Parser::None),
 ];
 
 fn timeout(line: &Line<'_>) -> Result<Option<Duration>, Problem> {

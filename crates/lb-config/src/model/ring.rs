@@ -3,6 +3,7 @@
 
 use super::{Bind, LogTarget, LogTransportFormat, Server, Span};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A `ring` section, or what a `log` line with a stream's address stands for.
@@ -22,6 +23,8 @@ pub struct Ring {
     pub timeout_connect: Option<Duration>,
     /// `timeout server`: how long a server may take nothing; `None`: for ever.
     pub timeout_server: Option<Duration>,
+    /// `backing-file`: a file that has the newest lines, too.
+    pub backing_file: Option<PathBuf>,
     /// Who gets the lines: each server gets all of them.
     pub servers: Vec<Server>,
     /// Where it stands.
@@ -46,6 +49,7 @@ impl Ring {
             size: Self::DEFAULT_SIZE,
             timeout_connect: None,
             timeout_server: None,
+            backing_file: None,
             servers: Vec::new(),
             span: Span::default(),
         }

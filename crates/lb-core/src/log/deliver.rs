@@ -2,7 +2,8 @@
 //! again for as long as the process lives.
 //!
 //! Holds: a server costs one connection and one batch of lines; one that takes nothing for `timeout server` is connected to anew;
-//! between two attempts that are of no use there is [`PAUSE`]. What a server says is read and thrown away.
+//! between two attempts that are of no use there is [`PAUSE`]. What a server says is read and thrown away. When the process ends, its
+//! last lines go out by [`Ring::flush`].
 
 use super::ring::{Batch, Ring};
 use crate::proxy::unix_addr;
@@ -25,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub fn start(worker: &Rc<Worker>, rings: &[Arc<Ring>]) {
     for ring in rings {
         for reader in 0..ring.settings().servers.len() {
-            worker.rt.spawn(serve(worker.rt.clone(), ring.clone(), reader));
+            worker.rt.spawn(serve(worker.clone(), ring.clone(), reader));
         }
     }
 }
@@ -34,27 +35,32 @@ pub fn start(worker: &Rc<Worker>, rings: &[Arc<Ring>]) {
 struct Attached<'a> {
     ring: &'a Ring,
     reader: usize,
-}
-
-impl<'a> Attached<'a> {
-    fn new(ring: &'a Ring, reader: usize) -> Self {
-        ring.attach(reader, true);
-        Attached { ring, reader }
-    }
+    worker: &'a Worker,
+    socket: &'a Socket,
+    /// Lines on their way, and how many bytes of them have gone out.
+    batch: Batch,
+    sent: usize,
 }
 
 impl Drop for Attached<'_> {
     fn drop(&mut self) {
-        self.ring.attach(self.reader, false);
+        let Attached { ring, reader, .. } = *self;
+        ring.attach(reader, false);
+        if self.worker.process.ended()
+            && let Some(fd) = self.socket.fd().and_then(|fd| fd.try_clone_to_owned().ok())
+        {
+            ring.leave(reader, ring.settings().servers[reader].log_proto, fd, &self.batch, self.sent);
+        }
     }
 }
 
-async fn serve(rt: Rt, ring: Arc<Ring>, reader: usize) {
+async fn serve(worker: Rc<Worker>, ring: Arc<Ring>, reader: usize) {
+    let rt = worker.rt.clone();
     loop {
         let begun = rt.now();
         let mut useful = false;
         // Whatever ends a connection, the next one is what helps.
-        let _ = connection(&rt, &ring, reader, &mut useful).await;
+        let _ = connection(&worker, &ring, reader, &mut useful).await;
         if !useful && rt.now() < begun + PAUSE {
             rt.sleep_until(begun + PAUSE).await;
         }
@@ -71,7 +77,8 @@ fn address(server: &Server) -> Option<Addr> {
 }
 
 /// One connection, from its first packet to its end; `useful` when it has brought a line to the server.
-async fn connection(rt: &Rt, ring: &Ring, reader: usize, useful: &mut bool) -> io::Result<()> {
+async fn connection(worker: &Worker, ring: &Ring, reader: usize, useful: &mut bool) -> io::Result<()> {
+    let rt = &worker.rt;
     let settings = ring.settings();
     let server = &settings.servers[reader];
     let to = address(server).ok_or(ErrorKind::AddrNotAvailable)?;
@@ -83,26 +90,27 @@ async fn connection(rt: &Rt, ring: &Ring, reader: usize, useful: &mut bool) -> i
         Poll::Pending => rt.poll_deadline(deadline).map(|()| Err(ErrorKind::TimedOut.into())),
     })
     .await?;
-    let _attached = Attached::new(ring, reader);
     if let Some(kind) = &server.send_proxy {
         let mut header = Vec::new();
         match kind {
             SendProxy::V1 => proxy::encode_v1(None, &mut header),
             SendProxy::V2(options) => proxy::encode_v2(None, &[], options.crc32c, &mut header),
         }
-        write(rt, &socket, &header, settings.timeout_server).await.1?;
+        write(rt, &socket, &header, settings.timeout_server, &mut 0).await?;
     }
-    let mut batch = Batch::default();
+    ring.attach(reader, true);
+    let mut attached = Attached { ring, reader, worker, socket: &socket, batch: Batch::default(), sent: 0 };
     loop {
         let waker = || (rt.remote().clone(), rt.current());
         poll_fn(|_| match gone(rt, &socket) {
             Err(e) => Poll::Ready(Err(e)),
-            Ok(()) if ring.take(reader, server.log_proto, &mut batch, waker) => Poll::Ready(Ok(())),
+            Ok(()) if ring.take(reader, server.log_proto, &mut attached.batch, waker) => Poll::Ready(Ok(())),
             Ok(()) => Poll::Pending,
         })
         .await?;
-        let (sent, outcome) = write(rt, &socket, &batch.bytes, settings.timeout_server).await;
-        *useful |= ring.sent(reader, &batch, sent);
+        attached.sent = 0;
+        let outcome = write(rt, &socket, &attached.batch.bytes, settings.timeout_server, &mut attached.sent).await;
+        *useful |= ring.sent(reader, &attached.batch, attached.sent);
         outcome?;
     }
 }
@@ -121,22 +129,17 @@ fn gone(rt: &Rt, socket: &Socket) -> io::Result<()> {
     })
 }
 
-/// Writes all of `bytes`; how many went, and what stopped it.
-async fn write(rt: &Rt, socket: &Socket, bytes: &[u8], limit: Option<Duration>) -> (usize, io::Result<()>) {
+/// Writes all of `bytes`; `sent` says how many have gone, whatever stops it.
+async fn write(rt: &Rt, socket: &Socket, bytes: &[u8], limit: Option<Duration>, sent: &mut usize) -> io::Result<()> {
     let later = |now: Instant| limit.map(|limit| now + limit);
-    let (mut sent, mut deadline) = (0, later(rt.now()));
-    while sent < bytes.len() {
-        let wrote = poll_fn(|_| match socket.poll_write(&bytes[sent..], false) {
+    let mut deadline = later(rt.now());
+    while *sent < bytes.len() {
+        let wrote = poll_fn(|_| match socket.poll_write(&bytes[*sent..], false) {
             Poll::Ready(wrote) => Poll::Ready(wrote),
             Poll::Pending => rt.poll_deadline(deadline).map(|()| Err(ErrorKind::TimedOut.into())),
         });
-        match wrote.await {
-            Ok(n) => {
-                sent += n;
-                deadline = later(rt.now());
-            }
-            Err(e) => return (sent, Err(e)),
-        }
+        *sent += wrote.await?;
+        deadline = later(rt.now());
     }
-    (sent, Ok(()))
+    Ok(())
 }

@@ -6,6 +6,7 @@
 //!
 //! Source: manual section 4.2 `log`; headers and truncation as observed on haproxy 2.6.12.
 
+mod backing;
 pub mod deliver;
 pub mod forward;
 mod header;

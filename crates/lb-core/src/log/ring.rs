@@ -8,14 +8,22 @@
 //! Source: manual 3.9; what happens when it is full as observed on haproxy 2.6.12.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use super::backing::Backing;
 use lb_config::{LogProto, LogTransportFormat, Ring as Settings};
 use lb_rt::{Remote, TaskKey};
 
 /// Bytes that a server's connection is given at once; a longer line is given whole.
 const BATCH: usize = 16 << 10;
+
+/// At the end of the process a server that is connected gets so many more batches, each of which it may take so long to take.
+const LAST_BATCHES: usize = 64;
+const LAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A ring that runs.
 #[derive(Debug)]
@@ -31,6 +39,7 @@ struct State {
     first: u64,
     bytes: usize,
     readers: Vec<Reader>,
+    backing: Option<Backing>,
 }
 
 impl std::fmt::Debug for State {
@@ -48,6 +57,16 @@ struct Reader {
     attached: bool,
     /// Whom to wake when there is a line again.
     waiting: Option<(Remote, TaskKey)>,
+    /// Its connection, when the process has ended meanwhile.
+    left: Option<Left>,
+}
+
+/// A connection that nobody looks after any more.
+struct Left {
+    fd: OwnedFd,
+    proto: LogProto,
+    /// What is missing of a line that has gone in part.
+    rest: Vec<u8>,
 }
 
 /// Lines on their way to a server.
@@ -61,11 +80,25 @@ pub(super) struct Batch {
     ends: Vec<usize>,
 }
 
+impl Batch {
+    /// What is missing of a line when `sent` bytes have gone out.
+    fn rest(&self, sent: usize) -> &[u8] {
+        let begins = |at| at == 0 || self.ends.contains(&at);
+        let end = self.ends.iter().copied().find(|end| *end > sent && !begins(sent));
+        end.map_or(&[], |end| &self.bytes[sent..end])
+    }
+}
+
 impl Ring {
     /// An empty ring.
     pub fn new(settings: Settings) -> Self {
         let readers = settings.servers.iter().map(|_| Reader::default()).collect();
         Self { settings, state: Mutex::new(State { readers, ..State::default() }) }
+    }
+
+    /// Its newest lines are in this file, too.
+    pub(super) fn keep_in(&self, backing: Backing) {
+        self.lock().backing = Some(backing);
     }
 
     /// What its section says.
@@ -108,6 +141,11 @@ impl Ring {
                 remote.wake(task);
             }
         }
+        if let Some(Err(e)) = state.backing.as_mut().map(|backing| backing.push(line)) {
+            // The servers get it all the same. Told once.
+            state.backing = None;
+            return Err(io::Error::new(e.kind(), format!("its backing-file, which is given up: {e}")));
+        }
         Ok(())
     }
 
@@ -120,9 +158,15 @@ impl Ring {
 
     /// Gives a server its next lines; false when there are none, and then `waker` is woken when there is one.
     pub(super) fn take(&self, reader: usize, proto: LogProto, batch: &mut Batch, waker: impl FnOnce() -> (Remote, TaskKey)) -> bool {
+        let mut state = self.lock();
+        let got = Self::fill(&mut state, reader, proto, batch);
+        state.readers[reader].waiting = (!got).then(waker);
+        got
+    }
+
+    fn fill(state: &mut State, reader: usize, proto: LogProto, batch: &mut Batch) -> bool {
         batch.bytes.clear();
         batch.ends.clear();
-        let mut state = self.lock();
         let next = state.readers[reader].next.max(state.first);
         batch.first = next;
         let skip = usize::try_from(next - state.first).unwrap_or(usize::MAX);
@@ -143,10 +187,43 @@ impl Ring {
             }
             batch.ends.push(batch.bytes.len());
         }
-        let reader = &mut state.readers[reader];
-        reader.next = next;
-        reader.waiting = batch.ends.is_empty().then(waker);
+        state.readers[reader].next = next;
         !batch.ends.is_empty()
+    }
+
+    /// The process ends while a server is connected, and `sent` bytes of a batch have gone to it: the rest goes by [`Ring::flush`].
+    pub(super) fn leave(&self, reader: usize, proto: LogProto, fd: OwnedFd, batch: &Batch, sent: usize) {
+        if !batch.ends.is_empty() {
+            self.sent(reader, batch, sent);
+        }
+        let reader = &mut self.lock().readers[reader];
+        // What is sent in part counts as sent: the rest of it goes first.
+        let rest = batch.rest(sent).to_vec();
+        reader.next += u64::from(!rest.is_empty());
+        reader.left = Some(Left { fd, proto, rest });
+    }
+
+    /// Sends the last lines to the servers that were connected when the process ended. Waits, but not for long.
+    pub fn flush(&self) {
+        for reader in 0..self.settings.servers.len() {
+            let Some(Left { fd, proto, rest }) = self.lock().readers[reader].left.take() else { continue };
+            // Whatever it is a socket of: it is written to and closed.
+            let mut stream = TcpStream::from(fd);
+            if stream.set_nonblocking(false).and_then(|()| stream.set_write_timeout(Some(LAST_PATIENCE))).is_err() {
+                continue;
+            }
+            let mut batch = Batch { bytes: rest, ..Batch::default() };
+            for _ in 0..LAST_BATCHES {
+                // Who does not take all of it in time gets no more.
+                if stream.write(&batch.bytes).ok() != Some(batch.bytes.len()) {
+                    break;
+                }
+                if !Self::fill(&mut self.lock(), reader, proto, &mut batch) {
+                    break;
+                }
+                self.sent(reader, &batch, batch.bytes.len());
+            }
+        }
     }
 
     /// Notes that `bytes` of a batch have gone out; whether that was a line and more. A line that went in part goes again.
@@ -188,6 +265,26 @@ mod tests {
         ring.sent(0, &batch, text.len());
         assert!(take(&ring, 0, LogProto::Legacy).is_none());
         assert!(ring.push(&[b'x'; 38]).is_err(), "longer than the ring");
+    }
+
+    #[test]
+    fn the_last_lines_go_out_at_the_end() {
+        let ring = ring(1);
+        for n in 0..4 {
+            ring.push(format!("line {n}").as_bytes()).expect("room");
+        }
+        let (near, mut far) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        ring.attach(0, true);
+        let (_, batch) = take(&ring, 0, LogProto::Legacy).expect("lines");
+        ring.attach(0, false);
+        // One and a half have gone.
+        ring.leave(0, LogProto::Legacy, near.into(), &batch, 10);
+        ring.push(b"line 4").expect("room is made of what has gone");
+        ring.flush();
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut far, &mut text).expect("the end");
+        assert_eq!(text, "e 1\nline 2\nline 3\nline 4\n");
+        ring.flush();
     }
 
     #[test]

@@ -18,6 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::Ring;
+use super::backing::Backing;
 use lb_config::{LogAddress, UnixAddress};
 
 /// Bytes that wait for a descriptor at most; a line beyond them is dropped.
@@ -117,12 +118,19 @@ impl LogSinks {
     }
 
     /// Makes a ring known, so that targets may name it.
-    pub fn add_ring(&self, settings: &lb_config::Ring) -> Arc<Ring> {
+    ///
+    /// # Errors
+    /// Its file cannot be opened.
+    pub fn add_ring(&self, settings: &lb_config::Ring) -> Result<Arc<Ring>, SinkError> {
         let ring = Arc::new(Ring::new(settings.clone()));
+        if let Some(path) = &settings.backing_file {
+            let failed = |source| SinkError { address: format!("the backing-file {}", path.display()), source };
+            ring.keep_in(Backing::open(path, settings.size).map_err(failed)?);
+        }
         let address = LogAddress::Ring(settings.name.clone());
         let sink = Sink { kind: Kind::Ring(Arc::clone(&ring)), name: shown(&address), losses: Arc::clone(&self.losses) };
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(address, Arc::new(sink));
-        ring
+        Ok(ring)
     }
 
     /// Closes the sinks that no logger uses any more, after a reload.
