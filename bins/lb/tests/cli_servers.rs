@@ -327,7 +327,10 @@ fn reference(site: &Site) -> Option<(Process, [u16; 2])> {
         ];
         let values = values.map(|(name, value)| (name.to_owned(), value));
         match Process::proxy(dir, Path::new(HAPROXY), &fill(SITE, &values), &[fe, fe2]) {
-            Ok(process) => return Some((process, [fe, fe2])),
+            Ok(process) => {
+                must("the socket is there", || process.dir().join("admin").exists());
+                return Some((process, [fe, fe2]));
+            }
             Err(e) if e.is_port_clash() => continue,
             Err(e) => panic!("{e}"),
         }

@@ -127,7 +127,8 @@ impl Clients {
         kill_process(Pid::from_child(&self.wrk), Signal::INT).unwrap();
         let out = self.wrk.wait_with_output().unwrap();
         let load: Load = parse_wrk(&String::from_utf8_lossy(&out.stdout));
-        assert!(load.requests > 100, "{}", load.text);
+        // How many a machine manages that does other things, too.
+        assert!(load.requests > 20, "{}", load.text);
         assert_eq!((load.socket_errors, load.bad_status), (0, 0), "{}", load.text);
         drop(self.stop);
         let bytes = self.download.join().expect("a whole download");
