@@ -27,7 +27,7 @@ defaults
     log global
     mode http
     timeout connect 3s
-    timeout client 10s
+    timeout client 60s
     timeout server 10s
 frontend fe
     option httplog
