@@ -5,22 +5,28 @@ use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr as UnixSocketAddr, UnixDatagram};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-/// Ports that [`free_tcp`] has given out in this process, so that two tests never get the same one.
-static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
+/// What [`free_tcp`] has given out in this process: a socket for each port whose name no other test program can have meanwhile.
+/// Two programs that share a port (`SO_REUSEPORT`) would not fail but take each other's connections.
+static GIVEN: Mutex<Vec<UnixDatagram>> = Mutex::new(Vec::new());
 
-/// A TCP port of 127.0.0.1 that was free a moment ago. It lies below the range from which the kernel takes ports for
-/// `bind(0)` and outgoing connections, so nothing takes it by chance until the caller does. Another test program still may:
-/// whoever starts a process on it repeats with a new port when the bind fails ([`crate::process`] reports that).
+/// A TCP port of 127.0.0.1 that was free a moment ago, and that no other test of this machine gets. It lies below the range from
+/// which the kernel takes ports for `bind(0)` and outgoing connections, so nothing takes it by chance until the caller does. What
+/// is no test still may: whoever starts a process on it repeats with a new port when the bind fails ([`crate::process`] reports
+/// that).
 pub fn free_tcp() -> u16 {
     loop {
         let port = candidate();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
-            && GIVEN.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().insert(port)
+        let name = UnixSocketAddr::from_abstract_name(format!("lb-test-port-{port}"));
+        if let Ok(held) = name.and_then(|name| UnixDatagram::bind_addr(&name))
+            && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
         {
+            GIVEN.lock().unwrap_or_else(PoisonError::into_inner).push(held);
             return port;
         }
     }

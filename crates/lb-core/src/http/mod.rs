@@ -116,7 +116,10 @@ impl Conn {
     }
 
     fn leaves_at(&self) -> Option<Instant> {
-        let stays = self.served == 0 || self.client.frontend().settings.options.idle_close_on_response;
+        let frontend = self.client.frontend();
+        // Clients of a frontend that was shut down are told with their next answer.
+        let shut_alone = frontend.is_shut() && !self.client.worker().process.stopping();
+        let stays = self.served == 0 || frontend.settings.options.idle_close_on_response || shut_alone;
         if stays { None } else { self.client.leaves_at() }
     }
 
