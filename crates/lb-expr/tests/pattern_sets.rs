@@ -117,11 +117,17 @@ fn expected<'e>(list: &'e [(Pattern, Arc<Entry>)], kind: Kind, value: Value<'_>)
 
 /// A set that is looked up in one way, and that way.
 fn one(matching: Matching, ignore_case: bool) -> (Arc<Set>, Arc<lb_expr::acl::Lookup>) {
+    loaded(matching, ignore_case, String::new())
+}
+
+/// The same with the patterns of a file.
+fn loaded(matching: Matching, ignore_case: bool, content: String) -> (Arc<Set>, Arc<lb_expr::acl::Lookup>) {
     let name = matching.name();
     let (mut names, sets, registry, mut acls) = (Names::default(), Sets::new(), Registry::standard(), Acls::new());
+    names.files.insert("file".to_owned(), content.into_bytes());
     let mut words = vec!["a", "str(x)", "-m", name];
     words.extend(ignore_case.then_some("-i"));
-    words.push("--");
+    words.extend(["-f", "file"]);
     let mut compiler = Compiler { registry: &registry, loader: &mut names, sets: &sets };
     acls.add(&words, 0, &mut compiler).unwrap_or_else(|e| panic!("{words:?}: {e}"));
     let lookup = Arc::clone(&acls.get("a").expect("just added").lines().next().expect("a line").patterns()[0]);
@@ -137,10 +143,13 @@ fn structures_find_what_a_list_finds() {
         for ignore_case in [false, true] {
             for seed in 0..seeds {
                 let mut dice = Dice(seed);
-                let (set, lookup) = one(matching, ignore_case);
-                let kind = lookup.kind();
-                let mut list: Vec<(Pattern, Arc<Entry>)> = Vec::new();
                 let most = [3, 8, 60][seed as usize % 3];
+                // Half of them are there from the beginning.
+                let file: Vec<String> = (0..most / 2).map(|_| dice.pattern(matching)).collect();
+                let (set, lookup) = loaded(matching, ignore_case, file.join("\n"));
+                let kind = lookup.kind();
+                let mut list: Vec<(Pattern, Arc<Entry>)> =
+                    set.list(None, 0, usize::MAX).into_iter().map(|entry| parsed(entry, kind)).collect();
                 for step in 0..150 {
                     match dice.next(10) {
                         0..=4 if list.len() < most => {
