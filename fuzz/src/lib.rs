@@ -5,6 +5,7 @@
 //! inputs in `corpus/<target>/`, a line in [`TARGETS`].
 
 pub mod config;
+pub mod expressions;
 pub mod http;
 pub mod language;
 pub mod mutate;
@@ -24,6 +25,8 @@ pub const TARGETS: &[Target] = &[
     ("config", config::config, language::WORDS),
     ("tokenizer", language::tokenizer, language::WORDS),
     ("conditions", language::conditions, language::WORDS),
+    ("converters", expressions::converters, expressions::WORDS),
+    ("expression", expressions::expression, expressions::WORDS),
     ("cli_input", runtime::cli_input, runtime::WORDS),
     ("syslog", syslog::syslog, syslog::WORDS),
     ("vrrp_packet", vrrp_packets::vrrp_packet, vrrp_packets::WORDS),

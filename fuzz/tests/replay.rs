@@ -29,3 +29,8 @@ fn corpus_and_mutations() {
         }
     }
 }
+
+#[test]
+fn all_converters_are_called() {
+    lb_fuzz::expressions::calls_are_complete();
+}
