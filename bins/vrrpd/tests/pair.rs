@@ -241,7 +241,8 @@ fn it_sleeps_between_its_timers() {
         return;
     }
     let net = Net::new();
-    let router = net.start("a", VRRPD, &conf(150, " version 3\n advert_int 0.05"));
+    let urgent = "global_defs {\n vrrp_rt_priority 2\n vrrp_no_swap\n vrrp_priority -5\n vrrp_cpu_affinity 0\n}\n";
+    let router = net.start("a", VRRPD, &format!("{urgent}{}", conf(150, " version 3\n advert_int 0.05")));
     until("a master", || net.has("a", VIP));
     // Who spins is taken off the processor and never gives it up.
     let status = format!("/proc/{}/status", router.child.id());
@@ -252,6 +253,12 @@ fn it_sleeps_between_its_timers() {
     };
     let before = sleeps();
     until("twenty sleeps more", || sleeps() >= before + 20);
+    let text = std::fs::read_to_string(&status).expect("it lives");
+    assert!(text.lines().any(|l| l.split_whitespace().eq(["Cpus_allowed_list:", "0"])), "{text}");
+    // The 40th field and the 41st, counted from the one behind the name: priority and SCHED_RR.
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", router.child.id())).expect("it lives");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("a name").split_whitespace().collect();
+    assert!(fields[37..39] == ["2", "2"] || router.log().contains("vrrp_rt_priority"), "{stat}");
 }
 
 #[test]

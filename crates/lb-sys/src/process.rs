@@ -115,6 +115,26 @@ pub fn set_priority(nice: i32) -> io::Result<()> {
     once(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) }).map(drop)
 }
 
+/// Lets the calling thread run before all that are not real-time (`SCHED_RR`), with a priority of 1 to 99. Processes that it starts do not
+/// inherit it.
+///
+/// # Errors
+/// `EPERM` without `CAP_SYS_NICE`, `EINVAL` for another priority.
+pub fn set_realtime(priority: i32) -> io::Result<()> {
+    let param = libc::sched_param { sched_priority: priority };
+    // SAFETY: the pointer is valid over the call; 0 is the calling thread.
+    once(unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &param) }).map(drop)
+}
+
+/// Keeps all memory of the process, present and future, out of swap.
+///
+/// # Errors
+/// `ENOMEM` beyond the limit of locked memory, `EPERM`.
+pub fn lock_memory() -> io::Result<()> {
+    // SAFETY: flags only.
+    once(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) }).map(drop)
+}
+
 /// Largest number of a core that [`run_on`] knows, plus one.
 pub const MAX_CORES: usize = libc::CPU_SETSIZE as usize;
 
@@ -297,6 +317,14 @@ pub fn wait_for(child: u32) -> io::Result<Ended> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn realtime_of_a_thread() {
+        // In a thread of its own, which ends with it.
+        let both = std::thread::spawn(|| (set_realtime(100), set_realtime(1))).join().expect("no panic");
+        assert_eq!(both.0.err().and_then(|e| e.raw_os_error()), Some(libc::EINVAL));
+        assert!(both.1.err().is_none_or(|e| e.raw_os_error() == Some(libc::EPERM)));
+    }
 
     #[test]
     fn limits_and_descriptors() {

@@ -188,6 +188,7 @@ impl Daemon {
     /// # Errors
     /// Netlink, at the start.
     pub fn run(mut self, ready: impl FnOnce()) -> Result<(), StartError> {
+        self.urgency();
         let now = lb_rt::clock::now();
         let all = self.netlink.all().map_err(system("netlink"))?;
         self.changes(now, all);
@@ -210,6 +211,28 @@ impl Daemon {
         drop(self.notifier);
         let _ = self.telling.join();
         Ok(())
+    }
+
+    /// What the file says of this thread and its memory. The other threads are there already and stay as they are.
+    fn urgency(&self) {
+        let global = &self.conf.global;
+        let try_to = |word: &str, result: io::Result<()>| {
+            if let Err(e) = result {
+                self.log.line(format!("{word}: {e}"));
+            }
+        };
+        if let Some(nice) = global.nice {
+            try_to("vrrp_priority", lb_sys::process::set_priority(nice));
+        }
+        if let Some(priority) = global.realtime {
+            try_to("vrrp_rt_priority", lb_sys::process::set_realtime(priority));
+        }
+        if global.no_swap {
+            try_to("vrrp_no_swap", lb_sys::process::lock_memory());
+        }
+        if !global.cores.is_empty() {
+            try_to("vrrp_cpu_affinity", lb_sys::process::run_on(&global.cores));
+        }
     }
 
     fn start(&mut self, now: Instant) {

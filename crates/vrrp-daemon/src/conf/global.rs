@@ -70,6 +70,18 @@ pub const GLOBAL: &[Keyword<Global>] = &[
             }
         }),
     ),
+    ("vrrp_priority", Set(|it, arg| it.nice = arg.number(-20..=19).or(it.nice))),
+    ("vrrp_rt_priority", Set(|it, arg| it.realtime = arg.number(1..=99).or(it.realtime))),
+    ("vrrp_no_swap", Set(|it, _| it.no_swap = true)),
+    (
+        "vrrp_cpu_affinity",
+        Set(|it, arg| {
+            it.cores = arg.node.words[1..].iter().filter_map(|w| w.text.parse().ok()).collect();
+            if it.cores.len() + 1 != arg.node.words.len() || it.cores.is_empty() {
+                arg.warn("vrrp_cpu_affinity wants the numbers of cores, as in /proc/cpuinfo; what is none is left out");
+            }
+        }),
+    ),
     ("vrrp_strict", Not),
     ("notify_fifo_script", Not),
     ("vrrp_notify_fifo_script", Not),
@@ -142,11 +154,7 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("vrrp_process_name", Nothing(PROCESS)),
     ("max_auto_priority", Nothing(PROCESS)),
     ("min_auto_priority_delay", Nothing(PROCESS)),
-    ("vrrp_priority", Not),
-    ("vrrp_no_swap", Not),
-    ("vrrp_cpu_affinity", Not),
-    ("vrrp_rt_priority", Not),
-    ("vrrp_rlimit_rttime", Nothing("vrrp_rt_priority is refused")),
+    ("vrrp_rlimit_rttime", Nothing("a turn of the loop is short")),
     ("vrrp_netlink_cmd_rcv_bufs", Nothing(PROCESS)),
     ("vrrp_netlink_cmd_rcv_bufs_force", Nothing(PROCESS)),
     ("vrrp_netlink_monitor_rcv_bufs", Nothing(PROCESS)),

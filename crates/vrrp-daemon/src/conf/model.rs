@@ -68,6 +68,14 @@ pub struct Global {
     pub fifos: Vec<String>,
     /// `dynamic_interfaces`.
     pub dynamic_interfaces: bool,
+    /// `vrrp_priority`: -20, the highest, to 19.
+    pub nice: Option<i32>,
+    /// `vrrp_rt_priority`: 1 to 99.
+    pub realtime: Option<i32>,
+    /// `vrrp_no_swap`.
+    pub no_swap: bool,
+    /// `vrrp_cpu_affinity`.
+    pub cores: Vec<usize>,
 }
 
 /// A user with a group, by name.
