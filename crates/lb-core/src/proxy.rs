@@ -20,6 +20,7 @@ use lb_http::Spellings;
 use lb_http::chunk::Trailers;
 use lb_sys::socket::SockOpt;
 use lb_sys::{Addr, Channel};
+use std::collections::HashMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
@@ -42,6 +43,8 @@ pub struct Topology {
     pub files: Box<[String]>,
     /// Backends by their place among all proxies of the file; `None`: it is none, or disabled.
     by_place: Box<[Option<Arc<Backend>>]>,
+    /// Places in `backends` by name; of two of one name the first.
+    by_name: HashMap<String, usize>,
 }
 
 /// A frontend, or the accepting side of a `listen`.
@@ -518,7 +521,7 @@ impl Topology {
 
     /// The backend of a name.
     pub fn backend_named(&self, name: &str) -> Option<&Arc<Backend>> {
-        self.backends.iter().find(|backend| backend.name() == name)
+        self.backends.get(*self.by_name.get(name)?)
     }
 
     /// Builds the run state of a configuration.
@@ -543,7 +546,9 @@ impl Topology {
         let names = Names::new(&frontends, &backends, &config.named.referents);
         let uses = Uses::new(&config.named);
         let files = config.files.clone().into();
-        Topology { frontends, backends, names, uses, files, patterns: Arc::clone(&config.named.sets), by_place: by_index.into() }
+        let by_name = backends.iter().enumerate().rev().map(|(at, backend)| (backend.name().to_owned(), at)).collect();
+        let patterns = Arc::clone(&config.named.sets);
+        Topology { frontends, backends, names, uses, files, patterns, by_place: by_index.into(), by_name }
     }
 
     /// Number of servers in all backends.

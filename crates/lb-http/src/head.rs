@@ -311,6 +311,20 @@ impl Head {
         if id == FieldId::Other { f.id == FieldId::Other && self.slice(f.name()).eq_ignore_ascii_case(name) } else { f.id == id }
     }
 
+    /// Index and value of the first field from `from` on that has this name: by its number, or where that is [`FieldId::Other`], by its
+    /// bytes, in any case.
+    #[must_use]
+    pub fn find_from(&self, from: usize, id: FieldId, name: &[u8]) -> Option<(usize, &[u8])> {
+        let rest = self.fields.get(from..)?;
+        let found = match id {
+            FieldId::Other => rest.iter().position(|f| {
+                f.id == FieldId::Other && usize::from(f.name_len) == name.len() && self.slice(f.name()).eq_ignore_ascii_case(name)
+            }),
+            id => rest.iter().position(|f| f.id == id),
+        };
+        found.map(|at| (from + at, self.slice(self.fields[from + at].value)))
+    }
+
     /// True when a field of that well-known name is there. One bit test when it is not.
     #[must_use]
     #[inline]

@@ -320,24 +320,18 @@ pub fn route<'t>(
 
 /// The same, in any mode.
 pub fn choose_backend<'t>(rules: &Rules, stage: &Stage<'_>, frontend: &'t Frontend, topology: &'t Topology) -> Option<&'t Arc<Backend>> {
-    let mut name = Vec::new();
-    for rule in &rules.use_backend {
-        if !stage.holds(rule.condition.as_ref()) {
-            continue;
+    let chosen = stage.first(rules.use_backend.iter().map(|rule| rule.condition.as_ref()));
+    match chosen.map(|at| &rules.use_backend[at].target) {
+        Some(BackendTarget::Fixed(index)) => topology.backend_of(*index),
+        Some(BackendTarget::Computed(format)) => {
+            let mut name = Vec::new();
+            stage.format(format, &mut name);
+            // As haproxy: a name that there is none of ends the search.
+            let found = std::str::from_utf8(&name).ok().and_then(|name| topology.backend_named(name));
+            found.or(frontend.backend.as_ref())
         }
-        match &rule.target {
-            BackendTarget::Fixed(index) => return topology.backend_of(*index),
-            BackendTarget::Computed(format) => {
-                name.clear();
-                stage.format(format, &mut name);
-                // As haproxy: a name that there is none of ends the search.
-                let found = std::str::from_utf8(&name).ok().and_then(|name| topology.backend_named(name));
-                return found.or(frontend.backend.as_ref());
-            }
-            BackendTarget::Name(_) => {}
-        }
+        Some(BackendTarget::Name(_)) | None => frontend.backend.as_ref(),
     }
-    frontend.backend.as_ref()
 }
 
 /// The server that `use-server` lines choose.
@@ -349,10 +343,10 @@ pub fn use_server(conn: &Conn, record: &mut Record, head: &mut Head, request: &R
 /// The same, in any mode.
 pub fn choose_server(rules: &Rules, stage: &Stage<'_>, backend: &Backend) -> Option<lb_balance::ServerId> {
     let mut name = Vec::new();
-    for rule in &rules.use_server {
-        if !stage.holds(rule.condition.as_ref()) {
-            continue;
-        }
+    let mut rest = &rules.use_server[..];
+    while let Some(at) = stage.first(rest.iter().map(|rule| rule.condition.as_ref())) {
+        let rule = &rest[at];
+        rest = &rest[at + 1..];
         let server = match &rule.target {
             ServerTarget::Fixed(place) => backend.servers().get(*place),
             ServerTarget::Computed(format) => {

@@ -103,6 +103,15 @@ impl Stage<'_> {
         condition.eval(Cx { last: true, ..self.cx(&view, &scratch) }) == Verdict::Pass
     }
 
+    /// The place of the first condition that holds now; what is not known yet counts as not.
+    pub fn first<'c>(&self, conditions: impl Iterator<Item = Option<&'c Condition>>) -> Option<usize> {
+        let scratch = self.client.worker().scratches.lend();
+        let view = self.view();
+        let cx = Cx { last: true, ..self.cx(&view, &scratch) };
+        let mut conditions = conditions;
+        conditions.position(|condition| condition.is_none_or(|condition| condition.eval(cx) == Verdict::Pass))
+    }
+
     /// What a format says now.
     pub fn format(&self, format: &LogFormat, out: &mut Vec<u8>) {
         let scratch = self.client.worker().scratches.lend();

@@ -93,6 +93,15 @@ impl<'a> Wanted<'a> {
         }
     }
 
+    /// Index and value of the first of them from `from` on.
+    fn find_from<'h>(self, head: &'h Head, from: usize) -> Option<(usize, &'h [u8])> {
+        match self {
+            Self::All => head.field(from).map(|field| (from, field.value)),
+            Self::Known(id) => head.find_from(from, id, b""),
+            Self::Other(name) => head.find_from(from, FieldId::Other, name),
+        }
+    }
+
     fn has(self, field: &FieldRef<'_>) -> bool {
         match self {
             Self::All => true,
@@ -104,6 +113,10 @@ impl<'a> Wanted<'a> {
 
 /// The element that begins `list`, without white space around it, and what follows its comma; `None`: it is the last.
 fn element(list: &[u8]) -> (&[u8], Option<&[u8]>) {
+    // Most values are no lists.
+    if memchr::memchr2(b',', b'"', list).is_none() {
+        return (trim(list), None);
+    }
     let (mut quoted, mut escaped) = (false, false);
     let end = list.iter().position(|&b| match b {
         _ if escaped => {
@@ -196,18 +209,16 @@ fn last<'a>(head: &'a Head, wanted: Wanted<'_>, split: bool) -> Option<&'a [u8]>
 
 /// The value behind the cursor.
 fn next<'a>(head: &'a Head, wanted: Wanted<'_>, cursor: &mut Cursor, split: bool) -> Option<&'a [u8]> {
-    let (first, offset) = (cursor.field, cursor.offset as usize);
-    let mut fields = (0u32..).zip(head.fields()).skip(first as usize).filter(|(_, field)| wanted.has(field));
-    let (at, field) = fields.next()?;
+    let (at, whole) = wanted.find_from(head, cursor.field as usize)?;
     // Within the first field only: those behind it begin at their beginning.
-    let offset = if at == first { offset } else { 0 };
-    let rest = field.value.get(offset..).unwrap_or_default();
+    let offset = if at == cursor.field as usize { cursor.offset as usize } else { 0 };
+    let rest = whole.get(offset..).unwrap_or_default();
     let (value, behind) = if split { element(rest) } else { (rest, None) };
     match behind {
-        Some(behind) => (cursor.field, cursor.offset) = (at, (field.value.len() - behind.len()) as u32),
-        None => (cursor.field, cursor.offset) = (at + 1, 0),
+        Some(behind) => (cursor.field, cursor.offset) = (at as u32, (whole.len() - behind.len()) as u32),
+        None => (cursor.field, cursor.offset) = (at as u32 + 1, 0),
     }
-    cursor.more = behind.is_some() || fields.next().is_some();
+    cursor.more = behind.is_some() || wanted.find_from(head, at + 1).is_some();
     Some(value)
 }
 
