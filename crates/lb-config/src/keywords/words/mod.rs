@@ -31,7 +31,6 @@ pub(super) const TABLES: &[&[Keyword]] = &[
 // Capabilities: what a refused word waits for.
 const AUTH: &str = "authentication";
 const CACHE: &str = "the cache";
-const CAPTURE: &str = "captures";
 const COMPRESSION: &str = "compression";
 const CRYPTO: &str = "cryptographic converters";
 const DEVICES: &str = "device detection";
