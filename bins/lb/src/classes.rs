@@ -1,7 +1,7 @@
 //! `-dK`: the keywords that this version reads, by class, line by line in the form of haproxy's lists: for tools that look for what is
 //! new. A class without keywords has its title alone, as haproxy's has when it was built without them.
 
-use lb_config::{Context, Keyword, Sections, State, keywords};
+use lb_config::{Context, Keyword, Point, Registry, RuleSet, Sections, State, keywords};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -72,6 +72,13 @@ fn configuration(out: &mut String) {
     for option in lines.iter().filter(|keyword| keyword.name.starts_with("option ")) {
         let _ = writeln!(out, "\t{} [{} ]", option.name, capabilities(option));
     }
+    for set in RULES {
+        for action in read(Context::Action).iter().filter(|keyword| keyword.is_action_of(*set)) {
+            // More stands behind such a name, in parentheses.
+            let star = if action.args.starts_with('(') { "*" } else { "" };
+            let _ = writeln!(out, "\t{} {}{star}", set.name(), action.name);
+        }
+    }
     for section in read(Context::Section) {
         let lines = read(Context::In(section.name));
         if !lines.is_empty() {
@@ -80,6 +87,17 @@ fn configuration(out: &mut String) {
         }
     }
 }
+
+/// Lists of rules in haproxy's order.
+const RULES: &[RuleSet] = &[
+    RuleSet::Connection,
+    RuleSet::Session,
+    RuleSet::Content,
+    RuleSet::Answer,
+    RuleSet::Request,
+    RuleSet::Response,
+    RuleSet::AfterResponse,
+];
 
 /// How many words a parameter takes: ` +1`; ` +-1` for some.
 fn count(args: &str) -> &'static str {
@@ -99,7 +117,8 @@ fn capabilities(option: &Keyword) -> String {
 
 /// `hdr_beg = req.hdr -m beg`
 fn criteria(out: &mut String) {
-    for keyword in read(Context::Acl) {
+    // Predefined ACLs are no keywords.
+    for keyword in read(Context::Acl).iter().filter(|keyword| keyword.doc.contains(" -m ")) {
         let _ = writeln!(out, "{} = {}", keyword.name, keyword.doc);
     }
 }
@@ -134,11 +153,47 @@ fn converters(out: &mut String) {
     }
 }
 
+/// `[ Y . Y ] src: addr`: where it may be asked for, and its type, below a legend of the places.
 fn samples(out: &mut String) {
+    let count = POINTS.len();
+    for (n, point) in POINTS.iter().enumerate() {
+        let _ = writeln!(out, "#{}{}_.{} {}", " ".repeat(count + 1 - n), "/ ".repeat(n), "-".repeat(count - n), point.name());
+    }
+    let _ = writeln!(out, "# {} \n# {}", "/ ".repeat(count), "| ".repeat(count));
+    let registry = Registry::standard();
     for keyword in read(Context::Sample) {
-        let _ = writeln!(out, "{}{}: {}", keyword.name, arguments(keyword), short(keyword.doc));
+        let Some(fetch) = registry.fetch(keyword.name) else { continue };
+        let points = fetch.need.points();
+        let places: String = POINTS.iter().map(|point| if points.contains(*point) { "Y " } else { ". " }).collect();
+        let _ = writeln!(out, "[ {places}] {}{}: {}", keyword.name, arguments(keyword), short(keyword.doc));
     }
 }
+
+/// Where samples may be asked for, in haproxy's order.
+const POINTS: &[Point] = &[
+    Point::Connection,
+    Point::Session,
+    Point::FrontContent,
+    Point::FrontRequest,
+    Point::FrontBody,
+    Point::SetBackend,
+    Point::BackContent,
+    Point::BackRequest,
+    Point::BackBody,
+    Point::SetServer,
+    Point::Connect,
+    Point::BackAnswer,
+    Point::BackResponse,
+    Point::BackResponseBody,
+    Point::Store,
+    Point::FrontAnswer,
+    Point::FrontResponse,
+    Point::FrontResponseBody,
+    Point::Log,
+    Point::Check,
+    Point::Load,
+    Point::Runtime,
+];
 
 /// `(<name>,[<n>])` as `(name,[n])`.
 fn arguments(keyword: &Keyword) -> String {
@@ -153,6 +208,7 @@ fn short(kind: &str) -> &str {
         "binary" => "bin",
         "boolean" => "bool",
         "method" => "meth",
+        "ip" => "addr",
         other => other,
     }
 }
@@ -186,6 +242,15 @@ mod tests {
             "\toption clitcpka [ FE ]",
             "\toption http-buffer-request [ FE BE HTTP ]",
             "\toption allbackups [ BE ]",
+            "hdr_beg = req.hdr -m beg",
+            "\ttcp-request connection set-var*",
+            "\thttp-request add-header",
+            "\thttp-after-response set-status",
+            "lower: str => str",
+            "#                       _.---------------------- frontend tcp-request connection rule",
+            "#             / / / / / / / / / / _.------------ server source selection",
+            "[ . . Y Y Y Y Y Y Y Y Y . . . . . . . . . . . ] path: str",
+            "[ Y Y Y Y Y Y Y Y Y Y Y Y Y Y Y Y Y Y Y Y Y Y ] always_true: bool",
             "disable server [WORKER] ",
             "help [MASTER] [WORKER] ",
         ] {

@@ -34,6 +34,8 @@ pub use condition::{ConditionError, FEATURES, LANGUAGE_DATE, LANGUAGE_VERSION, c
 pub use diag::{Diagnostic, MAX_DIAGNOSTICS, MAX_EXCERPT, Severity};
 pub use keywords::{Context, Keyword, Sections, State, keywords, keywords_markdown};
 pub use layout::indented;
+/// Where samples may be asked for, and all that there are.
+pub use lb_expr::sample::{Point, Registry};
 pub use lexer::{MAX_LINE, MAX_WORDS, Word};
 pub use model::*;
 pub use parse::parse;

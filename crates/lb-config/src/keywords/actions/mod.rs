@@ -114,6 +114,13 @@ impl<'p> ActionCx<'p, '_> {
     }
 }
 
+impl Keyword {
+    /// Whether it is an action that may stand in lines of this kind.
+    pub fn is_action_of(&self, set: RuleSet) -> bool {
+        matches!(self.parser, Parser::Action(sets, _) if sets.has(set))
+    }
+}
+
 /// Name and what stands in its parentheses: `set-var(txn.x)`.
 fn name_of(text: &str) -> Result<(&str, Option<&str>), String> {
     match text.split_once('(') {
