@@ -5,7 +5,7 @@ mod common;
 
 use common::{io, start};
 use lb_testkit::runtime::{Runtime, ask, ask_and_close};
-use lb_testkit::wait::must;
+use lb_testkit::wait::{Deadline, must};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -260,12 +260,12 @@ fn hatop() {
     });
     let mut all = String::new();
     let mut wait_for = |what: &str| {
-        // What it draws comes in pieces.
+        // What it draws comes in pieces, and what has not changed is not drawn again.
+        let deadline = Deadline::patient();
         while !all.contains(what) {
-            let more = shown.recv_timeout(lb_testkit::wait::patience()).unwrap_or_else(|_| panic!("no '{what}' in {all:?}"));
-            all.push_str(&String::from_utf8_lossy(&more));
+            let more = deadline.left().and_then(|left| shown.recv_timeout(left).ok());
+            all.push_str(&String::from_utf8_lossy(&more.unwrap_or_else(|| panic!("no '{what}' in {all:?}"))));
         }
-        all.clear();
     };
     wait_for("HAProxy Version: 2.6.12");
     wait_for("BACKEND");
