@@ -201,3 +201,26 @@ fn newer() {
     }
     assert!(differ.is_empty(), "{}:\n{}", differ.len(), differ.join("\n"));
 }
+
+/// What does not fit in haproxy's buffers, which `req.hdr(x)` brings as far as they go: lengths that haproxy 2.6.12 gave for values of
+/// 8,190, 8,192 and 12,287 times the same byte. `None`: absent.
+#[test]
+fn too_long() {
+    for (call, byte, lengths) in [
+        ("hex", "a", [Some(16_380), Some(16_384), Some(16_384)]),
+        ("base64", "a", [Some(10_920), Some(10_924), None]),
+        ("ub64enc", "a", [Some(10_920), Some(10_923), None]),
+        ("url_enc", "a", [Some(8_190), Some(8_192), Some(12_287)]),
+        ("url_enc", "!", [Some(16_380), Some(16_380), Some(16_380)]),
+        ("json", "/", [Some(16_380), Some(16_384), None]),
+        ("regsub(a,bb,g)", "a", [Some(16_380), Some(16_384), Some(16_384)]),
+        ("be2hex(:,1)", "a", [Some(16_382), Some(16_382), Some(16_382)]),
+        ("be2dec(:,1)", "a", [Some(16_382), Some(16_382), Some(16_382)]),
+        ("concat(a,,b)", "a", [Some(8_192), Some(8_194), Some(12_289)]),
+    ] {
+        for (len, wanted) in [8_190, 8_192, 12_287].into_iter().zip(lengths) {
+            let length = support::text(&format!("req.hdr(x),{call},length"), &request("GET /", &[("x", &byte.repeat(len))]));
+            assert_eq!(length, wanted.map(|n: usize| n.to_string()), "{call} of {len} times {byte}");
+        }
+    }
+}

@@ -22,7 +22,7 @@ pub(super) const TABLE: &[Converter] = &[
     Converter::new("hex", &[], 0, Type::Bin, Type::Str, |_, value, cx| {
         let bytes = value.bytes()?;
         // As many whole bytes as have room.
-        Some(Value::Str(crate::sample::hex(&bytes[..bytes.len().min(super::MAX_LEN / 2 - 1)], cx.scratch)))
+        Some(Value::Str(crate::sample::hex(&bytes[..bytes.len().min(super::MAX_LEN / 2)], cx.scratch)))
     }),
     Converter::new("hex2i", &[], 0, Type::Str, Type::Int, hex2i),
     Converter::new("be2dec", &[STR, INT, INT], 1, Type::Bin, Type::Str, be2dec).checked(chunks_of_numbers),
@@ -49,6 +49,10 @@ pub(super) fn padded<'a>(bytes: &[u8], cx: Cx<'a>) -> Option<&'a [u8]> {
 }
 
 fn encoded<'a>(bytes: &[u8], alphabet: &[u8; 64], pad: bool, cx: Cx<'a>) -> Option<&'a [u8]> {
+    // Haproxy keeps room for a zero behind the padding.
+    if bytes.len().div_ceil(3) * 4 >= super::MAX_LEN {
+        return None;
+    }
     let mut out = Out::new(cx, bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
         let bits = group.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - group.len()));
@@ -150,10 +154,13 @@ fn chunked<'a>(args: &Args, bytes: &[u8], cx: Cx<'a>, write: impl Fn(&[u8], &mut
         if truncate && chunk.len() < size {
             break;
         }
-        if n > 0 {
-            out.put(separator)?;
+        let before = out.bytes.len();
+        let separator = if n > 0 { separator } else { b"" };
+        // As many chunks as have room.
+        if out.put(separator).and_then(|()| write(chunk, &mut out)).is_none() {
+            out.bytes.truncate(before);
+            break;
         }
-        write(chunk, &mut out)?;
     }
     Some(Value::Str(out.done()))
 }
@@ -195,6 +202,10 @@ fn url_enc<'a>(_: &'a Args, value: Value<'a>, cx: Cx<'a>) -> Option<Value<'a>> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = Out::new(cx, text.len() * 3);
     for byte in text {
+        // As much as has room, for the longest of them and two more.
+        if out.bytes.len() + 3 > super::MAX_LEN - 2 {
+            break;
+        }
         if plain(byte) {
             out.put(&[*byte])?;
         } else {

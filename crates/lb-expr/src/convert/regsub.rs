@@ -36,8 +36,8 @@ fn regsub<'a>(args: &'a Args, value: Value<'a>, cx: Cx<'a>) -> Option<Value<'a>>
     let mut at = 0;
     // At the end of the text, nothing may be found once more.
     while let Some(groups) = regex.find_next(text, at) {
-        out.put(&text[at..groups.start()])?;
-        with.pieces(&groups, text).try_for_each(|piece| out.put(piece))?;
+        out.put_some(&text[at..groups.start()]);
+        with.pieces(&groups, text).for_each(|piece| out.put_some(piece));
         let moved = groups.end() > at;
         at = groups.end();
         if !all || (!moved && at == text.len()) {
@@ -45,10 +45,10 @@ fn regsub<'a>(args: &'a Args, value: Value<'a>, cx: Cx<'a>) -> Option<Value<'a>>
         }
         // Nothing was found right here: the next byte stays, so that the search goes on.
         if !moved {
-            out.put(&text[at..=at])?;
+            out.put_some(&text[at..=at]);
             at += 1;
         }
     }
-    out.put(&text[at..])?;
+    out.put_some(&text[at..]);
     Some(Value::Str(out.done()))
 }
