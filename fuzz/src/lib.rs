@@ -10,6 +10,7 @@ pub mod http;
 pub mod language;
 pub mod mutate;
 pub mod runtime;
+pub mod samples;
 pub mod syslog;
 pub mod vrrp_packets;
 
@@ -27,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     ("conditions", language::conditions, language::WORDS),
     ("converters", expressions::converters, expressions::WORDS),
     ("expression", expressions::expression, expressions::WORDS),
+    ("samples", samples::samples, samples::WORDS),
     ("cli_input", runtime::cli_input, runtime::WORDS),
     ("syslog", syslog::syslog, syslog::WORDS),
     ("vrrp_packet", vrrp_packets::vrrp_packet, vrrp_packets::WORDS),

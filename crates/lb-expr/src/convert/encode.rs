@@ -78,7 +78,7 @@ fn digit(alphabet: &[u8; 64], byte: u8) -> Option<u32> {
 }
 
 /// Groups of four digits, any of which may be padded at its end.
-pub(super) fn base64(text: &[u8], mut put: impl FnMut(&[u8]) -> Option<()>) -> Option<()> {
+pub(crate) fn base64(text: &[u8], mut put: impl FnMut(&[u8]) -> Option<()>) -> Option<()> {
     if !text.len().is_multiple_of(4) {
         return None;
     }

@@ -43,6 +43,11 @@ fn multiplied(begin: u32, factor: u32, bytes: &[u8]) -> u32 {
     bytes.iter().fold(begin, |n, b| n.wrapping_mul(factor).wrapping_add(u32::from(*b)))
 }
 
+/// SDBM with an avalanche: `sdbm(1)`, and what `base32` and `url32` are.
+pub(crate) fn mixed_sdbm(bytes: &[u8]) -> u32 {
+    avalanche(multiplied(0, 65_599, bytes))
+}
+
 /// HAProxy's own, with rotations that depend on the data.
 fn wt6(bytes: &[u8]) -> u32 {
     let (mut a, mut b) = (0xa53c_965a_u32, 0x5ca6_953a_u32);

@@ -27,6 +27,9 @@ mod text;
 mod time;
 mod variable;
 
+pub(crate) use encode::base64;
+pub(crate) use hash::mixed_sdbm;
+
 use crate::sample::{Arg, Args, Converter, Cx, Loader, Type, Value, args};
 
 /// Most bytes that a converter makes, as haproxy's buffers have them by default.

@@ -94,7 +94,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// Index and value of the first of them from `from` on.
-    fn find_from<'h>(self, head: &'h Head, from: usize) -> Option<(usize, &'h [u8])> {
+    fn find_from(self, head: &Head, from: usize) -> Option<(usize, &[u8])> {
         match self {
             Self::All => head.field(from).map(|field| (from, field.value)),
             Self::Known(id) => head.find_from(from, id, b""),

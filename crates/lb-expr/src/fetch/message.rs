@@ -1,6 +1,7 @@
 //! Requests and responses as a whole: method, version, status, body, credentials, what was captured of them. Manual 7.3.6.
 
 use super::fields::elements;
+use crate::convert::base64;
 use crate::sample::{Arg, ArgKind, Args, Cx, Eval, Fact, Fetch, Loader, Need, Side, Type, Value};
 use crate::{CaptureSide, Field, LogValue};
 use lb_http::{FieldId, Head, Method, Version};
@@ -206,28 +207,9 @@ fn known_user<'a>(args: &'a Args, cx: Cx<'a>, of: impl FnOnce(&'a [u8], bool) ->
 /// Base64 with its padding.
 fn decoded<'a>(text: &[u8], cx: Cx<'a>) -> Option<&'a [u8]> {
     let mut bytes = bumpalo::collections::Vec::with_capacity_in(text.len() / 4 * 3, cx.scratch);
-    let digit = |b: u8| match b {
-        b'A'..=b'Z' => Some(u32::from(b - b'A')),
-        b'a'..=b'z' => Some(u32::from(b - b'a') + 26),
-        b'0'..=b'9' => Some(u32::from(b - b'0') + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        b'=' => Some(0),
-        _ => None,
-    };
-    if !text.len().is_multiple_of(4) {
-        return None;
-    }
-    for group in text.chunks_exact(4) {
-        let digits = group.iter().position(|b| *b == b'=').unwrap_or(4);
-        let mut bits = 0;
-        for b in group {
-            bits = bits << 6 | digit(*b)?;
-        }
-        if digits < 2 || group[digits..].iter().any(|b| *b != b'=') {
-            return None;
-        }
-        bytes.extend_from_slice(&bits.to_be_bytes()[1..digits]);
-    }
+    base64(text, |part| {
+        bytes.extend_from_slice(part);
+        Some(())
+    })?;
     Some(bytes.into_bump_slice())
 }

@@ -2,6 +2,7 @@
 
 use super::fields::elements;
 use super::loose::{integer, ipv4};
+use crate::convert::mixed_sdbm;
 use crate::sample::{Arg, ArgKind, Args, Cursor, Cx, Eval, Fact, Fetch, Loader, Need, Side, Type, Value};
 use lb_http::{FieldId, Head};
 use std::net::{IpAddr, Ipv4Addr};
@@ -110,28 +111,13 @@ fn host_and_target<'a>(head: &'a Head, cx: Cx<'a>) -> &'a [u8] {
     joined(host(head), path(head).unwrap_or_default(), cx)
 }
 
-/// SDBM over all bytes, then every bit of the result made to depend on every other (haproxy's full avalanche).
-fn sdbm(bytes: &[u8]) -> u32 {
-    let hash = bytes.iter().fold(0u32, |hash, b| u32::from(*b).wrapping_add(hash << 6).wrapping_add(hash << 16).wrapping_sub(hash));
-    lb_avalanche(hash)
-}
-
-fn lb_avalanche(mut n: u32) -> u32 {
-    n = n.wrapping_add(0x7ed5_5d16).wrapping_add(n << 12);
-    n = n ^ 0xc761_c23c ^ (n >> 19);
-    n = n.wrapping_add(0x1656_67b1).wrapping_add(n << 5);
-    n = n.wrapping_add(0xd3a2_646c) ^ (n << 9);
-    n = n.wrapping_add(0xfd70_46c5).wrapping_add(n << 3);
-    (n ^ 0xb55a_4f09 ^ (n >> 16)).wrapping_mul(3_221_225_473)
-}
-
 fn hash(bytes: &[u8]) -> Value<'_> {
-    Value::Int(i64::from(sdbm(bytes)))
+    Value::Int(i64::from(mixed_sdbm(bytes)))
 }
 
 fn with_source<'a>(cx: Cx<'a>, of: impl FnOnce(&'a Head) -> &'a [u8]) -> Eval<'a> {
     let Some(head) = cx.head(Side::Request) else { return cx.missing(false) };
-    let hash = sdbm(of(head)).to_be_bytes();
+    let hash = mixed_sdbm(of(head)).to_be_bytes();
     let Some(Value::Ip(ip)) = cx.source.fact(Fact::Src, cx.scratch) else { return Eval::Absent };
     let mut bytes = bumpalo::collections::Vec::with_capacity_in(20, cx.scratch);
     bytes.extend_from_slice(&hash);

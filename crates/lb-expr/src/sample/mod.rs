@@ -11,6 +11,8 @@ mod points;
 mod registry;
 mod value;
 
+pub use bumpalo::Bump;
+
 pub use args::{Arg, ArgKind, Args, Made};
 pub use context::{Bytes, Condition, Context, Cursor, Cx, Eval, Fact, Lookup, Reference, Scope, Side, TcpFact, Variable};
 pub use expr::{Compiler, Expr, ExprError, Loader};
