@@ -113,12 +113,14 @@ impl<'a> Wanted<'a> {
 
 /// The element that begins `list`, without white space around it, and what follows its comma; `None`: it is the last.
 fn element(list: &[u8]) -> (&[u8], Option<&[u8]>) {
-    // Most values are no lists.
-    if memchr::memchr2(b',', b'"', list).is_none() {
-        return (trim(list), None);
-    }
+    // Most values are no lists, and most lists have no quotes.
+    let from = match memchr::memchr2(b',', b'"', list) {
+        None => return (trim(list), None),
+        Some(end) if list[end] == b',' => return (trim(&list[..end]), Some(&list[end + 1..])),
+        Some(quote) => quote,
+    };
     let (mut quoted, mut escaped) = (false, false);
-    let end = list.iter().position(|&b| match b {
+    let end = list[from..].iter().position(|&b| match b {
         _ if escaped => {
             escaped = false;
             false
@@ -134,7 +136,7 @@ fn element(list: &[u8]) -> (&[u8], Option<&[u8]>) {
         b',' => !quoted,
         _ => false,
     });
-    match end {
+    match end.map(|end| from + end) {
         Some(end) => (trim(&list[..end]), Some(&list[end + 1..])),
         None => (trim(list), None),
     }
