@@ -14,7 +14,7 @@ use crate::rules::{self, Stage, Step, replies};
 use crate::timers::Timers;
 use crate::worker::{Process, Worker};
 use lb_balance::Pick;
-use lb_config::{Action, Config, Rule, RuleSet, Span};
+use lb_config::{Action, Config, HashKey, Rule, RuleSet, Span};
 use lb_expr::acl::{Condition, Verdict};
 use lb_expr::sample::{Bytes, Cx, Side};
 use lb_http::h1::{Decoded, Decoder};
@@ -361,8 +361,13 @@ fn candidates(backend: &Arc<Backend>, record: &mut Record, head: &Head, client: 
         choose_server(rules, &stage, backend)
     });
     let mut attempts = crate::admit::Attempts::new(record, backend);
-    if let Some(key) = backend.settings.balance.hash_key() {
-        attempts.hash_by(hash_key::of(head, key));
+    match backend.settings.balance.hash_key() {
+        Some(HashKey::Expr(expr)) => {
+            let stage = Stage { request: Some(&mut request), ..Stage::new(client, socket, Side::Request) };
+            stage.hash_by(expr, &mut attempts);
+        }
+        Some(key) => attempts.hash_by(hash_key::of(head, key)),
+        None => {}
     }
     let chosen = match by_rule {
         Some(id) => Some(id),

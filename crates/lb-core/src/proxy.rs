@@ -173,7 +173,7 @@ pub(crate) enum AsksFor {
     Destination,
     /// Something of the request ([`lb_config::Balance::hash_key`]).
     Request,
-    /// What a client in mode tcp has sent so far ([`HashKey::RdpCookie`]).
+    /// What a client in mode tcp has sent so far ([`HashKey::RdpCookie`]), or another sample of its connection.
     Beginning,
 }
 
@@ -183,6 +183,7 @@ impl AsksFor {
             Some(HashKey::Source) => AsksFor::Source,
             Some(HashKey::Destination) => AsksFor::Destination,
             Some(HashKey::RdpCookie(_)) => AsksFor::Beginning,
+            Some(HashKey::Expr(_)) if proxy.mode == Mode::Tcp => AsksFor::Beginning,
             Some(_) => AsksFor::Request,
             None if kind.is_random() => AsksFor::Random,
             None => AsksFor::Nothing,

@@ -119,7 +119,12 @@ async fn connect(record: &mut Record, socket: &Socket, mut input: Option<Buffer>
     }
     let mut attempts = Attempts::new(record, &backend);
     if backend.asks_for == AsksFor::Beginning {
-        hash_by_beginning(&mut attempts, &backend, socket, input.as_ref());
+        match backend.settings.balance.hash_key() {
+            Some(HashKey::Expr(expr)) => {
+                with_contents(record, socket, input.as_ref(), true, |stage| stage.hash_by(expr, &mut attempts));
+            }
+            _ => hash_by_beginning(&mut attempts, &backend, socket, input.as_ref()),
+        }
     }
     if let Some(rules) = rules.filter(|rules| !rules.use_server.is_empty()) {
         let server = with_contents(record, socket, input.as_ref(), true, |stage| choose_server(rules, stage, &backend));

@@ -4,9 +4,10 @@ use super::proxy::no_effect;
 use super::{Context, Keyword, Parser, Sections, State, Today};
 use crate::diag::Problem;
 use crate::model::{Affinity, Balance, Function, Hash, HashKey, Lookup, Lvs, Mode, UriKey};
-use crate::parse::{Draft, Line, ProxyCx, World};
+use crate::parse::{Draft, Line, ProxyCx, World, exprs};
 use crate::tree::shown;
 use crate::units;
+use lb_expr::sample::{Point, Points};
 use std::time::Duration;
 
 type Outcome = Result<(), Problem>;
@@ -49,7 +50,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
 ];
 
 /// Algorithms of haproxy that need samples, rules or logs.
-const LATER: &[&str] = &["hash", "log-hash"];
+const LATER: &[&str] = &["log-hash"];
 
 /// Those that are one word.
 const WORDS: &[(&str, Balance)] = &[
@@ -137,6 +138,12 @@ fn balance(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
             };
             end = 1 + usize::from(domain_only);
             Balance::Hash(HashKey::Header { name: name.to_owned(), domain_only })
+        }
+        ("hash", None) => {
+            line.need(1)?;
+            let expr = exprs::expression(cx.world, line, &mut end)?;
+            exprs::available(&expr, Points::of(Point::SetServer), line, 1)?;
+            Balance::Hash(HashKey::Expr(expr))
         }
         // Whatever stands behind the parenthesis is dropped here too.
         ("rdp-cookie", None) => Balance::Hash(HashKey::RdpCookie(b"mstshash".to_vec())),

@@ -69,12 +69,17 @@ pub enum HashKey {
         /// `use_domain_only`: what stands before the last dot, back to the dot before that.
         domain_only: bool,
     },
+    /// `hash <expression>`: the value of a sample.
+    Expr(lb_expr::sample::Expr),
 }
 
 impl HashKey {
     /// Only requests have it.
     pub fn needs_http(&self) -> bool {
-        !matches!(self, Self::Source | Self::Destination | Self::RdpCookie(_))
+        match self {
+            Self::Expr(expr) => expr.need().is_http(),
+            _ => !matches!(self, Self::Source | Self::Destination | Self::RdpCookie(_)),
+        }
     }
 }
 

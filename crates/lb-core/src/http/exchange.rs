@@ -12,7 +12,7 @@ use crate::rules::replies::Own;
 use crate::tcp::InBackend;
 use crate::timers::Step;
 use lb_balance::Key;
-use lb_config::{Destination, HttpConnectionMode, LogStep, RestrictNames, RetryOn};
+use lb_config::{Destination, HashKey, HttpConnectionMode, LogStep, RestrictNames, RetryOn};
 use lb_expr::{CaptureSide, Cause, Phase, Termination};
 use lb_http::{Body, FieldId, Method, RequestFraming, Version, hop};
 use lb_rt::Buffer;
@@ -324,6 +324,7 @@ async fn try_servers(
         && let Some(key) = key
     {
         match (hash_key::of(head, key), parameter) {
+            _ if let HashKey::Expr(expr) = key => rules::hash_by(conn, record, head, request, expr, &mut attempts),
             (Key::None, Some(name)) => attempts.hash_by(hash_key::value(&body_so_far(conn, request), name).map_or(Key::None, Key::Bytes)),
             (key, _) => attempts.hash_by(key),
         }

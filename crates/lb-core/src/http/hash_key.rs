@@ -19,6 +19,8 @@ pub fn of<'a>(head: &'a Head, key: &HashKey) -> Key<'a> {
         }
         // A message is not how such a client begins.
         HashKey::Source | HashKey::Destination | HashKey::RdpCookie(_) => None,
+        // More than the head may be asked for.
+        HashKey::Expr(_) => None,
     };
     bytes.map_or(Key::None, Key::Bytes)
 }

@@ -6,13 +6,14 @@
 use super::exchange::{BodyState, Request};
 use super::receive::{ChunkScan, Chunks};
 use super::{Conn, answer};
+use crate::admit::Attempts;
 use crate::proxy::{Backend, Frontend, Topology};
 use crate::record::{Record, RuleState};
 use crate::rules::replies::{self, Own};
 use crate::rules::{self, Stage, Step};
 use crate::timers::Step as Reached;
 use lb_config::{Action, BackendTarget, Rule, Rules, ServerTarget};
-use lb_expr::sample::{Bytes, Side};
+use lb_expr::sample::{Bytes, Expr, Side};
 use lb_expr::{Cause, Phase, Termination};
 use lb_http::{Body, FieldId, Head, Version};
 use lb_rt::Buffer;
@@ -362,6 +363,11 @@ pub fn choose_server(rules: &Rules, stage: &Stage<'_>, backend: &Backend) -> Opt
         }
     }
     None
+}
+
+/// `balance hash <expression>`.
+pub fn hash_by(conn: &Conn, record: &mut Record, head: &mut Head, request: &Request, expr: &Expr, attempts: &mut Attempts<'_>) {
+    at_request(conn, record, head, request, |stage| stage.hash_by(expr, attempts));
 }
 
 /// What rules have made of a response.

@@ -9,13 +9,15 @@ pub mod replies;
 pub mod stream;
 mod target;
 
+use crate::admit::Attempts;
 use crate::client::Client;
 use crate::context::View;
 use crate::record::Record;
 use bumpalo::Bump;
+use lb_balance::Key;
 use lb_config::{Action, Rule, TimeValue, VarCondition, VarValue};
 use lb_expr::acl::{Condition, Verdict};
-use lb_expr::sample::{Bytes, Context, Cx, OwnedValue, Side, Type, Value, Variable};
+use lb_expr::sample::{Bytes, Context, Cx, Expr, OwnedValue, Side, Type, Value, Variable};
 use lb_expr::{CaptureSide, Field, LogFormat, LogSource, LogValue};
 use lb_http::Head;
 use lb_rt::Socket;
@@ -110,6 +112,14 @@ impl Stage<'_> {
         let cx = Cx { last: true, ..self.cx(&view, &scratch) };
         let mut conditions = conditions;
         conditions.position(|condition| condition.is_none_or(|condition| condition.eval(cx) == Verdict::Pass))
+    }
+
+    /// Hashes by the value that an expression has now; without one the stream takes turns.
+    pub fn hash_by(&self, expr: &Expr, attempts: &mut Attempts<'_>) {
+        let scratch = self.client.worker().scratches.lend();
+        let view = self.view();
+        let value = value_of(expr, Type::Bin, Cx { last: true, ..self.cx(&view, &scratch) });
+        attempts.hash_by(value.and_then(|value| value.bytes()).map_or(Key::None, Key::Bytes));
     }
 
     /// What a format says now.
@@ -305,6 +315,6 @@ pub fn vanish(socket: &Socket, ttl: Option<u8>) {
 }
 
 /// What an expression is worth now, as `kind`.
-fn value_of<'a>(expr: &'a lb_expr::sample::Expr, kind: Type, cx: Cx<'a>) -> Option<Value<'a>> {
+fn value_of<'a>(expr: &'a Expr, kind: Type, cx: Cx<'a>) -> Option<Value<'a>> {
     expr.eval_as(kind, cx).value()
 }

@@ -258,6 +258,7 @@ pub(crate) fn algorithm(balance: &Balance) -> &'static str {
         Balance::Hash(HashKey::Uri(_)) => "uri",
         Balance::Hash(HashKey::UrlParam { .. }) => "url_param",
         Balance::Hash(HashKey::RdpCookie(_)) => "rdp-cookie",
+        Balance::Hash(HashKey::Expr(_)) => "hash",
         Balance::Hash(HashKey::Header { .. }) => "hdr",
         Balance::PowerOfTwo => "p2c",
         Balance::PeakEwma(_) => "peak-ewma",
