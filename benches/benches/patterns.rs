@@ -54,7 +54,7 @@ fn path(n: u64) -> String {
 /// The pattern of number `n`.
 fn pattern(method: &str, n: u64) -> String {
     match method {
-        "ip" if n % 5 == 0 => format!("2001:{:x}:{:x}::/48", mixed(n) & 0xffff, n & 0xffff),
+        "ip" if n.is_multiple_of(5) => format!("2001:{:x}:{:x}::/48", mixed(n) & 0xffff, n & 0xffff),
         "ip" => format!("{}/{}", Ipv4Addr::from(mixed(n) as u32), 16 + n % 17),
         "int" => (mixed(n) >> 20).to_string(),
         "beg" | "dir" => path(n),
@@ -82,7 +82,7 @@ impl Owned {
 /// A value that the pattern of number `n` matches when `n` is one of them.
 fn value(method: &str, n: u64) -> Owned {
     match method {
-        "ip" if n % 5 == 0 => Owned::Ip(Ipv6Addr::new(0x2001, mixed(n) as u16, n as u16, 1, 2, 3, 4, 5).into()),
+        "ip" if n.is_multiple_of(5) => Owned::Ip(Ipv6Addr::new(0x2001, mixed(n) as u16, n as u16, 1, 2, 3, 4, 5).into()),
         "ip" => Owned::Ip(Ipv4Addr::from(mixed(n) as u32).into()),
         "int" => Owned::Int((mixed(n) >> 20) as i64),
         "beg" => Owned::Text(path(n) + "/index.html?a=b"),

@@ -144,6 +144,8 @@ pub(super) fn combinations() -> Vec<Combination> {
         add(false, "other", equal, Traffic::Cookies, "rdp-cookie(msts)", hash_type);
         add(false, "equal", equal, Traffic::Hosts, "hdr(x) use_domain_only", hash_type);
         add(false, "lists", equal, Traffic::Lists, "hdr(X)", hash_type);
+        add(false, "weights", weights, Traffic::Words, "hash req.hdr(x)", hash_type);
+        add(false, "lists", equal, Traffic::Lists, "hash req.hdr(X,1),lower", hash_type);
     }
     for (factor, distinct) in [(101, 1), (125, 1), (150, 7), (200, 1_000), (125, 1_000)] {
         for &(set, servers) in SERVERS {
