@@ -9,6 +9,7 @@ pub mod expressions;
 pub mod http;
 pub mod language;
 pub mod mutate;
+pub mod patterns;
 pub mod runtime;
 pub mod samples;
 pub mod syslog;
@@ -30,6 +31,8 @@ pub const TARGETS: &[Target] = &[
     ("expression", expressions::expression, expressions::WORDS),
     ("samples", samples::samples, samples::WORDS),
     ("cli_input", runtime::cli_input, runtime::WORDS),
+    ("acl_lines", patterns::acl_lines, patterns::WORDS),
+    ("pattern_file", patterns::pattern_file, patterns::WORDS),
     ("syslog", syslog::syslog, syslog::WORDS),
     ("vrrp_packet", vrrp_packets::vrrp_packet, vrrp_packets::WORDS),
 ];
