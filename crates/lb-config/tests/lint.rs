@@ -53,7 +53,7 @@ fn frontends_and_backends_that_lead_nowhere() {
         ]
     );
     // Where lines were refused, nothing is concluded from what is missing.
-    let refused = text.replace("bind :1\n", "bind :1\n http-request deny\n").replace("backend b\n", "backend b\n acl x src 1.1.1.1\n");
+    let refused = text.replace("bind :1\n", "bind :1\n http-request track-sc0 src\n").replace("backend b\n", "backend b\n stick on src\n");
     assert_eq!(lint(&refused), [""; 0]);
 }
 

@@ -49,17 +49,12 @@ fn prefixes_of_addresses_are_those_that_are_read() {
 #[test]
 fn refused_lines_name_the_word_that_matters() {
     for (line, message) in [
-        ("http-request deny if TRUE", "'http-request deny' is known but not there yet in this version (ACLs and rules)"),
-        ("http-request set-var(txn.x) src", "'http-request set-var' is known but not there yet in this version (ACLs and rules)"),
         ("http-request track-sc0 src", "'http-request track-sc0' is known but not there yet in this version (stick tables)"),
         ("http-request lua.x", "'http-request lua.*' is known but not there yet in this version (Lua)"),
         ("tcp-request content acept", "unknown action 'acept' of 'tcp-request content'"),
         ("filter compresion", "unknown filter 'compresion' of 'filter'"),
-        ("acl x path_beg /a", "'acl ... path_beg' is known but not there yet in this version (ACLs and rules)"),
-        ("acl x hdr(host),lower -m beg a", "'acl ... hdr' is known but not there yet in this version (samples)"),
-        ("acl x pathbeg /a", "unknown sample 'pathbeg'"),
-        ("stick on src,ipmask(24)", "'stick on src' is known but not there yet in this version (samples)"),
-        ("log-format %ci%[src]", "'%[src]': 'src' is known but not there yet in this version (samples)"),
+        ("acl x pathbeg /a", "error detected while parsing ACL 'x' : unknown fetch method 'pathbeg' in ACL expression 'pathbeg'"),
+        ("stick on src,ipmask(24)", "'stick on' is known but not there yet in this version (stick tables)"),
         ("log-format %{+Q}[ssl_fc_cipher]", "'%[ssl_fc_cipher]': 'ssl_fc_cipher' is known but not there yet in this version (TLS)"),
         ("log-format %[req.hdr(host),lowre]", "unknown converter 'lowre'"),
     ] {

@@ -39,6 +39,8 @@ pub enum Refused {
     ByRule,
     /// A rule refused what the server has sent.
     AnswerByRule,
+    /// A rule ended what came from the server.
+    AnswerClosed,
 }
 
 impl Refused {
@@ -54,6 +56,7 @@ impl Refused {
             Refused::ConnectTimeout => Termination::new(Cause::ServerTimeout, Phase::Connect),
             Refused::ByRule => Termination::new(Cause::Proxy, Phase::Request),
             Refused::AnswerByRule => Termination::new(Cause::Proxy, Phase::Data),
+            Refused::AnswerClosed => Termination::NORMAL,
         }
     }
 }
@@ -119,8 +122,8 @@ impl<'a> Attempts<'a> {
         let key = match backend.asks_for {
             AsksFor::Nothing => Key::None,
             AsksFor::Random => Key::Random(0),
-            AsksFor::Source => address_key(Some(&record.client.peer)),
-            AsksFor::Destination => address_key(record.client.local.get()),
+            AsksFor::Source => address_key(Some(&record.peer())),
+            AsksFor::Destination => address_key(record.local().as_deref()),
             // The modes say it: see [`Attempts::hash_by`].
             AsksFor::Request | AsksFor::Beginning => Key::None,
         };
@@ -187,7 +190,9 @@ impl<'a> Attempts<'a> {
                     Some(id)
                 }
             };
-            let mut ticket = queue::enqueue(rt, self.backend, server);
+            let rules = record.rules();
+            let priority = queue::Priority { class: rules.priority_class, offset: rules.priority_offset };
+            let mut ticket = queue::enqueue(rt, self.backend, server, priority);
             let deadline = self.backend.settings.timeouts.effective_queue().map(|d| since + d);
             record.queues(self.backend, server.map(|id| &**self.backend.server(id)));
             let waited = poll_fn(|_| {

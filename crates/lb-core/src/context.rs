@@ -6,6 +6,7 @@
 use crate::client::Client;
 use crate::proxy::{Backend, Frontend, Server};
 use crate::record::Record;
+use crate::rules::SessionState;
 use crate::stats::Rates;
 use crate::variables::Visible;
 use bumpalo::Bump;
@@ -125,6 +126,8 @@ pub struct View<'s> {
     pub from_server: Bytes<'s>,
     /// Requests that came before on the client's connection.
     pub served: u32,
+    /// What rules have made of the connection while there is no stream.
+    pub session: SessionState,
 }
 
 impl<'s> View<'s> {
@@ -142,6 +145,7 @@ impl<'s> View<'s> {
             from_client: Bytes::default(),
             from_server: Bytes::default(),
             served: 0,
+            session: SessionState::default(),
         }
     }
 
@@ -189,23 +193,23 @@ impl<'s> View<'s> {
         backend.servers().iter().find(|server| server.name() == name && !server.implicit)
     }
 
+    /// The client's address, as rules have it.
+    pub fn source(&self) -> Option<Addr> {
+        let set = self.session.source.or_else(|| self.record?.rules().source);
+        Some(set.map_or_else(|| self.client.peer.clone(), Addr::Ip))
+    }
+
+    /// The address that the client connected to, as rules have it.
+    pub fn destination(&self) -> Option<Addr> {
+        let set = self.session.destination.or_else(|| self.record?.rules().destination);
+        set.map(Addr::Ip).or_else(|| self.local().cloned())
+    }
+
     fn local(&self) -> Option<&'s Addr> {
         match self.socket {
             Some(socket) => self.client.learn_local(socket),
             None => self.client.local(),
         }
-    }
-
-    /// The client's address, as rules have it.
-    fn source(&self) -> Option<Addr> {
-        let set = self.record.and_then(|record| record.rules().source);
-        Some(set.map_or_else(|| self.client.peer.clone(), Addr::Ip))
-    }
-
-    /// The address that the client connected to, as rules have it.
-    fn destination(&self) -> Option<Addr> {
-        let set = self.record.and_then(|record| record.rules().destination);
-        set.map(Addr::Ip).or_else(|| self.local().cloned())
     }
 
     fn rate<'a>(&self, of: impl FnOnce(&mut Rates, Instant) -> Option<u64>) -> Option<Value<'a>> {

@@ -24,6 +24,8 @@ pub struct FrontendLog {
     pub(crate) early: bool,
     /// `log-steps`
     pub(crate) steps: LogSteps,
+    /// Lines show samples.
+    pub(crate) has_samples: bool,
     /// Lines show the own address towards the server.
     pub(crate) wants_source: bool,
     /// Lines show the bytes of requests, or whether there were any.
@@ -164,8 +166,11 @@ impl Loggers {
             asap,
             wants_source: false,
             wants_uploaded: false,
+            has_samples: false,
             lines: AtomicU64::new(0),
         };
+        let has_samples = log.logger.has_profiles() || log.formats().any(|format| !format.samples().is_empty());
+        log.has_samples = has_samples;
         log.wants_source = log.uses(Field::BackendSourceIp) || log.uses(Field::BackendSourcePort);
         log.wants_uploaded = log.uses(Field::BytesUploaded) || (log.dontlognull && proxy.mode == Mode::Tcp);
         Some(log)

@@ -1,6 +1,5 @@
 //! The PROXY header that a server gets before anything else (`send-proxy`, `send-proxy-v2`).
 
-use crate::client::Client;
 use crate::record::Record;
 use lb_config::SendProxy;
 use lb_http::proxy::{self, Endpoints};
@@ -14,9 +13,9 @@ fn path_of(addr: &Addr) -> Vec<u8> {
     }
 }
 
-/// The ends of the client's connection; `None` when they do not fit one family.
-fn endpoints(client: &Client) -> Option<Endpoints> {
-    match (&client.peer, client.local()?) {
+/// The ends of the client's connection, as rules have them; `None` when they do not fit one family.
+fn endpoints(record: &Record) -> Option<Endpoints> {
+    match (&*record.peer(), &*record.local()?) {
         (Addr::Ip(src), Addr::Ip(dst)) if src.is_ipv4() == dst.is_ipv4() => Some(Endpoints::Inet { src: *src, dst: *dst }),
         (src, dst) if src.is_unix() && dst.is_unix() => Some(Endpoints::Unix { src: path_of(src), dst: path_of(dst) }),
         _ => None,
@@ -25,7 +24,7 @@ fn endpoints(client: &Client) -> Option<Endpoints> {
 
 /// Appends the header that the server wants for a connection made for the stream of `record`.
 pub fn write_proxy_header(kind: &SendProxy, record: &mut Record, out: &mut Vec<u8>) {
-    let endpoints = endpoints(&record.client);
+    let endpoints = endpoints(record);
     match kind {
         SendProxy::V1 => proxy::encode_v1(endpoints.as_ref(), out),
         SendProxy::V2(options) => {

@@ -1,7 +1,7 @@
 //! Server slots, and the streams that wait for one: `maxconn`, `minconn`, `maxqueue`, `timeout queue`. Called by admit.rs.
 //!
 //! Holds: a slot is given back exactly once ([`Slot`]); a slot that becomes free goes to the stream that has waited longest
-//! among those that the server may serve; a grant to a stream that has left goes on to the next. The lock is taken only while
+//! among those that the server may serve, unless rules gave them other places ([`Priority`]); a grant to a stream that has left goes on to the next. The lock is taken only while
 //! somebody waits or begins to.
 
 use crate::proxy::{Backend, Server};
@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::Instant;
 
 /// The streams that wait in one backend.
 #[derive(Debug, Default)]
@@ -25,6 +26,10 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     sequence: u64,
+    /// When the first stream came.
+    first: Option<Instant>,
+    /// When the last one came, in milliseconds since then.
+    latest: i64,
     any: Line,
     per_server: Vec<Line>,
 }
@@ -41,8 +46,21 @@ const WAITING: u64 = 0;
 /// The stream has to choose again: its server left.
 const AGAIN: u64 = u64::MAX;
 
+/// `set-priority-class`, `set-priority-offset`: a lower class comes first; within a class, who has waited longest, counted from a moment
+/// that the offset (milliseconds) moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Priority {
+    /// -2047 to 2047.
+    pub class: i16,
+    /// -524287 to 524287.
+    pub offset: i32,
+}
+
+/// A stream's place in a queue; the lowest is served first. The last part tells those apart who came in one millisecond.
+type Turn = (i16, i64, u64);
+
 struct Waiter {
-    sequence: u64,
+    turn: Turn,
     /// `WAITING`, `AGAIN`, or the granted server's id + 1.
     granted: AtomicU64,
     /// `grants` of its line when it came, and once it is settled, how many were given out meanwhile.
@@ -53,7 +71,7 @@ struct Waiter {
 
 impl std::fmt::Debug for Waiter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "waiter {}", self.sequence)
+        write!(f, "waiter {}", self.turn.2)
     }
 }
 
@@ -124,20 +142,26 @@ pub enum Granted {
 }
 
 /// Queues the current task for `server`, or for any server of the backend.
-pub fn enqueue(rt: &Rt, backend: &Arc<Backend>, server: Option<ServerId>) -> Ticket {
+pub fn enqueue(rt: &Rt, backend: &Arc<Backend>, server: Option<ServerId>, priority: Priority) -> Ticket {
     let queue = &backend.queue;
     let mut inner = queue.lock();
     inner.sequence += 1;
     let sequence = inner.sequence;
+    let turn = (priority.class, inner.arrival(rt.now()) + i64::from(priority.offset), sequence);
     let line = inner.line(server);
     let waiter = Arc::new(Waiter {
-        sequence,
+        turn,
         granted: AtomicU64::new(WAITING),
         grants: AtomicU32::new(line.grants),
         remote: rt.remote().clone(),
         task: rt.current(),
     });
-    line.waiters.push_back(waiter.clone());
+    // At its end, but for those to whom rules gave another place.
+    let at = match line.waiters.back() {
+        Some(last) if last.turn > turn => line.waiters.partition_point(|before| before.turn < turn),
+        _ => line.waiters.len(),
+    };
+    line.waiters.insert(at, waiter.clone());
     let count = server.map_or(&queue.backend_waiting, |id| &backend.server(id).queued);
     count.fetch_add(1, Ordering::SeqCst);
     queue.waiting.fetch_add(1, Ordering::SeqCst);
@@ -243,8 +267,8 @@ fn grant(backend: &Arc<Backend>, inner: &mut Inner, id: ServerId) -> usize {
     let server = backend.server(id);
     let mut granted = 0;
     while server.usable() {
-        let own = inner.line(Some(id)).waiters.front().map(|w| w.sequence);
-        let any = inner.any.waiters.front().map(|w| w.sequence);
+        let own = inner.line(Some(id)).waiters.front().map(|w| w.turn);
+        let any = inner.any.waiters.front().map(|w| w.turn);
         let from_own = match (own, any) {
             (None, None) => break,
             (Some(own), Some(any)) => own < any,
@@ -290,6 +314,15 @@ impl Waiter {
 }
 
 impl Inner {
+    /// When a stream comes that comes now, in milliseconds. The clocks of threads differ by a turn of theirs: nobody is earlier than who came
+    /// before, so that without offsets the order is that of arrival.
+    fn arrival(&mut self, now: Instant) -> i64 {
+        let first = *self.first.get_or_insert(now);
+        let since = i64::try_from(now.saturating_duration_since(first).as_millis()).unwrap_or(i64::MAX / 2);
+        self.latest = self.latest.max(since);
+        self.latest
+    }
+
     /// The queue of a server, or the backend's.
     fn line(&mut self, server: Option<ServerId>) -> &mut Line {
         let Some(id) = server else { return &mut self.any };

@@ -3,9 +3,11 @@
 
 use crate::capture::Captured;
 use crate::client::Client;
+use crate::context::View;
 use crate::log::Words;
 use crate::loggers::FrontendLog;
 use crate::proxy::{Backend, Server};
+use crate::rules::Spoken;
 use crate::timers::{Step, Timers};
 use crate::variables::{self, Variables};
 use lb_config::{Level, LogStep, Mode, Span};
@@ -13,6 +15,7 @@ use lb_expr::{CaptureSide, Cause, Field, LogSource, LogValue, Phase, Termination
 use lb_http::{FieldId, Head};
 use lb_rt::Socket;
 use lb_sys::Addr;
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -206,9 +209,9 @@ impl Record {
         self.number = self.client.worker().process.streams.fetch_add(1, Ordering::Relaxed) as u32;
     }
 
-    /// True when the request line will be shown.
+    /// True when the request line will be shown, or may be: rules have formats.
     pub fn wants_line(&self) -> bool {
-        !self.logged || self.client.frontend().unique_id.is_some()
+        !self.logged || self.client.frontend().unique_id.is_some() || self.client.worker().process.topology.has_rules
     }
 
     fn extra(&mut self) -> &mut Extra {
@@ -253,6 +256,19 @@ impl Record {
     /// The same, to change.
     pub fn rules_mut(&mut self) -> &mut RuleState {
         &mut self.extra().rules
+    }
+
+    /// The client's address, or what rules made of it.
+    pub fn peer(&self) -> Cow<'_, Addr> {
+        self.rules().source.map_or(Cow::Borrowed(&self.client.peer), |source| Cow::Owned(Addr::Ip(source)))
+    }
+
+    /// The address that the client connected to, as far as it is known, or what rules made of it.
+    pub fn local(&self) -> Option<Cow<'_, Addr>> {
+        match self.rules().destination {
+            Some(destination) => Some(Cow::Owned(Addr::Ip(destination))),
+            None => self.client.local().map(Cow::Borrowed),
+        }
     }
 
     /// `retries` of the backend, or what a rule made of it.
@@ -335,6 +351,11 @@ impl Record {
         let server = self.served();
         let backend = self.backend.as_ref().map_or(0, |b| b.current.load(Ordering::Relaxed));
         self.left = Some((server.saturating_sub(1), backend.saturating_sub(1)));
+    }
+
+    /// Whether that has been noted.
+    pub fn has_left(&self) -> bool {
+        self.left.is_some()
     }
 
     /// As [`Record::note_release`] for a stream that holds no place at a server.
@@ -456,7 +477,14 @@ impl Record {
         let usual = if log.separate_errors && !self.is_normal() { Level::Err } else { Level::Info };
         let Some(level) = self.level(usual) else { return };
         let at = client.worker().timestamp();
-        log.logger.log_step(step, level, at, words, log.structured.as_ref(), self);
+        let structured = log.structured.as_ref();
+        if log.has_samples {
+            let scratch = client.worker().scratches.lend();
+            let view = View::of_stream(self);
+            log.logger.log_step(step, level, at, words, structured, &Spoken::at_log(&view, &scratch));
+        } else {
+            log.logger.log_step(step, level, at, words, structured, self);
+        }
         log.lines.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -633,12 +661,12 @@ impl LogSource for Record {
             },
             Field::ServerIp => ip_of(self.server_addr().as_ref()),
             Field::ServerPort => port_of(self.server_addr().as_ref(), 0),
-            Field::ClientIp => ip_of(Some(&client.peer)),
-            Field::ClientPort => port_of(Some(&client.peer), i64::from(client.place.listener_id)),
+            Field::ClientIp => ip_of(Some(&self.peer())),
+            Field::ClientPort => port_of(Some(&self.peer()), i64::from(client.place.listener_id)),
             Field::FrontendName => frontend.name().into(),
             Field::FrontendTls => LogValue::Flag(false),
-            Field::FrontendIp => ip_of(client.local()),
-            Field::FrontendPort => port_of(client.local(), i64::from(client.place.listener_id)),
+            Field::FrontendIp => ip_of(self.local().as_deref()),
+            Field::FrontendPort => port_of(self.local().as_deref(), i64::from(client.place.listener_id)),
             Field::LogCounter => LogValue::Int(frontend.log.as_ref().map_or(0, |l| l.lines.load(Ordering::Relaxed)) as i64),
             // A message that never was has no captures at all.
             Field::RequestCaptures | Field::ResponseCaptures if !self.is_stream => LogValue::Captures(0),

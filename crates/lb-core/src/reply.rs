@@ -1,9 +1,10 @@
 //! Answers that the proxy gives itself: built-in pages, `errorfile`, `errorloc`.
 
 use crate::rules::replies::Own;
-use lb_config::{ErrorReplyKind, Proxy};
+use lb_config::{ErrorReplyKind, Proxy, Reply};
 use lb_http::errors::{self, ErrorFile};
 use lb_http::{Head, Version, h1};
+use std::sync::Arc;
 
 /// The replies of a proxy that differ from the built-in ones.
 #[derive(Default)]
@@ -12,6 +13,7 @@ pub struct ErrorPages(Vec<(u16, Custom)>);
 enum Custom {
     File(ErrorFile),
     Location { status: u16, url: String },
+    Made(Arc<Reply>),
 }
 
 /// How the client's connection stands when an answer is written.
@@ -61,10 +63,16 @@ impl ErrorPages {
             let custom = match &reply.kind {
                 ErrorReplyKind::File(bytes) => Custom::File(ErrorFile::parse(bytes).ok()?),
                 ErrorReplyKind::Location { status, url } => Custom::Location { status: *status, url: url.clone() },
+                ErrorReplyKind::Made(reply) => Custom::Made(reply.clone()),
             };
             Some((reply.status, custom))
         });
         ErrorPages(pages.collect())
+    }
+
+    /// Whether the answer for a status has to be made by its format when it is sent.
+    pub fn makes(&self, status: u16) -> Option<bool> {
+        self.find(status).map(|custom| matches!(custom, Custom::Made(_)))
     }
 
     fn find(&self, status: u16) -> Option<&Custom> {
@@ -77,11 +85,16 @@ pub fn own<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16) -> 
     match pages.into_iter().find_map(|p| p.find(status)) {
         Some(Custom::File(ErrorFile::Silent)) => Own { silent: true, close: true, ..Own::default() },
         Some(Custom::File(ErrorFile::Response(response))) => {
-            Own { head: response.head.clone(), body: response.body.clone(), silent: false, close: response.close }
+            Own { head: response.head.clone(), body: response.body.clone(), close: response.close, ..Own::default() }
         }
         Some(Custom::Location { status, url }) => {
             let mut own = Own::default();
             errors::errorloc(&mut own.head, *status, url.as_bytes());
+            own
+        }
+        Some(Custom::Made(reply)) => {
+            let mut own = Own { made_by: Some(reply.clone()), ..Own::default() };
+            own.head.start_response(Version::Http11, status, errors::reason(status).as_bytes());
             own
         }
         None => {
@@ -112,6 +125,7 @@ fn write_bytes<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16,
     let custom = pages
         .into_iter()
         .find_map(|p| p.find(status))
+        .filter(|c| !matches!(c, Custom::Made(_)))
         .filter(|c| !to.early || status == 408 || matches!(c, Custom::File(ErrorFile::Silent)));
     match custom {
         Some(Custom::File(ErrorFile::Silent)) => Written { status, close: true, counted: 0 },
@@ -128,7 +142,8 @@ fn write_bytes<'a>(pages: impl IntoIterator<Item = &'a ErrorPages>, status: u16,
             h1::Encoder::new().encode_response(&head, out);
             Written { status, close: !to.keep_alive, counted: 0 }
         }
-        None => {
+        // What a format makes goes another way; here is only what cannot.
+        Some(Custom::Made(_)) | None => {
             let Some(page) = errors::page(status).or_else(|| errors::page(500)) else {
                 return Written { status, close: true, counted: 0 };
             };

@@ -12,7 +12,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 /// Starts a session.
-pub fn spawn(client: Client, socket: Socket) {
+pub fn spawn(mut client: Client, socket: Socket) {
     let rt = client.place.worker.rt.clone();
     if let Some(probes) = client.frontend().settings.probes
         && is_probe(&probes, &client.peer)
@@ -20,17 +20,20 @@ pub fn spawn(client: Client, socket: Socket) {
         rt.spawn(answer_probe(client, socket, probes.answer));
         return;
     }
-    if !rules::stream::connection(&client, &socket) {
-        return;
-    }
-    if client.place.accept_proxy || client.place.netscaler_cip.is_some() {
+    let Some(rules) = rules::stream::connection(&mut client, &socket) else { return };
+    let wanted = incoming::Wanted {
+        // A rule brings no magic number of its own.
+        netscaler_cip: client.place.netscaler_cip.or(rules.expects_netscaler.then_some(0)),
+        proxy: client.place.accept_proxy || rules.expects_proxy,
+    };
+    if wanted.proxy || wanted.netscaler_cip.is_some() {
         rt.spawn(async move {
-            if let Some((client, input)) = headers(client, &socket).await {
-                start(Rc::new(client), socket, input);
+            if let Some((client, input)) = headers(client, &socket, wanted).await {
+                start(client, socket, input);
             }
         });
     } else {
-        start(Rc::new(client), socket, None);
+        start(client, socket, None);
     }
 }
 
@@ -49,11 +52,12 @@ async fn answer_probe(client: Client, socket: Socket, answer: &'static [u8]) {
     }
 }
 
-fn start(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
+fn start(mut client: Client, socket: Socket, input: Option<Buffer>) {
     client.worker().counters.front(client.frontend()).sessions.add(1);
-    if !rules::stream::session(&client, &socket) {
+    if !rules::stream::session(&mut client, &socket) {
         return;
     }
+    let client = Rc::new(client);
     listener::greet(&client, &socket);
     let http = client.serves_http();
     let rt = client.worker().rt.clone();
@@ -61,12 +65,11 @@ fn start(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
     client.worker().clients.enter(&client, task);
 }
 
-/// Reads the headers of `accept-netscaler-cip` and `accept-proxy`, in this order; `None` when one is not sound, which is logged.
-async fn headers(mut client: Client, socket: &Socket) -> Option<(Client, Option<Buffer>)> {
+/// Reads the headers of NetScaler and of the PROXY protocol that are wanted, in this order; `None` when one is not sound, which is logged.
+async fn headers(mut client: Client, socket: &Socket, wanted: incoming::Wanted) -> Option<(Client, Option<Buffer>)> {
     let worker = client.place.worker.clone();
     let mut input = worker.rt.buffers().take();
     let place = client.place.clone();
-    let wanted = incoming::Wanted { netscaler_cip: place.netscaler_cip, proxy: place.accept_proxy };
     let limit = place.frontend.settings.timeouts.client;
     if let Err(fault) = incoming::headers(&worker.rt, socket, &mut input, limit, wanted, |said| believe(&mut client, said)).await {
         let client = Rc::new(client);

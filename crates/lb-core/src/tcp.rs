@@ -177,13 +177,11 @@ async fn inspect_answer(
         let bytes = input.as_ref().map(Buffer::filled).unwrap_or_default();
         let full = bytes.len() == worker.rt.buffers().size();
         let over = until.is_some_and(|until| worker.rt.now() >= until);
-        // Without a byte there is nothing to look at, unless none will come.
-        if ended || over || !bytes.is_empty() {
-            match rules_of_answer(record, socket, backend, bytes, ended || over || full || until.is_none()) {
-                Some(true) => break,
-                Some(false) => return Err(Refused::AnswerByRule),
-                None => {}
-            }
+        let last = ended || over || full || until.is_none();
+        match rules_of_answer(record, (socket, &connected.socket), backend, bytes, last) {
+            Some(Ok(())) => break,
+            Some(Err(refused)) => return Err(refused),
+            None => {}
         }
         let buffer = input.get_or_insert_with(|| worker.rt.buffers().take());
         buffer.compact();

@@ -7,7 +7,7 @@ mod world;
 use lb_balance::{Key, Pick, ServerId, Tried};
 use lb_core::loggers::Loggers;
 use lb_core::proxy::{Backend, ServerState, Topology};
-use lb_core::queue::{enqueue, try_slot};
+use lb_core::queue::{Priority, enqueue, try_slot};
 use lb_rt::Rt;
 use lb_testkit::http::Connection;
 use lb_testkit::ports::free_tcp;
@@ -218,7 +218,7 @@ fn a_place_that_is_freed_meanwhile_is_not_overlooked() {
                 meet(&at, 2 * round + 1);
                 spin(round / 7 % 100);
                 if let (server, None) = take(&theirs) {
-                    let mut ticket = enqueue(&own, &theirs, server);
+                    let mut ticket = enqueue(&own, &theirs, server, Priority::default());
                     let deadline = own.now() + wait::patience();
                     poll_fn(|_| match ticket.poll(&own) {
                         Poll::Ready(granted) => {
@@ -259,7 +259,7 @@ fn a_backup_that_has_its_turn_serves_who_waits() {
     let rt = Rt::new().unwrap();
     let own = rt.clone();
     let theirs = backend.clone();
-    let tickets = rt.block_on(async move { [(); 3].map(|()| enqueue(&own, &theirs, None)) }).unwrap();
+    let tickets = rt.block_on(async move { [(); 3].map(|()| enqueue(&own, &theirs, None, Priority::default())) }).unwrap();
     assert_eq!((served(0), served(1), served(2), waiting_in(&backend)), (1, 0, 0, 3));
     backend.set_state(ServerId(0), ServerState::Down);
     assert_eq!((served(0), served(1), served(2), waiting_in(&backend)), (1, 1, 1, 1), "each backup has one");

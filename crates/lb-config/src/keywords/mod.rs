@@ -9,6 +9,7 @@ mod actions;
 mod balance;
 mod bind;
 mod destination;
+mod errors;
 mod forwards;
 mod global;
 mod global_rest;
@@ -32,7 +33,7 @@ mod usage;
 mod words;
 
 use crate::diag::Problem;
-use crate::parse::{BindCx, ForwardCx, GlobalCx, Line, Params, ProfileCx, ProgramCx, ProxyCx, RingCx, ServerCx};
+use crate::parse::{BindCx, ErrorsCx, ForwardCx, GlobalCx, Line, Params, ProfileCx, ProgramCx, ProxyCx, RingCx, ServerCx};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -173,6 +174,7 @@ pub(crate) enum Parser {
     /// The lists that it may stand in.
     Action(actions::Sets, actions::ActionParser),
     Program(fn(&mut ProgramCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
+    Errors(fn(&mut ErrorsCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     Profile(fn(&mut ProfileCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
 }
 
@@ -233,7 +235,7 @@ const SECTIONS: &[Keyword] = &[
     section("peers", "<name>", "processes that share stick tables", State::Refused("stick tables")),
     section("mailers", "<name>", "mail servers for alerts", State::Refused("mail alerts")),
     section("program", "<name>", "a process that the master starts beside its worker", State::Works),
-    section("http-errors", "<name>", "a named set of error files", State::Refused("named error sets; use 'errorfile'")),
+    section("http-errors", "<name>", "a named set of error files", State::Works),
     section("ring", "<name>", "a buffer for log lines on their way to servers", State::Works),
     section("log-forward", "<name>", "receives and forwards log lines", State::Works),
     section("resolvers", "<name>", "name servers", State::Refused("name resolution at run time")),
@@ -267,6 +269,7 @@ const TABLES: &[&[Keyword]] = &[
     forwards::KEYWORDS,
     programs::KEYWORDS,
     profiles::KEYWORDS,
+    errors::KEYWORDS,
     proxy_rest::KEYWORDS,
     destination::KEYWORDS,
     balance::KEYWORDS,
@@ -278,6 +281,7 @@ const TABLES: &[&[Keyword]] = &[
     actions::TABLES[0],
     actions::TABLES[1],
     actions::TABLES[2],
+    actions::TABLES[3],
 ];
 
 /// Every keyword.

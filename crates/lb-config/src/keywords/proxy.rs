@@ -268,9 +268,9 @@ pub(super) fn source_address(text: &str, word: usize, world: &World<'_>) -> Resu
 }
 
 /// Statuses that haproxy generates, and so those that may be replaced.
-const STATUSES: [i64; 19] = [200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504];
+pub(super) const STATUSES: [i64; 19] = [200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504];
 
-fn status(line: &Line<'_>) -> Result<u16, Problem> {
+pub(super) fn status(line: &Line<'_>) -> Result<u16, Problem> {
     let value = line.number(0, 0..=999)?;
     if !STATUSES.contains(&value) {
         return Err(line
@@ -290,14 +290,22 @@ fn set_reply(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, status: u16, kind: Error
 }
 
 fn errorfile(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    let path = line.need(1)?;
+    line.need(1)?;
     let status = status(line)?;
     line.end(2)?;
+    let bytes = response_file(cx.world, line)?;
+    set_reply(cx, line, status, ErrorReplyKind::File(bytes.into()));
+    Ok(())
+}
+
+/// The response in the file that argument 1 names.
+pub(super) fn response_file(world: &World<'_>, line: &Line<'_>) -> Result<Vec<u8>, Problem> {
+    let path = line.need(1)?;
     // The device stands for "nothing" in every such file; a loader need not know it.
     let bytes = if path == "/dev/null" {
         Vec::new()
     } else {
-        cx.world.source.loader.load(path).map_err(|error| {
+        world.source.loader.load(path).map_err(|error| {
             line.problem(1, format!("'{}' cannot be used: {error}", shown(path))).help("name a file that holds a whole HTTP response")
         })?
     };
@@ -306,8 +314,7 @@ fn errorfile(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
             .problem(1, format!("'{}' cannot be used: {error}", shown(path)))
             .help("the file holds a whole HTTP response: status line, fields, blank line, body"));
     }
-    set_reply(cx, line, status, ErrorReplyKind::File(bytes.into()));
-    Ok(())
+    Ok(bytes)
 }
 
 fn errorloc(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, redirect: u16) -> Outcome {

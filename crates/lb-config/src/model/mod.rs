@@ -6,6 +6,7 @@
 
 mod balance;
 mod bind;
+mod errors;
 mod global;
 mod health;
 mod log;
@@ -17,6 +18,7 @@ mod server;
 
 pub use balance::*;
 pub use bind::*;
+pub use errors::*;
 pub use global::*;
 pub use health::*;
 pub use log::*;

@@ -2,8 +2,9 @@
 
 use super::{
     Affinity, BackendTarget, Balance, Bind, Captures, CheckKind, FileBytes, Hash, IpNet, LogFormatText, LogSteps, LogTarget, ProxyIndex,
-    Rules, Server, ServerAddress, Source, Span,
+    Reply, Rules, Server, ServerAddress, Source, Span,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One `frontend`, `backend` or `listen` section, `defaults` applied.
@@ -557,7 +558,7 @@ impl std::ops::BitOr for RetryOn {
 }
 
 /// A reply in place of a built-in one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ErrorReply {
     /// The status it stands for.
     pub status: u16,
@@ -568,7 +569,7 @@ pub struct ErrorReply {
 }
 
 /// What goes out in place of a built-in reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ErrorReplyKind {
     /// `errorfile`: these bytes (a whole response), then the connection is closed where they do not frame a body.
     /// Empty bytes (`/dev/null`): the connection is closed without a word.
@@ -580,4 +581,6 @@ pub enum ErrorReplyKind {
         /// Value of `Location`.
         url: String,
     },
+    /// `http-error`: made when it is sent.
+    Made(Arc<Reply>),
 }

@@ -144,8 +144,10 @@ impl PartialEq for Rule {
 pub enum Action {
     /// `accept`, `allow`: ends the rules of this kind.
     Accept,
-    /// `reject`, `close`: closes the connection without a word.
+    /// `reject`: closes the connection without a word.
     Reject,
+    /// `close`: closes the connection to the server, whose answer counts as none.
+    Close,
     /// `silent-drop`: the client is not told that its connection is gone; TTL of the reset that only the next router gets.
     SilentDrop {
         /// `rst-ttl`
@@ -162,7 +164,7 @@ pub enum Action {
     /// `auth`: 401, or 407 to a client that speaks to a proxy.
     Auth {
         /// `realm`; `None`: the proxy's name.
-        realm: Option<LogFormat>,
+        realm: Option<Box<str>>,
     },
     /// `early-hint`: 103 with a field.
     EarlyHint {
@@ -253,6 +255,10 @@ pub enum Action {
     SetPriorityOffset(Expr),
     /// `do-log`
     DoLog,
+    /// `expect-proxy`: a PROXY header comes before anything else.
+    ExpectProxy,
+    /// `expect-netscaler-cip`
+    ExpectNetscaler,
     /// `add-acl`, `del-acl`, `set-map`, `del-map`.
     Update {
         /// What is done.
@@ -290,6 +296,8 @@ pub enum ReplyContent {
     Page,
     /// `errorfile`: a response as it goes over the wire.
     File(super::FileBytes),
+    /// `errorfiles`: the page of that status in a section of that name; without one, nothing but the status.
+    Set(Arc<super::ErrorSet>),
     /// `content-type`, `hdr` and a body.
     Own {
         /// `content-type`; there is none without a body.

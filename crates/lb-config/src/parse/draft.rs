@@ -3,11 +3,12 @@
 use super::line::Negation;
 use crate::diag::{Diagnostics, Severity};
 use crate::keywords::{Keyword, Sections, State};
-use crate::model::{IpNet, Proxy, ProxyKind, Server, ServerAddress, ServerCheck, Span, TcpKeepAlive};
+use crate::model::{ErrorSet, FileBytes, IpNet, Proxy, ProxyKind, Server, ServerAddress, ServerCheck, Span, TcpKeepAlive};
 use crate::tree::Directive;
 use crate::variables::Variables;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 /// A proxy or a `defaults` section. A section starts as a copy of the defaults that it takes.
 #[derive(Clone)]
@@ -37,6 +38,17 @@ pub(crate) struct Draft {
     /// The targets of `global` are among the logs.
     pub logs_global: bool,
     pub acls: SectionAcls,
+    /// `errorfiles`, in the order of the lines.
+    pub errorfiles: Vec<NamedErrors>,
+}
+
+/// An `errorfiles` line.
+#[derive(Clone)]
+pub(crate) struct NamedErrors {
+    pub set: Arc<ErrorSet>,
+    /// Empty: all that the section has.
+    pub statuses: Vec<u16>,
+    pub span: Span,
 }
 
 /// `acl` lines of one section.
@@ -76,6 +88,7 @@ impl Draft {
             server_keepalive: (false, TcpKeepAlive::default()),
             logs_global: false,
             acls: SectionAcls::default(),
+            errorfiles: Vec::new(),
         }
     }
 
@@ -217,6 +230,18 @@ pub(crate) struct ProgramCx<'p, 's> {
     pub world: &'p mut World<'s>,
 }
 
+/// An `http-errors` section while it is read.
+pub(crate) struct ErrorsDraft {
+    pub set: Arc<ErrorSet>,
+    pub replies: Vec<(u16, FileBytes)>,
+}
+
+/// What the functions of its lines work on.
+pub(crate) struct ErrorsCx<'p, 's> {
+    pub errors: &'p mut ErrorsDraft,
+    pub world: &'p mut World<'s>,
+}
+
 /// What the functions of `bind` parameters work on.
 pub(crate) struct BindCx<'p> {
     pub bind: &'p mut crate::model::Bind,
@@ -261,6 +286,8 @@ pub(crate) struct World<'s> {
     pub names: super::exprs::Names,
     /// Patterns of ACLs and maps.
     pub sets: std::sync::Arc<lb_expr::acl::Sets>,
+    /// `http-errors` sections that were named or read, and where first.
+    pub error_sets: Vec<(Arc<ErrorSet>, Span)>,
     /// Files that were included, in the order in which they were met: they count on from those of the source.
     pub included: Vec<(String, Vec<u8>)>,
 }
@@ -284,8 +311,19 @@ impl<'s> World<'s> {
             registry: lb_expr::sample::Registry::standard(),
             names: Default::default(),
             sets: Default::default(),
+            error_sets: Vec::new(),
             included: Vec::new(),
         }
+    }
+
+    /// The `http-errors` section of a name, which may stand further down.
+    pub(crate) fn error_set(&mut self, name: &str, place: Span) -> Arc<ErrorSet> {
+        if let Some((set, _)) = self.error_sets.iter().find(|(set, _)| set.name() == name) {
+            return set.clone();
+        }
+        let set = Arc::new(ErrorSet::new(name));
+        self.error_sets.push((set.clone(), place));
+        set
     }
 
     /// Names and bytes of all files: those of the source, then those that they include.

@@ -144,7 +144,8 @@ pub(crate) fn problem(error: ExprError, world: &World<'_>, line: &Line<'_>) -> P
         return Problem::at(word, format!("'{name}' is known but not there yet in this version ({what})"))
             .help("remove the line if its effect is not needed; nothing is left out in silence");
     }
-    Problem { help: error.help, ..Problem::at(word, error.message) }
+    let help = error.help.or_else(|| Some("docs/keywords.md has all samples, converters and ways to match".to_owned()));
+    Problem { help, ..Problem::at(word, error.message) }
 }
 
 /// The words of a line behind its keyword.

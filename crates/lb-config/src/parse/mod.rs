@@ -6,6 +6,7 @@
 mod asked;
 mod checks;
 mod draft;
+mod errors;
 pub(crate) mod exprs;
 mod guid;
 mod line;
@@ -16,8 +17,8 @@ mod rings;
 
 pub(crate) use asked::{Asked, expression, unknown_action};
 pub(crate) use draft::{
-    BindCx, Draft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, Mention, ProfileCx, ProgramCx, ProxyCx, RingCx, RingDraft, ServerCx,
-    ServerDraft, World,
+    BindCx, Draft, ErrorsCx, ErrorsDraft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, Mention, NamedErrors, ProfileCx, ProgramCx, ProxyCx,
+    RingCx, RingDraft, ServerCx, ServerDraft, World,
 };
 pub(crate) use line::{Line, Negation, Params, address, address_for, resolve as resolve_host};
 
@@ -99,6 +100,8 @@ struct Defaults {
     by_name: bool,
     /// A section took it because it was the last one.
     by_place: bool,
+    /// A frontend took its rules, or a backend did.
+    rules_for: Option<Sections>,
 }
 
 /// What haproxy leaves out without a word in the sections where it has no meaning.
@@ -115,6 +118,7 @@ enum Open {
     Ring(Box<RingDraft>),
     Forward(Box<ForwardDraft>),
     Program(Box<Program>),
+    Errors(Box<ErrorsDraft>),
     Profile(Box<LogProfile>),
     /// A proxy or defaults.
     Proxy(Box<Draft>),
@@ -159,6 +163,10 @@ impl<'s> Sink<'s> for Walk<'s> {
                 self.open = Open::Profile(Box::new(self.profile(header)));
                 return;
             }
+            "http-errors" => {
+                self.open = Open::Errors(Box::new(self.errors(header)));
+                return;
+            }
             "program" => {
                 self.open = Open::Program(Box::new(self.program(header)));
                 return;
@@ -184,6 +192,10 @@ impl<'s> Sink<'s> for Walk<'s> {
                 self.profile_line(&mut profile, directive);
                 self.open = Open::Profile(profile);
             }
+            Open::Errors(mut errors) => {
+                self.errors_line(&mut errors, directive);
+                self.open = Open::Errors(errors);
+            }
             Open::Program(mut program) => {
                 self.program_line(&mut program, directive);
                 self.open = Open::Program(program);
@@ -207,6 +219,11 @@ impl<'s> Sink<'s> for Walk<'s> {
             Open::Ring(ring) => return self.rings.push(*ring),
             Open::Forward(forward) => return self.forwards.push(*forward),
             Open::Program(program) => return self.programs.push(*program),
+            Open::Errors(errors) => {
+                // The first of two of a name counts; the second has been told.
+                errors.set.fill(errors.replies);
+                return;
+            }
             Open::Profile(profile) => return self.profiles.push(*profile),
             Open::Refused | Open::Global => return,
         };
@@ -221,7 +238,7 @@ impl<'s> Sink<'s> for Walk<'s> {
         if !draft.proxy.name.is_empty() {
             self.by_name.entry(draft.proxy.name.clone()).and_modify(|known| *known = None).or_insert(Some(index));
         }
-        self.defaults.push(Defaults { draft: *draft, by_name: false, by_place: false });
+        self.defaults.push(Defaults { draft: *draft, by_name: false, by_place: false, rules_for: None });
         self.current = Some(index);
     }
 }
@@ -302,6 +319,7 @@ impl Walk<'_> {
         let mut draft = match base {
             Some(index) => {
                 self.used(index, named, header.span(Some(0)));
+                self.rules_of(index, kind, header);
                 Draft { base, ..self.defaults[index].draft.derive(kind, name, span) }
             }
             None => Draft::new(kind, name, span),
@@ -347,7 +365,7 @@ impl Walk<'_> {
 
     /// Notes that a section starts from these defaults. Both ways at once are easy to misread, which newer haproxy warns of.
     fn used(&mut self, index: usize, named: bool, span: Span) {
-        let Defaults { draft, by_name, by_place } = &mut self.defaults[index];
+        let Defaults { draft, by_name, by_place, .. } = &mut self.defaults[index];
         *by_name |= named;
         *by_place |= !named;
         if *by_name && *by_place {
@@ -359,6 +377,29 @@ impl Walk<'_> {
             let help = "write 'from <defaults>' everywhere, or add an own defaults section for the sections without it";
             self.world.diagnostics.push(Severity::Warning, span, 1, message, Some(help.into()));
         }
+    }
+
+    /// Rules of defaults are for frontends or for backends: what they may ask differs.
+    fn rules_of(&mut self, index: usize, kind: Sections, header: &Directive<'_>) {
+        let defaults = &mut self.defaults[index];
+        let any = |rules: &crate::model::Rules| rules.lists().iter().any(|(_, list)| !list.is_empty());
+        if !defaults.draft.proxy.rules.as_deref().is_some_and(any) {
+            return;
+        }
+        let line = defaults.draft.proxy.span.line;
+        let message = match (kind, defaults.rules_for) {
+            (Sections::LISTEN | Sections::DEFAULTS, _) => {
+                format!("a '{}' section cannot start from defaults with rules (line {line})", section_name(kind))
+            }
+            (_, Some(other)) if other != kind => {
+                format!("frontends and backends cannot start from the same defaults, since these have rules (line {line})")
+            }
+            _ => {
+                defaults.rules_for = Some(kind);
+                return;
+            }
+        };
+        self.problem(header, Problem::at(0, message).help("write the rules into the sections themselves, or defaults for each side"));
     }
 
     fn proxy_line(&mut self, draft: &mut Draft, directive: &Directive<'_>) {

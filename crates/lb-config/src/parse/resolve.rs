@@ -34,8 +34,9 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
     let modes: Vec<(Mode, String)> = drafts.iter().map(|draft| (draft.proxy.mode, draft.proxy.name.clone())).collect();
     let mut proxies = Vec::with_capacity(drafts.len());
     for (index, mut draft) in drafts.into_iter().enumerate() {
+        super::errors::take_replies(&mut draft, world);
         default_backend(&mut draft, index, &names, &modes, world);
-        backends(&mut draft, &names, &modes, world);
+        backends(&mut draft, index, &names, &modes, world);
         servers(&mut draft, world);
         use_servers(&mut draft, world);
         finish_destination(&mut draft, world);
@@ -46,6 +47,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         finish_keepalive(&mut draft);
         proxies.push(prune(draft));
     }
+    super::errors::resolve_sets(world);
     let named = exprs::resolve(&proxies, &[], world);
     Config {
         global,
@@ -177,13 +179,18 @@ fn default_backend(draft: &mut Draft, index: usize, names: &Backends, modes: &[(
 }
 
 /// The backends that `use_backend` lines name.
-fn backends(draft: &mut Draft, names: &Backends, modes: &[(Mode, String)], world: &mut World<'_>) {
+fn backends(draft: &mut Draft, index: usize, names: &Backends, modes: &[(Mode, String)], world: &mut World<'_>) {
     let http = draft.proxy.mode == Mode::Http;
     let disabled = draft.proxy.disabled;
     let Some(rules) = draft.proxy.rules.as_mut().filter(|_| draft.proxy.kind.is_frontend()) else { return };
     for rule in &mut rules.use_backend {
         let BackendTarget::Name(name) = &rule.target else { continue };
         let target = match names.get(&**name) {
+            Some(Some(target)) if target.0 as usize == index && !disabled => {
+                let message = format!("'use_backend {}' leads to itself", shown(name));
+                world.error(rule.span, message, Some("name another backend, or remove the line".into()));
+                continue;
+            }
             Some(Some(target)) => *target,
             _ if disabled => continue,
             Some(None) => {

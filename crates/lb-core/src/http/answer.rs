@@ -5,6 +5,7 @@ use crate::record::Record;
 use crate::reply::{self, ReplyTo};
 use crate::rules::replies::Own;
 use lb_expr::Termination;
+use lb_http::FieldId;
 use lb_rt::{Rt, Socket};
 use std::future::poll_fn;
 use std::task::Poll;
@@ -19,7 +20,9 @@ const LINGER_BYTES: usize = 256 << 10;
 pub async fn send(conn: &Conn, record: &mut Record, status: u16, to: ReplyTo, end: Termination) -> bool {
     let worker = conn.client.worker().clone();
     let backend = record.backend.clone();
-    if !to.early && !rules::after_lists(conn.client.frontend(), backend.as_deref()).is_empty() {
+    let mut pages = backend.iter().map(|b| &b.errors).chain([&conn.client.frontend().errors]);
+    let made = !to.early && pages.find_map(|pages| pages.makes(status)) == Some(true);
+    if made || (!to.early && !rules::after_lists(conn.client.frontend(), backend.as_deref()).is_empty()) {
         let own = Own::page(backend.iter().map(|b| &b.errors).chain([&conn.client.frontend().errors]), status);
         return Box::pin(send_own(conn, record, own, to, end)).await;
     }
@@ -39,11 +42,21 @@ pub async fn send(conn: &Conn, record: &mut Record, status: u16, to: ReplyTo, en
 /// Sends an answer that a rule made.
 pub async fn send_own(conn: &Conn, record: &mut Record, mut own: Own, to: ReplyTo, end: Termination) -> bool {
     let worker = conn.client.worker().clone();
+    if let Some(reply) = own.made_by.take() {
+        own = rules::make(conn, record, &reply);
+    }
+    let made = own.head.status();
     rules::after_own(conn, record, &mut own.head);
+    let changed = Some(own.head.status()).filter(|status| *status != made);
+    if own.head.has_token(FieldId::Connection, b"close") {
+        own.head.remove_id(FieldId::Connection);
+        own.close = true;
+    }
+    let logged = changed.or(own.logged);
     let mut out = worker.outs.take();
     let written = own.write(to, out.bytes());
     conn.client.frontend().spelling.apply(out.bytes());
-    record.status = written.status;
+    record.status = logged.unwrap_or(written.status);
     let sent = write_all(conn, out.rest()).await;
     record.downloaded += written.counted;
     record.finish(end);

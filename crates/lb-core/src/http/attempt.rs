@@ -474,35 +474,56 @@ pub async fn run(
             return failed(reason, response.status(), Cause::ServerAbort, Phase::Headers, true);
         }
     }
-    record.downloaded += counted_size(&response);
+    let counted = counted_size(&response);
     record.capture(CaptureSide::Response, &response);
     let private = binds_connection(&response);
     hop::strip(&mut response);
+    let mut closes = false;
     if rules::any_for_responses(frontend, backend) {
         let body = (framing.body, attempt.input.as_ref());
-        let responded = Box::pin(rules::response(attempt.conn, record, head, &mut response, body, backend)).await;
+        let responded = Box::pin(rules::response(attempt.conn, record, head, (&mut response, counted), body, backend)).await;
         let (own, end) = match responded {
-            rules::Responded::Pass => (None, Termination::NORMAL),
+            rules::Responded::Pass { close } => {
+                closes = close;
+                (None, Termination::NORMAL)
+            }
             rules::Responded::Instead(own, end) => (Some(own), end),
-            rules::Responded::Nothing => (None, Termination::new(Cause::Proxy, Phase::Headers)),
+            rules::Responded::Nothing(end) => (None, end),
         };
         if own.is_some() || !end.is_normal() {
             record.note_body(attempt.up.payload);
-            let Attempt { mut up, up_done, up_refused, .. } = attempt;
+            let Attempt { mut up, up_done, up_refused, input, .. } = attempt;
             settle_body(conn, request, &mut up, up_done && !up_refused);
+            let whole =
+                up_done && !up_refused && is_all(framing.body, input.as_ref()) && record.status != 0 && end.cause != Cause::ServerAbort;
+            if whole && !is_doubtful(request) && framing.keep_alive && request.mode == HttpConnectionMode::KeepAlive {
+                server.uses = server.uses.saturating_add(1);
+                server.private |= private;
+                keep(conn, slot, backend, server);
+            }
             return match own {
                 Some(own) => Outcome::Instead { own: Box::new(own), end },
                 None => Outcome::Done { reuse: false, end },
             };
         }
     }
+    record.downloaded += counted;
+    // A rule's status may have no body, and what the server sends then goes nowhere.
+    let bodiless = framing.body != Body::None && rules::has_no_body(response.status()) && framing.body != Body::Tunnel;
+    if bodiless {
+        // Counted, as haproxy has it, and not sent.
+        record.downloaded += rules::body_here(framing.body, attempt.input.as_ref()).0.len() as u64;
+    }
     let dechunk = hop::fit_version(&mut response, &framing, request.version);
-    let keep_client = request.reply.keep_alive && !dechunk && framing.body != Body::UntilClose && !conn.client.has_to_leave();
+    let keep_client = request.reply.keep_alive && !closes && !dechunk && framing.body != Body::UntilClose && !conn.client.has_to_leave();
     if framing.body != Body::Tunnel {
         hop::set_response_connection(&mut response, if keep_client { hop::Wanted::KeepAlive } else { hop::Wanted::Close }, request.version);
     }
     let mut down = Download {
-        flow: Flow::new(framing_of(framing.body, backend.limits.max_head, dechunk, &frontend.spelling.trailers), splice),
+        flow: Flow::new(
+            framing_of(if bodiless { Body::None } else { framing.body }, backend.limits.max_head, dechunk, &frontend.spelling.trailers),
+            splice,
+        ),
         record: &mut *record,
     };
     let out = down.flow.out(&worker.outs);
@@ -532,9 +553,7 @@ pub async fn run(
     record.note_body(up.payload);
     let whole = end.is_normal() && up_done && !up_refused;
     settle_body(conn, request, &mut up, up_done && !up_refused);
-    // A server of HTTP/1.0 may have read a chunked body as something else.
-    let doubtful = request.version == Version::Http10 && request.framing.body == Body::Chunked;
-    if whole && !doubtful && framing.keep_alive && request.mode == HttpConnectionMode::KeepAlive && silent {
+    if whole && !is_doubtful(request) && framing.keep_alive && request.mode == HttpConnectionMode::KeepAlive && silent && !bodiless {
         server.uses = server.uses.saturating_add(1);
         // No later answer makes an authenticated connection anybody's again.
         server.private |= private;
@@ -545,6 +564,22 @@ pub async fn run(
         conn.socket.reset_on_close();
     }
     Outcome::Done { reuse: whole && keep_client, end }
+}
+
+/// A server of HTTP/1.0 may have read a chunked body as something else.
+fn is_doubtful(request: &Request) -> bool {
+    request.version == Version::Http10 && request.framing.body == Body::Chunked
+}
+
+/// Whether what has been read is a response's body and nothing else.
+fn is_all(body: Body, input: Option<&Buffer>) -> bool {
+    let bytes = input.map(Buffer::filled).unwrap_or_default();
+    match body {
+        Body::None => bytes.is_empty(),
+        Body::Length(n) => bytes.len() as u64 == n,
+        Body::Chunked => chunks(bytes) == Chunks::Whole(bytes.len()),
+        _ => false,
+    }
 }
 
 /// Puts a server connection where the next request finds it.

@@ -37,6 +37,8 @@ pub struct Request {
     pub reply: ReplyTo,
     /// What has become of the body.
     pub body: Cell<BodyState>,
+    /// A rule wants the server's connection closed.
+    pub leaves_server: bool,
 }
 
 /// What has become of a request's body: the connection lives on only when nothing of it is left.
@@ -80,7 +82,7 @@ pub async fn one(conn: &mut Conn) -> bool {
     let (version, method) = (head.version(), head.method());
     let reply = ReplyTo { version, keep_alive, head: method == Method::Head, early: false };
     let body = Cell::new(if framing.body == Body::None { BodyState::Consumed } else { BodyState::Untouched });
-    let mut request = Request { framing, version, method, mode, reply, body };
+    let mut request = Request { framing, version, method, mode, reply, body, leaves_server: false };
     if frontend.settings.monitor_uri.as_ref().is_some_and(|uri| path_and_query(head.target()) == uri.as_bytes()) {
         record.logged = true;
         worker.counters.front(frontend).intercepted.add(1);
@@ -96,7 +98,7 @@ pub async fn one(conn: &mut Conn) -> bool {
         }
     }
     let backend = rules::route(conn, &mut record, &mut head, &request, frontend, &worker.process.topology);
-    if let Some(backend) = backend.as_ref().filter(|_| frontend.settings.rules.is_some()) {
+    if let Some(backend) = backend.as_ref().filter(|_| frontend.settings.rules.is_some() && !request.leaves_server) {
         request.mode = front_mode.max(backend.settings.options.http_mode);
     }
     let (status, end) = match backend {
@@ -262,7 +264,7 @@ async fn forward(
     if frontend.unique_id.is_some() {
         identify(record, head, frontend);
     }
-    prepare(conn, head, request, frontend, backend);
+    prepare(conn, record, head, request, frontend, backend);
     let verdict = try_servers(conn, record, head, request, frontend, backend).await;
     drop(counted);
     let reuse = match verdict {
@@ -401,7 +403,7 @@ fn identify(record: &mut Record, head: &mut PooledHead, frontend: &Frontend) {
 }
 
 /// What both sides' options change in the request.
-fn prepare(conn: &Conn, head: &mut PooledHead, request: &mut Request, frontend: &Frontend, backend: &Backend) {
+fn prepare(conn: &Conn, record: &Record, head: &mut PooledHead, request: &mut Request, frontend: &Frontend, backend: &Backend) {
     hop::strip(head);
     if request.framing.upgrade && request.framing.body != Body::None {
         // Where the body ends and the other protocol begins, two readers could differ: no upgrade then, as with haproxy.
@@ -411,7 +413,7 @@ fn prepare(conn: &Conn, head: &mut PooledHead, request: &mut Request, frontend: 
     let pretend = backend.settings.options.http_pretend_keepalive;
     let close = request.mode != HttpConnectionMode::KeepAlive && !pretend;
     hop::set_request_connection(head, if close { hop::Wanted::Close } else { hop::Wanted::KeepAlive });
-    fields::add_addresses(&conn.client, &conn.socket, head, frontend, backend);
+    fields::add_addresses(record, &conn.socket, head, frontend, backend);
 }
 
 /// `option http-buffer-request`: waits until the body is here, or the buffer is full.

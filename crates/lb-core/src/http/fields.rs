@@ -1,30 +1,37 @@
 //! Fields that options add to a request: who the client is, where it connected to. Called by exchange.rs once per request.
 
-use crate::client::Client;
 use crate::proxy::{Backend, Frontend};
+use crate::record::Record;
 use lb_config::{ForwardFor, Forwarded, OriginalTo};
 use lb_http::{FieldId, Head, hop};
 use lb_rt::Socket;
 use lb_sys::Addr;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// `option forwarded` of the backend, `option forwardfor` and `option originalto` of both proxies: the backend's name goes before the frontend's, an exception of
 /// either counts.
-pub fn add_addresses(client: &Client, socket: &Socket, head: &mut Head, frontend: &Frontend, backend: &Backend) {
+pub fn add_addresses(record: &Record, socket: &Socket, head: &mut Head, frontend: &Frontend, backend: &Backend) {
     let (front, back) = (&frontend.settings.options, &backend.settings.options);
     if let Some(option) = back.forwarded {
-        forwarded(client, socket, head, option);
+        forwarded(record, socket, head, option);
     }
     if front.forwardfor.is_some() || back.forwardfor.is_some() {
-        forwarded_for(client, head, front.forwardfor.as_ref(), back.forwardfor.as_ref());
+        forwarded_for(record, head, front.forwardfor.as_ref(), back.forwardfor.as_ref());
     }
     if front.originalto.is_some() || back.originalto.is_some() {
-        original_to(client, socket, head, front.originalto.as_ref(), back.originalto.as_ref());
+        original_to(record, socket, head, front.originalto.as_ref(), back.originalto.as_ref());
     }
 }
 
+/// The address that the client connected to, found out if need be, or what rules made of it.
+fn learn_local<'r>(record: &'r Record, socket: &Socket) -> Option<Cow<'r, Addr>> {
+    record.client.learn_local(socket);
+    record.local()
+}
+
 /// `option forwarded` (RFC 7239): one more element behind those that the request has.
-fn forwarded(client: &Client, socket: &Socket, head: &mut Head, option: Forwarded) {
+fn forwarded(record: &Record, socket: &Socket, head: &mut Head, option: Forwarded) {
     const NAME: &[u8] = b"forwarded";
     let mut parameters: Vec<String> = Vec::new();
     if option.proto {
@@ -37,10 +44,10 @@ fn forwarded(client: &Client, socket: &Socket, head: &mut Head, option: Forwarde
         parameters.push(format!("host=\"{host}\""));
     }
     if option.by {
-        parameters.push(format!("by={}", node(client.learn_local(socket), option.by_port)));
+        parameters.push(format!("by={}", node(learn_local(record, socket).as_deref(), option.by_port)));
     }
     if option.r#for {
-        parameters.push(format!("for={}", node(Some(&client.peer), option.for_port)));
+        parameters.push(format!("for={}", node(Some(&record.peer()), option.for_port)));
     }
     if parameters.is_empty() {
         return;
@@ -68,8 +75,9 @@ fn node(addr: Option<&Addr>, port: bool) -> String {
     }
 }
 
-fn forwarded_for(client: &Client, head: &mut Head, front: Option<&ForwardFor>, back: Option<&ForwardFor>) {
-    let (Some(option), Addr::Ip(peer)) = (back.or(front), &client.peer) else { return };
+fn forwarded_for(record: &Record, head: &mut Head, front: Option<&ForwardFor>, back: Option<&ForwardFor>) {
+    let peer = record.peer();
+    let (Some(option), Addr::Ip(peer)) = (back.or(front), &*peer) else { return };
     let both = || [front, back].into_iter().flatten();
     let excepted = both().any(|o| o.except.is_some_and(|net| net.contains(peer.ip())));
     let name = option.header.as_bytes();
@@ -79,8 +87,9 @@ fn forwarded_for(client: &Client, head: &mut Head, front: Option<&ForwardFor>, b
     }
 }
 
-fn original_to(client: &Client, socket: &Socket, head: &mut Head, front: Option<&OriginalTo>, back: Option<&OriginalTo>) {
-    let (Some(option), Some(Addr::Ip(to))) = (back.or(front), client.learn_local(socket)) else { return };
+fn original_to(record: &Record, socket: &Socket, head: &mut Head, front: Option<&OriginalTo>, back: Option<&OriginalTo>) {
+    let to = learn_local(record, socket);
+    let (Some(option), Some(Addr::Ip(to))) = (back.or(front), to.as_deref()) else { return };
     let excepted = [front, back].into_iter().flatten().any(|o| o.except.is_some_and(|net| net.contains(to.ip())));
     if !excepted {
         hop::append_address(head, option.header.as_bytes(), to.ip());

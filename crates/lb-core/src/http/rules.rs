@@ -12,9 +12,10 @@ use crate::record::{Record, RuleState};
 use crate::rules::replies::{self, Own};
 use crate::rules::{self, Stage, Step};
 use crate::timers::Step as Reached;
-use lb_config::{Action, BackendTarget, Rule, Rules, ServerTarget};
-use lb_expr::sample::{Bytes, Expr, Side};
+use lb_config::{Action, BackendTarget, HttpConnectionMode, Rule, Rules, ServerTarget};
+use lb_expr::sample::{Bytes, Expr, Scope, Side};
 use lb_expr::{Cause, Phase, Termination};
+use lb_http::h1::Encoder;
 use lb_http::{Body, FieldId, Head, Version};
 use lb_rt::Buffer;
 use std::borrow::Cow;
@@ -32,7 +33,7 @@ pub enum Ended {
 }
 
 /// What a body's bytes are without their framing, as far as they are here.
-fn body_here<'b>(framing: Body, input: Option<&'b Buffer>) -> (Cow<'b, [u8]>, bool, Option<u64>) {
+pub(super) fn body_here<'b>(framing: Body, input: Option<&'b Buffer>) -> (Cow<'b, [u8]>, bool, Option<u64>) {
     let bytes = input.map(Buffer::filled).unwrap_or_default();
     match framing {
         Body::None => (Cow::Borrowed(&[]), true, None),
@@ -63,19 +64,27 @@ fn at_request<T>(conn: &Conn, record: &mut Record, head: &mut Head, request: &Re
 
 /// Goes through the lists of a proxy for a request; `None`: it goes on.
 pub async fn request(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &mut Request, rules: &Rules) -> Option<Ended> {
-    for list in [&rules.content, &rules.request, &rules.redirect] {
+    for (list, contents) in [(&rules.content, true), (&rules.request, false), (&rules.redirect, false)] {
         let mut at = 0;
         while at < list.len() {
             match at_request(conn, record, head, request, |stage| rules::run(list, at, stage)) {
                 Step::Pass { .. } | Step::NeedMore(_) => break,
-                Step::Failed => return Some(failed(conn, record, request).await),
-                Step::End(n) => return Some(end(conn, record, head, request, &list[n].action).await),
-                Step::Wait(n) => {
-                    if let Err(end) = wait(conn, record, head, request, &list[n].action).await {
-                        return Some(end);
-                    }
-                    at = n + 1;
+                Step::Failed => return Some(failed(conn, record, request, 500).await),
+                Step::Unreadable => {
+                    record.timers.unmark(Reached::Request);
+                    return Some(failed(conn, record, request, 400).await);
                 }
+                Step::End(n) => {
+                    // To haproxy the contents that a frontend's rules look at are no request yet.
+                    if contents && record.backend.is_none() {
+                        record.line.clear();
+                    }
+                    return Some(end(conn, record, head, request, &list[n].action).await);
+                }
+                Step::Wait(n) => match wait(conn, record, head, request, &list[n..]).await {
+                    Ok(done) => at = n + done,
+                    Err(end) => return Some(end),
+                },
             }
         }
     }
@@ -86,6 +95,10 @@ pub async fn request(conn: &mut Conn, record: &mut Record, head: &mut Head, requ
 /// Rules may have changed what decides of framing: that stays as it was received.
 fn note_edits(head: &mut Head, request: &mut Request) {
     request.method = head.method();
+    if request.framing.keep_alive && head.has_token(FieldId::Connection, b"close") {
+        request.mode = HttpConnectionMode::Close;
+        request.leaves_server = true;
+    }
     keep_framing(head, request.framing.body);
     if request.framing.expect_continue && !head.has(FieldId::Expect) {
         request.framing.expect_continue = false;
@@ -122,9 +135,9 @@ pub fn keep_framing(head: &mut Head, body: Body) {
 }
 
 /// How a request ends by an edit that failed.
-async fn failed(conn: &mut Conn, record: &mut Record, request: &Request) -> Ended {
+async fn failed(conn: &mut Conn, record: &mut Record, request: &Request, status: u16) -> Ended {
     let end = Termination::new(Cause::Proxy, Phase::Request);
-    let own = Own::page(pages(conn, record).iter().copied(), 500);
+    let own = Own { logged: Some(status), ..Own::page(pages(conn, record).iter().copied(), status) };
     Ended::Answered(reply(conn, record, request, own, end).await)
 }
 
@@ -132,8 +145,16 @@ fn pages<'p>(conn: &'p Conn, record: &'p Record) -> Vec<&'p crate::reply::ErrorP
     record.backend.iter().map(|backend| &backend.errors).chain([&conn.client.frontend().errors]).collect()
 }
 
+/// A stream that ends in its backend's rules counts there no longer when its line is written.
+fn leaves_backend(record: &mut Record) {
+    if record.backend.is_some() && !record.has_left() {
+        record.note_refusal();
+    }
+}
+
 /// Does what ends a request.
 async fn end(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &Request, action: &Action) -> Ended {
+    leaves_backend(record);
     let refused = Termination::new(Cause::Proxy, Phase::Request);
     let end = match action {
         Action::Return(_) | Action::Redirect(_) | Action::Auth { .. } => Termination::new(Cause::Local, Phase::Request),
@@ -178,52 +199,73 @@ async fn end(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &Re
     }
 }
 
-/// Holds a request for `timeout tarpit`, as long as its client waits.
+/// Holds a request for `timeout tarpit`, whether its client waits or not, as haproxy does.
 async fn tarpit(conn: &Conn) {
     let rt = &conn.client.worker().rt;
     let timeouts = &conn.client.frontend().settings.timeouts;
     // As haproxy: `timeout connect` stands in for it.
     let until = rt.now() + timeouts.tarpit.or(timeouts.connect).unwrap_or(Duration::ZERO);
-    poll_fn(|_| {
-        if conn.socket.is_broken() || conn.socket.hung_up() {
-            return Poll::Ready(());
-        }
-        conn.socket.wait_for_event();
-        rt.poll_deadline(Some(until))
-    })
-    .await;
+    poll_fn(|_| rt.poll_deadline(Some(until))).await;
 }
 
 /// Answers a request in place of a server; the body that nobody has read is taken out of the way, or the connection is closed.
-pub async fn reply(conn: &mut Conn, record: &mut Record, request: &Request, own: Own, end: Termination) -> bool {
+pub async fn reply(conn: &mut Conn, record: &mut Record, request: &Request, mut own: Own, end: Termination) -> bool {
+    leaves_backend(record);
+    // As haproxy: who is sent elsewhere with a body shall not send the next request behind it.
+    own.close |= own.redirects && request.framing.body != Body::None;
     let to = super::exchange::ready_to_answer(conn, request, end);
     answer::send_own(conn, record, own, to, end).await
 }
 
-/// Waits for what a rule waits for.
-async fn wait(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &mut Request, action: &Action) -> Result<(), Ended> {
-    match action {
+/// Waits for what the first of these rules waits for; gives how many are done then.
+async fn wait(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &mut Request, list: &[Arc<Rule>]) -> Result<usize, Ended> {
+    match &list[0].action {
         Action::Pause(time) => {
             let time = at_request(conn, record, head, request, |stage| rules::duration(time, stage));
             pause(conn, time.unwrap_or(Duration::ZERO)).await;
-            Ok(())
+            Ok(1)
         }
-        Action::EarlyHint { name, value } => {
-            if request.version == Version::Http11 {
-                let mut text = Vec::new();
-                at_request(conn, record, head, request, |stage| stage.format(value, &mut text));
-                let line =
-                    [b"HTTP/1.1 103 Early Hints\r\n", name.to_ascii_lowercase().as_bytes(), b": ", text.trim_ascii(), b"\r\n\r\n"].concat();
-                if lb_http::is_field_value(text.trim_ascii()) && !answer::write_all(conn, &line).await {
-                    record.finish(Termination::new(Cause::ClientAbort, Phase::Request));
-                    return Err(Ended::Dropped);
-                }
+        Action::EarlyHint { .. } => {
+            let (hints, done) = at_request(conn, record, head, request, |stage| hints(stage, list));
+            if request.version == Version::Http11 && !hints.is_empty() && !say(conn, record, &hints).await {
+                leaves_backend(record);
+                record.finish(Termination::new(Cause::ClientAbort, Phase::Request));
+                return Err(Ended::Dropped);
             }
-            Ok(())
+            Ok(done)
         }
-        Action::WaitForBody { time, at_least } => wait_for_body(conn, record, head, request, *time, *at_least).await,
-        _ => Ok(()),
+        Action::WaitForBody { time, at_least } => wait_for_body(conn, record, head, request, *time, *at_least).await.map(|()| 1),
+        _ => Ok(1),
     }
+}
+
+/// The fields of `early-hint` rules that follow each other, as one 103; and how many rules that are. The condition of the first one holds.
+fn hints(stage: &Stage<'_>, list: &[Arc<Rule>]) -> (Head, usize) {
+    let mut hints = Head::new();
+    hints.start_response(Version::Http11, 103, b"Early Hints");
+    let mut text = Vec::new();
+    let mut done = 0;
+    for rule in list {
+        let Action::EarlyHint { name, value } = &rule.action else { break };
+        if done == 0 || stage.holds(rule.condition.as_ref()) {
+            text.clear();
+            stage.format(value, &mut text);
+            if lb_http::is_field_value(&text) {
+                hints.append(name.to_ascii_lowercase().as_bytes(), &text);
+            }
+        }
+        done += 1;
+    }
+    (hints, done)
+}
+
+/// Sends an interim response; false when the client does not take it.
+async fn say(conn: &Conn, record: &mut Record, interim: &Head) -> bool {
+    let mut out = conn.client.worker().outs.take();
+    record.downloaded += crate::record::counted_size(interim);
+    Encoder::new().encode_response(interim, out.bytes());
+    conn.client.frontend().spelling.apply(out.bytes());
+    answer::write_all(conn, out.rest()).await
 }
 
 /// Lets time pass, as long as the client waits.
@@ -257,7 +299,10 @@ async fn wait_for_body(
     if request.framing.expect_continue {
         request.framing.expect_continue = false;
         head.remove_id(FieldId::Expect);
-        if conn.input.as_ref().is_none_or(|input| input.is_empty()) && !answer::write_all(conn, b"HTTP/1.1 100 Continue\r\n\r\n").await {
+        let mut go_on = Head::new();
+        go_on.start_response(Version::Http11, 100, b"Continue");
+        if conn.input.as_ref().is_none_or(|input| input.is_empty()) && !say(conn, record, &go_on).await {
+            leaves_backend(record);
             record.finish(Termination::new(Cause::ClientAbort, Phase::Request));
             return Err(Ended::Dropped);
         }
@@ -282,11 +327,17 @@ async fn wait_for_body(
             // The time is over.
             None => {
                 let end = Termination::new(Cause::ClientTimeout, Phase::Request);
-                let own = Own::page(pages(conn, record).iter().copied(), 408);
+                let own = Own { logged: Some(408), ..Own::page(pages(conn, record).iter().copied(), 408) };
                 request.body.set(BodyState::Broken);
+                record.timers.unmark(Reached::Request);
                 return Err(Ended::Answered(reply(conn, record, request, own, end).await));
             }
             Some(0) => {
+                // haproxy goes on, and finds that the client is gone where the request would get its server.
+                if record.backend.is_none() {
+                    record.backend = conn.client.frontend().backend.clone();
+                }
+                leaves_backend(record);
                 record.finish(Termination::new(Cause::ClientAbort, Phase::Request));
                 return Err(Ended::Dropped);
             }
@@ -373,11 +424,14 @@ pub fn hash_by(conn: &Conn, record: &mut Record, head: &mut Head, request: &Requ
 /// What rules have made of a response.
 pub enum Responded {
     /// It goes on.
-    Pass,
+    Pass {
+        /// The client's connection is to be closed behind it.
+        close: bool,
+    },
     /// This goes to the client in its place.
     Instead(Own, Termination),
     /// Nothing goes to the client.
-    Nothing,
+    Nothing(Termination),
 }
 
 /// Whether anything has to be gone through for responses on this way.
@@ -405,17 +459,18 @@ pub fn after_lists<'r>(frontend: &'r Frontend, backend: Option<&'r Backend>) -> 
     }
 }
 
-/// Goes through `http-response` and `http-after-response` for a server's response.
+/// Goes through `http-response` and `http-after-response` for a server's response, whose head counts as `counted` bytes.
 pub async fn response(
     conn: &Conn,
     record: &mut Record,
     request_head: &Head,
-    head: &mut Head,
+    (head, counted): (&mut Head, u64),
     body: (Body, Option<&Buffer>),
     backend: &Backend,
 ) -> Responded {
     let client = conn.client.clone();
     let frontend = client.frontend();
+    record.variables.end(Scope::Request);
     let answer = backend.settings.rules.as_deref().map(|rules| rules.answer.as_slice()).into_iter();
     for list in answer.chain(both(frontend, backend, |rules| &rules.response)) {
         let mut at = 0;
@@ -423,11 +478,14 @@ pub async fn response(
             let step = at_response(conn, record, request_head, head, body, |stage| rules::run(list, at, stage));
             match step {
                 Step::Pass { .. } | Step::NeedMore(_) => break,
-                Step::Failed => {
-                    let own = Own::page(pages(conn, record).iter().copied(), 500);
+                Step::Failed | Step::Unreadable => {
+                    let own = Own { logged: Some(500), ..Own::page(pages(conn, record).iter().copied(), 500) };
                     return Responded::Instead(own, Termination::new(Cause::Proxy, Phase::Headers));
                 }
-                Step::End(n) => return ended(conn, record, request_head, head, body, &list[n].action),
+                Step::End(n) => {
+                    record.downloaded += counted;
+                    return ended(conn, record, request_head, head, body, &list[n].action);
+                }
                 Step::Wait(n) => {
                     if let Action::Pause(time) = &list[n].action {
                         let time = at_response(conn, record, request_head, head, body, |stage| rules::duration(time, stage));
@@ -440,13 +498,22 @@ pub async fn response(
     }
     let lists = both(frontend, backend, |rules| &rules.after_response);
     at_response(conn, record, request_head, head, body, |stage| replies::after_response(&lists, stage));
+    let close = head.has_token(FieldId::Connection, b"close");
+    head.remove_id(FieldId::Connection);
     keep_framing_of_response(head, body.0);
     record.status = head.status();
-    Responded::Pass
+    Responded::Pass { close }
 }
 
-/// Rules may not change how long a response is.
+/// Rules may not change how long a response is, but for a status that has no body.
 fn keep_framing_of_response(head: &mut Head, body: Body) {
+    if has_no_body(head.status()) {
+        head.remove_id(FieldId::TransferEncoding);
+        if head.status() != 304 {
+            head.remove_id(FieldId::ContentLength);
+        }
+        return;
+    }
     match body {
         Body::Length(_) | Body::Chunked => keep_framing(head, body),
         // Without a body here a length may stand for what GET would give.
@@ -456,6 +523,11 @@ fn keep_framing_of_response(head: &mut Head, body: Body) {
             head.remove_id(FieldId::TransferEncoding);
         }
     }
+}
+
+/// RFC 9110 section 6.4.1: responses that end with their head.
+pub fn has_no_body(status: u16) -> bool {
+    matches!(status, 100..=199 | 204 | 304)
 }
 
 fn at_response<T>(
@@ -489,6 +561,10 @@ fn ended(
     let (client, backend) = (conn.client.clone(), record.backend.clone());
     let pages = || backend.iter().map(|backend| &backend.errors).chain([&client.frontend().errors]);
     let made = at_response(conn, record, request_head, head, body, |stage| replies::made(action, stage, pages()));
+    // What is here of the response counts for haproxy, the end of chunks as one.
+    let (here, whole, _) = body_here(body.0, body.1);
+    record.downloaded += here.len() as u64 + u64::from(body.0 == Body::Chunked && whole);
+    record.timers.unmark(Reached::Response);
     let counters = client.worker().counters.front(client.frontend());
     let local = matches!(action, Action::Return(_) | Action::Redirect(_));
     if !local {
@@ -501,10 +577,25 @@ fn ended(
         }
         (None, Action::SilentDrop { ttl }) => {
             crate::rules::vanish(&conn.socket, *ttl);
-            Responded::Nothing
+            Responded::Nothing(Termination::new(Cause::Proxy, Phase::Request))
         }
-        (None, _) => Responded::Nothing,
+        // What a rule takes for no answer is none.
+        (None, Action::Close) => {
+            record.downloaded = 0;
+            let own = Own { logged: Some(502), hangs_up: true, ..Own::page(pages(), 502) };
+            Responded::Instead(own, Termination::new(Cause::ServerAbort, Phase::Headers))
+        }
+        (None, _) => {
+            (record.status, record.downloaded) = (0, 0);
+            Responded::Nothing(Termination::new(Cause::Proxy, Phase::Data))
+        }
     }
+}
+
+/// An answer by `http-error`, for a request whose head is no longer at hand.
+pub fn make(conn: &Conn, record: &mut Record, reply: &Arc<lb_config::Reply>) -> Own {
+    let stage = Stage { record: Some(record), served: conn.served, ..Stage::new(&conn.client, &conn.socket, Side::Response) };
+    replies::of_format(reply, &stage)
 }
 
 /// Goes through `http-after-response` for a response of the proxy's own.

@@ -3,7 +3,7 @@
 use super::target::parts;
 use super::{Stage, value_of};
 use bumpalo::Bump;
-use lb_config::{Action, AddressPart, CaptureSlot, FieldEdit, LineEdit, NameMatch, NumberValue, StreamTimeout, TimeValue};
+use lb_config::{Action, AddressPart, CaptureSlot, FieldEdit, LineEdit, NameMatch, NumberValue, SetUpdate, StreamTimeout, TimeValue};
 use lb_expr::CaptureSide;
 use lb_expr::regex::{Groups, Replacement};
 use lb_expr::sample::{OwnedValue, Type, Value};
@@ -28,7 +28,7 @@ pub fn apply(action: &Action, stage: &mut Stage<'_>, scratch: &Bump) -> bool {
         Action::Line(edit) => line(edit, stage),
         Action::SetStatus { status, reason } => {
             let Some(head) = stage.response.as_deref_mut() else { return false };
-            let usual = lb_http::errors::reason(*status);
+            let usual = Some(lb_http::errors::reason(*status)).filter(|usual| !usual.is_empty()).unwrap_or("Other");
             head.set_status(*status, reason.as_deref().unwrap_or(usual).as_bytes());
             true
         }
@@ -82,6 +82,30 @@ pub fn apply(action: &Action, stage: &mut Stage<'_>, scratch: &Bump) -> bool {
             set_address(*part, value.as_ref().map(OwnedValue::get), stage);
             true
         }
+        Action::Update { what, file, key, value } => {
+            let (mut name, mut text) = (Vec::new(), Vec::new());
+            stage.format(key, &mut name);
+            if let Some(value) = value {
+                stage.format(value, &mut text);
+            }
+            // A file that nobody looks things up in has no set, and what no index takes changes nothing, as haproxy has it.
+            if let Some(set) = stage.client.worker().process.topology.patterns.file(file) {
+                let _ = match what {
+                    SetUpdate::AddAcl => set.add_once(&name),
+                    SetUpdate::SetMap => set.put(&name, &text),
+                    SetUpdate::DelAcl | SetUpdate::DelMap => set.remove(&name).map(|_| ()),
+                };
+            }
+            true
+        }
+        Action::ExpectProxy => {
+            stage.session.expects_proxy = true;
+            true
+        }
+        Action::ExpectNetscaler => {
+            stage.session.expects_netscaler = true;
+            true
+        }
         Action::DoLog => {
             if let Some(record) = stage.record.as_deref_mut() {
                 record.log_now();
@@ -131,7 +155,11 @@ fn number(value: &NumberValue, stage: &Stage<'_>, scratch: &Bump) -> Option<i64>
 }
 
 fn set_address(part: AddressPart, value: Option<Value<'_>>, stage: &mut Stage<'_>) {
-    let Some(record) = stage.record.as_deref_mut() else { return };
+    let is_source = matches!(part, AddressPart::Source | AddressPart::SourcePort);
+    let old = {
+        let view = stage.view();
+        if is_source { view.source() } else { view.destination() }
+    };
     let changed = |old: Option<&Addr>| {
         let old = old.and_then(Addr::ip).unwrap_or(SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0));
         match value {
@@ -140,20 +168,15 @@ fn set_address(part: AddressPart, value: Option<Value<'_>>, stage: &mut Stage<'_
             _ => None,
         }
     };
-    match part {
-        AddressPart::Source | AddressPart::SourcePort => {
-            let old = record.rules().source.map(Addr::Ip).or_else(|| Some(record.client.peer.clone()));
-            if let Some(new) = changed(old.as_ref()) {
-                record.rules_mut().source = Some(new);
-            }
+    let Some(new) = changed(old.as_ref()) else { return };
+    let (source, destination) = match stage.record.as_deref_mut() {
+        Some(record) => {
+            let rules = record.rules_mut();
+            (&mut rules.source, &mut rules.destination)
         }
-        AddressPart::Destination | AddressPart::DestinationPort => {
-            let old = record.rules().destination.map(Addr::Ip).or_else(|| stage.client.learn_local(stage.socket).cloned());
-            if let Some(new) = changed(old.as_ref()) {
-                record.rules_mut().destination = Some(new);
-            }
-        }
-    }
+        None => (&mut stage.session.source, &mut stage.session.destination),
+    };
+    *if is_source { source } else { destination } = Some(new);
 }
 
 // ----- fields -----
@@ -177,7 +200,7 @@ fn field(edit: &FieldEdit, stage: &mut Stage<'_>) -> bool {
             let mut text = Vec::new();
             stage.format(value, &mut text);
             let Some(head) = head(stage) else { return false };
-            let value = text.trim_ascii();
+            let value = &text[..];
             if matches!(edit, FieldEdit::Set(..)) {
                 head.remove(name.as_bytes());
             }
@@ -271,7 +294,7 @@ fn rewrite(stage: &mut Stage<'_>, name: &str, write: impl Fn(&[u8], &mut Vec<u8>
         if !write(field.value, &mut out) {
             continue;
         }
-        let value = out.trim_ascii();
+        let value = &out[..];
         if !is_field_value(value) || !fits(head, value.len()) {
             return false;
         }
@@ -345,7 +368,7 @@ fn line(edit: &LineEdit, stage: &mut Stage<'_>) -> bool {
         LineEdit::Path(_) => [p.before, &text, p.query].concat(),
         LineEdit::PathQuery(_) => [p.before, &text].concat(),
         LineEdit::Query(_) => {
-            let query = if text.is_empty() || text.first() == Some(&b'?') { &b""[..] } else { b"?" };
+            let query = if text.is_empty() && p.query.is_empty() { &b""[..] } else { b"?" };
             [p.before, p.path, query, &text].concat()
         }
         LineEdit::ReplacePath(regex, _) => match replaced(regex, p.path) {
@@ -373,5 +396,18 @@ fn line(edit: &LineEdit, stage: &mut Stage<'_>) -> bool {
         return false;
     }
     head.set_target(&target);
+    // A target that names a host and another one in `Host` would have two meanings (RFC 9112 §3.2.2).
+    if let (LineEdit::Uri(_) | LineEdit::ReplaceUri(..), Some(host)) = (edit, authority(&target)) {
+        head.set(b"host", host);
+    }
     true
+}
+
+/// The host, perhaps with a port, of a target that has one in front of its path.
+fn authority(target: &[u8]) -> Option<&[u8]> {
+    let before = parts(target).before;
+    let at = memchr::memmem::find(before, b"://")?;
+    let host = &before[at + 3..];
+    let host = host.rsplit(|byte| *byte == b'@').next().unwrap_or(host);
+    Some(host).filter(|host| !host.is_empty())
 }

@@ -15,13 +15,14 @@ use crate::context::View;
 use crate::record::Record;
 use bumpalo::Bump;
 use lb_balance::Key;
-use lb_config::{Action, Rule, TimeValue, VarCondition, VarValue};
+use lb_config::{Action, LineEdit, Rule, TimeValue, VarCondition, VarValue};
 use lb_expr::acl::{Condition, Verdict};
 use lb_expr::sample::{Bytes, Context, Cx, Expr, OwnedValue, Side, Type, Value, Variable};
 use lb_expr::{CaptureSide, Field, LogFormat, LogSource, LogValue};
 use lb_http::Head;
 use lb_rt::Socket;
 use lb_sys::socket::SockOpt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +55,21 @@ pub struct Stage<'s> {
     pub last: bool,
     /// Requests that came before on the connection.
     pub served: u32,
+    /// What rules make of the connection while there is no stream.
+    pub session: SessionState,
+}
+
+/// What rules make of a connection before it has a stream.
+#[derive(Clone, Copy, Default)]
+pub struct SessionState {
+    /// `set-src`, `set-src-port`
+    pub source: Option<SocketAddr>,
+    /// `set-dst`, `set-dst-port`
+    pub destination: Option<SocketAddr>,
+    /// `expect-proxy`
+    pub expects_proxy: bool,
+    /// `expect-netscaler-cip`
+    pub expects_netscaler: bool,
 }
 
 impl Stage<'_> {
@@ -72,6 +88,7 @@ impl Stage<'_> {
             side,
             last: true,
             served: 0,
+            session: SessionState::default(),
         }
     }
 
@@ -90,6 +107,7 @@ impl Stage<'_> {
             from_client: self.from_client,
             from_server: self.from_server,
             served: self.served,
+            session: self.session,
         }
     }
 
@@ -124,6 +142,9 @@ impl Stage<'_> {
 
     /// What a format says now.
     pub fn format(&self, format: &LogFormat, out: &mut Vec<u8>) {
+        if format.uses(Field::FrontendIp) || format.uses(Field::FrontendPort) {
+            self.client.learn_local(self.socket);
+        }
         let scratch = self.client.worker().scratches.lend();
         let view = self.view();
         format.write(&Spoken { cx: self.cx(&view, &scratch), view: &view }, FORMAT_LIMIT, out);
@@ -131,9 +152,16 @@ impl Stage<'_> {
 }
 
 /// A view in the form that formats want.
-struct Spoken<'a> {
+pub struct Spoken<'a> {
     view: &'a View<'a>,
     cx: Cx<'a>,
+}
+
+impl<'a> Spoken<'a> {
+    /// What a log line shows of a stream.
+    pub fn at_log(view: &'a View<'a>, scratch: &'a Bump) -> Self {
+        Self { view, cx: Cx { source: view, scratch, side: Side::Response, last: true } }
+    }
 }
 
 impl LogSource for Spoken<'_> {
@@ -166,6 +194,8 @@ pub enum Step {
     NeedMore(usize),
     /// An edit failed, in strict mode.
     Failed,
+    /// The target of the request is none that `normalize-uri` could read.
+    Unreadable,
 }
 
 /// Goes through `list` from the rule at `from`.
@@ -205,7 +235,13 @@ fn walk(list: &[Arc<Rule>], from: usize, stage: &mut Stage<'_>) -> Step {
                 note_last(rule, stage);
                 return Step::Pass { allowed: true };
             }
-            Action::Reject | Action::SilentDrop { .. } | Action::Deny(_) | Action::Tarpit(_) | Action::Return(_) | Action::Auth { .. } => {
+            Action::Reject
+            | Action::Close
+            | Action::SilentDrop { .. }
+            | Action::Deny(_)
+            | Action::Tarpit(_)
+            | Action::Return(_)
+            | Action::Auth { .. } => {
                 note_last(rule, stage);
                 return Step::End(at);
             }
@@ -217,8 +253,14 @@ fn walk(list: &[Arc<Rule>], from: usize, stage: &mut Stage<'_>) -> Step {
             }
             Action::WaitForBody { .. } | Action::Pause(_) | Action::EarlyHint { .. } => return Step::Wait(at),
             action => {
-                if !edits::apply(action, stage, &scratch) && edits::is_strict(stage) {
-                    return Step::Failed;
+                if !edits::apply(action, stage, &scratch) {
+                    // As haproxy: a target that cannot be read is the client's fault, strict or not.
+                    if matches!(action, Action::Line(LineEdit::Normalize(_))) {
+                        return Step::Unreadable;
+                    }
+                    if edits::is_strict(stage) {
+                        return Step::Failed;
+                    }
                 }
             }
         }
@@ -288,10 +330,10 @@ fn may_set(when: &[VarCondition], old: Option<Value<'_>>, new: Option<Value<'_>>
         VarCondition::IfNotExists => old.is_none(),
         VarCondition::IfEmpty => empty(new),
         VarCondition::IfNotEmpty => !empty(new),
-        VarCondition::IfSet => new.is_some(),
-        VarCondition::IfNotSet => new.is_none(),
-        VarCondition::IfGreater => int(old).zip(int(new)).is_none_or(|(old, new)| new > old),
-        VarCondition::IfLess => int(old).zip(int(new)).is_none_or(|(old, new)| new < old),
+        VarCondition::IfSet => old.is_some(),
+        VarCondition::IfNotSet => old.is_none(),
+        VarCondition::IfGreater => int(old).zip(int(new)).is_none_or(|(old, new)| old > new),
+        VarCondition::IfLess => int(old).zip(int(new)).is_none_or(|(old, new)| old < new),
     })
 }
 

@@ -5,7 +5,6 @@ use super::Stage;
 use super::target::parts;
 use crate::reply::{self, ErrorPages, ReplyTo, Written};
 use lb_config::{Action, Redirect, RedirectTo, Reply, ReplyBody, ReplyContent};
-use lb_expr::sample::Side;
 use lb_http::errors::{self, ErrorFile};
 use lb_http::h1::Encoder;
 use lb_http::{FieldId, Head, Version, hop, is_field_value};
@@ -22,6 +21,14 @@ pub struct Own {
     pub silent: bool,
     /// The connection is closed after it.
     pub close: bool,
+    /// The connection is closed after it, and it does not say so.
+    pub hangs_up: bool,
+    /// It is closed after a request with a body, too.
+    pub redirects: bool,
+    /// What it is to be made of yet.
+    pub made_by: Option<Arc<Reply>>,
+    /// Status for the log where that of the head is another one.
+    pub logged: Option<u16>,
 }
 
 impl Own {
@@ -31,13 +38,13 @@ impl Own {
     }
 
     /// The response of an `errorfile`.
-    fn file(bytes: &[u8], status: u16) -> Own {
+    pub fn file(bytes: &[u8], status: u16) -> Own {
         match ErrorFile::parse(bytes) {
             Ok(ErrorFile::Response(custom)) => {
-                Own { head: custom.head.clone(), body: custom.body.clone(), silent: false, close: custom.close }
+                Own { head: custom.head.clone(), body: custom.body.clone(), close: custom.close, ..Own::default() }
             }
             // It was read once already when the configuration was.
-            _ => Own { silent: true, close: true, head: status_line(status), body: Vec::new() },
+            _ => Own { silent: true, close: true, head: status_line(status), ..Own::default() },
         }
     }
 
@@ -48,7 +55,10 @@ impl Own {
             return Written { status, close: true, counted: 0 };
         }
         let keep_alive = to.keep_alive && !self.close;
-        let counted = crate::record::counted_size(&self.head) + self.body.len() as u64;
+        // An answer that always closes says so itself, not on the way out.
+        let says_close = if self.close { "connectionclose".len() } else { 0 };
+        let body = if to.head { 0 } else { self.body.len() };
+        let counted = crate::record::counted_size(&self.head) + (says_close + body) as u64;
         // Counted, as haproxy has it, and not sent (RFC 9110 §8.6).
         if status == 204 {
             self.head.remove_id(FieldId::ContentLength);
@@ -58,7 +68,7 @@ impl Own {
         if !to.head {
             out.extend_from_slice(&self.body);
         }
-        Written { status, close: !keep_alive, counted }
+        Written { status, close: !keep_alive || self.hangs_up, counted }
     }
 }
 
@@ -70,20 +80,16 @@ fn status_line(status: u16) -> Head {
 
 /// What an action that ends a message answers; `None`: it answers nothing.
 pub fn made<'p>(action: &Action, stage: &Stage<'_>, pages: impl IntoIterator<Item = &'p ErrorPages>) -> Option<Own> {
+    let backend = stage.record.as_deref().and_then(|record| record.backend.as_ref());
     match action {
         Action::Deny(reply) | Action::Tarpit(reply) | Action::Return(reply) => Some(content(reply, stage, pages)),
         Action::Redirect(redirect) => Some(redirection(redirect, stage).unwrap_or_else(|| Own::page(pages, 500))),
         Action::Auth { realm } => {
-            let mut text = Vec::new();
-            match realm {
-                Some(realm) => stage.format(realm, &mut text),
-                None => text.extend_from_slice(stage.client.frontend().name().as_bytes()),
-            }
-            let proxy =
-                stage.request.as_deref().is_some_and(|head| head.target().first() != Some(&b'/') && head.has(FieldId::ProxyConnection));
-            let (status, name) = if proxy { (407, "proxy-authenticate") } else { (401, "www-authenticate") };
-            let mut own = Own::page(pages, status);
-            let value = [b"Basic realm=\"", &text[..], b"\""].concat();
+            let proxy = backend.map_or(stage.client.frontend().name(), |backend| backend.name());
+            let text = realm.as_deref().unwrap_or(proxy);
+            let mut own = page(401, stage, pages);
+            let name = "www-authenticate";
+            let value = [b"Basic realm=\"", text.as_bytes(), b"\""].concat();
             if is_field_value(&value) {
                 own.head.append(name.as_bytes(), &value);
             }
@@ -93,10 +99,32 @@ pub fn made<'p>(action: &Action, stage: &Stage<'_>, pages: impl IntoIterator<Ite
     }
 }
 
+/// The page of a status, made if it has to be.
+pub fn page<'p>(status: u16, stage: &Stage<'_>, pages: impl IntoIterator<Item = &'p ErrorPages>) -> Own {
+    let mut own = Own::page(pages, status);
+    if let Some(reply) = own.made_by.take() {
+        own = content(&reply, stage, []);
+    }
+    Own { logged: Some(status), ..own }
+}
+
+/// What an `http-error` line makes.
+pub fn of_format(reply: &Reply, stage: &Stage<'_>) -> Own {
+    Own { logged: Some(reply.status), ..content(reply, stage, []) }
+}
+
 fn content<'p>(reply: &Reply, stage: &Stage<'_>, pages: impl IntoIterator<Item = &'p ErrorPages>) -> Own {
     match &reply.content {
-        ReplyContent::Page => Own::page(pages, reply.status),
-        ReplyContent::File(bytes) => Own::file(bytes, reply.status),
+        ReplyContent::Page => page(reply.status, stage, pages),
+        ReplyContent::Set(set) => match set.get(reply.status) {
+            Some(bytes) => Own { logged: Some(reply.status), ..Own::file(bytes, reply.status) },
+            None => {
+                let mut own = Own { head: status_line(reply.status), ..Own::default() };
+                own.head.append(b"content-length", b"0");
+                own
+            }
+        },
+        ReplyContent::File(bytes) => Own { logged: Some(reply.status), ..Own::file(bytes, reply.status) },
         ReplyContent::Own { content_type, fields, body } => {
             let mut own = Own { head: status_line(reply.status), ..Own::default() };
             match body {
@@ -169,6 +197,9 @@ fn redirection(redirect: &Redirect, stage: &Stage<'_>) -> Option<Own> {
     own.head.start_response(Version::Http11, redirect.code, reason.as_bytes());
     own.head.append(b"content-length", b"0");
     own.head.append(b"location", &location);
+    if matches!(redirect.code, 302 | 303 | 307) {
+        own.head.append(b"cache-control", b"no-cache");
+    }
     if let Some(cookie) = &redirect.cookie {
         own.head.append(b"set-cookie", cookie.as_bytes());
     }
@@ -179,11 +210,7 @@ fn redirection(redirect: &Redirect, stage: &Stage<'_>) -> Option<Own> {
             own.head.append(b"set-cookie", &cookie);
         }
     }
-    if matches!(redirect.code, 302 | 303 | 307) {
-        own.head.append(b"cache-control", b"no-cache");
-    }
-    // The rest of a request that was redirected by its response comes from somebody else.
-    own.close = stage.side == Side::Response;
+    own.redirects = true;
     Some(own)
 }
 
@@ -192,11 +219,12 @@ fn append_path(redirect: &Redirect, request: &Head, location: &mut Vec<u8>) {
     let p = parts(request.target());
     let path: &[u8] = if p.path.is_empty() { b"/" } else { p.path };
     location.extend_from_slice(path);
-    if redirect.append_slash && path.last() != Some(&b'/') {
-        location.push(b'/');
-    }
     if !redirect.drop_query {
         location.extend_from_slice(p.query);
+    }
+    // Behind the query, where that stays (observed).
+    if redirect.append_slash && location.last() != Some(&b'/') {
+        location.push(b'/');
     }
 }
 

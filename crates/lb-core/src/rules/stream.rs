@@ -1,48 +1,73 @@
 //! Rules of connections, sessions and of streams in mode tcp. Called by session.rs and tcp.rs.
 
-use super::{Stage, Step, run, vanish};
+use super::{SessionState, Stage, Step, run, vanish};
+use crate::admit::Refused;
 use crate::client::Client;
 use crate::proxy::{Backend, Frontend};
 use crate::record::Record;
 use lb_config::{Action, Rule};
 use lb_expr::sample::{Bytes, Side};
 use lb_rt::{Buffer, Rt, Socket};
+use lb_sys::Addr;
+use std::cell::OnceCell;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-/// Goes through `tcp-request connection`; false: the connection is refused.
-pub fn connection(client: &Client, socket: &Socket) -> bool {
-    let Some(rules) = client.frontend().settings.rules.as_deref().filter(|rules| !rules.connection.is_empty()) else { return true };
-    let accepted = decide(&rules.connection, client, socket);
-    if !accepted {
-        client.worker().counters.front(client.frontend()).denied_connections.add(1);
+/// Goes through `tcp-request connection`; `None`: the connection is refused.
+pub fn connection(client: &mut Client, socket: &Socket) -> Option<SessionState> {
+    let frontend = client.frontend().clone();
+    let list = frontend.settings.rules.as_deref().map_or(&[][..], |rules| &rules.connection);
+    if list.is_empty() {
+        return Some(SessionState::default());
     }
-    accepted
+    let state = decide(list, client, socket);
+    if state.is_none() {
+        client.worker().counters.front(&frontend).denied_connections.add(1);
+    }
+    state
 }
 
 /// Goes through `tcp-request session`; false: the session is refused.
-pub fn session(client: &Client, socket: &Socket) -> bool {
-    let Some(rules) = client.frontend().settings.rules.as_deref().filter(|rules| !rules.session.is_empty()) else { return true };
-    let accepted = decide(&rules.session, client, socket);
+pub fn session(client: &mut Client, socket: &Socket) -> bool {
+    let frontend = client.frontend().clone();
+    let list = frontend.settings.rules.as_deref().map_or(&[][..], |rules| &rules.session);
+    if list.is_empty() {
+        return true;
+    }
+    let accepted = decide(list, client, socket).is_some();
     if !accepted {
-        client.worker().counters.front(client.frontend()).denied_sessions.add(1);
+        client.worker().counters.front(&frontend).denied_sessions.add(1);
     }
     accepted
 }
 
-fn decide(list: &[Arc<Rule>], client: &Client, socket: &Socket) -> bool {
+/// What a list makes of a connection; the addresses that it sets are those of the connection from here on.
+fn decide(list: &[Arc<Rule>], client: &mut Client, socket: &Socket) -> Option<SessionState> {
     let mut stage = Stage::new(client, socket, Side::Request);
-    match run(list, 0, &mut stage) {
+    let passes = passes(list, &mut stage, socket);
+    let state = stage.session;
+    if let Some(source) = state.source {
+        client.peer = Addr::Ip(source);
+    }
+    if let Some(destination) = state.destination {
+        client.local = OnceCell::from(Addr::Ip(destination));
+    }
+    passes.then_some(state)
+}
+
+fn passes(list: &[Arc<Rule>], stage: &mut Stage<'_>, socket: &Socket) -> bool {
+    match run(list, 0, stage) {
         Step::End(n) => {
-            if let Action::SilentDrop { ttl } = &list[n].action {
-                vanish(socket, *ttl);
+            match &list[n].action {
+                Action::SilentDrop { ttl } => vanish(socket, *ttl),
+                _ => socket.reset_on_close(),
             }
             false
         }
         // Nothing comes here that could be waited for.
-        Step::Pass { .. } | Step::NeedMore(_) | Step::Wait(_) | Step::Failed => true,
+        Step::Pass { .. } | Step::NeedMore(_) | Step::Wait(_) | Step::Failed | Step::Unreadable => true,
     }
 }
 
@@ -73,7 +98,7 @@ pub async fn contents(
         let step = with_contents(record, socket, input.as_ref(), last, |stage| run(list, at, stage));
         match step {
             Step::Pass { .. } => return Ok(()),
-            Step::Failed => at = list.len(),
+            Step::Failed | Step::Unreadable => at = list.len(),
             Step::End(n) => {
                 if let Action::SilentDrop { ttl } = &list[n].action {
                     vanish(socket, *ttl);
@@ -135,8 +160,14 @@ pub fn looks_at_contents(frontend: &Frontend) -> bool {
 }
 
 /// Goes through `tcp-response content` with what the server has sent; `None`: more may decide.
-pub fn answer(record: &mut Record, socket: &Socket, backend: &Backend, input: &[u8], last: bool) -> Option<bool> {
-    let Some(rules) = backend.settings.rules.as_deref() else { return Some(true) };
+pub fn answer(
+    record: &mut Record,
+    (socket, server): (&Socket, &Socket),
+    backend: &Backend,
+    input: &[u8],
+    last: bool,
+) -> Option<Result<(), Refused>> {
+    let Some(rules) = backend.settings.rules.as_deref() else { return Some(Ok(())) };
     let client = record.client.clone();
     let mut stage = Stage {
         record: Some(record),
@@ -146,7 +177,21 @@ pub fn answer(record: &mut Record, socket: &Socket, backend: &Backend, input: &[
     };
     match run(&rules.answer, 0, &mut stage) {
         Step::NeedMore(_) => None,
-        Step::End(_) => Some(false),
-        _ => Some(true),
+        Step::End(n) => {
+            match &rules.answer[n].action {
+                Action::SilentDrop { ttl } => {
+                    vanish(socket, *ttl);
+                    return Some(Err(Refused::ByRule));
+                }
+                Action::Close => {
+                    server.reset_on_close();
+                    return Some(Err(Refused::AnswerClosed));
+                }
+                _ => {}
+            }
+            record.downloaded = input.len() as u64;
+            Some(Err(Refused::AnswerByRule))
+        }
+        _ => Some(Ok(())),
     }
 }

@@ -13,13 +13,13 @@ pub struct Parts<'t> {
     pub query: &'t [u8],
 }
 
-/// Cuts a target.
+/// Cuts a target; `*` counts as a path.
 pub fn parts(target: &[u8]) -> Parts<'_> {
-    let path = if target.first() == Some(&b'/') {
+    let path = if target.first() == Some(&b'/') || target == b"*" {
         0
     } else {
         let host = memchr::memmem::find(target, b"://").map_or(0, |at| at + 3);
-        // `*` and what CONNECT names have no path.
+        // What CONNECT names has no path.
         if host == 0 {
             target.len()
         } else {
@@ -89,10 +89,7 @@ fn strip_dotdots(path: &[u8], full: bool) -> Vec<u8> {
                 kept.pop();
             }
             _ if full => {}
-            _ => {
-                kept.push(segment);
-                continue;
-            }
+            _ => kept.push(segment),
         }
         if n == last {
             kept.push(b"");
@@ -156,7 +153,7 @@ mod tests {
         assert_eq!(of("/"), ["", "/", ""]);
         assert_eq!(of("http://h:80/a?b"), ["http://h:80", "/a", "?b"]);
         assert_eq!(of("http://h?b"), ["http://h", "", "?b"]);
-        assert_eq!(of("*"), ["*", "", ""]);
+        assert_eq!(of("*"), ["", "*", ""]);
         assert_eq!(of("h:443"), ["h:443", "", ""]);
     }
 
@@ -171,6 +168,7 @@ mod tests {
         assert_eq!(of("/./a/./b/.", Normalizer::StripDot), "/a/b/");
         assert_eq!(of("/a/../b/..", Normalizer::StripDotDot { full: false }), "/");
         assert_eq!(of("/../a", Normalizer::StripDotDot { full: false }), "/../a");
+        assert_eq!(of("/..", Normalizer::StripDotDot { full: false }), "/../");
         assert_eq!(of("/../a/../../b", Normalizer::StripDotDot { full: true }), "/b");
         assert_eq!(of("/%41%2f%zz", Normalizer::DecodeUnreserved { strict: false }), "/A%2f%zz");
         assert_eq!(of("/%41%2f%zz", Normalizer::DecodeUnreserved { strict: true }), "error");

@@ -258,7 +258,8 @@ impl Writer {
         let text = value.and_then(|value| value.bytes()).unwrap_or_default();
         self.spaced = false;
         if flags.has(Flags::FIELD) {
-            return self.quoted(flags, |w| w.field(text));
+            // As haproxy: `{+Q}` means log lines.
+            return self.field(text);
         }
         self.text(text, flags)
     }

@@ -167,6 +167,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         cases: &[
             "proxy-out/v1",
+            "rule-address/proxy-header",
             "proxy-out/v2",
             "proxy-out/v2-crc",
             "proxy-out/v2-unique-id-absent",
@@ -222,6 +223,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         cases: &[
             "proxy-bad/",
+            "rule-expect/proxy-bad",
             "netscaler-bad/",
             "proxy-in/v2-udp",
             "proxy-in/v2-unspec",
@@ -344,6 +346,64 @@ pub const KNOWN: &[Known] = &[
         cases: &["version/1.2", "version/2.0"],
         facets: &["log0.text"],
         why: "the log line's request: haproxy shows the version as it was sent; lb shows the one that it is read as",
+    },
+    Known {
+        cases: &[
+            "rule-after/length",
+            "rule-field/framing-of-body",
+            "rule-field/set-te",
+            "rule-response/set-length",
+            "rule-response/del-length",
+            "rule-response/set-te",
+        ],
+        facets: &["client0", "server1", "log"],
+        why: "rules that give a message a framing which its body has not: haproxy re-frames it, or breaks the connection when lengths do not \
+              fit; lb keeps the framing that was received: a message never has two meanings",
+    },
+    Known {
+        cases: &[
+            "rule-line/bad-method",
+            "rule-line/bad-path",
+            "rule-line/replace-path-empty",
+            "rule-strict/method-that-is-none",
+            "rule-strict/off",
+            "rule-strict/off-and-on",
+        ],
+        facets: &["client0", "server1", "log"],
+        why: "rules that make a request line of more or fewer than three words: haproxy sends it; lb takes it for a failed rewrite (500, or no \
+              effect with strict-mode off): two readers would read it differently",
+    },
+    Known {
+        cases: &["rule-backend/method-changed-before"],
+        facets: &["client0", "server1", "server2", "log"],
+        why: "`method` behind `set-method`: haproxy goes on with the one that was received; lb with the one that the request has, as in `%[...]` \
+              of every other part of it",
+    },
+    Known {
+        cases: &["rule-response/return-format"],
+        facets: &["client0", "client1", "client2", "log"],
+        why: "`%[status]` in the content of an http-response return: haproxy leaves it out there, though not in its fields; lb shows it in both",
+    },
+    Known {
+        cases: &[
+            "rule-response/set-status-204",
+            "rule-response/set-status-304",
+            "rule-answer/http-reject",
+            "rule-answer/reject",
+            "rule-answer/close",
+        ],
+        facets: &["server1"],
+        why: "a server whose answer goes nowhere because of a rule: how its connection ends; clients see no difference",
+    },
+    Known {
+        cases: &["rule-answer/http-close"],
+        facets: &["client0.end", "client0.script", "server1"],
+        why: "`close` of a server's answer in mode http: both answer 502 and close; haproxy has asked the server for the next request first",
+    },
+    Known {
+        cases: &["rule-answer/silent-drop"],
+        facets: &["client0.script", "client0.end", "server1"],
+        why: "silent-drop of a server's answer in mode tcp: haproxy lets the request go to the server first; lb is done with both at once",
     },
 ];
 

@@ -7,14 +7,14 @@ use crate::model::{Action, FileBytes, Redirect, RedirectTo, Reply, ReplyBody, Re
 use crate::tree::shown;
 use lb_expr::Purpose;
 
-const REPLY: &str = "[status <code>] [content-type <type>] [{default-errorfiles|errorfile <file>|file <file>|lf-file <file>|string <text>|\
+const REPLY: &str = "[status <code>] [content-type <type>] [{default-errorfiles|errorfile <file>|errorfiles <name>|file <file>|lf-file <file>|string <text>|\
                      lf-string <format>}] [hdr <name> <format>] ...";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
     works("accept", Sets::TCP, "", "ends the rules: the connection goes on", |_, _| Ok(Action::Accept)),
     works("allow", Sets::HTTP, "", "ends the rules: the message goes on", |_, _| Ok(Action::Accept)),
     works("reject", Sets::TCP.or(Sets::REQUEST), "", "closes the connection", |_, _| Ok(Action::Reject)),
-    works("close", Sets::ANSWER, "", "closes the connection to the server", |_, _| Ok(Action::Reject)),
+    works("close", Sets::ANSWER, "", "closes the connection to the server", |_, _| Ok(Action::Close)),
     works(
         "silent-drop",
         Sets::TCP.or(Sets::REQUEST).or(Sets::RESPONSE),
@@ -51,9 +51,28 @@ fn auth(cx: &mut ActionCx<'_, '_>, _: Option<&str>) -> Outcome {
     let mut realm = None;
     if cx.peek() == Some("realm") {
         cx.need()?;
-        realm = Some(cx.format(Purpose::Http)?);
+        realm = Some(cx.boxed()?);
     }
     Ok(Action::Auth { realm })
+}
+
+/// `http-error`: as `return`, for the status that it stands for.
+pub(in crate::keywords) fn error_reply(cx: &mut ActionCx<'_, '_>) -> Result<Reply, Problem> {
+    if cx.peek() != Some("status") {
+        return Err(cx.line.problem(0, "'http-error' wants 'status <code>'").help("for example 'http-error status 503 ...'"));
+    }
+    let status = cx.line.number(1, STATUSES)? as u16;
+    if !PAGES.contains(&status) && !LATE_PAGES.contains(&status) {
+        return Err(cx
+            .line
+            .problem(1, format!("there is no built-in reply for status {status}"))
+            .help("name one that haproxy answers with"));
+    }
+    if cx.line.arg(2).is_none() {
+        cx.at = 2;
+        return Ok(Reply { status, content: ReplyContent::Page });
+    }
+    reply(cx, status, false)
 }
 
 /// Statuses that a reply of its own may have, and those of the pages that there are.
@@ -67,6 +86,7 @@ fn reply(cx: &mut ActionCx<'_, '_>, status: u16, refusal: bool) -> Result<Reply,
     let mut fields = Vec::new();
     let mut body = None;
     let mut own = false;
+    let mut own_status = false;
     let mut status_at = None;
     while let Some(word) = cx.peek() {
         cx.at += 1;
@@ -78,6 +98,8 @@ fn reply(cx: &mut ActionCx<'_, '_>, status: u16, refusal: bool) -> Result<Reply,
             "status" | "deny_status" if word == "status" || refusal => {
                 reply.status = cx.number(STATUSES)? as u16;
                 status_at = Some(cx.at - 1);
+                // Asked for in this word, a status is an answer of its own (observed).
+                own_status |= word == "status";
             }
             "content-type" => content_type = Some(cx.boxed()?),
             "default-errorfiles" => {
@@ -96,9 +118,10 @@ fn reply(cx: &mut ActionCx<'_, '_>, status: u16, refusal: bool) -> Result<Reply,
                 reply.content = ReplyContent::File(bytes);
             }
             "errorfiles" => {
-                return Err(cx
-                    .problem("'errorfiles' is known but not there yet in this version (named error sets)")
-                    .help("name the file: 'errorfile <file>'"));
+                once(cx, own || body.is_some())?;
+                own = true;
+                let name = cx.need()?;
+                reply.content = ReplyContent::Set(cx.world.error_set(name, cx.line.span()));
             }
             "file" => {
                 once(cx, own || body.is_some())?;
@@ -131,7 +154,7 @@ fn reply(cx: &mut ActionCx<'_, '_>, status: u16, refusal: bool) -> Result<Reply,
             }
         }
     }
-    let has_own = body.is_some() || !fields.is_empty() || content_type.is_some() || (!refusal && !own);
+    let has_own = body.is_some() || !fields.is_empty() || content_type.is_some() || own_status || !refusal;
     if own {
         return Ok(reply);
     }
@@ -146,6 +169,9 @@ fn reply(cx: &mut ActionCx<'_, '_>, status: u16, refusal: bool) -> Result<Reply,
     if body != ReplyBody::Empty && content_type.is_none() {
         return Err(cx.line.problem(0, "a reply with a body wants its 'content-type'").help("for example 'content-type text/plain'"));
     }
+    if body != ReplyBody::Empty && reply.status == 204 {
+        return Err(cx.line.problem(0, "a reply of status 204 has no body").help("leave the content out, or answer with 200"));
+    }
     reply.content = ReplyContent::Own { content_type: content_type.filter(|_| body != ReplyBody::Empty), fields: fields.into(), body };
     Ok(reply)
 }
@@ -157,6 +183,15 @@ fn read(cx: &mut ActionCx<'_, '_>) -> Result<FileBytes, Problem> {
         Ok(bytes) => Ok(bytes.into()),
         Err(why) => Err(cx.problem(format!("cannot read '{}': {why}", shown(path))).help("name a file that can be read")),
     }
+}
+
+/// Where a redirect leads: a format; on lines of its own a text, whose `%` mean themselves (observed).
+fn target(cx: &mut ActionCx<'_, '_>) -> Result<lb_expr::LogFormat, Problem> {
+    if cx.set != RuleSet::Redirect {
+        return cx.format(Purpose::Http);
+    }
+    let text = cx.need()?.replace('%', "%%");
+    lb_expr::LogFormat::compile(&text).map_err(|error| cx.problem(error.message))
 }
 
 /// `location|prefix|scheme <to> [code <n>] [<option> ...]`
@@ -175,9 +210,12 @@ pub(in crate::keywords) fn redirect(cx: &mut ActionCx<'_, '_>) -> Result<Redirec
     while let Some(word) = cx.peek() {
         cx.at += 1;
         match word {
-            "location" => to = Some(RedirectTo::Location(cx.format(Purpose::Http)?)),
-            "prefix" => to = Some(RedirectTo::Prefix(cx.format(Purpose::Http)?)),
-            "scheme" => to = Some(RedirectTo::Scheme(cx.format(Purpose::Http)?)),
+            "location" => to = Some(RedirectTo::Location(target(cx)?)),
+            "prefix" | "scheme" if cx.set == RuleSet::Response => {
+                return Err(cx.problem(format!("a response cannot be redirected by '{word}'")).help("write 'location'"));
+            }
+            "prefix" => to = Some(RedirectTo::Prefix(target(cx)?)),
+            "scheme" => to = Some(RedirectTo::Scheme(target(cx)?)),
             "code" => {
                 let code = cx.need()?;
                 redirect.code = match code {
@@ -198,15 +236,12 @@ pub(in crate::keywords) fn redirect(cx: &mut ActionCx<'_, '_>) -> Result<Redirec
             "ignore-empty" => redirect.ignore_empty = true,
             "set-cookie" => {
                 let cookie = cx.need()?;
-                // A cookie without a value gets its sign all the same.
-                let sign = if cookie.contains('=') { "" } else { "=" };
-                redirect.cookie = Some(format!("{cookie}{sign}; path=/;").into());
+                redirect.cookie = Some(format!("{cookie}; path=/;").into());
             }
             "set-cookie-fmt" => redirect.cookie_format = Some(cx.format(Purpose::Http)?),
             "clear-cookie" => {
                 let cookie = cx.need()?;
-                let sign = if cookie.ends_with('=') { "" } else { "=" };
-                redirect.cookie = Some(format!("{cookie}{sign}; path=/; Max-Age=0;").into());
+                redirect.cookie = Some(format!("{cookie}; path=/; Max-Age=0;").into());
             }
             _ => {
                 return Err(cx.problem(format!("unexpected '{}' in a redirect", shown(word))).help(

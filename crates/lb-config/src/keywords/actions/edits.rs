@@ -8,8 +8,6 @@ use crate::tree::shown;
 use lb_expr::Purpose;
 use lb_expr::regex::Regex;
 
-const PATH: Sets = Sets::REQUEST.or(Sets::CONTENT);
-
 pub(super) const KEYWORDS: &[Keyword] = &[
     works("add-header", Sets::HTTP, "<name> <format>", "adds a header field", |cx, _| {
         let name = field_name(cx)?;
@@ -28,13 +26,17 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         let (name, regex) = (field_name(cx)?, regex(cx)?);
         Ok(Action::Field(FieldEdit::ReplaceValue(name, regex, cx.format(Purpose::Http)?)))
     }),
-    works("set-method", PATH, "<format>", "changes the method", |cx, _| Ok(Action::Line(LineEdit::Method(cx.format(Purpose::Http)?)))),
-    works("set-path", PATH, "<format>", "changes the path", |cx, _| Ok(Action::Line(LineEdit::Path(cx.format(Purpose::Http)?)))),
-    works("set-pathq", PATH, "<format>", "changes path and query", |cx, _| {
+    works("set-method", Sets::REQUEST, "<format>", "changes the method", |cx, _| {
+        Ok(Action::Line(LineEdit::Method(cx.format(Purpose::Http)?)))
+    }),
+    works("set-path", Sets::REQUEST, "<format>", "changes the path", |cx, _| Ok(Action::Line(LineEdit::Path(cx.format(Purpose::Http)?)))),
+    works("set-pathq", Sets::REQUEST, "<format>", "changes path and query", |cx, _| {
         Ok(Action::Line(LineEdit::PathQuery(cx.format(Purpose::Http)?)))
     }),
-    works("set-query", PATH, "<format>", "changes the query", |cx, _| Ok(Action::Line(LineEdit::Query(cx.format(Purpose::Http)?)))),
-    works("set-uri", PATH, "<format>", "changes the URI", |cx, _| Ok(Action::Line(LineEdit::Uri(cx.format(Purpose::Http)?)))),
+    works("set-query", Sets::REQUEST, "<format>", "changes the query", |cx, _| {
+        Ok(Action::Line(LineEdit::Query(cx.format(Purpose::Http)?)))
+    }),
+    works("set-uri", Sets::REQUEST, "<format>", "changes the URI", |cx, _| Ok(Action::Line(LineEdit::Uri(cx.format(Purpose::Http)?)))),
     works("replace-path", Sets::REQUEST, "<regex> <format>", "rewrites the path", |cx, _| {
         let regex = regex(cx)?;
         Ok(Action::Line(LineEdit::ReplacePath(regex, cx.format(Purpose::Http)?)))

@@ -3,6 +3,7 @@
 
 mod answers;
 mod edits;
+mod places;
 mod streams;
 
 use super::{Context, Keyword, Parser, State};
@@ -13,7 +14,7 @@ use crate::tree::shown;
 use lb_expr::sample::{Expr, Points};
 use lb_expr::{LogFormat, Purpose};
 
-pub(super) use answers::redirect;
+pub(super) use answers::{error_reply, redirect};
 
 /// The lists that an action may stand in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +70,7 @@ const fn works(name: &'static str, sets: Sets, args: &'static str, doc: &'static
     Keyword::new(Context::Action, name, args, doc, State::Works, Parser::Action(sets, parser))
 }
 
-pub(super) const TABLES: [&[Keyword]; 3] = [answers::KEYWORDS, edits::KEYWORDS, streams::KEYWORDS];
+pub(super) const TABLES: [&[Keyword]; 4] = [answers::KEYWORDS, edits::KEYWORDS, places::KEYWORDS, streams::KEYWORDS];
 
 impl<'p> ActionCx<'p, '_> {
     /// The next argument, which must be there.
@@ -136,11 +137,11 @@ fn name_of(text: &str) -> Result<(&str, Option<&str>), String> {
 pub(crate) fn action(cx: &mut ActionCx<'_, '_>) -> Outcome {
     let text = cx.need()?;
     let (name, arguments) = name_of(text).map_err(|message| cx.problem(message))?;
-    let Some(keyword) = cx.world.lookup.get(Context::Action, name) else {
+    let Some(keyword) = cx.world.lookup.get(Context::Action, if name.starts_with("lua.") { "lua.*" } else { name }) else {
         return Err(crate::parse::unknown_action(cx.world.lookup, cx.set.name(), text, cx.line.first + cx.at - 1));
     };
     if let State::Refused(what) = keyword.state {
-        let message = format!("'{} {name}' is known but not there yet in this version ({what})", cx.set.name());
+        let message = format!("'{} {}' is known but not there yet in this version ({what})", cx.set.name(), keyword.name);
         return Err(cx.problem(message).help("remove the line if its effect is not needed; nothing is left out in silence"));
     }
     let Parser::Action(sets, parser) = keyword.parser else {

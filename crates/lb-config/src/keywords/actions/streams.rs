@@ -35,15 +35,15 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         "<nice>",
         "priority of the work",
         State::Accepted("concerns when a stream is worked on, and tasks take turns here"),
-        Parser::Action(Sets::ALL.but_connection(), |cx, _| {
+        Parser::Action(Sets::ALL.but_connection().but_after(), |cx, _| {
             cx.number(-1024..=1024)?;
             Ok(Action::Nothing)
         }),
     ),
-    works("set-tos", Sets::ALL, "<tos>", "class of packets to the client (old name)", |cx, _| tos(cx, true)),
-    works("set-fc-tos", Sets::ALL, "<tos>", "class of packets to the client", |cx, _| tos(cx, true)),
-    works("set-mark", Sets::ALL, "<mark>", "marks packets to the client (old name)", |cx, _| mark(cx, true)),
-    works("set-fc-mark", Sets::ALL, "<mark>", "marks packets to the client", |cx, _| mark(cx, true)),
+    works("set-tos", Sets::ALL.but_after(), "<tos>", "class of packets to the client (old name)", |cx, _| tos(cx, true)),
+    works("set-fc-tos", Sets::ALL.but_after(), "<tos>", "class of packets to the client", |cx, _| tos(cx, true)),
+    works("set-mark", Sets::ALL.but_after(), "<mark>", "marks packets to the client (old name)", |cx, _| mark(cx, true)),
+    works("set-fc-mark", Sets::ALL.but_after(), "<mark>", "marks packets to the client", |cx, _| mark(cx, true)),
     works("set-timeout", Sets::REQUEST.or(Sets::RESPONSE), "server|tunnel|client <time>|<expression>", "timeouts of this stream", timeout),
     works("wait-for-body", Sets::REQUEST.or(Sets::RESPONSE), "time <time> [at-least <bytes>]", "waits for the body", wait_for_body),
     works("wait-for-handshake", Sets::REQUEST, "", "waits for the end of the handshake", |_, _| Ok(Action::Nothing)),
@@ -63,6 +63,10 @@ pub(super) const KEYWORDS: &[Keyword] = &[
 impl Sets {
     const fn but_connection(self) -> Self {
         Self(self.0 & !(Self::CONNECTION.0 | Self::SESSION.0))
+    }
+
+    const fn but_after(self) -> Self {
+        Self(self.0 & !Self::AFTER.0)
     }
 }
 
@@ -111,7 +115,7 @@ fn capture(cx: &mut ActionCx<'_, '_>, _: Option<&str>) -> Outcome {
             slots.push(HeaderCapture { name: None, len });
             Ok(Action::Capture { value, slot: CaptureSlot::Number(slots.len() - 1) })
         }
-        "id" => {
+        "id" if cx.set != RuleSet::Content => {
             let id = cx.line.count(cx.at, 0)? as usize;
             cx.at += 1;
             if declared_here && id >= slots.len() {

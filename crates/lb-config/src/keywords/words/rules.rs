@@ -1,7 +1,7 @@
 //! Actions of rules, and the words of conditions: flags, matches, criteria, predefined ACLs. Source: manual 4.2, 7.1 and
 //! 7.4; 4.3 and 4.4 of newer ones.
 
-use super::{CACHE, H2, MAPS, RULES, STICK, word};
+use super::{CACHE, H2, RULES, STICK, word};
 use crate::keywords::{Context, Keyword, State};
 
 const fn action(name: &'static str, args: &'static str, doc: &'static str, what: &'static str) -> Keyword {
@@ -21,22 +21,11 @@ const fn criterion(name: &'static str, meaning: &'static str) -> Keyword {
     word(Context::Acl, name, "", meaning, State::Works)
 }
 
-const PRIORITY: &str = "priorities in queues";
 const SPOE: &str = "stream processing agents";
 const LIMITS: &str = "bandwidth limits";
 const RESOLVE: &str = "name resolution at run time";
 
 pub(in crate::keywords) const ACTIONS: &[Keyword] = &[
-    action("add-acl", "(<file>) <key>", "adds a pattern to an ACL", MAPS),
-    action("del-acl", "(<file>) <key>", "removes a pattern from an ACL", MAPS),
-    action("set-map", "(<file>) <key> <value>", "sets an entry of a map", MAPS),
-    action("del-map", "(<file>) <key>", "removes an entry from a map", MAPS),
-    action("set-dst", "<expression>", "changes the destination", RULES),
-    action("set-dst-port", "<expression>", "changes the destination's port", RULES),
-    action("set-src", "<expression>", "changes the source", RULES),
-    action("set-src-port", "<expression>", "changes the source's port", RULES),
-    action("set-priority-class", "<expression>", "class in the queue", PRIORITY),
-    action("set-priority-offset", "<expression>", "place in the queue", PRIORITY),
     action("add-headers-bin", "<sample>", "adds header fields from binary data", RULES),
     action("attach-srv", "<server> [name <expression>]", "the connection becomes one to a server", "reverse connections"),
     action("cache-store", "<name>", "stores the response", CACHE),
@@ -44,8 +33,6 @@ pub(in crate::keywords) const ACTIONS: &[Keyword] = &[
     action("del-headers-bin", "<sample> [-m <method>]", "removes header fields from binary data", RULES),
     action("dgram-drop", "", "drops the datagram", "QUIC"),
     action("do-resolve", "(<variable>,<resolvers>,[ipv4,ipv6]) <expression>", "looks a name up", RESOLVE),
-    action("expect-netscaler-cip", "layer4", "a NetScaler header comes first", RULES),
-    action("expect-proxy", "layer4", "a PROXY header comes first", RULES),
     action("ot-group", "<id> <group>", "traces with OpenTracing", "tracing"),
     action("sc-add-gpc", "(<index>,<sc>) <number>|<expression>", "adds to a counter", STICK),
     action("sc-inc-gpc", "(<index>,<sc>)", "counts up", STICK),

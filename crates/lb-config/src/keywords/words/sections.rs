@@ -9,7 +9,6 @@ const fn line(section: &'static str, name: &'static str, args: &'static str, doc
 }
 
 const MAIL: &str = "mail alerts";
-const ERRORS: &str = "named error sets; use 'errorfile'";
 const RESOLVE: &str = "name resolution at run time";
 const CHECKS: &str = "named health checks";
 
@@ -28,7 +27,6 @@ pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
     line("peers", "table", "<name> type <type> size <size> ...", "a table of keys", STICK),
     line("mailers", "mailer", "<name> <address>:<port>", "a mail server", MAIL),
     line("mailers", "timeout mail", "<time>", "time for a mail", MAIL),
-    line("http-errors", "errorfile", "<status> <file>", "a file in place of a built-in reply", ERRORS),
     line("resolvers", "accepted_payload_size", "<bytes>", "longest answer", RESOLVE),
     line("resolvers", "hold", "<status> <time>", "how long an answer counts", RESOLVE),
     line("resolvers", "nameserver", "<name> <address>:<port> [<parameter> ...]", "a name server", RESOLVE),

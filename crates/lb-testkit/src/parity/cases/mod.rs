@@ -17,6 +17,7 @@ mod queue;
 mod responses;
 mod retries;
 mod rings;
+mod rules;
 mod tcp;
 mod timeouts;
 
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Case> {
     all.extend(timeouts::cases());
     all.extend(retries::cases());
     all.extend(rings::cases());
+    all.extend(rules::cases());
     all.extend(queue::cases());
     all.extend(balance::cases());
     all.extend(tcp::cases());
