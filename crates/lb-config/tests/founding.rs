@@ -43,7 +43,15 @@ fn old_spellings_are_told_and_the_rest_is_good_or_not_there_yet() {
 
 #[test]
 fn the_upgraded_files_mean_the_same() {
-    let mean = |text: &[u8]| parse(&Source::new().file("x", text)).0.without_places();
+    // A line of 1.4's rules is refused by name, and what it becomes today is not: such rules are in one of the two only.
+    let mean = |text: &[u8]| {
+        let mut config = parse(&Source::new().file("x", text)).0.without_places();
+        let old = |rule: &lb_config::Rule| rule.text.contains("replace-header");
+        for rules in config.proxies.iter_mut().filter_map(|proxy| proxy.rules.as_deref_mut()) {
+            rules.request.retain(|rule| !old(rule));
+        }
+        config
+    };
     for ((name, text), old, _) in FILES {
         let new = upgrade(text.as_bytes());
         assert_eq!(mean(text.as_bytes()), mean(&new.text), "{name}");
