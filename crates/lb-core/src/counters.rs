@@ -144,6 +144,10 @@ pub struct Back {
     pub failed_connections: Count,
     /// Responses that could not be used (eresp).
     pub failed_responses: Count,
+    /// Requests that rules refused (dreq of a backend).
+    pub denied_requests: Count,
+    /// Responses that rules refused (dresp).
+    pub denied_responses: Count,
     /// Further attempts at the same server (wretr).
     pub retries: Count,
     /// Streams that went on to another server (wredis).
@@ -230,7 +234,8 @@ impl Front {
         if all {
             let Front { connections, sessions, requests, bytes_in, bytes_out, bad_requests, intercepted, internal_errors, .. } = self;
             let counts = [connections, sessions, requests, bytes_in, bytes_out, bad_requests, intercepted, internal_errors];
-            counts.into_iter().chain(&self.statuses.0).for_each(|c| c.set(0));
+            let denied = [&self.denied_requests, &self.denied_responses, &self.denied_connections, &self.denied_sessions];
+            counts.into_iter().chain(denied).chain(&self.statuses.0).for_each(|c| c.set(0));
         }
     }
 }
@@ -245,7 +250,7 @@ impl Back {
         }
         let some = [&self.sessions, &self.chosen, &self.bytes_in, &self.bytes_out, &self.failed_connections, &self.failed_responses];
         let more = [&self.retries, &self.redispatches, &self.client_aborts, &self.server_aborts, &self.connects, &self.reuses];
-        let rest = [&self.internal_errors, &self.times.count, &self.last];
+        let rest = [&self.denied_requests, &self.denied_responses, &self.internal_errors, &self.times.count, &self.last];
         let all = some.into_iter().chain(more).chain(rest).chain(&self.times.sums).chain(&self.statuses.0);
         all.for_each(|c| c.set(0));
     }
@@ -355,7 +360,7 @@ impl Record {
         if internal {
             front.internal_errors.add(1);
         }
-        if self.end.phase == Phase::Request && !self.end.is_normal() && self.end.cause != Cause::Local {
+        if self.end.phase == Phase::Request && !self.end.is_normal() && self.end.cause != Cause::Local && !self.rules().ended {
             front.bad_requests.add(1);
         }
         let Some(backend) = &self.backend else { return };
@@ -386,6 +391,7 @@ impl Record {
                 counts.failed_responses.add(1);
             }
             (Cause::ServerTimeout, Phase::Data) => counts.server_aborts.add(1),
+            (_, Phase::Headers) if self.rules().ended => {}
             (_, Phase::Headers) => counts.failed_responses.add(1),
             _ => {}
         }

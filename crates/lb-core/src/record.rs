@@ -40,6 +40,8 @@ pub struct Fault {
 pub struct RuleState {
     /// `set-log-level`; `Some(None)`: no line.
     pub log_level: Option<Option<Level>>,
+    /// A rule has ended the stream: it counts as that, and not as a fault of somebody.
+    pub ended: bool,
     /// `strict-mode off`
     pub lenient: bool,
     /// `disable-l7-retry`
@@ -67,6 +69,7 @@ pub struct RuleState {
 /// What they make of a stream without any.
 const NO_RULES: RuleState = RuleState {
     log_level: None,
+    ended: false,
     lenient: false,
     no_retry: false,
     retries: None,

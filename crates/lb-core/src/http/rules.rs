@@ -155,6 +155,7 @@ fn leaves_backend(record: &mut Record) {
 /// Does what ends a request.
 async fn end(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &Request, action: &Action) -> Ended {
     leaves_backend(record);
+    record.rules_mut().ended = true;
     let refused = Termination::new(Cause::Proxy, Phase::Request);
     let end = match action {
         Action::Return(_) | Action::Redirect(_) | Action::Auth { .. } => Termination::new(Cause::Local, Phase::Request),
@@ -174,24 +175,31 @@ async fn end(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &Re
     };
     let worker = conn.client.worker().clone();
     let counters = worker.counters.front(conn.client.frontend());
+    let backend = record.backend.clone();
+    let denied = || {
+        counters.denied_requests.add(1);
+        if let Some(backend) = &backend {
+            worker.counters.back(backend).denied_requests.add(1);
+        }
+    };
     match (action, made) {
         (_, Some(own)) => {
             if matches!(action, Action::Deny(_) | Action::Tarpit(_) | Action::Auth { .. }) {
-                counters.denied_requests.add(1);
+                denied();
             } else {
                 counters.intercepted.add(1);
             }
             Ended::Answered(reply(conn, record, request, own, end).await)
         }
         (Action::SilentDrop { ttl }, None) => {
-            counters.denied_requests.add(1);
+            denied();
             record.timers.unmark(Reached::Request);
             crate::rules::vanish(&conn.socket, *ttl);
             record.finish(refused);
             Ended::Dropped
         }
         (_, None) => {
-            counters.denied_requests.add(1);
+            denied();
             record.timers.unmark(Reached::Request);
             record.finish(refused);
             Ended::Dropped
@@ -565,10 +573,17 @@ fn ended(
     let (here, whole, _) = body_here(body.0, body.1);
     record.downloaded += here.len() as u64 + u64::from(body.0 == Body::Chunked && whole);
     record.timers.unmark(Reached::Response);
+    record.rules_mut().ended = true;
     let counters = client.worker().counters.front(client.frontend());
     let local = matches!(action, Action::Return(_) | Action::Redirect(_));
     if !local {
         counters.denied_responses.add(1);
+        if let Some(backend) = &backend {
+            client.worker().counters.back(backend).denied_responses.add(1);
+        }
+        if let Some(server) = &record.server {
+            client.worker().counters.server(server).denied_responses.add(1);
+        }
     }
     match (made, action) {
         (Some(own), _) => {

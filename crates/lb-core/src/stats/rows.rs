@@ -137,7 +137,8 @@ fn frontend_row(process: &Process, rates: &mut Rates, frontend: &Frontend, now: 
     row.set(at::STOT, total(|f| f.sessions.get()));
     row.set(at::BIN, total(|f| f.bytes_in.get()));
     row.set(at::BOUT, total(|f| f.bytes_out.get()));
-    row.zeros([at::DREQ, at::DRESP]);
+    row.set(at::DREQ, total(|f| f.denied_requests.get()));
+    row.set(at::DRESP, total(|f| f.denied_responses.get()));
     row.set(at::EREQ, total(|f| f.bad_requests.get()));
     row.set(at::STATUS, frontend.status());
     row.rate(sessions);
@@ -155,7 +156,9 @@ fn frontend_row(process: &Process, rates: &mut Rates, frontend: &Frontend, now: 
     row.set(at::CONN_RATE, connections.now);
     row.set(at::CONN_RATE_MAX, connections.max);
     row.set(at::CONN_TOT, total(|f| f.connections.get()));
-    row.zeros([at::DCON, at::DSES, at::WREW]);
+    row.set(at::DCON, total(|f| f.denied_connections.get()));
+    row.set(at::DSES, total(|f| f.denied_sessions.get()));
+    row.zeros([at::WREW]);
     row.set(at::EINT, total(|f| f.internal_errors.get()));
     row.zeros(MODULES);
     row.set(at::H1_OPEN_CONNECTIONS, if http { current } else { 0 });
@@ -171,7 +174,8 @@ fn back(row: &mut Row, own: &[&Back], all: &[&Back], http: bool, age: u64) {
     row.set(at::STOT, total(|b| b.sessions.get()));
     row.set(at::BIN, together(|b| b.bytes_in.get()));
     row.set(at::BOUT, together(|b| b.bytes_out.get()));
-    row.zeros([at::DRESP, at::WREW]);
+    row.set(at::DRESP, total(|b| b.denied_responses.get()));
+    row.zeros([at::WREW]);
     row.set(at::ECON, total(|b| b.failed_connections.get()));
     row.set(at::ERESP, total(|b| b.failed_responses.get()));
     row.set(at::WRETR, total(|b| b.retries.get()));
@@ -210,7 +214,7 @@ fn backend_row(process: &Process, rates: &mut Rates, backend: &Backend, legends:
     row.set(at::SCUR, backend.current.load(Ordering::Relaxed));
     row.set(at::SMAX, process.counters.iter().map(|c| c.back(backend).peak.get()).max().unwrap_or(0));
     row.set(at::SLIM, backend.fullconn);
-    row.zeros([at::DREQ]);
+    row.set(at::DREQ, sum(own.iter().copied(), |b| b.denied_requests.get()));
     let (active, backups) = backend.usable();
     row.set(at::STATUS, if backend.serves() { "UP" } else { "DOWN" });
     let weight = backend.total_weight();
