@@ -2,7 +2,8 @@
 
 use lb_expr::acl::Sets;
 use lb_expr::sample::{
-    ArgKind, Bump, Bytes, Compiler, Context, Cursor, Cx, Eval, Expr, Fact, Loader, OwnedValue, Reference, Registry, Scope, Side, Value, Variable,
+    ArgKind, Bump, Bytes, Compiler, Context, Cursor, Cx, Eval, Expr, Fact, Loader, OwnedValue, Reference, Registry, Scope, Side, Value,
+    Variable,
 };
 use lb_expr::{Field, LogSource, LogValue, Timestamp};
 use lb_http::Head;
@@ -71,16 +72,64 @@ const BUFFER: &[&str] = &[
 
 /// Over a request.
 const REQUEST: &[&str] = &[
-    "req.hdr(x)", "req.hdr(x,2)", "req.hdr(x,-2)", "req.fhdr(x,-1)", "req.hdr()", "req.hdr_cnt", "req.hdr_val(x)", "req.hdr_ip(x)",
-    "req.hdr_names", "req.hdrs", "req.hdrs_bin", "req.cook(a)", "req.cook", "req.cook_cnt", "req.cook_val(a)", "req.cook_names", "url", "path",
-    "pathq", "query", "base", "baseq", "base32", "url32", "url_ip", "url_port", "urlp", "urlp(a)", "urlp(a,;)", "urlp(A,?,i)", "urlp_val(a)",
-    "req.ver", "method", "req.body", "req.body_param", "req.body_param(a)", "req.body_size", "req.len", "http_auth_user", "http_auth_pass",
-    "http_auth_type", "http_auth_bearer", "http_auth_bearer(x)",
+    "req.hdr(x)",
+    "req.hdr(x,2)",
+    "req.hdr(x,-2)",
+    "req.fhdr(x,-1)",
+    "req.hdr()",
+    "req.hdr_cnt",
+    "req.hdr_val(x)",
+    "req.hdr_ip(x)",
+    "req.hdr_names",
+    "req.hdrs",
+    "req.hdrs_bin",
+    "req.cook(a)",
+    "req.cook",
+    "req.cook_cnt",
+    "req.cook_val(a)",
+    "req.cook_names",
+    "url",
+    "path",
+    "pathq",
+    "query",
+    "base",
+    "baseq",
+    "base32",
+    "url32",
+    "url_ip",
+    "url_port",
+    "urlp",
+    "urlp(a)",
+    "urlp(a,;)",
+    "urlp(A,?,i)",
+    "urlp_val(a)",
+    "req.ver",
+    "method",
+    "req.body",
+    "req.body_param",
+    "req.body_param(a)",
+    "req.body_size",
+    "req.len",
+    "http_auth_user",
+    "http_auth_pass",
+    "http_auth_type",
+    "http_auth_bearer",
+    "http_auth_bearer(x)",
 ];
 
 /// Over a response.
-const RESPONSE: &[&str] =
-    &["res.hdr(x)", "res.hdr(x,-3)", "res.cook(a)", "res.cook", "res.cook_cnt(a)", "res.cook_names", "res.hdrs", "res.ver", "status", "res.hdr_ip(x)"];
+const RESPONSE: &[&str] = &[
+    "res.hdr(x)",
+    "res.hdr(x,-3)",
+    "res.cook(a)",
+    "res.cook",
+    "res.cook_cnt(a)",
+    "res.cook_names",
+    "res.hdrs",
+    "res.ver",
+    "status",
+    "res.hdr_ip(x)",
+];
 
 #[derive(Default)]
 struct World<'b> {
