@@ -10,7 +10,7 @@ use crate::rules::SessionState;
 use crate::stats::Rates;
 use crate::variables::Visible;
 use bumpalo::Bump;
-use lb_config::{ProxyIndex, Referent};
+use lb_config::{Password, ProxyIndex, Referent, Userlist};
 
 use lb_expr::sample::{Bytes, Condition, Context, Fact, Lookup, OwnedValue, Reference, Side, TcpFact, Value, Variable};
 use lb_expr::{CaptureSide, Field, LogSource, LogValue, Timestamp};
@@ -31,6 +31,8 @@ pub enum Named {
     Backend(Arc<Backend>),
     /// A server and its backend.
     Server(Arc<Backend>, Arc<Server>),
+    /// A `userlist`.
+    Users(Arc<Userlist>),
     /// Something that does not run: a disabled proxy, a name of another kind.
     Nothing,
 }
@@ -41,7 +43,7 @@ pub struct Names(Box<[Named]>);
 
 impl Names {
     /// Looks up `referents`, in the order of their numbers.
-    pub fn new(frontends: &[Arc<Frontend>], backends: &[Arc<Backend>], referents: &[Referent]) -> Names {
+    pub fn new(frontends: &[Arc<Frontend>], backends: &[Arc<Backend>], userlists: &[Userlist], referents: &[Referent]) -> Names {
         let frontend = |place: ProxyIndex| frontends.iter().find(|f| f.order == place.0);
         let backend = |place: ProxyIndex| backends.iter().find(|b| b.order == place.0);
         let look_up = |referent: &Referent| match *referent {
@@ -50,7 +52,8 @@ impl Names {
             Referent::Server(place, server) => {
                 backend(place).and_then(|b| Some(Named::Server(b.clone(), b.servers().get(server)?.clone())))
             }
-            Referent::Userlist(_) | Referent::Nothing => None,
+            Referent::Userlist(place) => userlists.get(place).map(|list| Named::Users(Arc::new(list.clone()))),
+            Referent::Nothing => None,
         };
         Names(referents.iter().map(|referent| look_up(referent).unwrap_or(Named::Nothing)).collect())
     }
@@ -61,6 +64,10 @@ impl Names {
 
     fn frontend(&self, reference: Reference) -> Option<&Arc<Frontend>> {
         if let Named::Frontend(frontend) = self.get(reference) { Some(frontend) } else { None }
+    }
+
+    fn users(&self, reference: Reference) -> Option<&Userlist> {
+        if let Named::Users(list) = self.get(reference) { Some(list) } else { None }
     }
 
     fn backend(&self, reference: Reference) -> Option<&Arc<Backend>> {
@@ -305,6 +312,21 @@ impl LogSource for View<'_> {
 }
 
 impl Context for View<'_> {
+    fn knows_user(&self, list: Reference, user: &[u8], password: &[u8]) -> bool {
+        let Some(user) = self.names().users(list).and_then(|list| list.user(user)) else { return false };
+        match &user.password {
+            None => false,
+            Some(Password::Plain(known)) => known.as_bytes() == password,
+            // Takes some milliseconds, as it has to: hashes of passwords are made to be slow.
+            Some(Password::Crypt(hash)) => pwhash::unix::verify(password, hash),
+        }
+    }
+
+    fn group_of(&self, list: Reference, user: &[u8], n: usize) -> Option<&[u8]> {
+        let user = self.names().users(list)?.user(user)?;
+        user.groups.get(n).map(|group| group.as_bytes())
+    }
+
     fn head(&self, side: Side) -> Option<&Head> {
         match side {
             Side::Request => self.request,

@@ -546,7 +546,7 @@ impl Topology {
             })
             .collect();
         let backends: Vec<_> = by_index.iter().flatten().cloned().collect();
-        let names = Names::new(&frontends, &backends, &config.named.referents);
+        let names = Names::new(&frontends, &backends, &config.userlists, &config.named.referents);
         let has_rules = config.proxies.iter().any(|proxy| proxy.rules.is_some());
         let uses = Uses::new(&config.named);
         let files = config.files.clone().into();

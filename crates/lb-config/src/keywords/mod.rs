@@ -30,10 +30,11 @@ mod server_rest;
 mod spelling;
 mod timeouts;
 mod usage;
+mod users;
 mod words;
 
 use crate::diag::Problem;
-use crate::parse::{BindCx, ErrorsCx, ForwardCx, GlobalCx, Line, Params, ProfileCx, ProgramCx, ProxyCx, RingCx, ServerCx};
+use crate::parse::{BindCx, ErrorsCx, ForwardCx, GlobalCx, Line, Params, ProfileCx, ProgramCx, ProxyCx, RingCx, ServerCx, UsersCx};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -175,6 +176,7 @@ pub(crate) enum Parser {
     Action(actions::Sets, actions::ActionParser),
     Program(fn(&mut ProgramCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     Errors(fn(&mut ErrorsCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
+    Users(fn(&mut UsersCx<'_>, &Line<'_>) -> Result<(), Problem>),
     Profile(fn(&mut ProfileCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
 }
 
@@ -231,7 +233,7 @@ const SECTIONS: &[Keyword] = &[
     section("backend", "<name> [from <defaults>]", "has servers", State::Works),
     section("listen", "<name> [from <defaults>]", "frontend and backend in one", State::Works),
     section("include", "<file>|<glob>", "other files in the place of the line; haproxy has no such word", State::Works),
-    section("userlist", "<name>", "users and passwords", State::Refused("authentication")),
+    section("userlist", "<name>", "users and passwords", State::Works),
     section("peers", "<name>", "processes that share stick tables", State::Refused("stick tables")),
     section("mailers", "<name>", "mail servers for alerts", State::Refused("mail alerts")),
     section("program", "<name>", "a process that the master starts beside its worker", State::Works),
@@ -278,6 +280,7 @@ const TABLES: &[&[Keyword]] = &[
     server::KEYWORDS,
     server_rest::KEYWORDS,
     rules::KEYWORDS,
+    users::KEYWORDS,
     actions::TABLES[0],
     actions::TABLES[1],
     actions::TABLES[2],

@@ -15,6 +15,7 @@ mod proxy;
 mod ring;
 mod rules;
 mod server;
+mod users;
 
 pub use balance::*;
 pub use bind::*;
@@ -27,6 +28,7 @@ pub use proxy::*;
 pub use ring::*;
 pub use rules::*;
 pub use server::*;
+pub use users::*;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -68,6 +70,8 @@ pub struct Config {
     pub log_profiles: Vec<LogProfile>,
     /// `program` sections.
     pub programs: Vec<Program>,
+    /// `userlist` sections.
+    pub userlists: Vec<Userlist>,
     /// What expressions name.
     pub named: Named,
     /// Names of the files, as given; [`Span::file`] points into it.

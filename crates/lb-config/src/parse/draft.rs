@@ -242,6 +242,20 @@ pub(crate) struct ErrorsCx<'p, 's> {
     pub world: &'p mut World<'s>,
 }
 
+/// A `userlist` section while it is read.
+pub(crate) struct UsersDraft {
+    pub list: crate::model::Userlist,
+    /// Where each user stands.
+    pub places: Vec<Span>,
+    /// Groups with their users and places.
+    pub groups: Vec<(String, Vec<String>, Span)>,
+}
+
+/// What the functions of its lines work on.
+pub(crate) struct UsersCx<'p> {
+    pub users: &'p mut UsersDraft,
+}
+
 /// What the functions of `bind` parameters work on.
 pub(crate) struct BindCx<'p> {
     pub bind: &'p mut crate::model::Bind,

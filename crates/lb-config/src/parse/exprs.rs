@@ -209,7 +209,7 @@ pub(crate) fn condition(draft: &mut Draft, world: &mut World<'_>, line: &Line<'_
 }
 
 /// Looks up everything that expressions have named.
-pub(crate) fn resolve(proxies: &[crate::model::Proxy], userlists: &[String], world: &mut World<'_>) -> Named {
+pub(crate) fn resolve(proxies: &[crate::model::Proxy], userlists: &[crate::model::Userlist], world: &mut World<'_>) -> Named {
     let names = std::mem::take(&mut world.names);
     let find = |name: &str, front: bool| {
         let side = |proxy: &&crate::model::Proxy| if front { proxy.kind.is_frontend() } else { proxy.kind.is_backend() };
@@ -237,7 +237,7 @@ pub(crate) fn resolve(proxies: &[crate::model::Proxy], userlists: &[String], wor
                     Some(Referent::Server(backend, at))
                 })
             }
-            ArgKind::Userlist => userlists.iter().position(|known| *known == asked.name).map(Referent::Userlist),
+            ArgKind::Userlist => userlists.iter().position(|known| known.name == asked.name).map(Referent::Userlist),
             _ => None,
         };
         if found.is_none() {

@@ -14,11 +14,12 @@ mod profiles;
 mod programs;
 mod resolve;
 mod rings;
+mod users;
 
 pub(crate) use asked::{Asked, expression, unknown_action};
 pub(crate) use draft::{
     BindCx, Draft, ErrorsCx, ErrorsDraft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, Mention, NamedErrors, ProfileCx, ProgramCx, ProxyCx,
-    RingCx, RingDraft, ServerCx, ServerDraft, World,
+    RingCx, RingDraft, ServerCx, ServerDraft, UsersCx, UsersDraft, World,
 };
 pub(crate) use line::{Line, Negation, Params, address, address_for, resolve as resolve_host};
 
@@ -26,7 +27,7 @@ use crate::diag::{Diagnostic, Problem, Severity, nearest};
 use crate::keywords::{Context, Keyword, Lookup, OldLine, OldWord, Parser, Sections, State, Today};
 use crate::lexer::Word;
 use crate::lint::Lint;
-use crate::model::{Config, Global, LogProfile, Program, Span};
+use crate::model::{Config, Global, LogProfile, Program, Span, Userlist};
 use crate::source::Source;
 use crate::tree::{self, Directive, Sink, shown};
 use std::collections::{BTreeMap, HashMap};
@@ -57,17 +58,18 @@ pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
         forwards: Vec::new(),
         programs: Vec::new(),
         profiles: Vec::new(),
+        userlists: Vec::new(),
         open: Open::Refused,
     };
     tree::read(source, &mut walk);
-    let Walk { mut world, mut global, drafts, rings, forwards, programs, profiles, defaults, .. } = walk;
+    let Walk { mut world, mut global, drafts, rings, forwards, programs, profiles, userlists, defaults, .. } = walk;
     if world.diagnostics.wants(Severity::Lint) {
         let defaults = defaults.iter().map(|defaults| &defaults.draft).collect();
         Lint { defaults, proxies: &drafts }.tell(&mut world);
     }
     global.logs = std::mem::take(&mut world.logs);
     global.process.environment = world.variables.changes();
-    let mut config = resolve::resolve(global, drafts, &mut world);
+    let mut config = resolve::resolve(global, drafts, userlists, &mut world);
     rings::resolve_forwards(forwards, &mut config, &mut world);
     rings::resolve_rings(rings, &mut config, &mut world);
     programs::resolve_programs(programs, &mut config, &mut world);
@@ -90,6 +92,7 @@ struct Walk<'s> {
     forwards: Vec<ForwardDraft>,
     programs: Vec<Program>,
     profiles: Vec<LogProfile>,
+    userlists: Vec<Userlist>,
     open: Open,
 }
 
@@ -119,6 +122,7 @@ enum Open {
     Forward(Box<ForwardDraft>),
     Program(Box<Program>),
     Errors(Box<ErrorsDraft>),
+    Users(Box<UsersDraft>),
     Profile(Box<LogProfile>),
     /// A proxy or defaults.
     Proxy(Box<Draft>),
@@ -163,6 +167,10 @@ impl<'s> Sink<'s> for Walk<'s> {
                 self.open = Open::Profile(Box::new(self.profile(header)));
                 return;
             }
+            "userlist" => {
+                self.open = Open::Users(Box::new(self.userlist(header)));
+                return;
+            }
             "http-errors" => {
                 self.open = Open::Errors(Box::new(self.errors(header)));
                 return;
@@ -192,6 +200,10 @@ impl<'s> Sink<'s> for Walk<'s> {
                 self.profile_line(&mut profile, directive);
                 self.open = Open::Profile(profile);
             }
+            Open::Users(mut users) => {
+                self.users_line(&mut users, directive);
+                self.open = Open::Users(users);
+            }
             Open::Errors(mut errors) => {
                 self.errors_line(&mut errors, directive);
                 self.open = Open::Errors(errors);
@@ -219,6 +231,11 @@ impl<'s> Sink<'s> for Walk<'s> {
             Open::Ring(ring) => return self.rings.push(*ring),
             Open::Forward(forward) => return self.forwards.push(*forward),
             Open::Program(program) => return self.programs.push(*program),
+            Open::Users(users) => {
+                let list = users::finish(*users, &mut self.world);
+                self.userlists.push(list);
+                return;
+            }
             Open::Errors(errors) => {
                 // The first of two of a name counts; the second has been told.
                 errors.set.fill(errors.replies);

@@ -7,12 +7,12 @@ use crate::keywords::Names;
 use crate::keywords::{Sections, finish_balance, finish_destination, finish_keepalive};
 use crate::model::{
     BackendTarget, CheckKind, Config, Global, LogTransportFormat, Mode, Probes, Proxy, ProxyIndex, ProxyKind, SendProxy, Server,
-    ServerAddress, ServerCheck, ServerPort, ServerTarget, Span,
+    ServerAddress, ServerCheck, ServerPort, ServerTarget, Span, Userlist,
 };
 use crate::tree::shown;
 use std::collections::{HashMap, HashSet};
 
-pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut World<'_>) -> Config {
+pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, userlists: Vec<Userlist>, world: &mut World<'_>) -> Config {
     // Room for added fields is never more than half of a buffer.
     global.tune.maxrewrite = global.tune.maxrewrite.min(global.tune.bufsize / 2);
 
@@ -48,10 +48,11 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, world: &mut Wo
         proxies.push(prune(draft));
     }
     super::errors::resolve_sets(world);
-    let named = exprs::resolve(&proxies, &[], world);
+    let named = exprs::resolve(&proxies, &userlists, world);
     Config {
         global,
         proxies,
+        userlists,
         named,
         rings: Vec::new(),
         log_forwards: Vec::new(),

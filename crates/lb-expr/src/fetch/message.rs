@@ -36,10 +36,27 @@ pub(super) const TABLE: &[Fetch] = &[
     Fetch::new("http_auth", &[ArgKind::Userlist], 1, Type::Bool, RequestHead, |args, cx, _| {
         known_user(args, cx, |_, known| Some(Value::Bool(known)))
     }),
-    Fetch::new("http_auth_group", &[ArgKind::Userlist], 1, Type::Str, RequestHead, |args, cx, _| {
-        known_user(args, cx, |user, known| known.then_some(Value::Str(user)))
-    }),
+    Fetch::new("http_auth_group", &[ArgKind::Userlist], 1, Type::Str, RequestHead, groups),
 ];
+
+/// The user, if the list knows it; for an ACL, which compares groups, one group after the other.
+fn groups<'a>(args: &'a Args, cx: Cx<'a>, cursor: &mut crate::sample::Cursor) -> Eval<'a> {
+    let Some(list) = args.reference(0) else { return Eval::Absent };
+    let at = cursor.field as usize;
+    if !cursor.each {
+        return known_user(args, cx, |user, known| known.then_some(Value::Str(user)));
+    }
+    credentials(cx, |given| {
+        let (user, password) = given.basic(cx)?;
+        // The password has been looked at with the first group.
+        if at == 0 && !cx.source.knows_user(list, user, password) {
+            return None;
+        }
+        cursor.field += 1;
+        cursor.more = cx.source.group_of(list, user, at + 1).is_some();
+        Some(Value::Str(cx.source.group_of(list, user, at).unwrap_or_default()))
+    })
+}
 
 type Call = crate::sample::FetchCall;
 

@@ -225,10 +225,10 @@ pub trait Context: LogSource {
         false
     }
 
-    /// Whether a `userlist` has this user in this group.
-    fn in_group(&self, list: Reference, user: &[u8], group: &[u8]) -> bool {
-        let _ = (list, user, group);
-        false
+    /// The group number `n`, from 0, of a user of a `userlist`; `None`: there is none of that number.
+    fn group_of(&self, list: Reference, user: &[u8], n: usize) -> Option<&[u8]> {
+        let _ = (list, user, n);
+        None
     }
 
     /// Wall-clock time.

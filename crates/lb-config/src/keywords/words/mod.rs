@@ -29,7 +29,6 @@ pub(super) const TABLES: &[&[Keyword]] = &[
 ];
 
 // Capabilities: what a refused word waits for.
-const AUTH: &str = "authentication";
 const CACHE: &str = "the cache";
 const COMPRESSION: &str = "compression";
 const CRYPTO: &str = "cryptographic converters";

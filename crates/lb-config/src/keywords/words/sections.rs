@@ -1,7 +1,7 @@
 //! Lines of sections other than `global` and the proxies. Source: manual 3.4 to 3.10, 5.3.2, 6.2.1, 10.1.1; 3.12 of newer
 //! ones, and the sections after that.
 
-use super::{AUTH, CACHE, FCGI, STICK, TLS, word};
+use super::{CACHE, FCGI, STICK, TLS, word};
 use crate::keywords::{Context, Keyword, State};
 
 const fn line(section: &'static str, name: &'static str, args: &'static str, doc: &'static str, what: &'static str) -> Keyword {
@@ -13,8 +13,6 @@ const RESOLVE: &str = "name resolution at run time";
 const CHECKS: &str = "named health checks";
 
 pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
-    line("userlist", "group", "<name> [users <user>,...]", "users of a group", AUTH),
-    line("userlist", "user", "<name> password|insecure-password <password> [groups <group>,...]", "a user", AUTH),
     line("peers", "bind", "<address>:<port> [<parameter> ...]", "where peers connect", STICK),
     line("peers", "default-bind", "<parameter> ...", "parameters of 'bind'", STICK),
     line("peers", "default-server", "<parameter> ...", "parameters of 'server'", STICK),
