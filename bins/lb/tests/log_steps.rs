@@ -104,3 +104,16 @@ fn steps_of_a_connection() {
     let end = plain(&lb)[2].clone();
     expect(&lb, &["fe fe/<NOSRV> --", "fe be/s1 --", &end], &["fe fe/<NOSRV> --", "connect be/s1 0", "close be/s1"]);
 }
+
+/// `do-log` writes a line at once; a profile has a format for the rules that it stands in.
+#[test]
+fn lines_of_rules() {
+    let profile =
+        "    log-tag special\n    on http-req format \"request %HM %s\"\n    on http-res format \"response %ST\"\n    on close drop";
+    let rules =
+        "log-format \"%HM %s %ST %ts\"\n    http-request do-log if { path /a }\n    http-response do-log\n    http-after-response do-log";
+    let (_origin, lb) = site("http", rules, profile);
+    assert_eq!(get(lb.addr(), "/a").unwrap().status, 200);
+    let after = "GET s1 200 --";
+    expect(&lb, &["GET <NOSRV> -1 --", after, after, after], &["request GET <NOSRV>", "response 200", after]);
+}

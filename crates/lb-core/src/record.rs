@@ -290,10 +290,10 @@ impl Record {
     }
 
     /// `do-log`: a line now, whatever comes at the end.
-    pub fn log_now(&mut self) {
+    pub fn log_now(&mut self, step: LogStep) {
         let (logged, end) = (self.logged, self.end);
         self.logged = false;
-        self.write(LogStep::DoLog);
+        self.write(step);
         (self.logged, self.end) = (logged, end);
     }
 

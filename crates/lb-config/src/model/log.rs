@@ -192,11 +192,37 @@ pub enum LogStep {
     Close,
     /// What never became a stream: lines that `error-log-format` is for.
     Error,
-    /// `do-log`, in whatever rules it stands.
-    DoLog,
+    /// `do-log` in `tcp-request connection`.
+    DoConnection,
+    /// `do-log` in `tcp-request session`.
+    DoSession,
+    /// `do-log` in `tcp-request content`.
+    DoContent,
+    /// `do-log` in `tcp-response content`.
+    DoAnswer,
+    /// `do-log` in `http-request`.
+    DoRequest,
+    /// `do-log` in `http-response`.
+    DoResponse,
+    /// `do-log` in `http-after-response`.
+    DoAfterResponse,
 }
 
 impl LogStep {
+    /// Of a `do-log`, by the rules that it stands in.
+    pub fn of_rules(set: super::RuleSet) -> Self {
+        use super::RuleSet;
+        match set {
+            RuleSet::Connection => Self::DoConnection,
+            RuleSet::Session => Self::DoSession,
+            RuleSet::Content => Self::DoContent,
+            RuleSet::Answer => Self::DoAnswer,
+            RuleSet::Request | RuleSet::Redirect => Self::DoRequest,
+            RuleSet::Response => Self::DoResponse,
+            RuleSet::AfterResponse => Self::DoAfterResponse,
+        }
+    }
+
     /// The steps of `log-steps`.
     pub const STREAM: [(&'static str, Self); 5] = [
         ("accept", Self::Accept),
@@ -209,7 +235,7 @@ impl LogStep {
 
 /// The steps at which a frontend writes lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogSteps(u8);
+pub struct LogSteps(u16);
 
 impl LogSteps {
     /// With another step.

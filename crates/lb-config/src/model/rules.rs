@@ -254,7 +254,7 @@ pub enum Action {
     /// `set-priority-offset`
     SetPriorityOffset(Expr),
     /// `do-log`
-    DoLog,
+    DoLog(super::LogStep),
     /// `expect-proxy`: a PROXY header comes before anything else.
     ExpectProxy,
     /// `expect-netscaler-cip`

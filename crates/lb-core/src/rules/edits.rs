@@ -106,9 +106,9 @@ pub fn apply(action: &Action, stage: &mut Stage<'_>, scratch: &Bump) -> bool {
             stage.session.expects_netscaler = true;
             true
         }
-        Action::DoLog => {
+        Action::DoLog(step) => {
             if let Some(record) = stage.record.as_deref_mut() {
-                record.log_now();
+                record.log_now(*step);
             }
             true
         }

@@ -3,7 +3,7 @@
 use super::{ActionCx, Outcome, Sets, works};
 use crate::diag::Problem;
 use crate::keywords::{Context, Keyword, Parser, State};
-use crate::model::{Action, CaptureSlot, HeaderCapture, Level, NumberValue, RuleSet, StreamTimeout, TimeValue};
+use crate::model::{Action, CaptureSlot, HeaderCapture, Level, LogStep, NumberValue, RuleSet, StreamTimeout, TimeValue};
 use crate::model::{VarCondition, VarValue};
 use crate::tree::shown;
 use crate::units;
@@ -57,7 +57,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         }
         Ok(Action::SetRetries(NumberValue::Expr(cx.expression()?)))
     }),
-    works("do-log", Sets::ALL, "", "writes a log line now", |_, _| Ok(Action::DoLog)),
+    works("do-log", Sets::ALL, "", "writes a log line now", |cx, _| Ok(Action::DoLog(LogStep::of_rules(cx.set)))),
 ];
 
 impl Sets {
