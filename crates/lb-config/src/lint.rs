@@ -5,11 +5,12 @@
 
 use crate::diag::Severity;
 use crate::keywords::Sections;
-use crate::model::{BackendTarget, Mode, Span};
+use crate::model::{Action, BackendTarget, Mode, Rules, Span};
 use crate::parse::{Draft, World};
 use crate::tree::shown;
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Keywords whose lines add up, so that a later one takes nothing from an earlier one.
 const CUMULATIVE: &[&str] = &["log", "errorfile", "errorloc", "errorloc302", "errorloc303", "default-server"];
@@ -37,6 +38,7 @@ impl Lint<'_> {
                 servers(draft, &mut out);
             }
             leads_nowhere(draft, &mut out);
+            rules(draft, &mut out);
             timeouts(draft, &mut out);
         }
     }
@@ -151,10 +153,54 @@ fn servers(draft: &Draft, out: &mut Out<'_, '_>) {
 
 /// A frontend without a backend answers everybody with an error.
 fn leads_nowhere(draft: &Draft, out: &mut Out<'_, '_>) {
-    let answers = draft.proxy.monitor_uri.is_some() || draft.proxy.probes.is_some();
+    let chooses =
+        |rules: &Rules| !rules.use_backend.is_empty() || rules.request.iter().chain(&rules.redirect).any(|rule| ends(&rule.action));
+    let by_rule = draft.proxy.rules.as_deref().is_some_and(chooses);
+    let answers = draft.proxy.monitor_uri.is_some() || draft.proxy.probes.is_some() || by_rule;
     if draft.section == Sections::FRONTEND && draft.default_backend.is_none() && !draft.incomplete && !answers {
         let message = format!("the frontend '{}' leads to no backend: whoever comes there is turned away", shown(&draft.proxy.name));
         out.tell(draft.proxy.span, message, "add 'default_backend <name>'");
+    }
+}
+
+/// Whether nothing behind such a rule is come to.
+fn ends(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Accept
+            | Action::Reject
+            | Action::SilentDrop { .. }
+            | Action::Deny(_)
+            | Action::Tarpit(_)
+            | Action::Return(_)
+            | Action::Redirect(_)
+            | Action::Auth { .. }
+    )
+}
+
+/// ACLs that no rule asks, and rules that nothing comes to.
+fn rules(draft: &Draft, out: &mut Out<'_, '_>) {
+    if !draft.incomplete {
+        for (name, place) in &draft.acls.places {
+            // A rule that asks it holds it, too.
+            if draft.acls.named.get(name).is_some_and(|acl| Arc::strong_count(acl) == 1) {
+                out.tell(*place, format!("no rule asks the acl '{}'", shown(name)), "name it behind an 'if' or 'unless', or remove it");
+            }
+        }
+    }
+    let Some(rules) = draft.proxy.rules.as_deref() else { return };
+    for (set, list) in rules.lists() {
+        let last = list.iter().position(|rule| rule.condition.is_none() && ends(&rule.action));
+        if let Some((before, after)) = last.and_then(|at| Some((&list[at], list.get(at + 1)?))) {
+            let message =
+                format!("nothing comes to this '{}' rule: the one on line {} ends them without a condition", set.name(), before.span.line);
+            out.tell(after.span, message, "move it up, or give the other one a condition");
+        }
+    }
+    let last = rules.use_backend.iter().position(|rule| rule.condition.is_none());
+    if let Some((before, after)) = last.and_then(|at| Some((&rules.use_backend[at], rules.use_backend.get(at + 1)?))) {
+        let message = format!("nothing comes to this 'use_backend': the one on line {} has no condition", before.span.line);
+        out.tell(after.span, message, "move it up, or give the other one a condition");
     }
 }
 

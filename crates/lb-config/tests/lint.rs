@@ -153,3 +153,23 @@ fn defaults_from_defaults() {
     lint(&format!("defaults d0\n mode http\n{T}{chain}{}", proxy("x", "d19999", "")));
     assert!(started.elapsed() < std::time::Duration::from_secs(15), "{:?}", started.elapsed());
 }
+
+#[test]
+fn acls_and_rules() {
+    let text = format!(
+        "defaults\n mode http\n{T}frontend f\n bind :1\n acl a path /a\n acl b path /b\n acl b path /c\n http-request deny if b\n \
+         http-request return status 200\n http-request set-header x y\n use_backend s\n use_backend s if {{ path /x }}\nbackend s\n \
+         server s 127.0.0.1:1 check\n"
+    );
+    assert_eq!(
+        lint(&text),
+        [
+            "9: no rule asks the acl 'a'",
+            "14: nothing comes to this 'http-request' rule: the one on line 13 ends them without a condition",
+            "16: nothing comes to this 'use_backend': the one on line 15 has no condition",
+        ]
+    );
+    // Who chooses by rules needs no 'default_backend'.
+    let chosen = "frontend f\n mode http\n timeout client 1s\n timeout http-request 1s\n bind :1\n http-request return status 200\n";
+    assert_eq!(lint(chosen), [""; 0]);
+}

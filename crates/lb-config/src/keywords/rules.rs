@@ -128,9 +128,14 @@ fn acl(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     line.need(0)?;
     line.need(1)?;
     let words = exprs::words(line);
-    let acls = &mut cx.draft.acls.0;
+    let acls = &mut cx.draft.acls.named;
     let added = cx.world.compiling(line.span(), |compiler| acls.add(&words, 0, compiler));
-    added.map_err(|error| exprs::problem(error, cx.world, line))
+    added.map_err(|error| exprs::problem(error, cx.world, line))?;
+    let places = &mut cx.draft.acls.places;
+    if !places.iter().any(|(known, _)| known == words[0]) {
+        places.push((words[0].to_owned(), line.span()));
+    }
+    Ok(())
 }
 
 fn rule(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, set: RuleSet) -> Outcome {

@@ -53,7 +53,11 @@ pub(crate) struct NamedErrors {
 
 /// `acl` lines of one section.
 #[derive(Default)]
-pub(crate) struct SectionAcls(pub Box<lb_expr::acl::Acls>);
+pub(crate) struct SectionAcls {
+    pub named: Box<lb_expr::acl::Acls>,
+    /// Each name with the first of its lines.
+    pub places: Vec<(String, Span)>,
+}
 
 impl Clone for SectionAcls {
     /// A section that starts from another one does not see the ACLs of that; the rules that ask them do.

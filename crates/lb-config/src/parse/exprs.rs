@@ -203,7 +203,7 @@ pub(crate) fn condition(draft: &mut Draft, world: &mut World<'_>, line: &Line<'_
     }
     let words = words(line);
     let mut at = at;
-    let acls = &mut draft.acls.0;
+    let acls = &mut draft.acls.named;
     let parsed = world.compiling(line.span(), |compiler| Condition::parse(&words, &mut at, acls, compiler));
     parsed.map(Some).map_err(|error| problem(error, world, line))
 }
