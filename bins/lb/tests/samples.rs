@@ -237,3 +237,30 @@ fn of_a_stream_as_haproxy() {
     assert!(differ.is_empty(), "lb and haproxy: {differ:#?}");
     assert!(ours.iter().filter(|value| value.ends_with("=.")).count() < 12, "most have a value: {ours:#?}");
 }
+
+/// An id of samples: in a rule, which is the first to ask for it, and in the field that the server gets.
+#[test]
+fn ids_of_requests_as_haproxy() {
+    let origin = origin();
+    let ids = |program: &Path| {
+        let port = free_tcp();
+        let config = format!(
+            "defaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 5s\n\
+             frontend fe\n bind 127.0.0.1:{port}\n unique-id-format %[req.hdr(x-a)]-%[path]-%[src]-%ci%[req.hdr(none)]\n unique-id-header X-Id\n \
+             http-request return status 200 content-type text/plain lf-string %[unique-id]/%ID if {{ path /rule }}\n \
+             http-response set-header X-Seen %[unique-id]\n default_backend be\nbackend be\n server s1 127.0.0.1:{origin}\n"
+        );
+        let dir = TempDir::new("ids").expect("a directory");
+        let _proxy = Process::proxy(dir, program, &config, &[port]).unwrap_or_else(|e| panic!("{}: {e:?}", program.display()));
+        let ask = |path: &str| {
+            let mut connection = Connection::open((Ipv4Addr::LOCALHOST, port)).expect("connects");
+            let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nX-A: 1 2\r\nConnection: close\r\n\r\n");
+            connection.exchange(request).expect("an answer")
+        };
+        let by_rule = String::from_utf8_lossy(&ask("/rule").body).into_owned();
+        (by_rule, ask("/served").header("x-seen"))
+    };
+    let ours = ids(Path::new(env!("CARGO_BIN_EXE_lb")));
+    assert_eq!(ours, ids(Path::new("/usr/sbin/haproxy")));
+    assert_eq!(ours.1.as_deref(), Some("1 2-/served-127.0.0.1-127.0.0.1"));
+}

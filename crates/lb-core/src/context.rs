@@ -436,7 +436,7 @@ impl Context for View<'_> {
             Fact::Uptime => Some(Value::Int(self.client.worker().age() as i64)),
             Fact::UniqueId => {
                 self.frontend().unique_id.as_ref()?;
-                Some(Value::Str(self.record?.unique_id()))
+                Some(Value::Str(self.record?.unique_id_in(self)))
             }
             Fact::Status => count(self.record?.status.into()).filter(|_| self.record.is_some_and(|r| r.status != 0)),
             Fact::FcErr => count(self.record.map_or(0, |r| r.fault().map_or(0, |fault| fault.code.into()))),

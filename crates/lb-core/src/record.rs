@@ -233,11 +233,17 @@ impl Record {
 
     /// The stream's id by `unique-id-format`, made at the first call; empty without one.
     pub fn unique_id(&self) -> &[u8] {
+        self.unique_id_in(&View::of_stream(self))
+    }
+
+    /// The same, with all that is at hand for the samples of its format.
+    pub fn unique_id_in(&self, view: &View<'_>) -> &[u8] {
         let Some(format) = &self.client.frontend().unique_id else { return b"" };
         // An id that names itself in its format is empty there.
         if self.unique_id.get().is_none() && !self.makes_id.replace(true) {
             let mut id = Vec::new();
-            format.write(self, MAX_UNIQUE_ID, &mut id);
+            let scratch = self.client.worker().scratches.lend();
+            format.write(&Spoken::of_request(view, &scratch), MAX_UNIQUE_ID, &mut id);
             // Cannot fail: nobody else makes it meanwhile.
             let _ = self.unique_id.set(id.into());
         }

@@ -219,7 +219,9 @@ pub(super) fn format_in(world: &mut World<'_>, line: &Line<'_>, n: usize, purpos
     let compiled = world.compiling(line.span(), |compiler| lb_expr::LogFormat::compile_with(text, purpose, compiler));
     match compiled {
         Ok(format) => {
-            exprs::format_available(&format, Points::of(Point::Log), line, n)?;
+            // An id is made when the request is there.
+            let point = if purpose == Purpose::Id { Point::FrontRequest } else { Point::Log };
+            exprs::format_available(&format, Points::of(point), line, n)?;
             let compiled = Some(Box::new(format));
             Ok(LogFormatText { kind: LogFormatKind::Custom, text: text.to_owned(), span: line.span(), compiled })
         }

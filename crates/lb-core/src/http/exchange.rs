@@ -262,6 +262,7 @@ async fn forward(
         return end_by_rule(conn, request, ended).await;
     }
     if frontend.unique_id.is_some() {
+        rules::identify(conn, record, head, request);
         identify(record, head, frontend);
     }
     prepare(conn, record, head, request, frontend, backend);

@@ -424,6 +424,14 @@ pub fn choose_server(rules: &Rules, stage: &Stage<'_>, backend: &Backend) -> Opt
     None
 }
 
+/// Makes the request's id, with the request at hand.
+pub fn identify(conn: &Conn, record: &mut Record, head: &mut Head, request: &Request) {
+    at_request(conn, record, head, request, |stage| {
+        let view = stage.view();
+        view.record.map(|record| record.unique_id_in(&view).len());
+    });
+}
+
 /// `balance hash <expression>`.
 pub fn hash_by(conn: &Conn, record: &mut Record, head: &mut Head, request: &Request, expr: &Expr, attempts: &mut Attempts<'_>) {
     at_request(conn, record, head, request, |stage| stage.hash_by(expr, attempts));

@@ -158,6 +158,11 @@ pub struct Spoken<'a> {
 }
 
 impl<'a> Spoken<'a> {
+    /// What is said of a request.
+    pub fn of_request(view: &'a View<'a>, scratch: &'a Bump) -> Self {
+        Self { view, cx: Cx { source: view, scratch, side: Side::Request, last: true } }
+    }
+
     /// What a log line shows of a stream.
     pub fn at_log(view: &'a View<'a>, scratch: &'a Bump) -> Self {
         Self { view, cx: Cx { source: view, scratch, side: Side::Response, last: true } }
