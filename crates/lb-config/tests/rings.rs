@@ -87,7 +87,7 @@ fn what_is_wrong() {
         ("log-profile\n", "'log-profile' wants a name"),
         ("log-profile a\n on\n", "'on' wants <step>"),
         ("log-profile a\n on foo drop\n", "'on' does not take 'foo'"),
-        ("log-profile a\n on http-req drop\n", "known but not there yet"),
+        ("log-profile a\n on quic-init drop\n", "known but not there yet"),
         ("log-profile a\n on close\n", "says nothing"),
         ("log-profile a\n on close format %zz\n", "no such format variable 'zz'"),
         ("log-profile a\n on close sd\n", "'on' wants <step>"),

@@ -142,6 +142,9 @@ impl Stage<'_> {
 
     /// What a format says now.
     pub fn format(&self, format: &LogFormat, out: &mut Vec<u8>) {
+        if let Some(text) = format.constant() {
+            return out.extend_from_slice(text);
+        }
         if format.uses(Field::FrontendIp) || format.uses(Field::FrontendPort) {
             self.client.learn_local(self.socket);
         }

@@ -24,12 +24,21 @@ impl Running {
         let (config, diagnostics) = lb_config::parse(&lb_config::Source::new().file("test.cfg", config.as_bytes()));
         assert!(!diagnostics.iter().any(|d| d.severity == lb_config::Severity::Error), "{}", lb_config::render(&diagnostics));
         let messages = Arc::new(Mutex::new(Vec::new()));
-        let theirs = messages.clone();
-        let report = move |severity, text: &str| theirs.lock().unwrap().push((Instant::now(), severity, text.to_owned()));
         let sizes = Sizes { threads, maxconn: 1000 };
-        let proxy = match Proxy::open(&config, sizes, Box::new(report)) {
-            Ok(proxy) => proxy,
-            Err(errors) => panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
+        let mut tries = 0;
+        let proxy = loop {
+            let theirs = messages.clone();
+            let report = move |severity, text: &str| theirs.lock().unwrap().push((Instant::now(), severity, text.to_owned()));
+            match Proxy::open(&config, sizes, Box::new(report)) {
+                Ok(proxy) => break proxy,
+                Err(errors) => {
+                    let text = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+                    // A child that is being started holds for a moment what its parent has just closed.
+                    assert!(text.contains("Address already in use") && tries < 200, "{text}");
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
         };
         let process = proxy.process().clone();
         let thread = std::thread::spawn(move || proxy.run(|_| {}).unwrap());
