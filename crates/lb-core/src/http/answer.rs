@@ -1,11 +1,13 @@
 //! Answers of the proxy's own to a client in mode http.
 
 use super::{Conn, rules};
-use crate::record::Record;
+use crate::record::{Record, counted_size};
 use crate::reply::{self, ReplyTo};
 use crate::rules::replies::Own;
 use lb_expr::Termination;
 use lb_http::FieldId;
+use lb_http::Head;
+use lb_http::h1::Encoder;
 use lb_rt::{Rt, Socket};
 use std::future::poll_fn;
 use std::task::Poll;
@@ -61,6 +63,15 @@ pub async fn send_own(conn: &Conn, record: &mut Record, mut own: Own, to: ReplyT
     record.downloaded += written.counted;
     record.finish(end);
     sent && !written.close
+}
+
+/// Sends an interim response; false when the client does not take it.
+pub async fn interim(conn: &Conn, record: &mut Record, head: &Head) -> bool {
+    let mut out = conn.client.worker().outs.take();
+    record.downloaded += counted_size(head);
+    Encoder::new().encode_response(head, out.bytes());
+    conn.client.frontend().spelling.apply(out.bytes());
+    write_all(conn, out.rest()).await
 }
 
 /// Writes within `timeout client`; false when the client does not take it.

@@ -2,11 +2,11 @@
 //! exchange are all here.
 
 use super::attempt::{self, Outcome};
-use super::receive::{self, ChunkScan, Chunks, NoRequest};
+use super::receive::{self, Chunks, NoBody, NoRequest};
 use super::{Conn, PooledHead, answer, fields, hash_key, rules, target};
 use crate::admit::{Attempts, ClientWatch, Preferred, Refused};
 use crate::proxy::{AsksFor, Backend, Frontend};
-use crate::record::{Record, counted_size, log_connect};
+use crate::record::{Record, log_connect};
 use crate::reply::ReplyTo;
 use crate::rules::replies::Own;
 use crate::tcp::InBackend;
@@ -18,10 +18,8 @@ use lb_http::{Body, FieldId, Method, RequestFraming, Version, hop};
 use lb_rt::Buffer;
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 
 /// What is known of the request under way, beside its head.
 pub struct Request {
@@ -425,43 +423,12 @@ async fn buffer_body(
     request: &mut Request,
     frontend: &Frontend,
 ) -> Result<(), Termination> {
-    const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-    let rt = conn.client.worker().rt.clone();
+    let rt = &conn.client.worker().rt;
     let deadline = frontend.settings.timeouts.effective_http_request().map(|d| rt.now() + d);
-    if request.framing.expect_continue {
-        // We are the ones who wait for the body, so the word that lets it come is ours.
-        request.framing.expect_continue = false;
-        head.remove_id(FieldId::Expect);
-        if conn.input.as_ref().is_none_or(|b| b.is_empty()) {
-            let mut interim = conn.client.worker().heads.take();
-            interim.start_response(Version::Http11, 100, b"Continue");
-            record.downloaded += counted_size(&interim);
-            if !answer::write_all(conn, GO_ON).await {
-                return Err(Termination::new(Cause::ClientAbort, Phase::Request));
-            }
-        }
-    }
-    let mut chunks = ChunkScan::new(rt.buffers().size());
-    loop {
-        let input = conn.input.get_or_insert_with(|| rt.buffers().take());
-        let whole = match request.framing.body {
-            Body::Length(n) => input.len() as u64 >= n,
-            _ => chunks.go_on(input.filled()) != Chunks::Part,
-        };
-        input.compact();
-        if whole || input.spare().is_empty() {
-            return Ok(());
-        }
-        let read = poll_fn(|_| match conn.socket.poll_read(input.spare()) {
-            Poll::Ready(read) => Poll::Ready(Some(read.unwrap_or(0))),
-            Poll::Pending => rt.poll_deadline(deadline).map(|()| None),
-        });
-        match read.await {
-            None => return Err(Termination::new(Cause::ClientTimeout, Phase::Request)),
-            Some(0) => return Err(Termination::new(Cause::ClientAbort, Phase::Request)),
-            Some(n) => input.commit(n),
-        }
-    }
+    receive::body(conn, record, head, request, deadline, 0).await.map_err(|none| {
+        let cause = if none == NoBody::Timeout { Cause::ClientTimeout } else { Cause::ClientAbort };
+        Termination::new(cause, Phase::Request)
+    })
 }
 
 /// What has come of a body, without its framing.

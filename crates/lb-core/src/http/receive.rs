@@ -1,10 +1,11 @@
-//! The head of a request: reads until it is there, or says why it never will be.
+//! The head of a request, and its body where that is waited for: reads until it is there, or says why it never will be.
 
-use super::{Conn, PooledHead, patience};
+use super::exchange::Request;
+use super::{Conn, PooledHead, answer, patience};
 use crate::record::Record;
 use crate::timers::Step;
 use lb_http::h1::{Decoded, Decoder, ErrorKind, H1Error};
-use lb_http::{Body, FieldId, RequestFraming, chunk};
+use lb_http::{Body, FieldId, Head, RequestFraming, Version, chunk};
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Instant;
@@ -74,6 +75,59 @@ pub async fn request(conn: &mut Conn, record: &mut Record, head: &mut PooledHead
             None => return Err(NoRequest::Nothing { timeout: true }),
             Some(_) if begun.is_some() => return Err(NoRequest::Closed),
             Some(_) => return Err(NoRequest::Nothing { timeout: false }),
+        }
+    }
+}
+
+/// Why a body did not come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoBody {
+    /// The time was over.
+    Timeout,
+    /// The client left.
+    Gone,
+}
+
+/// Waits until a request's body is here: all of it, or `at_least` so many bytes where that is not 0, or as much as the buffer holds.
+pub async fn body(
+    conn: &mut Conn,
+    record: &mut Record,
+    head: &mut Head,
+    request: &mut Request,
+    deadline: Option<Instant>,
+    at_least: u64,
+) -> Result<(), NoBody> {
+    let rt = conn.client.worker().rt.clone();
+    if request.framing.expect_continue {
+        // We are the ones who wait for the body, so the word that lets it come is ours.
+        request.framing.expect_continue = false;
+        head.remove_id(FieldId::Expect);
+        let mut go_on = conn.client.worker().heads.take();
+        go_on.start_response(Version::Http11, 100, b"Continue");
+        if conn.input.as_ref().is_none_or(|input| input.is_empty()) && !answer::interim(conn, record, &go_on).await {
+            return Err(NoBody::Gone);
+        }
+    }
+    let mut chunks = ChunkScan::new(rt.buffers().size());
+    loop {
+        let input = conn.input.get_or_insert_with(|| rt.buffers().take());
+        let here = input.len() as u64;
+        let whole = match request.framing.body {
+            Body::Length(n) => here >= n,
+            _ => chunks.go_on(input.filled()) != Chunks::Part,
+        };
+        input.compact();
+        if whole || (at_least != 0 && here >= at_least) || input.spare().is_empty() {
+            return Ok(());
+        }
+        let read = poll_fn(|_| match conn.socket.poll_read(input.spare()) {
+            Poll::Ready(read) => Poll::Ready(Some(read.unwrap_or(0))),
+            Poll::Pending => rt.poll_deadline(deadline).map(|()| None),
+        });
+        match read.await {
+            None => return Err(NoBody::Timeout),
+            Some(0) => return Err(NoBody::Gone),
+            Some(n) => input.commit(n),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! Holds: without rules nothing of this is entered.
 
 use super::exchange::{BodyState, Request};
-use super::receive::{ChunkScan, Chunks};
+use super::receive::{self, NoBody};
 use super::{Conn, answer};
 use crate::admit::Attempts;
 use crate::proxy::{Backend, Frontend, Topology};
@@ -15,7 +15,6 @@ use crate::timers::Step as Reached;
 use lb_config::{Action, BackendTarget, HttpConnectionMode, Rule, Rules, ServerTarget};
 use lb_expr::sample::{Bytes, Expr, Scope, Side};
 use lb_expr::{Cause, Phase, Termination};
-use lb_http::h1::Encoder;
 use lb_http::{Body, FieldId, Head, Version};
 use lb_rt::Buffer;
 use std::borrow::Cow;
@@ -42,7 +41,7 @@ pub(super) fn body_here<'b>(framing: Body, input: Option<&'b Buffer>) -> (Cow<'b
             (Cow::Borrowed(&bytes[..here]), here as u64 == n, Some(n))
         }
         Body::Chunked => {
-            let (body, whole) = super::receive::chunk_data(bytes);
+            let (body, whole) = receive::chunk_data(bytes);
             (Cow::Owned(body), whole, None)
         }
         _ => (Cow::Borrowed(bytes), false, None),
@@ -235,7 +234,7 @@ async fn wait(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &m
         }
         Action::EarlyHint { .. } => {
             let (hints, done) = at_request(conn, record, head, request, |stage| hints(stage, list));
-            if request.version == Version::Http11 && !hints.is_empty() && !say(conn, record, &hints).await {
+            if request.version == Version::Http11 && !hints.is_empty() && !answer::interim(conn, record, &hints).await {
                 leaves_backend(record);
                 record.finish(Termination::new(Cause::ClientAbort, Phase::Request));
                 return Err(Ended::Dropped);
@@ -267,15 +266,6 @@ fn hints(stage: &Stage<'_>, list: &[Arc<Rule>]) -> (Head, usize) {
     (hints, done)
 }
 
-/// Sends an interim response; false when the client does not take it.
-async fn say(conn: &Conn, record: &mut Record, interim: &Head) -> bool {
-    let mut out = conn.client.worker().outs.take();
-    record.downloaded += crate::record::counted_size(interim);
-    Encoder::new().encode_response(interim, out.bytes());
-    conn.client.frontend().spelling.apply(out.bytes());
-    answer::write_all(conn, out.rest()).await
-}
-
 /// Lets time pass, as long as the client waits.
 pub async fn pause(conn: &Conn, time: Duration) {
     let rt = &conn.client.worker().rt;
@@ -302,54 +292,24 @@ async fn wait_for_body(
     if request.framing.body == Body::None {
         return Ok(());
     }
-    let rt = conn.client.worker().rt.clone();
-    let deadline = Some(rt.now() + time);
-    if request.framing.expect_continue {
-        request.framing.expect_continue = false;
-        head.remove_id(FieldId::Expect);
-        let mut go_on = Head::new();
-        go_on.start_response(Version::Http11, 100, b"Continue");
-        if conn.input.as_ref().is_none_or(|input| input.is_empty()) && !say(conn, record, &go_on).await {
+    let deadline = conn.client.worker().rt.now() + time;
+    match receive::body(conn, record, head, request, Some(deadline), at_least).await {
+        Ok(()) => Ok(()),
+        Err(NoBody::Timeout) => {
+            let end = Termination::new(Cause::ClientTimeout, Phase::Request);
+            let own = Own { logged: Some(408), ..Own::page(pages(conn, record).iter().copied(), 408) };
+            request.body.set(BodyState::Broken);
+            record.timers.unmark(Reached::Request);
+            Err(Ended::Answered(reply(conn, record, request, own, end).await))
+        }
+        Err(NoBody::Gone) => {
+            // haproxy goes on, and finds that the client is gone where the request would get its server.
+            if record.backend.is_none() {
+                record.backend = conn.client.frontend().backend.clone();
+            }
             leaves_backend(record);
             record.finish(Termination::new(Cause::ClientAbort, Phase::Request));
-            return Err(Ended::Dropped);
-        }
-    }
-    let mut chunks = ChunkScan::new(rt.buffers().size());
-    loop {
-        let input = conn.input.get_or_insert_with(|| rt.buffers().take());
-        let here = input.len() as u64;
-        let whole = match request.framing.body {
-            Body::Length(n) => here >= n,
-            _ => chunks.go_on(input.filled()) != Chunks::Part,
-        };
-        input.compact();
-        if whole || (at_least != 0 && here >= at_least) || input.spare().is_empty() {
-            return Ok(());
-        }
-        let read = poll_fn(|_| match conn.socket.poll_read(input.spare()) {
-            Poll::Ready(read) => Poll::Ready(Some(read.unwrap_or(0))),
-            Poll::Pending => rt.poll_deadline(deadline).map(|()| None),
-        });
-        match read.await {
-            // The time is over.
-            None => {
-                let end = Termination::new(Cause::ClientTimeout, Phase::Request);
-                let own = Own { logged: Some(408), ..Own::page(pages(conn, record).iter().copied(), 408) };
-                request.body.set(BodyState::Broken);
-                record.timers.unmark(Reached::Request);
-                return Err(Ended::Answered(reply(conn, record, request, own, end).await));
-            }
-            Some(0) => {
-                // haproxy goes on, and finds that the client is gone where the request would get its server.
-                if record.backend.is_none() {
-                    record.backend = conn.client.frontend().backend.clone();
-                }
-                leaves_backend(record);
-                record.finish(Termination::new(Cause::ClientAbort, Phase::Request));
-                return Err(Ended::Dropped);
-            }
-            Some(n) => input.commit(n),
+            Err(Ended::Dropped)
         }
     }
 }

@@ -167,6 +167,15 @@ fn radix(cx: &mut ActionCx<'_, '_>) -> Result<u32, Problem> {
 fn timeout(cx: &mut ActionCx<'_, '_>, _: Option<&str>) -> Outcome {
     let choices = [("server", StreamTimeout::Server), ("tunnel", StreamTimeout::Tunnel), ("client", StreamTimeout::Client)];
     let which = cx.line.choice(cx.at, &choices)?;
+    let kind = cx.draft.proxy.kind;
+    let (has, side) = match which {
+        StreamTimeout::Client => (kind.is_frontend(), "frontend"),
+        StreamTimeout::Server | StreamTimeout::Tunnel => (kind.is_backend(), "backend"),
+    };
+    if !has && !cx.draft.is_defaults() {
+        let message = format!("'{}' has no {side}, whose timeout this is", shown(&cx.draft.proxy.name));
+        return Err(cx.line.problem(cx.at, message).help(format!("move the rule to a {side}, or make this a 'listen' section")));
+    }
     cx.at += 1;
     Ok(Action::SetTimeout { which, value: time(cx)? })
 }
