@@ -1,0 +1,157 @@
+//! Two routers in network namespaces, joined by bridges: one is `vrrpd`, the other `keepalived` or `vrrpd`. Needs root, as both do.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// How long a machine that is busy with other tests may take for what takes seconds.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const GLANCE: Duration = Duration::from_millis(20);
+
+/// Whether these tests can run here.
+pub fn may_run() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("not run: network namespaces need root");
+    }
+    root
+}
+
+pub fn run(program: &str, args: &str) -> String {
+    let output = Command::new(program).args(args.split_whitespace()).output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    assert!(output.status.success(), "{program} {args}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Two networks with two hosts; e0 and e1 of each, 10.9.0.x and 10.9.1.x.
+pub struct Net {
+    pub prefix: String,
+    pub dir: PathBuf,
+}
+
+impl Net {
+    pub fn new() -> Net {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let prefix = format!("vt{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(&prefix);
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let net = Net { prefix, dir };
+        for part in ["s", "a", "b"] {
+            run("ip", &format!("netns add {}{part}", net.prefix));
+            run("ip", &format!("-n {}{part} link set lo up", net.prefix));
+        }
+        let p = &net.prefix;
+        for line in [0, 1] {
+            run("ip", &format!("-n {p}s link add br{line} type bridge"));
+            run("ip", &format!("-n {p}s link set br{line} up"));
+            for (host, last) in [("a", 1), ("b", 2)] {
+                run("ip", &format!("-n {p}s link add {host}{line} type veth peer name e{line} netns {p}{host}"));
+                run("ip", &format!("-n {p}s link set {host}{line} master br{line} up"));
+                run("ip", &format!("-n {p}{host} link set e{line} up"));
+                run("ip", &format!("-n {p}{host} addr add 10.9.{line}.{last}/24 dev e{line}"));
+            }
+        }
+        net
+    }
+
+    /// Takes a host's link down at the bridge, or brings it back.
+    pub fn link(&self, port: &str, state: &str) {
+        run("ip", &format!("-n {}s link set {port} {state}", self.prefix));
+    }
+
+    pub fn addresses(&self, host: &str) -> String {
+        run("ip", &format!("-n {}{host} -o -4 addr show", self.prefix))
+    }
+
+    pub fn has(&self, host: &str, address: &str) -> bool {
+        self.addresses(host).contains(&format!(" {address}/"))
+    }
+
+    pub fn start(&self, host: &str, program: &str, conf: &str) -> Router {
+        let file = |what: &str| self.dir.join(format!("{host}.{what}")).to_string_lossy().into_owned();
+        std::fs::write(file("conf"), conf).expect("a file");
+        let log = std::fs::File::create(file("log")).expect("a file");
+        let mut command = Command::new("ip");
+        command.args([
+            "netns",
+            "exec",
+            &format!("{}{host}", self.prefix),
+            program,
+            "-n",
+            "-l",
+            "-P",
+            "-D",
+            "-f",
+            &file("conf"),
+            "-p",
+            &file("pid"),
+        ]);
+        if program == "keepalived" {
+            command.args(["-r", &file("vpid")]);
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("a program");
+        Router { child, log: file("log").into() }
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        for part in ["s", "a", "b"] {
+            let _ = Command::new("ip").args(["netns", "del", &format!("{}{part}", self.prefix)]).status();
+        }
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+pub struct Router {
+    pub child: Child,
+    pub log: PathBuf,
+}
+
+impl Router {
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("a process of ours");
+    }
+
+    /// Ends it as an operator does; its exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        self.signal(rustix::process::Signal::TERM);
+        self.child.wait().expect("a child").code()
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let tries = PATIENCE.as_millis() / GLANCE.as_millis();
+    for _ in 0..tries {
+        if condition() {
+            return;
+        }
+        sleep(GLANCE);
+    }
+    panic!("not within {PATIENCE:?}: {what}");
+}
+
+pub const VRRPD: &str = env!("CARGO_BIN_EXE_vrrpd");
+pub const VIP: &str = "10.9.0.100";
+
+/// An instance on e0 with these lines more.
+pub fn conf(priority: u8, lines: &str) -> String {
+    format!(
+        "vrrp_instance V1 {{\n interface e0\n virtual_router_id 51\n priority {priority}\n{lines}\n virtual_ipaddress {{\n {VIP}/24\n }}\n}}\n"
+    )
+}

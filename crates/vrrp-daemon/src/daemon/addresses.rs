@@ -1,0 +1,82 @@
+//! Addresses and routes of instances: put in place, taken away, announced.
+
+use super::Daemon;
+use crate::frames;
+use crate::netlink::{Address, Route};
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+
+impl Daemon {
+    pub(super) fn add_addresses(&mut self, entry: usize, member: usize, name: &str) {
+        let at = self.entries[entry].members[member];
+        self.log.line(format!("({name}) setting VIPs."));
+        for (address, _) in self.addresses(entry, member) {
+            if let Err(e) = self.netlink.add(&address) {
+                self.log.line(format!("({name}) {}/{} cannot be set: {e}", address.address, address.prefix));
+            }
+        }
+        for route in self.routes(at) {
+            if let Err(e) = self.netlink.add_route(&route) {
+                self.log.line(format!("({name}) route {}/{} cannot be set: {e}", route.to, route.prefix));
+            }
+        }
+    }
+
+    pub(super) fn remove_addresses(&mut self, entry: usize, member: usize, name: &str) {
+        let at = self.entries[entry].members[member];
+        self.log.line(format!("({name}) removing VIPs."));
+        for route in self.routes(at) {
+            if let Err(e) = self.netlink.remove_route(&route) {
+                self.log.line(format!("({name}) route {}/{} cannot be removed: {e}", route.to, route.prefix));
+            }
+        }
+        for (address, _) in self.addresses(entry, member) {
+            if let Err(e) = self.netlink.remove(&address) {
+                self.log.line(format!("({name}) {}/{} cannot be removed: {e}", address.address, address.prefix));
+            }
+        }
+    }
+
+    /// The addresses of an instance with the interfaces that they go to, and whether their loss matters.
+    pub(super) fn addresses(&self, entry: usize, member: usize) -> Vec<(Address, bool)> {
+        let it = &self.conf.instances[self.entries[entry].members[member]];
+        let resolved = it.addresses.iter().chain(&it.excluded).filter_map(|a| {
+            let interface = self.index_of(a.dev.as_deref().or(it.interface.as_deref())?)?;
+            let address = Address { interface, address: a.address, prefix: a.prefix, brd: a.brd, label: a.label.clone(), scope: a.scope };
+            Some((address, !a.no_track))
+        });
+        resolved.collect()
+    }
+
+    /// The routes of an instance.
+    pub(super) fn routes(&self, at: usize) -> Vec<Route> {
+        let resolved = self.conf.instances[at].routes.iter().map(|r| Route {
+            to: r.to,
+            prefix: r.prefix,
+            via: r.via,
+            interface: r.dev.as_deref().and_then(|dev| self.index_of(dev)),
+            src: r.src,
+            table: r.table,
+            metric: r.metric,
+            // 253 is the link.
+            scope: r.scope.unwrap_or(if r.via.is_some() || r.to.is_ipv6() { 0 } else { 253 }),
+        });
+        resolved.collect()
+    }
+
+    pub(super) fn announce(&self, entry: usize, member: usize, times: u8) {
+        let addresses = self.addresses(entry, member);
+        for _ in 0..times {
+            for (address, _) in &addresses {
+                let hardware = self.interfaces.get(&address.interface).and_then(|i| <[u8; 6]>::try_from(i.hardware.as_slice()).ok());
+                // An interface without Ethernet addresses has nobody to tell.
+                let Some(hardware) = hardware else { continue };
+                let frame = match address.address {
+                    IpAddr::V4(v4) => frames::gratuitous_arp(hardware, v4),
+                    IpAddr::V6(v6) => frames::neighbour_advertisement(hardware, v6),
+                };
+                let _ = lb_sys::packet::send(self.frames.as_fd(), address.interface, &frame);
+            }
+        }
+    }
+}

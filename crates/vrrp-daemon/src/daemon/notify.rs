@@ -1,0 +1,47 @@
+//! What scripts and fifos are told, in keepalived's order.
+
+use super::Daemon;
+use crate::conf::model::{Command, Notifies};
+use crate::scripts::Job;
+use vrrp::Notice;
+
+impl Daemon {
+    pub(super) fn notify_group(&mut self, entry: usize, notice: Notice) {
+        let Some(group) = self.entries[entry].group else { return };
+        let it = &self.conf.groups[group];
+        let (name, notifies) = (it.name.clone(), it.notifies.clone());
+        // keepalived passes no priority for a group.
+        self.notify(&notifies, "GROUP", &name, notice, 0);
+    }
+
+    /// keepalived's order: the script of the state, the general one, the fifos.
+    pub(super) fn notify(&mut self, notifies: &Notifies, kind: &str, name: &str, notice: Notice, priority: u8) {
+        let own = match notice {
+            Notice::Master => &notifies.master,
+            Notice::Backup => &notifies.backup,
+            Notice::Fault => &notifies.fault,
+            Notice::Stop => &notifies.stop,
+            Notice::MasterRxLowerPri => &notifies.master_rx_lower_pri,
+            Notice::Deleted => notifies.deleted.as_ref().unwrap_or(&None),
+            Notice::MasterPriority | Notice::BackupPriority => &None,
+        };
+        // A deleted instance is one at fault to those who have not asked for the word.
+        let word = match notice {
+            Notice::Deleted if notifies.deleted.is_none() => Notice::Fault,
+            other => other,
+        };
+        let general = match notice {
+            Notice::MasterRxLowerPri | Notice::MasterPriority | Notice::BackupPriority => None,
+            _ => notifies.any.as_ref(),
+        };
+        let identity = |command: &Command| self.users.get(&command.words).copied();
+        if let Some((command, who)) = own.as_ref().and_then(|c| Some((c, identity(c)?))) {
+            self.notifier.tell(Job::Run(command.clone(), who, Vec::new()));
+        }
+        if let Some((command, who)) = general.and_then(|c| Some((c, identity(c)?))) {
+            let more = vec![kind.to_string(), name.to_string(), word.to_string(), priority.to_string()];
+            self.notifier.tell(Job::Run(command.clone(), who, more));
+        }
+        self.notifier.tell(Job::Line(format!("{kind} \"{name}\" {word} {priority}\n")));
+    }
+}
