@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{GLANCE, Net, VIP, VRRPD, conf, may_run, run, until};
+use common::{GLANCE, Net, VIP, VRRPD, conf, conf6, may_run, run, until};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
@@ -22,6 +22,8 @@ fn forms(host: &str) -> Vec<(&'static str, String)> {
         ("password", auth("PASS")),
         ("authentication header", auth("AH")),
         ("version 2, unicast", unicast),
+        ("IPv6", " advert_int 0.3".into()),
+        ("IPv6, unicast", format!(" advert_int 0.3\n unicast_src_ip fd09:0::{own}\n unicast_peer {{\n fd09:0::{other}\n }}")),
     ]
 }
 
@@ -41,6 +43,7 @@ fn elections(form: usize) {
     let net = Net::new();
     let (name, ours) = forms("a").swap_remove(form);
     let theirs = &forms("b")[form].1;
+    let conf = if name.starts_with("IPv6") { conf6 } else { conf };
     let (a, b) = (|| net.has("a", VIP), || net.has("b", VIP));
     let expect = |what: &str, in_a: bool, in_b: bool| until(&format!("{name}: {what}"), || a() == in_a && b() == in_b);
     let keepalived = net.start("b", "keepalived", &conf(100, theirs));

@@ -11,6 +11,7 @@ pub mod localtime;
 pub mod packet;
 pub mod pipe;
 pub mod process;
+pub mod raw6;
 pub mod signal;
 pub mod socket;
 pub mod watchdog;

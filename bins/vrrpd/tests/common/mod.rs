@@ -52,6 +52,7 @@ impl Net {
                 run("ip", &format!("-n {p}s link set {host}{line} master br{line} up"));
                 run("ip", &format!("-n {p}{host} link set e{line} up"));
                 run("ip", &format!("-n {p}{host} addr add 10.9.{line}.{last}/24 dev e{line}"));
+                run("ip", &format!("-n {p}{host} addr add fd09:{line}::{last}/64 dev e{line} nodad"));
             }
         }
         net
@@ -63,7 +64,7 @@ impl Net {
     }
 
     pub fn addresses(&self, host: &str) -> String {
-        run("ip", &format!("-n {}{host} -o -4 addr show", self.prefix))
+        run("ip", &format!("-n {}{host} -o addr show", self.prefix))
     }
 
     pub fn has(&self, host: &str, address: &str) -> bool {
@@ -154,4 +155,10 @@ pub fn conf(priority: u8, lines: &str) -> String {
     format!(
         "vrrp_instance V1 {{\n interface e0\n virtual_router_id 51\n priority {priority}\n{lines}\n virtual_ipaddress {{\n {VIP}/24\n }}\n}}\n"
     )
+}
+
+/// The same for IPv6, with the address of [`VIP`] beside it.
+pub fn conf6(priority: u8, lines: &str) -> String {
+    let own = format!("fe80::100\n fd09:0::100/64\n }}\n virtual_ipaddress_excluded {{\n {VIP}/24");
+    conf(priority, lines).replace(&format!("{VIP}/24"), &own)
 }

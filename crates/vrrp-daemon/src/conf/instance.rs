@@ -1,10 +1,11 @@
 //! `vrrp_instance`, `vrrp_sync_group` and `vrrp_script`.
 
+use super::address::addresses;
 use super::arg::{Arg, command, weight};
 use super::diag::Place;
 use super::keywords::Does::{Not, Nothing, Set};
 use super::keywords::Keyword;
-use super::model::{AddressConf, AuthType, GroupConf, InstanceConf, Notifies, RouteConf, ScriptConf, Unsupported};
+use super::model::{AuthType, GroupConf, InstanceConf, Notifies, RouteConf, ScriptConf, Unsupported};
 use super::tree::Node;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -330,74 +331,6 @@ fn peer(line: &Node) -> Option<Peer> {
     (peer.min_ttl <= peer.max_ttl).then_some(peer)
 }
 
-fn addresses(arg: &mut Arg<'_>) -> Vec<AddressConf> {
-    let mut all = Vec::new();
-    for line in arg.node.lines() {
-        match address(line, arg) {
-            Ok(address) => all.push(address),
-            Err(text) => arg.warn_at(&line.place.clone(), text),
-        }
-    }
-    all
-}
-
-/// `ADDRESS[/PREFIX] [brd …] [dev …] [scope …] [label …] [no_track] …`.
-fn address(line: &Node, arg: &mut Arg<'_>) -> Result<AddressConf, String> {
-    let text = line.name();
-    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-    let bad = || format!("'{text}' is not an IP address with a prefix, like 192.0.2.1/24; it is left out");
-    let address: IpAddr = address.parse().map_err(|_| bad())?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    let prefix = prefix.map_or(Some(most), |p| p.parse().ok().filter(|p| *p <= most)).ok_or_else(bad)?;
-    let mut conf = AddressConf {
-        place: line.place.clone(),
-        address,
-        prefix,
-        dev: None,
-        brd: None,
-        label: None,
-        scope: 0,
-        no_track: false,
-        nodad: false,
-    };
-    let mut words = line.words[1..].iter().map(|w| w.text.as_str());
-    while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or_else(|| format!("'{word}' needs a value behind it; the address is left out"));
-        match word {
-            "dev" => conf.dev = Some(value()?.into()),
-            "label" => conf.label = Some(value()?.into()),
-            "brd" | "broadcast" => {
-                let text = value()?;
-                conf.brd = match text {
-                    "-" | "+" => None,
-                    other => Some(other.parse().map_err(|_| format!("'brd {other}' is not an IP address; the address is left out"))?),
-                };
-            }
-            "scope" => {
-                let text = value()?;
-                let found = SCOPES.iter().find(|(name, number)| *name == text || number.to_string() == text);
-                conf.scope = found
-                    .map(|(_, number)| *number)
-                    .ok_or_else(|| format!("'scope {text}' is none of global, site, link, host, nowhere; the address is left out"))?;
-            }
-            "no_track" => conf.no_track = true,
-            "-nodad" | "nodad" => conf.nodad = true,
-            "use_vmac" | "home" | "-home" | "mngtmpaddr" | "noprefixroute" | "autojoin" | "peer" | "preferred_lft" | "track_group" => {
-                arg.unsupported.push(Unsupported {
-                    place: line.place.clone(),
-                    keyword: word.trim_start_matches('-').into(),
-                    block: "virtual_ipaddress",
-                });
-                if matches!(word, "peer" | "preferred_lft" | "track_group") {
-                    value()?;
-                }
-            }
-            other => return Err(format!("Unknown word '{other}' for an ip address; it knows brd, dev, scope, label, no_track")),
-        }
-    }
-    Ok(conf)
-}
-
 fn routes(arg: &mut Arg<'_>) -> Vec<RouteConf> {
     let mut all = Vec::new();
     for line in arg.node.lines() {
@@ -434,11 +367,7 @@ fn route(line: &Node, arg: &mut Arg<'_>) -> Result<Option<RouteConf>, String> {
             }
             "metric" | "priority" => metric = Some(number(value()?)?),
             "scope" => {
-                let text = value()?;
-                let found = SCOPES.iter().find(|(name, number)| *name == text || number.to_string() == text);
-                scope = Some(
-                    found.ok_or_else(|| format!("'scope {text}' is none of global, site, link, host, nowhere; the route is left out"))?.1,
-                );
+                scope = Some(super::address::scope(value()?).map_err(|text| format!("{text}; the route is left out"))?);
             }
             "no_track" => tracked = false,
             "to" => to = Some(network(value()?)?),
@@ -518,6 +447,3 @@ const ROUTE_WORDS: &[&str] = &[
     "track_group",
     "as",
 ];
-
-/// As the kernel numbers them.
-const SCOPES: &[(&str, u8)] = &[("global", 0), ("site", 200), ("link", 253), ("host", 254), ("nowhere", 255)];

@@ -4,6 +4,7 @@
 //! blocks of words; `keywords` looks each up in the table of its block (`global`, `instance`), and `resolve` checks what the blocks say
 //! together. As keepalived does, most of what is wrong is said and left out; what there is nothing to start with is an error.
 
+mod address;
 mod arg;
 pub mod diag;
 mod global;

@@ -199,7 +199,10 @@ pub struct InstanceConf {
     pub notify_priority_changes: Option<bool>,
 }
 
-/// One line of `virtual_ipaddress`.
+/// `preferred_lft forever`, as the kernel writes it.
+pub const FOREVER: u32 = u32::MAX;
+
+/// One line of `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressConf {
     /// Where.
@@ -208,6 +211,8 @@ pub struct AddressConf {
     pub address: IpAddr,
     /// Its prefix; 32 or 128 if the file says none.
     pub prefix: u8,
+    /// `peer`: the other end of a point-to-point link.
+    pub peer: Option<IpAddr>,
     /// `dev`.
     pub dev: Option<String>,
     /// `brd`.
@@ -216,10 +221,56 @@ pub struct AddressConf {
     pub label: Option<String>,
     /// `scope`, as the kernel numbers it.
     pub scope: u8,
-    /// `no_track`.
+    /// `preferred_lft`, in seconds; [`FOREVER`].
+    pub preferred_lft: Option<u32>,
+    /// `-nodad`: look for duplicates before it is used. Virtual addresses do not.
+    pub dad: bool,
+    /// `home`.
+    pub home: bool,
+    /// `mngtmpaddr`.
+    pub mngtmpaddr: bool,
+    /// `noprefixroute`.
+    pub noprefixroute: bool,
+    /// `autojoin`.
+    pub autojoin: bool,
+    /// `no_track`: its loss is no reason to give up the mastership.
     pub no_track: bool,
-    /// `-nodad`.
-    pub nodad: bool,
+    /// `use_vmac`: on a virtual interface of its own.
+    pub use_vmac: bool,
+    /// `track_group`, of static addresses.
+    pub track_group: Option<String>,
+}
+
+impl AddressConf {
+    /// An address without options.
+    pub fn new(place: Place, address: IpAddr, prefix: u8) -> AddressConf {
+        AddressConf {
+            place,
+            address,
+            prefix,
+            peer: None,
+            dev: None,
+            brd: None,
+            label: None,
+            scope: 0,
+            preferred_lft: None,
+            dad: false,
+            home: false,
+            mngtmpaddr: false,
+            noprefixroute: false,
+            autojoin: false,
+            no_track: false,
+            use_vmac: false,
+            track_group: None,
+        }
+    }
+
+    /// How long it is preferred as a source: an IPv6 address of its own network is none for connections of our own, unless the file says
+    /// otherwise.
+    pub fn preferred(&self) -> u32 {
+        let alone = self.address.is_ipv6() && self.prefix == 128;
+        self.preferred_lft.unwrap_or(if alone { 0 } else { FOREVER })
+    }
 }
 
 /// One line of `virtual_routes`.

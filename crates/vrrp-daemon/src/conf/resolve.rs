@@ -18,8 +18,8 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     for it in &conf.instances {
         let mut not_yet =
             |what: &str| conf.unsupported.push(Unsupported { place: it.place.clone(), keyword: what.into(), block: "vrrp_instance" });
-        if it.family() == Family::V6 {
-            not_yet("virtual_ipaddress of IPv6");
+        if it.addresses.iter().chain(&it.excluded).any(|a| a.use_vmac) {
+            not_yet("use_vmac");
         }
         if it.interface.is_none() {
             not_yet("unicast_peer without interface");

@@ -1,8 +1,9 @@
 //! Addresses and routes of instances: put in place, taken away, announced.
 
 use super::Daemon;
+use crate::conf::model::AddressConf;
 use crate::frames;
-use crate::netlink::{Address, Route};
+use crate::netlink::Route;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
@@ -10,8 +11,8 @@ impl Daemon {
     pub(super) fn add_addresses(&mut self, entry: usize, member: usize, name: &str) {
         let at = self.entries[entry].members[member];
         self.log.line(format!("({name}) setting VIPs."));
-        for (address, _) in self.addresses(entry, member) {
-            if let Err(e) = self.netlink.add(&address) {
+        for (interface, address) in self.addresses(entry, member) {
+            if let Err(e) = self.netlink.add(interface, &address) {
                 self.log.line(format!("({name}) {}/{} cannot be set: {e}", address.address, address.prefix));
             }
         }
@@ -30,22 +31,18 @@ impl Daemon {
                 self.log.line(format!("({name}) route {}/{} cannot be removed: {e}", route.to, route.prefix));
             }
         }
-        for (address, _) in self.addresses(entry, member) {
-            if let Err(e) = self.netlink.remove(&address) {
+        for (interface, address) in self.addresses(entry, member) {
+            if let Err(e) = self.netlink.remove(interface, &address) {
                 self.log.line(format!("({name}) {}/{} cannot be removed: {e}", address.address, address.prefix));
             }
         }
     }
 
-    /// The addresses of an instance with the interfaces that they go to, and whether their loss matters.
-    pub(super) fn addresses(&self, entry: usize, member: usize) -> Vec<(Address, bool)> {
+    /// The addresses of an instance with the interfaces that they go to.
+    pub(super) fn addresses(&self, entry: usize, member: usize) -> Vec<(u32, AddressConf)> {
         let it = &self.conf.instances[self.entries[entry].members[member]];
-        let resolved = it.addresses.iter().chain(&it.excluded).filter_map(|a| {
-            let interface = self.index_of(a.dev.as_deref().or(it.interface.as_deref())?)?;
-            let address = Address { interface, address: a.address, prefix: a.prefix, brd: a.brd, label: a.label.clone(), scope: a.scope };
-            Some((address, !a.no_track))
-        });
-        resolved.collect()
+        let interface = |a: &AddressConf| self.index_of(a.dev.as_deref().or(it.interface.as_deref())?);
+        it.addresses.iter().chain(&it.excluded).filter_map(|a| Some((interface(a)?, a.clone()))).collect()
     }
 
     /// The routes of an instance.
@@ -67,15 +64,15 @@ impl Daemon {
     pub(super) fn announce(&self, entry: usize, member: usize, times: u8) {
         let addresses = self.addresses(entry, member);
         for _ in 0..times {
-            for (address, _) in &addresses {
-                let hardware = self.interfaces.get(&address.interface).and_then(|i| <[u8; 6]>::try_from(i.hardware.as_slice()).ok());
+            for (interface, address) in &addresses {
+                let hardware = self.interfaces.get(interface).and_then(|i| <[u8; 6]>::try_from(i.hardware.as_slice()).ok());
                 // An interface without Ethernet addresses has nobody to tell.
                 let Some(hardware) = hardware else { continue };
                 let frame = match address.address {
                     IpAddr::V4(v4) => frames::gratuitous_arp(hardware, v4),
                     IpAddr::V6(v6) => frames::neighbour_advertisement(hardware, v6),
                 };
-                let _ = lb_sys::packet::send(self.frames.as_fd(), address.interface, &frame);
+                let _ = lb_sys::packet::send(self.frames.as_fd(), *interface, &frame);
             }
         }
     }

@@ -78,7 +78,7 @@ impl Daemon {
                 let index = self.conf.instances[at].interface.as_deref().and_then(|i| self.index_of(i));
                 // What cannot be sent is noticed by its absence; the interface's state says why.
                 if let Some(sockets) = index.and_then(|i| self.sockets.get(&i)) {
-                    let _ = sockets.send(&datagram.bytes, datagram.destination);
+                    let _ = sockets.send(&datagram);
                 }
             }
             Action::AddAddresses => self.add_addresses(entry, member, &name),

@@ -16,14 +16,15 @@ use crate::sockets::Sockets;
 use instance::{Entry, Machine};
 use interfaces::Interface;
 use lb_sys::signal::{SIGHUP, SIGINT, SIGTERM, SignalFd};
+use receive::Wanted;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
-use vrrp::{Auth, Departure, Event, Instance, Script, SyncGroup, Transport, Weight};
+use vrrp::{Departure, Event, Family, Instance, Script, SyncGroup, Weight};
 
 /// What cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -64,14 +65,12 @@ pub struct Daemon {
     interfaces: BTreeMap<u32, Interface>,
     sockets: BTreeMap<u32, Sockets>,
     entries: Vec<Entry>,
-    /// Who listens to an id on an interface: entries and members.
-    listeners: HashMap<(u32, u8), Vec<(usize, usize)>>,
-    /// The id of each instance, and the group that it listens to.
-    wanted: Vec<(u8, Option<Ipv4Addr>)>,
+    /// Who listens to an id in a family on an interface: entries and members.
+    listeners: HashMap<(u32, Family, u8), Vec<(usize, usize)>>,
+    /// What the packets of each instance look like.
+    wanted: Vec<Wanted>,
     /// All addresses that instances put in place.
     ours: HashSet<IpAddr>,
-    /// Whether an instance speaks below an authentication header.
-    authenticated: bool,
     /// What each instance was told of its interface.
     told: Vec<(bool, Option<IpAddr>)>,
     /// Where each tracked script's state goes, and that state.
@@ -113,16 +112,10 @@ impl Daemon {
             let waker = waker.try_clone().map_err(system("pipe"))?;
             scripts::track(index, script, command, who, send.clone(), waker).map_err(system("thread of a script"))?;
         }
-        let configs: Vec<vrrp::Config> = conf.instances.iter().map(|it| it.config(&conf.global, Vec::new())).collect();
-        let group = |config: &vrrp::Config| match config.transport {
-            Transport::Multicast { group: IpAddr::V4(group) } => Some(group),
-            _ => None,
-        };
         let addresses = conf.instances.iter().flat_map(|i| i.addresses.iter().chain(&i.excluded));
         let mut daemon = Daemon {
-            wanted: configs.iter().map(|c| (c.vrid, group(c))).collect(),
+            wanted: conf.instances.iter().map(|it| Wanted::new(&it.config(&conf.global, Vec::new()))).collect(),
             ours: addresses.map(|a| a.address).collect(),
-            authenticated: configs.iter().any(|c| matches!(c.auth, Auth::Header(_))),
             told: vec![(false, None); conf.instances.len()],
             netlink: Netlink::open().map_err(system("netlink"))?,
             frames: lb_sys::packet::open().map_err(system("packet socket"))?,

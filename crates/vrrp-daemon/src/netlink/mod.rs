@@ -1,9 +1,12 @@
 //! Interfaces and addresses, asked of the kernel and changed by netlink.
 
+mod address;
+
+use crate::conf::model::AddressConf;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
+use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteScope, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -15,23 +18,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 /// Groups of the kernel's announcements: links, addresses of either family.
 const GROUPS: [u32; 3] = [1, 5, 9];
-
-/// An address of an interface, as it is put in place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    /// The interface's index.
-    pub interface: u32,
-    /// The address.
-    pub address: IpAddr,
-    /// Its prefix.
-    pub prefix: u8,
-    /// Broadcast address, of IPv4.
-    pub brd: Option<IpAddr>,
-    /// Label, of IPv4.
-    pub label: Option<String>,
-    /// As the kernel numbers scopes.
-    pub scope: u8,
-}
 
 /// A route, as it is put in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +70,8 @@ pub enum Change {
         address: IpAddr,
         /// Not the first of its network.
         secondary: bool,
+        /// Of IPv6: somebody else may have it, so that nothing can be sent from it.
+        tentative: bool,
     },
     /// An address is gone.
     AddressGone {
@@ -151,16 +139,16 @@ impl Netlink {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn add(&mut self, address: &Address) -> io::Result<()> {
-        self.ask(RouteNetlinkMessage::NewAddress(message(address)), NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE).map(drop)
+    pub fn add(&mut self, interface: u32, address: &AddressConf) -> io::Result<()> {
+        self.ask(RouteNetlinkMessage::NewAddress(address::message(interface, address)), NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE).map(drop)
     }
 
     /// Takes an address away; one that is not there is no error.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn remove(&mut self, address: &Address) -> io::Result<()> {
-        match self.ask(RouteNetlinkMessage::DelAddress(message(address)), NLM_F_ACK) {
+    pub fn remove(&mut self, interface: u32, address: &AddressConf) -> io::Result<()> {
+        match self.ask(RouteNetlinkMessage::DelAddress(address::message(interface, address)), NLM_F_ACK) {
             // EADDRNOTAVAIL, ENODEV: it is not there, which is what was asked for.
             Err(e) if matches!(e.raw_os_error(), Some(99 | 19)) => Ok(()),
             other => other.map(drop),
@@ -245,39 +233,10 @@ fn change(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<Change> {
             Some(Change::Link { index, name, up: flags.contains(LinkFlags::Up | LinkFlags::Running), hardware })
         }
         RouteNetlinkMessage::DelLink(link) => Some(Change::LinkGone { index: link.header.index }),
-        RouteNetlinkMessage::NewAddress(m) => {
-            let secondary = m.header.flags.contains(AddressHeaderFlags::Secondary);
-            Some(Change::Address { index: m.header.index, address: local(&m)?, secondary })
-        }
-        RouteNetlinkMessage::DelAddress(m) => Some(Change::AddressGone { index: m.header.index, address: local(&m)? }),
+        RouteNetlinkMessage::NewAddress(m) => address::change(&m, false),
+        RouteNetlinkMessage::DelAddress(m) => address::change(&m, true),
         _ => None,
     }
-}
-
-/// IPv4 has the address in one attribute and the peer's in the other, IPv6 mostly has the latter only.
-fn local(message: &AddressMessage) -> Option<IpAddr> {
-    let local = message.attributes.iter().find_map(|a| if let AddressAttribute::Local(ip) = a { Some(*ip) } else { None });
-    local.or_else(|| message.attributes.iter().find_map(|a| if let AddressAttribute::Address(ip) = a { Some(*ip) } else { None }))
-}
-
-fn message(address: &Address) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.family = if address.address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    message.header.prefix_len = address.prefix;
-    message.header.scope = address.scope.into();
-    message.header.index = address.interface;
-    message.attributes.extend([AddressAttribute::Local(address.address), AddressAttribute::Address(address.address)]);
-    if let Some(IpAddr::V4(brd)) = address.brd {
-        message.attributes.push(AddressAttribute::Broadcast(brd));
-    }
-    if let Some(label) = &address.label {
-        message.attributes.push(AddressAttribute::Label(label.clone()));
-    }
-    if address.address.is_ipv6() {
-        // A virtual address is nobody else's: looking for duplicates would keep it from use for a second.
-        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-    }
-    message
 }
 
 fn route_message(route: &Route) -> RouteMessage {

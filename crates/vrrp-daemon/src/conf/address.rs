@@ -1,0 +1,90 @@
+//! Lines of `virtual_ipaddress`, `virtual_ipaddress_excluded` and `static_ipaddress`.
+
+use super::arg::Arg;
+use super::model::{AddressConf, FOREVER};
+use super::tree::Node;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// As the kernel numbers them.
+const SCOPES: &[(&str, u8)] = &[("global", 0), ("site", 200), ("link", 253), ("host", 254), ("nowhere", 255)];
+
+/// The lines of the block. Those that cannot be read are said and left out.
+pub fn addresses(arg: &mut Arg<'_>) -> Vec<AddressConf> {
+    let mut all = Vec::new();
+    for line in arg.node.lines() {
+        match address(line, arg) {
+            Ok(address) => all.push(address),
+            Err(text) => arg.warn_at(&line.place.clone(), text),
+        }
+    }
+    all
+}
+
+/// The kernel's number of a scope.
+pub fn scope(text: &str) -> Result<u8, String> {
+    let found = SCOPES.iter().find(|(name, number)| *name == text || number.to_string() == text);
+    found.map(|(_, number)| *number).ok_or_else(|| format!("'scope {text}' is none of global, site, link, host, nowhere"))
+}
+
+/// `ADDRESS[/PREFIX] [brd …] [dev …] [scope …] [label …] [peer …] …`.
+fn address(line: &Node, arg: &mut Arg<'_>) -> Result<AddressConf, String> {
+    let left_out = |what: String| format!("{what}; the address is left out");
+    let text = line.name();
+    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let bad = || format!("'{text}' is not an IP address with a prefix, like 192.0.2.1/24; it is left out");
+    let address: IpAddr = address.parse().map_err(|_| bad())?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = prefix.map_or(Some(most), |p| p.parse().ok().filter(|p| *p <= most)).ok_or_else(bad)?;
+    let mut conf = AddressConf::new(line.place.clone(), address, prefix);
+    let mut words = line.words[1..].iter().map(|w| w.text.as_str());
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| left_out(format!("'{word}' needs a value behind it")));
+        match word {
+            "dev" => conf.dev = Some(value()?.into()),
+            "label" => conf.label = Some(value()?.into()),
+            "brd" | "broadcast" => conf.brd = Some(broadcast(&conf, value()?).map_err(left_out)?),
+            "scope" => conf.scope = scope(value()?).map_err(left_out)?,
+            "peer" => {
+                let text = value()?;
+                let peer = text.parse::<IpAddr>().ok().filter(|p| p.is_ipv4() == address.is_ipv4());
+                conf.peer = Some(peer.ok_or_else(|| left_out(format!("'peer {text}' is not an IP address of the same family")))?);
+                if conf.prefix != most {
+                    arg.warn_at(&line.place.clone(), "Cannot specify address prefix when specifying peer address - ignoring");
+                    conf.prefix = most;
+                }
+            }
+            "preferred_lft" => {
+                let text = value()?;
+                let time = if text == "forever" { Some(FOREVER) } else { text.parse().ok() };
+                conf.preferred_lft = Some(time.ok_or_else(|| left_out(format!("'preferred_lft {text}' is neither seconds nor forever")))?);
+            }
+            "track_group" => conf.track_group = Some(value()?.into()),
+            "use_vmac" => conf.use_vmac = true,
+            "no_track" => conf.no_track = true,
+            // keepalived's name for it: duplicate address detection, off for virtual addresses, is on.
+            "-nodad" => conf.dad = true,
+            "nodad" => conf.dad = false,
+            "home" | "-home" => conf.home = true,
+            "mngtmpaddr" => conf.mngtmpaddr = true,
+            "noprefixroute" => conf.noprefixroute = true,
+            "autojoin" => conf.autojoin = true,
+            other => {
+                return Err(format!(
+                    "Unknown word '{other}' for an ip address; it knows dev, brd, scope, label, peer, preferred_lft, no_track"
+                ));
+            }
+        }
+    }
+    Ok(conf)
+}
+
+/// `+` and `-` set or clear the bits of the host.
+fn broadcast(conf: &AddressConf, text: &str) -> Result<IpAddr, String> {
+    let IpAddr::V4(address) = conf.address else { return Err("'brd' is for IPv4 only".into()) };
+    let host = u32::MAX.checked_shr(conf.prefix.into()).unwrap_or(0);
+    match text {
+        "+" => Ok(Ipv4Addr::from_bits(address.to_bits() | host).into()),
+        "-" => Ok(Ipv4Addr::from_bits(address.to_bits() & !host).into()),
+        other => other.parse::<Ipv4Addr>().map(IpAddr::V4).map_err(|_| format!("'brd {other}' is not an IPv4 address, '+' or '-'")),
+    }
+}
