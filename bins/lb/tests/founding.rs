@@ -7,7 +7,7 @@ use std::process::Command;
 const FILE: &str = include_str!("../../../crates/lb-config/tests/founding/t3-keywords.cfg");
 
 /// Words that begin a line which is left out.
-const LATER: &[&str] = &["stats", "cookie", "reqirep", "http-check"];
+const LATER: &[&str] = &["stats", "cookie", "http-check"];
 
 /// The file without what is not there yet; `down`: nobody serves `static_server`.
 fn file(down: bool) -> String {
@@ -35,8 +35,7 @@ fn file(down: bool) -> String {
     out
 }
 
-/// What `lb explain` says of a request: backend, or the head of the answer.
-fn goes_to(file: &Path, request: &str, fields: &[&str]) -> String {
+fn asked(file: &Path, request: &str, fields: &[&str]) -> serde_json::Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
     command.args(["explain", "--json", "--frontend", "http_80_in", "--request", request, "-f"]).arg(file);
     for field in fields {
@@ -44,8 +43,18 @@ fn goes_to(file: &Path, request: &str, fields: &[&str]) -> String {
     }
     let output = command.output().expect("lb runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// What `lb explain` says of a request: backend, or the head of the answer.
+fn goes_to(file: &Path, request: &str, fields: &[&str]) -> String {
+    let value = asked(file, request, fields);
     value["backend"].as_str().or(value["answer"].as_str()).unwrap_or_default().to_owned()
+}
+
+/// The head that goes to the server.
+fn sent(file: &Path, request: &str, fields: &[&str]) -> String {
+    asked(file, request, fields)["request"].as_str().unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -63,6 +72,11 @@ fn every_rule_of_the_tutorial() {
         assert_eq!(of(&format!("GET /a.{end}"), &["Host: other"]), "static_server", "static_web: {end}");
     }
     assert_eq!(of("GET /a?x=.css", &["Host: other"]), "static_server", "static_web2");
+    let host = |host: &str| sent(&up, "GET /", &[&format!("Host: {host}")]);
+    assert!(host("WWW.abc.com").contains("host: abc.com\r\n"), "reqirep: {}", host("WWW.abc.com"));
+    assert!(host("www.abc.com.org").contains("host: abc.com\r\n"), "the whole line, whatever else is in it");
+    assert!(host("x.www.abc.com").contains("host: x.www.abc.com\r\n"), "from its begin");
+    assert_eq!(of("GET /", &["Host: www.abc.com"]), "host_pool", "it goes by what it has become");
     assert_eq!(of("GET /", &["Host: ABC.com"]), "host_pool", "host_abc_com in any case");
     assert_eq!(of("GET /", &["Host: www.something.CN"]), "host_pool", "host_cn by its end");
     assert_eq!(of("GET /XXX/1", &["Host: xzy.org"]), "host_pool", "host_xyz and url_xxx");

@@ -47,7 +47,7 @@ impl Lint<'_> {
     fn used(&self) -> Option<HashSet<&str>> {
         let mut used: HashSet<&str> =
             self.proxies.iter().filter_map(|draft| draft.default_backend.as_ref()).map(|(name, _)| name.as_str()).collect();
-        for rule in self.proxies.iter().filter_map(|draft| draft.proxy.rules.as_deref()).flat_map(|rules| &rules.use_backend) {
+        for rule in self.proxies.iter().filter_map(|draft| draft.proxy.rules.as_deref()).flat_map(Rules::backends) {
             match &rule.target {
                 BackendTarget::Name(name) => used.insert(name),
                 _ => return None,
@@ -154,7 +154,7 @@ fn servers(draft: &Draft, out: &mut Out<'_, '_>) {
 /// A frontend without a backend answers everybody with an error.
 fn leads_nowhere(draft: &Draft, out: &mut Out<'_, '_>) {
     let chooses =
-        |rules: &Rules| !rules.use_backend.is_empty() || rules.request.iter().chain(&rules.redirect).any(|rule| ends(&rule.action));
+        |rules: &Rules| rules.backends().next().is_some() || rules.request.iter().chain(&rules.redirect).any(|rule| ends(&rule.action));
     let by_rule = draft.proxy.rules.as_deref().is_some_and(chooses);
     let answers = draft.proxy.monitor_uri.is_some() || draft.proxy.probes.is_some() || by_rule;
     if draft.section == Sections::FRONTEND && draft.default_backend.is_none() && !draft.incomplete && !answers {

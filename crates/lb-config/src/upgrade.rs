@@ -49,12 +49,20 @@ pub fn upgrade(bytes: &[u8]) -> Upgraded {
     let places = survey(&document, &lookup);
     let mut writer = Writer { lines: Vec::with_capacity(document.lines.len()), notes: Vec::new(), at: 0 };
     let out_of_turn = out_of_turn(&places);
+    let allowing = allowing(&places);
+    // Sides of the section on which an old rule stays: what stands behind it would come before it.
+    let mut stays: Vec<&str> = Vec::new();
     let indents = indents(&document, &places);
     let mut proxies = Doubles::new(places.iter().filter(|place| place.is_proxy_header()));
     let mut servers = Doubles::default();
     for (at, line) in std::mem::take(&mut document.lines).into_iter().enumerate() {
         let place = &places[at];
         writer.at = at;
+        let rule = place.keyword.filter(|keyword| keyword.today.is_some()).and_then(|keyword| turn(keyword.name));
+        let told = writer.notes.len();
+        if place.header {
+            stays.clear();
+        }
         match place.keyword {
             Some(_) if place.is_proxy_header() => {
                 servers = Doubles::new(places[at + 1..].iter().take_while(|place| !place.header).filter(|place| place.is_server()));
@@ -65,8 +73,19 @@ pub fn upgrade(bytes: &[u8]) -> Upgraded {
                 writer.note("older versions go through these rules in another order than that of their lines; put them in order first");
                 writer.lines.push(line);
             }
+            Some(_) if rule.is_some_and(|(side, _)| stays.contains(&side)) => {
+                writer.note("an old rule before it stays as it is, and rules of today come before that one");
+                writer.lines.push(line);
+            }
+            Some(_) if allowing[at] => {
+                writer.note("an 'allow' in this section ends the rules of today and not the old ones: it would end this one, too");
+                writer.lines.push(line);
+            }
             Some(keyword) => writer.line(line, place, keyword, &lookup),
             None => writer.lines.push(line),
+        }
+        if let Some((side, _)) = rule.filter(|(_, turn)| *turn > 1 && writer.notes.len() > told) {
+            stays.push(side);
         }
     }
     document.lines = writer.lines;
@@ -84,6 +103,8 @@ struct Place {
     count: usize,
     /// The name of a proxy or server.
     name: Option<String>,
+    /// It is a rule `allow`.
+    allows: bool,
     /// The branches of `.if` around it: which block, which branch of it.
     branch: Vec<(u32, u32)>,
 }
@@ -105,7 +126,7 @@ fn survey(document: &Document<'_>, lookup: &Lookup) -> Vec<Place> {
     let mut blocks = 0;
     let mut places = Vec::with_capacity(document.lines.len());
     for line in &document.lines {
-        let mut place = Place { header: false, keyword: None, at: 0, count: 0, name: None, branch: Vec::new() };
+        let mut place = Place { header: false, keyword: None, at: 0, count: 0, name: None, allows: false, branch: Vec::new() };
         let words: Vec<&Token<'_>> = line.words().take(4).collect();
         let value = |n: usize| words.get(n).and_then(|word| word.value());
         let first = value(0);
@@ -132,7 +153,8 @@ fn survey(document: &Document<'_>, lookup: &Lookup) -> Vec<Place> {
                     let at = usize::from(matches!(word, "no" | "default"));
                     let found = value(at).and_then(|word| lookup.line(context, &word, value(at + 1).as_deref()));
                     if let Some((keyword, count)) = found {
-                        place = Place { keyword: Some(keyword), at, count, ..place };
+                        let allows = value(at + count).as_deref() == Some("allow");
+                        place = Place { keyword: Some(keyword), at, count, allows, ..place };
                     }
                 }
             }
@@ -182,6 +204,17 @@ fn out_of_turn(places: &[Place]) -> Vec<bool> {
         out[at] &= place.keyword.is_some_and(|keyword| keyword.today.is_some());
     }
     out
+}
+
+/// Old rules behind `http-request` or `http-response` rules of which one is `allow`.
+fn allowing(places: &[Place]) -> Vec<bool> {
+    let of = |place: &Place| place.keyword.and_then(|keyword| turn(keyword.name));
+    let sections = places.chunk_by(|_, next| !next.header);
+    let stays = sections.flat_map(|section| {
+        let sides: Vec<&str> = section.iter().filter(|place| place.allows).filter_map(of).map(|(side, _)| side).collect();
+        section.iter().map(move |place| of(place).is_some_and(|(side, turn)| turn > 1 && sides.contains(&side)))
+    });
+    stays.collect()
 }
 
 /// For each header the white space that the lines of its section begin with.
@@ -436,5 +469,18 @@ mod tests {
         let (text, notes) = new("listen a\n reqadd A:\\ b\n http-request deny if x\nlisten b\n reqadd A:\\ b\n");
         assert_eq!(text, "listen a\n reqadd A:\\ b\n http-request deny if x\nlisten b\n http-request add-header A b\n");
         assert_eq!(notes.iter().map(|note| note.0).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn rules_that_would_come_before_one_that_stays() {
+        let (text, notes) = new("listen a\n reqidel ^A:\n reqideny ^B:\n reqidel ^B:\n rspidel ^C:\nlisten b\n reqidel ^B:\n");
+        let expected = "listen a\n http-request del-header A\n reqideny ^B:\n reqidel ^B:\n http-response del-header C\n\
+                        listen b\n http-request del-header B\n";
+        assert_eq!(text, expected);
+        assert_eq!(notes.iter().map(|note| note.0).collect::<Vec<_>>(), [3, 4]);
+        // An 'allow' of today ends what an old rule would have done all the same.
+        let (text, notes) = new("listen a\n block if x\n http-request allow if y\n reqadd A:\\ b\n rspadd C:\\ d\n");
+        assert_eq!(text, "listen a\n http-request deny if x\n http-request allow if y\n reqadd A:\\ b\n http-response add-header C d\n");
+        assert_eq!(notes.iter().map(|note| note.0).collect::<Vec<_>>(), [4]);
     }
 }

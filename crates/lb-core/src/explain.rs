@@ -209,12 +209,15 @@ impl Telling<'_> {
         let frontend = self.client.frontend().clone();
         if let Some(rules) = frontend.settings.rules.as_deref() {
             for (set, list) in rules.lists() {
-                let early = matches!(set, RuleSet::Connection | RuleSet::Session | RuleSet::Content | RuleSet::Request | RuleSet::Redirect);
+                let early =
+                    matches!(set, RuleSet::Connection | RuleSet::Session) || rules.of_requests().iter().any(|of| std::ptr::eq(*of, list));
                 if early && let Some(answer) = self.list(list) {
                     return Way::Answered(answer);
                 }
             }
-            for rule in &rules.use_backend {
+            // What 'reqsetbe' has chosen leaves these out.
+            let free = self.record.rules().line_backend.is_none();
+            for rule in rules.use_backend.iter().filter(|_| free) {
                 let (asked, applies) = self.condition(rule.condition.as_ref());
                 self.told.push(Explained { span: rule.span, text: shown(&rule.text), asked, applies, effects: Vec::new() });
                 if applies {
@@ -230,7 +233,7 @@ impl Telling<'_> {
         self.record.backend = Some(backend.clone());
         if let Some(rules) = backend.settings.rules.as_deref() {
             if frontend.order != backend.order {
-                for list in [&rules.content, &rules.request, &rules.redirect] {
+                for list in rules.of_requests() {
                     if let Some(answer) = self.list(list) {
                         return Way::Answered(answer);
                     }
@@ -263,8 +266,9 @@ impl Telling<'_> {
                     self.told.push(explained);
                     return None;
                 }
-                Step::End(_) => Some(self.answer(&rule.action)),
+                Step::End(_) => Some(self.answer(rule.action.last())),
                 Step::Failed => Some("500: an edit failed".to_owned()),
+                Step::Unreadable => Some("400: the request cannot be read any more".to_owned()),
                 Step::Wait(_) => {
                     explained.effects.push("waits".into());
                     None

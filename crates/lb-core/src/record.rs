@@ -62,6 +62,10 @@ pub struct RuleState {
     pub source: Option<SocketAddr>,
     /// `set-dst`
     pub destination: Option<SocketAddr>,
+    /// `reqallow`
+    pub allowed: bool,
+    /// `reqsetbe`: the place among the backends that such lines name.
+    pub line_backend: Option<usize>,
     /// Where the last rule stands that ended a list, if somebody asks.
     pub last_rule: Option<Span>,
 }
@@ -80,6 +84,8 @@ const NO_RULES: RuleState = RuleState {
     timeout_client: None,
     source: None,
     destination: None,
+    allowed: false,
+    line_backend: None,
     last_rule: None,
 };
 

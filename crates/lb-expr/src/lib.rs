@@ -16,6 +16,7 @@ pub mod acl;
 mod connection;
 pub mod convert;
 mod fetch;
+pub mod lines;
 mod log_format;
 pub mod rdp;
 pub mod regex;

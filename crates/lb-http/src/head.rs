@@ -375,15 +375,17 @@ impl Head {
     /// Adds a field after the others. The caller vouches for it ([`crate::is_field_name`], [`crate::is_field_value`]);
     /// names longer than 65,535 bytes are cut.
     pub fn append(&mut self, name: &[u8], value: &[u8]) {
-        self.append_at(self.fields.len(), name, value);
+        self.insert(self.fields.len(), name, value);
     }
 
     /// Adds a field before the others.
     pub fn prepend(&mut self, name: &[u8], value: &[u8]) {
-        self.append_at(0, name, value);
+        self.insert(0, name, value);
     }
 
-    fn append_at(&mut self, index: usize, name: &[u8], value: &[u8]) {
+    /// Adds a field before the one at `index`, or after the others where there is none.
+    pub fn insert(&mut self, index: usize, name: &[u8], value: &[u8]) {
+        let index = index.min(self.fields.len());
         let name = &name[..name.len().min(usize::from(u16::MAX))];
         let id = FieldId::of(name);
         // Stored as a whole line, so that the encoder can copy it together with its neighbours.

@@ -65,11 +65,7 @@ impl Lb {
 /// Starts the program with `text` as configuration: `{fe}`, `{fe2}`, `{log}`, `{log2}`, `{dir}` and the names in `values` are filled in.
 #[track_caller]
 pub fn start(text: &str, values: &[(&str, u16)]) -> Lb {
-    start_by(text, values, |file| {
-        let mut command = Command::new(program());
-        command.args(["-db", "-f"]).arg(file);
-        command
-    })
+    start_program(&program(), text, values)
 }
 
 /// As [`start`] with more arguments, and with these limits of open files (soft, hard) where given.
@@ -88,6 +84,16 @@ pub fn limited(files: Option<(u32, u32)>, file: &Path, args: &[&str]) -> Command
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(limits + "exec \"$0\" \"$@\"").arg(program()).args(["-db", "-f"]).arg(file).args(args);
     command
+}
+
+/// Starts any program that takes `-db -f <file>`, `lb` or haproxy, as [`start`] does.
+#[track_caller]
+pub fn start_program(program: &Path, text: &str, values: &[(&str, u16)]) -> Lb {
+    start_by(text, values, |file| {
+        let mut command = Command::new(program);
+        command.args(["-db", "-f"]).arg(file);
+        command
+    })
 }
 
 #[track_caller]

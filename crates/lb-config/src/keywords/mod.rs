@@ -16,6 +16,7 @@ mod global_rest;
 mod global_tune;
 mod logs;
 mod old;
+mod old_rules;
 mod options;
 mod page;
 mod process;
@@ -276,6 +277,7 @@ const TABLES: &[&[Keyword]] = &[
     destination::KEYWORDS,
     balance::KEYWORDS,
     old::KEYWORDS,
+    old_rules::KEYWORDS,
     bind::KEYWORDS,
     server::KEYWORDS,
     server_rest::KEYWORDS,

@@ -79,16 +79,9 @@ const fn gone_global(name: &'static str, args: &'static str, doc: &'static str, 
     Keyword::new(Context::Global, name, args, doc, State::Gone(why), Parser::Global(|_, _| Ok(())))
 }
 
-const fn refused(name: &'static str, sections: Sections, args: &'static str, doc: &'static str, today: Function) -> Keyword {
-    Keyword::new(Context::Proxy, name, args, doc, State::Refused(RULES), Parser::None).sections(sections).written(today)
-}
-
 const D_F_L_B: Sections = Sections::D_F_L_B;
 const D_L_B: Sections = Sections::D_L_B;
 const D_F_L: Sections = Sections::D_F_L;
-const F_L_B: Sections = Sections::F_L_B;
-
-const RULES: &str = "ACLs and rules";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
     gone_global("debug", "", "shows what is exchanged", "for developers; it changes nothing of what is exchanged"),
@@ -143,41 +136,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     )
     .sections(D_L_B)
     .written(|_| Today::Left("today the 'expire' of a 'stick-table' says it".into())),
-    refused("block", F_L_B, "{if|unless} <condition>", "refuses requests (until 2.0)", |_| Today::Keyword("http-request deny")),
-    refused("reqadd", F_L_B, "<text> [{if|unless} <condition>]", "adds a field (until 2.0)", |line| add(line, "http-request")),
-    refused("rspadd", F_L_B, "<text> [{if|unless} <condition>]", "adds a field (until 2.0)", |line| add(line, "http-response")),
-    refused("reqdel", F_L_B, "<regex> [{if|unless} <condition>]", "removes fields (until 2.0)", |line| delete(line, "http-request", CASE)),
-    refused("reqidel", F_L_B, "<regex> [{if|unless} <condition>]", "removes fields (until 2.0)", |line| {
-        delete(line, "http-request", NO_CASE)
-    }),
-    refused("rspdel", F_L_B, "<regex> [{if|unless} <condition>]", "removes fields (until 2.0)", |line| delete(line, "http-response", CASE)),
-    refused("rspidel", F_L_B, "<regex> [{if|unless} <condition>]", "removes fields (until 2.0)", |line| {
-        delete(line, "http-response", NO_CASE)
-    }),
-    refused("reqrep", F_L_B, "<regex> <text> [{if|unless} <condition>]", "rewrites lines (until 2.0)", |line| {
-        replace(line, "http-request", CASE)
-    }),
-    refused("reqirep", F_L_B, "<regex> <text> [{if|unless} <condition>]", "rewrites lines (until 2.0)", |line| {
-        replace(line, "http-request", NO_CASE)
-    }),
-    refused("rsprep", F_L_B, "<regex> <text> [{if|unless} <condition>]", "rewrites lines (until 2.0)", |line| {
-        replace(line, "http-response", CASE)
-    }),
-    refused("rspirep", F_L_B, "<regex> <text> [{if|unless} <condition>]", "rewrites lines (until 2.0)", |line| {
-        replace(line, "http-response", NO_CASE)
-    }),
-    refused("reqallow", F_L_B, "<regex> [{if|unless} <condition>]", "lets requests pass (until 2.0)", |_| near("http-request allow")),
-    refused("reqiallow", F_L_B, "<regex> [{if|unless} <condition>]", "lets requests pass (until 2.0)", |_| near("http-request allow")),
-    refused("reqpass", F_L_B, "<regex> [{if|unless} <condition>]", "leaves lines alone (until 2.0)", |_| near("http-request")),
-    refused("reqipass", F_L_B, "<regex> [{if|unless} <condition>]", "leaves lines alone (until 2.0)", |_| near("http-request")),
-    refused("reqdeny", F_L_B, "<regex> [{if|unless} <condition>]", "refuses requests (until 2.0)", |_| near("http-request deny")),
-    refused("reqideny", F_L_B, "<regex> [{if|unless} <condition>]", "refuses requests (until 2.0)", |_| near("http-request deny")),
-    refused("reqtarpit", F_L_B, "<regex> [{if|unless} <condition>]", "holds clients (until 2.0)", |_| near("http-request tarpit")),
-    refused("reqitarpit", F_L_B, "<regex> [{if|unless} <condition>]", "holds clients (until 2.0)", |_| near("http-request tarpit")),
-    refused("rspdeny", F_L_B, "<regex> [{if|unless} <condition>]", "refuses responses (until 2.0)", |_| near("http-response deny")),
-    refused("rspideny", F_L_B, "<regex> [{if|unless} <condition>]", "refuses responses (until 2.0)", |_| near("http-response deny")),
-    refused("reqsetbe", F_L_B, "<regex> <backend>", "chooses a backend (until 1.4)", |_| near("use_backend")),
-    refused("reqisetbe", F_L_B, "<regex> <backend>", "chooses a backend (until 1.4)", |_| near("use_backend")),
 ];
 
 /// Names of one kind, and others for those that stand there twice. The parser and `lb fmt --upgrade` find the same ones.
@@ -226,13 +184,13 @@ fn monitor_net(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Result<(), Problem>
     line.end(1)
 }
 
-fn near(today: &str) -> Today {
+pub(super) fn near(today: &str) -> Today {
     Today::Left(format!("'{today}' with a condition on what the regex looks for comes near"))
 }
 
 /// The regex looks at upper and lower case.
-const CASE: bool = true;
-const NO_CASE: bool = false;
+pub(super) const CASE: bool = true;
+pub(super) const NO_CASE: bool = false;
 
 /// What stands behind `n` arguments: nothing, or a condition.
 fn condition(line: &OldLine<'_>, n: usize) -> Option<String> {
@@ -244,7 +202,7 @@ fn condition(line: &OldLine<'_>, n: usize) -> Option<String> {
 }
 
 /// `Name: value` of `reqadd`.
-fn add(line: &OldLine<'_>, rules: &str) -> Today {
+pub(super) fn add(line: &OldLine<'_>, rules: &str) -> Today {
     let field = line.value(0).and_then(|text| text.split_once(':')).filter(|(name, _)| is_name(name));
     let field = field.map(|(name, value)| (name, value.trim())).filter(|(_, value)| !value.is_empty() && plain(value));
     match (field, condition(line, 1)) {
@@ -256,7 +214,7 @@ fn add(line: &OldLine<'_>, rules: &str) -> Today {
 }
 
 /// `^Name:` of `reqidel`, perhaps with `.*` behind.
-fn delete(line: &OldLine<'_>, rules: &str, case: bool) -> Today {
+pub(super) fn delete(line: &OldLine<'_>, rules: &str, case: bool) -> Today {
     let name = line.value(0).and_then(|regex| regex.strip_prefix('^')?.split_once(':'));
     let name = name.filter(|(name, rest)| is_name(name) && matches!(*rest, "" | ".*" | " " | " .*")).map(|(name, _)| name);
     match (name, condition(line, 1)) {
@@ -269,7 +227,7 @@ fn delete(line: &OldLine<'_>, rules: &str, case: bool) -> Today {
 }
 
 /// `^Name:`, `^Name:\ <regex>` and `Name:\ <text>` of `reqirep`, and the path: `^([^\ :]*)\ <regex>(.*)` and `\1\ <text>\N`.
-fn replace(line: &OldLine<'_>, rules: &str, case: bool) -> Today {
+pub(super) fn replace(line: &OldLine<'_>, rules: &str, case: bool) -> Today {
     let near =
         || Today::Left(format!("'{rules} replace-header', 'replace-path' and the like come near; this regex does not fit them exactly"));
     let (Some(regex), Some(text), Some(condition)) = (line.value(0), line.value(1), condition(line, 2)) else { return near() };
@@ -375,7 +333,7 @@ fn plain(text: &str) -> bool {
 }
 
 /// A word as it stands in a file.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text.chars();
     while let Some(c) = rest.next() {

@@ -3,7 +3,7 @@
 use super::actions::{self, ActionCx};
 use super::{Context, Keyword, Parser, Sections, State};
 use crate::diag::Problem;
-use crate::model::{BackendTarget, Rule, RuleSet, ServerTarget, Span, UseBackend, UseServer, When};
+use crate::model::{Action, BackendTarget, Rule, RuleSet, ServerTarget, Span, UseBackend, UseServer, When};
 use crate::parse::{Draft, Line, ProxyCx, World, exprs};
 use crate::tree::shown;
 use lb_expr::Purpose;
@@ -93,7 +93,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
 ];
 
 /// Where the rules of a list are evaluated in a section.
-fn points(set: RuleSet, draft: &Draft) -> Points {
+pub(super) fn points(set: RuleSet, draft: &Draft) -> Points {
     let sides = |front: Point, back: Point| {
         let mut points = Points::default();
         if draft.is_defaults() || draft.proxy.kind.is_frontend() {
@@ -109,8 +109,12 @@ fn points(set: RuleSet, draft: &Draft) -> Points {
         RuleSet::Session => Points::of(Point::Session),
         RuleSet::Content => sides(Point::FrontContent, Point::BackContent),
         RuleSet::Answer => sides(Point::FrontAnswer, Point::BackAnswer),
-        RuleSet::Request | RuleSet::Redirect => sides(Point::FrontRequest, Point::BackRequest),
-        RuleSet::Response | RuleSet::AfterResponse => sides(Point::FrontResponse, Point::BackResponse),
+        RuleSet::Block | RuleSet::Request | RuleSet::RequestLines | RuleSet::RequestAdds | RuleSet::Redirect => {
+            sides(Point::FrontRequest, Point::BackRequest)
+        }
+        RuleSet::Response | RuleSet::ResponseLines | RuleSet::ResponseAdds | RuleSet::AfterResponse => {
+            sides(Point::FrontResponse, Point::BackResponse)
+        }
     }
 }
 
@@ -145,10 +149,15 @@ fn rule(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, set: RuleSet) -> Outcome {
     let mut parsing = ActionCx { draft: cx.draft, world: cx.world, line, at: 0, set, points };
     let action = actions::action(&mut parsing)?;
     let at = parsing.at;
+    push(cx, line, set, action, at, None)
+}
+
+/// Puts a rule to the others of its kind; its condition begins in argument `at`.
+pub(super) fn push(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, set: RuleSet, action: Action, at: usize, today: Option<Box<str>>) -> Outcome {
+    let points = points(set, cx.draft);
     let condition = condition(cx, line, at, points)?;
     misplaced(cx, line, set);
-    let rule = Arc::new(Rule { action, condition, text: exprs::text_of(line), span: line.span() });
-    list(cx.draft, set).push(rule);
+    list(cx.draft, set).push(Arc::new(Rule { action, condition, text: exprs::text_of(line), today, span: line.span() }));
     Ok(())
 }
 
@@ -159,9 +168,14 @@ fn list(draft: &mut Draft, set: RuleSet) -> &mut Vec<Arc<Rule>> {
         RuleSet::Session => &mut rules.session,
         RuleSet::Content => &mut rules.content,
         RuleSet::Answer => &mut rules.answer,
+        RuleSet::Block => &mut rules.block,
         RuleSet::Request => &mut rules.request,
+        RuleSet::RequestLines => &mut rules.request_lines,
+        RuleSet::RequestAdds => &mut rules.request_adds,
         RuleSet::Redirect => &mut rules.redirect,
         RuleSet::Response => &mut rules.response,
+        RuleSet::ResponseLines => &mut rules.response_lines,
+        RuleSet::ResponseAdds => &mut rules.response_adds,
         RuleSet::AfterResponse => &mut rules.after_response,
     }
 }
@@ -204,24 +218,30 @@ fn conflict(world: &mut World<'_>, condition: &Condition, points: Points, span: 
 /// haproxy goes through its kinds of rules in a fixed order, and warns of lines that stand in another one.
 fn misplaced(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, set: RuleSet) {
     let Some(rules) = &cx.draft.proxy.rules else { return };
-    let order: [(bool, &str, RuleSet); 6] = [
-        (!rules.session.is_empty(), "a 'tcp-request session'", RuleSet::Session),
-        (!rules.content.is_empty(), "a 'tcp-request content'", RuleSet::Content),
-        (!rules.request.is_empty(), "an 'http-request'", RuleSet::Request),
-        (!rules.redirect.is_empty(), "a 'redirect'", RuleSet::Redirect),
-        (!rules.use_backend.is_empty(), "a 'use_backend'", RuleSet::Redirect),
-        (!rules.use_server.is_empty(), "a 'use-server'", RuleSet::Redirect),
+    let order = [
+        (!rules.session.is_empty(), "a 'tcp-request session'"),
+        (!rules.content.is_empty(), "a 'tcp-request content'"),
+        (!rules.block.is_empty(), "a 'block'"),
+        (!rules.request.is_empty(), "an 'http-request'"),
+        (!rules.request_lines.is_empty(), "a 'reqrep' or other"),
+        (!rules.request_adds.is_empty(), "a 'reqadd'"),
+        (!rules.redirect.is_empty(), "a 'redirect'"),
+        (!rules.use_backend.is_empty(), "a 'use_backend'"),
+        (!rules.use_server.is_empty(), "a 'use-server'"),
     ];
     let from = match set {
         RuleSet::Connection => 0,
         RuleSet::Session => 1,
         RuleSet::Content => 2,
-        RuleSet::Request => 3,
-        RuleSet::Redirect => 4,
+        RuleSet::Block => 3,
+        RuleSet::Request => 4,
+        RuleSet::RequestLines => 5,
+        RuleSet::RequestAdds => 6,
+        RuleSet::Redirect => 7,
         _ => return,
     };
-    if let Some((_, after, _)) = order[from..].iter().find(|(there, ..)| *there) {
-        let message = format!("a '{}' rule placed after {after} rule will still be processed before", set.name());
+    if let Some((_, after)) = order[from..].iter().find(|(there, _)| *there) {
+        let message = format!("a '{}' rule placed after {after} rule will still be processed before", line.keyword.name);
         cx.world.warn(line.span(), message, Some("move it up, so that the lines stand in the order in which they count".into()));
     }
 }
@@ -240,11 +260,7 @@ fn redirect(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     let mut parsing = ActionCx { draft: cx.draft, world: cx.world, line, at: 0, set, points };
     let redirect = actions::redirect(&mut parsing)?;
     let at = parsing.at;
-    let condition = condition(cx, line, at, points)?;
-    misplaced(cx, line, set);
-    let action = crate::model::Action::Redirect(Box::new(redirect));
-    list(cx.draft, set).push(Arc::new(Rule { action, condition, text: exprs::text_of(line), span: line.span() }));
-    Ok(())
+    push(cx, line, set, Action::Redirect(Box::new(redirect)), at, None)
 }
 
 fn use_backend(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {

@@ -217,8 +217,8 @@ impl LogStep {
             RuleSet::Session => Self::DoSession,
             RuleSet::Content => Self::DoContent,
             RuleSet::Answer => Self::DoAnswer,
-            RuleSet::Request | RuleSet::Redirect => Self::DoRequest,
-            RuleSet::Response => Self::DoResponse,
+            RuleSet::Block | RuleSet::Request | RuleSet::RequestLines | RuleSet::RequestAdds | RuleSet::Redirect => Self::DoRequest,
+            RuleSet::Response | RuleSet::ResponseLines | RuleSet::ResponseAdds => Self::DoResponse,
             RuleSet::AfterResponse => Self::DoAfterResponse,
         }
     }

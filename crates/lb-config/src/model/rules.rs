@@ -5,7 +5,7 @@
 use super::{Level, ProxyIndex, Span};
 use lb_expr::LogFormat;
 use lb_expr::acl::{Condition, Sets};
-use lb_expr::regex::Regex;
+use lb_expr::regex::{Regex, Replacement};
 use lb_expr::sample::{Expr, Reference, Variable};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,7 +16,7 @@ use std::time::Duration;
 pub type RuleList = Vec<Arc<Rule>>;
 
 /// All rules of a proxy.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// `tcp-request connection`: before anything is read.
     pub connection: RuleList,
@@ -30,16 +30,28 @@ pub struct Rules {
     pub answer: RuleList,
     /// `tcp-response inspect-delay`
     pub answer_delay: Option<Duration>,
+    /// `block`, of old: gone through before `http-request`.
+    pub block: RuleList,
     /// `http-request`
     pub request: RuleList,
-    /// `redirect`: gone through behind `http-request`.
+    /// `reqrep` and its family, of old: behind `http-request`.
+    pub request_lines: RuleList,
+    /// `reqadd`, of old: behind those.
+    pub request_adds: RuleList,
+    /// `redirect`: gone through behind all of these.
     pub redirect: RuleList,
     /// `http-response`
     pub response: RuleList,
+    /// `rsprep` and its family, of old: behind `http-response`.
+    pub response_lines: RuleList,
+    /// `rspadd`, of old: behind those.
+    pub response_adds: RuleList,
     /// `http-after-response`: for responses of the proxy's own, too.
     pub after_response: RuleList,
     /// `use_backend`
     pub use_backend: Vec<UseBackend>,
+    /// Backends that `reqsetbe` lines name; [`LineAction::SetBackend`] has the place.
+    pub line_backends: Vec<UseBackend>,
     /// `use-server`
     pub use_server: Vec<UseServer>,
     /// `monitor fail`
@@ -49,18 +61,57 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Every list with the place where its rules are evaluated.
-    pub fn lists(&self) -> [(RuleSet, &RuleList); 8] {
+    /// Every list with the place where its rules are evaluated, in the order in which they are gone through.
+    pub fn lists(&self) -> [(RuleSet, &RuleList); 13] {
         [
             (RuleSet::Connection, &self.connection),
             (RuleSet::Session, &self.session),
             (RuleSet::Content, &self.content),
             (RuleSet::Answer, &self.answer),
+            (RuleSet::Block, &self.block),
             (RuleSet::Request, &self.request),
+            (RuleSet::RequestLines, &self.request_lines),
+            (RuleSet::RequestAdds, &self.request_adds),
             (RuleSet::Redirect, &self.redirect),
             (RuleSet::Response, &self.response),
+            (RuleSet::ResponseLines, &self.response_lines),
+            (RuleSet::ResponseAdds, &self.response_adds),
             (RuleSet::AfterResponse, &self.after_response),
         ]
+    }
+
+    /// All lines that may choose a backend.
+    pub fn backends(&self) -> impl Iterator<Item = &UseBackend> {
+        self.use_backend.iter().chain(&self.line_backends)
+    }
+
+    /// The lists that a request goes through once its head is there.
+    pub fn of_requests(&self) -> [&RuleList; 6] {
+        [&self.content, &self.block, &self.request, &self.request_lines, &self.request_adds, &self.redirect]
+    }
+
+    /// The lists that a response goes through, but for those that come to all responses.
+    pub fn of_responses(&self) -> [&RuleList; 4] {
+        [&self.answer, &self.response, &self.response_lines, &self.response_adds]
+    }
+}
+
+impl PartialEq for Rules {
+    /// Lists that are gone through one behind the other count as one: an old rule is the same as what it is written as today.
+    fn eq(&self, other: &Self) -> bool {
+        fn rules<const N: usize>(lists: [&RuleList; N]) -> impl Iterator<Item = &Arc<Rule>> {
+            lists.into_iter().flatten()
+        }
+        self.connection == other.connection
+            && self.session == other.session
+            && (self.inspect_delay, self.answer_delay) == (other.inspect_delay, other.answer_delay)
+            && rules(self.of_requests()).eq(rules(other.of_requests()))
+            && rules(self.of_responses()).eq(rules(other.of_responses()))
+            && self.after_response == other.after_response
+            && self.use_backend == other.use_backend
+            && self.use_server == other.use_server
+            && self.monitor_fail == other.monitor_fail
+            && self.persist == other.persist
     }
 }
 
@@ -90,12 +141,22 @@ pub enum RuleSet {
     Content,
     /// `tcp-response content`
     Answer,
+    /// `block`
+    Block,
     /// `http-request`
     Request,
+    /// `reqrep` and its family
+    RequestLines,
+    /// `reqadd`
+    RequestAdds,
     /// `redirect`
     Redirect,
     /// `http-response`
     Response,
+    /// `rsprep` and its family
+    ResponseLines,
+    /// `rspadd`
+    ResponseAdds,
     /// `http-after-response`
     AfterResponse,
 }
@@ -108,9 +169,14 @@ impl RuleSet {
             Self::Session => "tcp-request session",
             Self::Content => "tcp-request content",
             Self::Answer => "tcp-response content",
+            Self::Block => "block",
             Self::Request => "http-request",
+            Self::RequestLines => "reqrep",
+            Self::RequestAdds => "reqadd",
             Self::Redirect => "redirect",
             Self::Response => "http-response",
+            Self::ResponseLines => "rsprep",
+            Self::ResponseAdds => "rspadd",
             Self::AfterResponse => "http-after-response",
         }
     }
@@ -124,6 +190,8 @@ pub struct Rule {
     pub condition: Option<Condition>,
     /// The line as it was read; two rules of one text are the same.
     pub text: Box<str>,
+    /// An old line as it is written today, where that is exactly the same.
+    pub today: Option<Box<str>>,
     /// Where it stands.
     pub span: Span,
 }
@@ -136,7 +204,13 @@ impl fmt::Debug for Rule {
 
 impl PartialEq for Rule {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.meaning() == other.meaning()
+    }
+}
+
+impl Rule {
+    fn meaning(&self) -> &str {
+        self.today.as_deref().unwrap_or(&self.text)
     }
 }
 
@@ -177,6 +251,10 @@ pub enum Action {
     Field(FieldEdit),
     /// Edits of the request line.
     Line(LineEdit),
+    /// `reqrep` and its family, of old: the head as lines of text.
+    Lines(Box<LineRule>),
+    /// `reqadd`, `rspadd`, of old: fields that come behind the others.
+    AddLines(AddedFields),
     /// `set-status`
     SetStatus {
         /// 100 to 999.
@@ -278,6 +356,46 @@ pub enum Action {
 pub trait CustomAction: Send + Sync + fmt::Debug {
     /// Runs it. False: the message is refused.
     fn run(&self, cx: lb_expr::sample::Cx<'_>) -> bool;
+}
+
+/// Names and values of fields.
+pub type AddedFields = Box<[(Box<[u8]>, Box<[u8]>)]>;
+
+/// A rule of haproxy 1.3 to 2.0 that looks at the lines of a head. Source: manual of 1.5, 4.2 and 6.
+pub struct LineRule {
+    /// Looks for lines: the first one, and each field as `Name: value`.
+    pub regex: Regex,
+    /// What is done where there are such lines.
+    pub what: LineAction,
+}
+
+/// What is done where lines are found.
+pub enum LineAction {
+    /// `reqrep`: the line becomes this; no fields where it is the first one.
+    Replace(Replacement),
+    /// `reqdel`: fields go.
+    Remove,
+    /// `reqallow`: nothing that follows denies, tarpits or passes any more.
+    Allow,
+    /// `reqpass`: the rules that follow are left out.
+    Pass,
+    /// `reqdeny`, `reqtarpit`
+    End(Box<Action>),
+    /// `reqsetbe`: the backend at this place of [`Rules::line_backends`], unless one is set.
+    SetBackend(usize),
+}
+
+impl Action {
+    /// What ends a message's way, where this does: itself, or what an old rule does by lines.
+    pub fn last(&self) -> &Action {
+        match self {
+            Self::Lines(rule) => match &rule.what {
+                LineAction::End(action) => action,
+                _ => self,
+            },
+            _ => self,
+        }
+    }
 }
 
 /// An answer that a rule gives.

@@ -184,7 +184,7 @@ fn backends(draft: &mut Draft, index: usize, names: &Backends, modes: &[(Mode, S
     let http = draft.proxy.mode == Mode::Http;
     let disabled = draft.proxy.disabled;
     let Some(rules) = draft.proxy.rules.as_mut().filter(|_| draft.proxy.kind.is_frontend()) else { return };
-    for rule in &mut rules.use_backend {
+    for rule in rules.use_backend.iter_mut().chain(&mut rules.line_backends) {
         let BackendTarget::Name(name) = &rule.target else { continue };
         let target = match names.get(&**name) {
             Some(Some(target)) if target.0 as usize == index && !disabled => {

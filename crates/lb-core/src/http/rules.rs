@@ -63,7 +63,7 @@ fn at_request<T>(conn: &Conn, record: &mut Record, head: &mut Head, request: &Re
 
 /// Goes through the lists of a proxy for a request; `None`: it goes on.
 pub async fn request(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &mut Request, rules: &Rules) -> Option<Ended> {
-    for (list, contents) in [(&rules.content, true), (&rules.request, false), (&rules.redirect, false)] {
+    for list in rules.of_requests() {
         let mut at = 0;
         while at < list.len() {
             match at_request(conn, record, head, request, |stage| rules::run(list, at, stage)) {
@@ -75,10 +75,10 @@ pub async fn request(conn: &mut Conn, record: &mut Record, head: &mut Head, requ
                 }
                 Step::End(n) => {
                     // To haproxy the contents that a frontend's rules look at are no request yet.
-                    if contents && record.backend.is_none() {
+                    if std::ptr::eq(list, &rules.content) && record.backend.is_none() {
                         record.line.clear();
                     }
-                    return Some(end(conn, record, head, request, &list[n].action).await);
+                    return Some(end(conn, record, head, request, list[n].action.last()).await);
                 }
                 Step::Wait(n) => match wait(conn, record, head, request, &list[n..]).await {
                     Ok(done) => at = n + done,
@@ -94,6 +94,10 @@ pub async fn request(conn: &mut Conn, record: &mut Record, head: &mut Head, requ
 /// Rules may have changed what decides of framing: that stays as it was received.
 fn note_edits(head: &mut Head, request: &mut Request) {
     request.method = head.method();
+    // HTTP/1.0 has no chunks.
+    if request.framing.body == Body::Chunked {
+        head.set_version(request.version);
+    }
     if request.framing.keep_alive && head.has_token(FieldId::Connection, b"close") {
         request.mode = HttpConnectionMode::Close;
         request.leaves_server = true;
@@ -331,7 +335,7 @@ pub fn route<'t>(
     topology: &'t Topology,
 ) -> Option<&'t Arc<Backend>> {
     match frontend.settings.rules.as_deref() {
-        Some(rules) if !rules.use_backend.is_empty() => {
+        Some(rules) if rules.backends().next().is_some() => {
             at_request(conn, record, head, request, |stage| choose_backend(rules, stage, frontend, topology))
         }
         _ => frontend.backend.as_ref(),
@@ -340,8 +344,9 @@ pub fn route<'t>(
 
 /// The same, in any mode.
 pub fn choose_backend<'t>(rules: &Rules, stage: &Stage<'_>, frontend: &'t Frontend, topology: &'t Topology) -> Option<&'t Arc<Backend>> {
-    let chosen = stage.first(rules.use_backend.iter().map(|rule| rule.condition.as_ref()));
-    match chosen.map(|at| &rules.use_backend[at].target) {
+    let by_line = stage.record.as_deref().and_then(|record| record.rules().line_backend).and_then(|at| rules.line_backends.get(at));
+    let chosen = || stage.first(rules.use_backend.iter().map(|rule| rule.condition.as_ref())).map(|at| &rules.use_backend[at]);
+    match by_line.or_else(chosen).map(|rule| &rule.target) {
         Some(BackendTarget::Fixed(index)) => topology.backend_of(*index),
         Some(BackendTarget::Computed(format)) => {
             let mut name = Vec::new();
@@ -413,26 +418,25 @@ pub enum Responded {
 /// Whether anything has to be gone through for responses on this way.
 pub fn any_for_responses(frontend: &Frontend, backend: &Backend) -> bool {
     let any = |rules: Option<&Rules>| {
-        rules.is_some_and(|rules| !(rules.response.is_empty() && rules.after_response.is_empty() && rules.answer.is_empty()))
+        rules.is_some_and(|rules| !rules.after_response.is_empty() || rules.of_responses().iter().any(|list| !list.is_empty()))
     };
     any(frontend.settings.rules.as_deref()) || any(backend.settings.rules.as_deref())
 }
 
-/// The lists of the backend, then those of the frontend; those of a `listen` once.
-fn both<'r>(frontend: &'r Frontend, backend: &'r Backend, list: fn(&Rules) -> &Vec<Arc<Rule>>) -> Vec<&'r [Arc<Rule>]> {
-    let of = |rules: &'r Option<Box<Rules>>| rules.as_deref().map(|rules| list(rules).as_slice());
-    let back = of(&backend.settings.rules);
-    let front = of(&frontend.settings.rules).filter(|_| frontend.order != backend.order);
-    back.into_iter().chain(front).filter(|list| !list.is_empty()).collect()
+/// The rules of the backend, then those of the frontend; those of a `listen` once.
+fn of_both<'r>(frontend: &'r Frontend, backend: &'r Backend) -> impl Iterator<Item = &'r Rules> {
+    let front = frontend.settings.rules.as_deref().filter(|_| frontend.order != backend.order);
+    backend.settings.rules.as_deref().into_iter().chain(front)
 }
 
 /// The lists of responses of the proxy's own: those of the backend, once there is one, then those of the frontend.
 pub fn after_lists<'r>(frontend: &'r Frontend, backend: Option<&'r Backend>) -> Vec<&'r [Arc<Rule>]> {
-    let own = |rules: &'r Option<Box<Rules>>| rules.as_deref().map(|rules| rules.after_response.as_slice());
-    match backend {
-        Some(backend) => both(frontend, backend, |rules| &rules.after_response),
-        None => own(&frontend.settings.rules).into_iter().filter(|list| !list.is_empty()).collect(),
-    }
+    let list = |rules: &'r Rules| rules.after_response.as_slice();
+    let lists: Vec<_> = match backend {
+        Some(backend) => of_both(frontend, backend).map(list).collect(),
+        None => frontend.settings.rules.as_deref().into_iter().map(list).collect(),
+    };
+    lists.into_iter().filter(|list| !list.is_empty()).collect()
 }
 
 /// Goes through `http-response` and `http-after-response` for a server's response, whose head counts as `counted` bytes.
@@ -447,20 +451,21 @@ pub async fn response(
     let client = conn.client.clone();
     let frontend = client.frontend();
     record.variables.end(Scope::Request);
-    let answer = backend.settings.rules.as_deref().map(|rules| rules.answer.as_slice()).into_iter();
-    for list in answer.chain(both(frontend, backend, |rules| &rules.response)) {
+    for list in of_both(frontend, backend).flat_map(Rules::of_responses) {
         let mut at = 0;
         while at < list.len() {
             let step = at_response(conn, record, request_head, head, body, |stage| rules::run(list, at, stage));
             match step {
                 Step::Pass { .. } | Step::NeedMore(_) => break,
                 Step::Failed | Step::Unreadable => {
-                    let own = Own { logged: Some(500), ..Own::page(pages(conn, record).iter().copied(), 500) };
+                    // A line that an old rule has spoiled is answered as if the server had sent it.
+                    let status = if step == Step::Failed { 500 } else { 502 };
+                    let own = Own { logged: Some(status), ..Own::page(pages(conn, record).iter().copied(), status) };
                     return Responded::Instead(own, Termination::new(Cause::Proxy, Phase::Headers));
                 }
                 Step::End(n) => {
                     record.downloaded += counted;
-                    return ended(conn, record, request_head, head, body, &list[n].action);
+                    return ended(conn, record, request_head, head, body, list[n].action.last());
                 }
                 Step::Wait(n) => {
                     if let Action::Pause(time) = &list[n].action {
@@ -472,7 +477,7 @@ pub async fn response(
             }
         }
     }
-    let lists = both(frontend, backend, |rules| &rules.after_response);
+    let lists = after_lists(frontend, Some(backend));
     at_response(conn, record, request_head, head, body, |stage| replies::after_response(&lists, stage));
     let close = head.has_token(FieldId::Connection, b"close");
     head.remove_id(FieldId::Connection);

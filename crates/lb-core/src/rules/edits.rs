@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Longest head that edits may make, in bytes: as much as a buffer holds.
-const MAX_HEAD: usize = 15_360;
+pub(super) const MAX_HEAD: usize = 15_360;
 
 /// Whether a failed edit is an error in this message.
 pub fn is_strict(stage: &Stage<'_>) -> bool {
@@ -26,6 +26,16 @@ pub fn apply(action: &Action, stage: &mut Stage<'_>, scratch: &Bump) -> bool {
     match action {
         Action::Field(edit) => field(edit, stage),
         Action::Line(edit) => line(edit, stage),
+        Action::AddLines(fields) => {
+            let Some(head) = head(stage) else { return false };
+            fields.iter().all(|(name, value)| {
+                let fits = fits(head, name.len() + value.len());
+                if fits {
+                    head.append(name, value);
+                }
+                fits
+            })
+        }
         Action::SetStatus { status, reason } => {
             let Some(head) = stage.response.as_deref_mut() else { return false };
             let usual = Some(lb_http::errors::reason(*status)).filter(|usual| !usual.is_empty()).unwrap_or("Other");
@@ -182,7 +192,7 @@ fn set_address(part: AddressPart, value: Option<Value<'_>>, stage: &mut Stage<'_
 // ----- fields -----
 
 /// The head that rules of this direction change.
-fn head<'h>(stage: &'h mut Stage<'_>) -> Option<&'h mut Head> {
+pub(super) fn head<'h>(stage: &'h mut Stage<'_>) -> Option<&'h mut Head> {
     match stage.side {
         lb_expr::sample::Side::Request => stage.request.as_deref_mut(),
         lb_expr::sample::Side::Response => stage.response.as_deref_mut(),
@@ -396,11 +406,17 @@ fn line(edit: &LineEdit, stage: &mut Stage<'_>) -> bool {
         return false;
     }
     head.set_target(&target);
-    // A target that names a host and another one in `Host` would have two meanings (RFC 9112 §3.2.2).
-    if let (LineEdit::Uri(_) | LineEdit::ReplaceUri(..), Some(host)) = (edit, authority(&target)) {
-        head.set(b"host", host);
+    if let LineEdit::Uri(_) | LineEdit::ReplaceUri(..) = edit {
+        host_of_target(head);
     }
     true
+}
+
+/// A target that names a host and another one in `Host` would have two meanings (RFC 9112 §3.2.2).
+pub(super) fn host_of_target(head: &mut Head) {
+    if let Some(host) = authority(head.target()).map(<[u8]>::to_vec) {
+        head.set(b"host", &host);
+    }
 }
 
 /// The host, perhaps with a port, of a target that has one in front of its path.

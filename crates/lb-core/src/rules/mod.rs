@@ -5,6 +5,7 @@
 //! the sockets, does it; what it is given next goes on behind that place.
 
 mod edits;
+mod lines;
 pub mod replies;
 pub mod stream;
 mod target;
@@ -202,7 +203,7 @@ pub enum Step {
     NeedMore(usize),
     /// An edit failed, in strict mode.
     Failed,
-    /// The target of the request is none that `normalize-uri` could read.
+    /// A target that `normalize-uri` cannot read, or a line that an old rule has made unreadable.
     Unreadable,
 }
 
@@ -259,6 +260,15 @@ fn walk(list: &[Arc<Rule>], from: usize, stage: &mut Stage<'_>) -> Step {
                     return Step::End(at);
                 }
             }
+            Action::Lines(rule_of_lines) => match lines::apply(rule_of_lines, stage) {
+                lines::Outcome::Next => {}
+                lines::Outcome::Skip => return Step::Pass { allowed: true },
+                lines::Outcome::End => {
+                    note_last(rule, stage);
+                    return Step::End(at);
+                }
+                lines::Outcome::Unreadable => return Step::Unreadable,
+            },
             Action::WaitForBody { .. } | Action::Pause(_) | Action::EarlyHint { .. } => return Step::Wait(at),
             action => {
                 if !edits::apply(action, stage, &scratch) {

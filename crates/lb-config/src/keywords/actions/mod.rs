@@ -42,8 +42,8 @@ impl Sets {
             RuleSet::Session => Self::SESSION,
             RuleSet::Content => Self::CONTENT,
             RuleSet::Answer => Self::ANSWER,
-            RuleSet::Request | RuleSet::Redirect => Self::REQUEST,
-            RuleSet::Response => Self::RESPONSE,
+            RuleSet::Block | RuleSet::Request | RuleSet::RequestLines | RuleSet::RequestAdds | RuleSet::Redirect => Self::REQUEST,
+            RuleSet::Response | RuleSet::ResponseLines | RuleSet::ResponseAdds => Self::RESPONSE,
             RuleSet::AfterResponse => Self::AFTER,
         };
         self.0 & bit.0 != 0
