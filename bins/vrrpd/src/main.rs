@@ -5,14 +5,10 @@ mod args;
 use args::Args;
 use lb_sys::process::Forked;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
 use std::process::ExitCode;
-use vrrp_daemon::conf::model::Conf;
-use vrrp_daemon::conf::text::{Disk, MAX_EXPANDED, Surroundings};
-use vrrp_daemon::conf::{Loaded, load};
-use vrrp_daemon::daemon::Daemon;
-use vrrp_daemon::log::Sink;
-use vrrp_daemon::scripts;
+use vrrp_daemon::daemon::{Daemon, Options};
+use vrrp_daemon::log::{self, Sink};
+use vrrp_daemon::reload::{Origin, Prepared, prepare};
 
 fn main() -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
@@ -24,8 +20,7 @@ fn main() -> ExitCode {
             println!("vrrpd {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
-        // A word that is not supported yet is an error here although keepalived knows it.
-        Ok(args) if args.test => ExitCode::from(read(&args).diagnostics.exit_code()),
+        Ok(args) if args.test => test(&args),
         Ok(args) => run(&args),
         Err(error) => {
             eprintln!("{error}\n{}", args::USAGE);
@@ -34,32 +29,34 @@ fn main() -> ExitCode {
     }
 }
 
-fn read(args: &Args) -> Loaded {
+fn origin(args: &Args) -> Origin {
     let host = lb_sys::process::host_name();
     let first = host.split('.').next().unwrap_or_default();
-    let id = args.id.clone().unwrap_or_else(|| first.into());
-    let surroundings = Surroundings { id, seed: u64::from(std::process::id()), most: MAX_EXPANDED };
-    let mut loaded = load(&Disk, &args.file, &surroundings);
-    loaded.check_interfaces(|name| Path::new("/sys/class/net").join(name).exists());
-    loaded.check_scripts(scripts::problem);
-    loaded.refuse_unsupported();
-    loaded.diagnostics.all().iter().for_each(|d| eprintln!("{d}"));
-    if loaded.diagnostics.beyond() > 0 {
-        eprintln!("{} messages more", loaded.diagnostics.beyond());
+    Origin { file: args.file.clone(), id: args.id.clone().unwrap_or_else(|| first.into()), all_files: false }
+}
+
+/// `-t`. A word that is not supported yet is an error here although keepalived knows it.
+fn test(args: &Args) -> ExitCode {
+    let diagnostics = origin(args).read().diagnostics;
+    diagnostics.all().iter().for_each(|d| eprintln!("{d}"));
+    if diagnostics.beyond() > 0 {
+        eprintln!("{} messages more", diagnostics.beyond());
     }
-    loaded
+    ExitCode::from(diagnostics.exit_code())
 }
 
 fn run(args: &Args) -> ExitCode {
-    let loaded = read(args);
-    if !loaded.diagnostics.is_startable() {
-        return ExitCode::from(loaded.diagnostics.exit_code().max(1));
-    }
-    if loaded.conf.instances.is_empty() {
-        eprintln!("there is no vrrp_instance in {}", args.file.display());
-        return ExitCode::FAILURE;
-    }
-    match start(args, loaded.conf) {
+    let origin = origin(args);
+    let loaded = origin.read();
+    let code = loaded.diagnostics.exit_code().max(1);
+    let prepared = match prepare(loaded, None) {
+        Ok(prepared) => prepared,
+        Err(lines) => {
+            lines.iter().for_each(|line| eprintln!("{line}"));
+            return ExitCode::from(code);
+        }
+    };
+    match start(args, origin, prepared) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("vrrpd: {error}");
@@ -68,7 +65,7 @@ fn run(args: &Args) -> ExitCode {
     }
 }
 
-fn start(args: &Args, conf: Conf) -> Result<(), Box<dyn std::error::Error>> {
+fn start(args: &Args, origin: Origin, prepared: Prepared) -> Result<(), Box<dyn std::error::Error>> {
     if !args.foreground {
         // Before there are threads. The parent says with its exit code no more than that the file could be read.
         if let Forked::Parent(_) = lb_sys::process::fork()? {
@@ -76,8 +73,11 @@ fn start(args: &Args, conf: Conf) -> Result<(), Box<dyn std::error::Error>> {
         }
         lb_sys::process::new_session()?;
     }
-    let sink = if args.console { Sink::Console } else { Sink::Syslog };
-    let daemon = Daemon::open(conf, sink)?;
+    let sink = match args.console {
+        true => Sink::console(),
+        false => Sink { console: false, facility: Some(log::DAEMON), ident: "vrrpd".into(), ..Sink::console() },
+    };
+    let daemon = Daemon::open(prepared, Options { origin, sink, keep_addresses: false })?;
     std::fs::write(&args.pidfile, format!("{}\n", std::process::id())).map_err(|e| format!("{}: {e}", args.pidfile.display()))?;
     let result = daemon.run(ready);
     let _ = std::fs::remove_file(&args.pidfile);

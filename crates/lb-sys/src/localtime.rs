@@ -30,6 +30,25 @@ pub fn zone_name(unix_secs: i64) -> String {
     name.to_string_lossy().into_owned()
 }
 
+/// Room for a moment that is written out; what does not fit is empty.
+const WRITTEN: usize = 128;
+
+/// A moment of local time as `strftime(3)` writes it, in English: `%a %b %e %H:%M:%S %Y`. Empty when it is beyond what the C library can
+/// tell, or longer than 127 bytes.
+pub fn written(unix_secs: i64, format: &std::ffi::CStr) -> String {
+    let time: libc::time_t = unix_secs;
+    // SAFETY: as in `utc_offset`.
+    let mut tm: libc::tm = unsafe { mem::zeroed() };
+    // SAFETY: as in `utc_offset`.
+    if unsafe { libc::localtime_r(&time, &mut tm) }.is_null() {
+        return String::new();
+    }
+    let mut buffer = [0u8; WRITTEN];
+    // SAFETY: pointer and length are those of `buffer`, the format ends with a zero, `tm` has been filled by the C library.
+    let length = unsafe { libc::strftime(buffer.as_mut_ptr().cast(), buffer.len(), format.as_ptr(), &tm) };
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
 /// Reads the zone's data, so that [`utc_offset`] needs no file any more: to be called before a chroot.
 pub fn load() {
     utc_offset(0);
@@ -54,6 +73,14 @@ mod tests {
     fn the_zones_name_is_that_of_date() {
         let out = Command::new("date").args(["-d@1795232690", "+%Z"]).output().unwrap();
         assert_eq!(zone_name(1_795_232_690), String::from_utf8(out.stdout).unwrap().trim());
+    }
+
+    #[test]
+    fn written_as_date_writes_it() {
+        let out = Command::new("date").args(["-d@1795232690", "+%a %b %e %H:%M:%S %Y"]).env("LC_ALL", "C").output().unwrap();
+        assert_eq!(written(1_795_232_690, c"%a %b %e %H:%M:%S %Y"), String::from_utf8(out.stdout).unwrap().trim());
+        assert_eq!(written(0, c""), "");
+        assert_eq!(written(i64::MAX, c"%Y"), "");
     }
 
     #[test]

@@ -30,10 +30,23 @@ pub fn send(fd: BorrowedFd<'_>, interface: u32, frame: &[u8]) -> io::Result<()> 
     Ok(())
 }
 
+/// Whether the network namespace of the calling thread has an interface of this name. /sys may show those of another one.
+pub fn interface_exists(name: &str) -> bool {
+    let Ok(name) = std::ffi::CString::new(name) else { return false };
+    // SAFETY: the name ends with a zero and lives over the call.
+    unsafe { libc::if_nametoindex(name.as_ptr()) != 0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::fd::AsFd;
+
+    #[test]
+    fn names() {
+        assert!(interface_exists("lo"));
+        assert!(!interface_exists("no such") && !interface_exists("") && !interface_exists("a\0b"));
+    }
 
     #[test]
     fn a_frame_over_loopback() {

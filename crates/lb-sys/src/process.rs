@@ -166,6 +166,23 @@ pub fn runs_on() -> io::Result<Vec<usize>> {
     Ok((0..MAX_CORES).filter(|core| unsafe { libc::CPU_ISSET(*core, &set) }).collect())
 }
 
+/// Has the kernel send SIGTERM to the process that `command` starts when the thread that starts it has ended.
+pub fn end_with_parent(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec, the closure makes one system call and touches no memory of the parent.
+    unsafe { command.pre_exec(|| once(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM)).map(drop)) };
+}
+
+/// Limits what a real-time thread may run without waiting: at `soft` it is sent SIGXCPU, and every second from then on.
+///
+/// # Errors
+/// Those of `setrlimit(2)`.
+pub fn limit_realtime(soft: Duration) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: soft.as_micros() as libc::rlim_t, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: `limit` is a valid rlimit to read from.
+    once(unsafe { libc::setrlimit(libc::RLIMIT_RTTIME, &limit) }).map(drop)
+}
+
 /// Which of the two processes this is after [`fork`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Forked {
@@ -384,6 +401,19 @@ mod tests {
     }
 
     #[test]
+    fn children_of_a_thread_that_ends() {
+        let child = std::thread::spawn(|| {
+            let mut command = std::process::Command::new("sleep");
+            command.arg("60");
+            end_with_parent(&mut command);
+            command.spawn().unwrap()
+        });
+        use std::os::unix::process::ExitStatusExt;
+        let status = child.join().unwrap().wait().unwrap();
+        assert_eq!(status.signal(), Some(libc::SIGTERM));
+    }
+
+    #[test]
     fn limits_of_a_child() {
         let cores = runs_on().unwrap();
         assert!(!cores.is_empty());
@@ -395,6 +425,7 @@ mod tests {
         assert_eq!(in_child(|| run_on(&[MAX_CORES])), Ended::Code(libc::EINVAL));
         assert_eq!(in_child(|| limit_memory(1 << 40)), Ended::Code(0));
         assert_eq!(in_child(|| set_priority(19)), Ended::Code(0));
+        assert_eq!(in_child(|| limit_realtime(Duration::from_millis(10))), Ended::Code(0));
         assert_eq!(in_child(forbid_processes), Ended::Code(0));
         let _ = in_child(allow_core_files);
     }

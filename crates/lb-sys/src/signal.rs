@@ -8,7 +8,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 /// A signal number.
 pub type Signal = libc::c_int;
 
-pub use libc::{SIGABRT, SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+pub use libc::{SIGABRT, SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXCPU};
+
+/// A real-time signal: `offset` from the first, or from the last if it is negative.
+pub fn realtime(offset: i32) -> Signal {
+    if offset < 0 { libc::SIGRTMAX() + 1 + offset } else { libc::SIGRTMIN() + offset }
+}
 
 /// A `signalfd(2)`. The signals are blocked in the thread that made it and in the threads that it starts afterwards.
 #[derive(Debug)]

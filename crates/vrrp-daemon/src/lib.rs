@@ -6,7 +6,12 @@
 pub mod conf;
 pub mod daemon;
 pub mod frames;
+pub mod inbox;
 pub mod log;
 pub mod netlink;
+pub mod notifier;
+pub mod reload;
 pub mod scripts;
+pub mod snapshot;
 pub mod sockets;
+pub mod track;

@@ -1,27 +1,13 @@
-//! Scripts: those that are tracked, each on a thread of its own, and those that are told of changes, in order on one thread. Nothing of
-//! it is waited for by an election.
+//! Scripts: which program, who runs it, and whether it is safe to do so.
 
-use crate::conf::model::{Command, Conf, ScriptConf, User};
-use crate::log::Log;
-use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use crate::conf::model::{Command, Conf, User};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
+use std::process::Stdio;
 
-/// Notices that wait to be given to scripts and fifos.
-pub const QUEUE: usize = 4096;
-/// Notify scripts that run at once; further notices wait.
-pub const MAX_RUNNING: usize = 64;
-/// How often a script that runs is looked at.
-const GLANCE: Duration = Duration::from_millis(10);
-
-/// Who runs a script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who runs a script; root by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Identity {
     uid: u32,
     gid: u32,
@@ -33,14 +19,7 @@ impl Identity {
     /// # Errors
     /// The name that nobody has.
     pub fn of(conf: &Conf, command: &Command) -> Result<Identity, String> {
-        let ourselves = Identity { uid: lb_sys::account::effective_user(), gid: lb_sys::account::effective_group() };
-        match conf.user_of(command) {
-            Some(user) => Identity::named(user),
-            None => {
-                let script = User { user: "keepalived_script".into(), group: None };
-                Ok(Identity::named(&script).unwrap_or(ourselves))
-            }
-        }
+        Identity::of_user(conf, command.user.as_ref())
     }
 
     fn named(user: &User) -> Result<Identity, String> {
@@ -50,6 +29,26 @@ impl Identity {
             None => own_group(&user.user).ok_or_else(|| format!("user {} has no group in /etc/passwd; name one behind it", user.user))?,
         };
         Ok(Identity { uid, gid })
+    }
+
+    /// Numbers of user and group.
+    pub fn ids(self) -> (u32, u32) {
+        (self.uid, self.gid)
+    }
+
+    /// The user of something other than a command: as for one without a name of its own, or the one that is named.
+    ///
+    /// # Errors
+    /// As [`Identity::of`].
+    pub fn of_user(conf: &Conf, user: Option<&User>) -> Result<Identity, String> {
+        let ourselves = Identity { uid: lb_sys::account::effective_user(), gid: lb_sys::account::effective_group() };
+        match user.or(conf.global.script_user.as_ref()) {
+            Some(user) => Identity::named(user),
+            None => {
+                let script = User { user: "keepalived_script".into(), group: None };
+                Ok(Identity::named(&script).unwrap_or(ourselves))
+            }
+        }
     }
 
     /// Whether it may do anything.
@@ -92,7 +91,8 @@ pub fn problem(conf: &Conf, command: &Command) -> Option<String> {
     Some(format!("insecure: others than root can change {}", part.display()))
 }
 
-fn prepared(command: &Command, who: Identity, more: &[String]) -> std::process::Command {
+/// A command that can be started: as its user, in a process group of its own, its output thrown away.
+pub fn prepared(command: &Command, who: Identity, more: &[String]) -> std::process::Command {
     let mut process = std::process::Command::new(&command.words[0]);
     process.args(&command.words[1..]).args(more);
     process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
@@ -100,120 +100,4 @@ fn prepared(command: &Command, who: Identity, more: &[String]) -> std::process::
         process.uid(who.uid).gid(who.gid);
     }
     process
-}
-
-/// What a tracked script came to: its index in the configuration, and whether it succeeded.
-pub type Outcome = (usize, bool);
-
-/// Runs a script again and again on a thread of its own. It ends when nobody takes its results any more.
-///
-/// # Errors
-/// When no thread can be started.
-pub fn track(
-    index: usize,
-    script: &ScriptConf,
-    command: Command,
-    who: Identity,
-    results: Sender<Outcome>,
-    wake: io::PipeWriter,
-) -> io::Result<()> {
-    let (interval, timeout) = (script.interval, script.timeout.unwrap_or(script.interval));
-    let mut wake = wake;
-    std::thread::Builder::new().name(format!("script {}", script.name)).spawn(move || {
-        loop {
-            let (success, took) = once(&command, who, timeout);
-            if results.send((index, success)).is_err() || wake.write_all(&[0]).is_err() {
-                return;
-            }
-            std::thread::sleep(interval.saturating_sub(took));
-        }
-    })?;
-    Ok(())
-}
-
-/// One run, killed with all its children when it takes too long; and how long it took, to the tenth of a second or so.
-fn once(command: &Command, who: Identity, timeout: Duration) -> (bool, Duration) {
-    let Ok(mut child) = prepared(command, who, &[]).spawn() else { return (false, Duration::ZERO) };
-    let mut took = Duration::ZERO;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return (status.success(), took),
-            Ok(None) if took < timeout => {
-                std::thread::sleep(GLANCE);
-                took += GLANCE;
-            }
-            Ok(None) | Err(_) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return (false, took);
-            }
-        }
-    }
-}
-
-/// Something to be told.
-pub enum Job {
-    /// A script, with arguments behind its own.
-    Run(Command, Identity, Vec<String>),
-    /// A line for every fifo.
-    Line(String),
-}
-
-/// The thread that tells.
-#[derive(Clone)]
-pub struct Notifier {
-    queue: SyncSender<Job>,
-    log: Log,
-}
-
-impl Notifier {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub fn start(fifos: Vec<String>, log: Log) -> io::Result<(Notifier, std::thread::JoinHandle<()>)> {
-        let (queue, jobs) = sync_channel(QUEUE);
-        let own = log.clone();
-        let thread = std::thread::Builder::new().name("notify".into()).spawn(move || tell(&jobs, &fifos, &own))?;
-        Ok((Notifier { queue, log }, thread))
-    }
-
-    /// In the order in which it is called. Never waits: what finds the queue full is said to be lost.
-    pub fn tell(&self, job: Job) {
-        if let Err(TrySendError::Full(_)) = self.queue.try_send(job) {
-            self.log.line("a notice was not given: too many wait already".into());
-        }
-    }
-}
-
-fn tell(jobs: &Receiver<Job>, fifos: &[String], log: &Log) {
-    let mut running: Vec<Child> = Vec::new();
-    let mut open: HashMap<&str, std::fs::File> = HashMap::new();
-    for job in jobs {
-        running.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_))));
-        while running.len() >= MAX_RUNNING {
-            std::thread::sleep(GLANCE);
-            running.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_))));
-        }
-        match job {
-            Job::Run(command, who, more) => match prepared(&command, who, &more).spawn() {
-                Ok(child) => running.push(child),
-                Err(e) => log.line(format!("{} cannot be run: {e}", command.words[0])),
-            },
-            Job::Line(line) => {
-                for fifo in fifos {
-                    // Without a reader there is nobody to tell.
-                    if !open.contains_key(fifo.as_str()) {
-                        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-                        if let Ok(file) = OpenOptions::new().write(true).custom_flags(nonblocking).open(fifo) {
-                            open.insert(fifo, file);
-                        }
-                    }
-                    if open.get_mut(fifo.as_str()).is_some_and(|file| file.write_all(line.as_bytes()).is_err()) {
-                        open.remove(fifo.as_str());
-                    }
-                }
-            }
-        }
-    }
 }

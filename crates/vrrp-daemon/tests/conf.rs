@@ -25,7 +25,7 @@ impl Source for Files {
 
 fn read_files(files: &[(&str, &str)], id: &str) -> Loaded {
     let files = Files(files.iter().map(|(name, text)| (PathBuf::from(name), text.to_string())).collect());
-    let mut loaded = load(&files, Path::new("/k.conf"), &Surroundings { id: id.into(), seed: 1, most: 1 << 20 });
+    let mut loaded = load(&files, Path::new("/k.conf"), &Surroundings { id: id.into(), seed: 1, most: 1 << 20, all_files: false });
     loaded.check_interfaces(|name| ["e0", "e1"].contains(&name));
     loaded
 }
@@ -112,7 +112,11 @@ fn exit_codes_are_keepaliveds() {
         let loaded = read(text);
         assert_eq!(loaded.diagnostics.exit_code(), *code, "{name}: {:#?}", says(&loaded));
     }
-    let missing = load(&Files(BTreeMap::new()), Path::new("/nope.conf"), &Surroundings { id: "main".into(), seed: 1, most: 1 << 20 });
+    let missing = load(
+        &Files(BTreeMap::new()),
+        Path::new("/nope.conf"),
+        &Surroundings { id: "main".into(), seed: 1, most: 1 << 20, all_files: false },
+    );
     assert_eq!(
         (missing.diagnostics.exit_code(), says(&missing)),
         (0, vec!["(/nope.conf: Line 0) Config files missing '/nope.conf'.".into()])
@@ -176,8 +180,10 @@ fn an_instance_with_everything() {
     assert_eq!(notify.words, ["/bin/n", "a", "b c"]);
     assert_eq!(notify.user.as_ref().map(|u| u.user.as_str()), Some("nobody"));
     assert_eq!(it.notifies.deleted, Some(None));
-    assert_eq!(conf.weight_of_script(&it.track_scripts[0]), Weight::new(-20));
-    assert_eq!(conf.weight_of_script(&it.track_scripts[1]), Weight { value: 5, reverse: true });
+    let weights: Vec<Weight> = conf.tracks_of(it).into_iter().map(|(_, weight)| weight).collect();
+    let scripts = &weights[it.track_interfaces.len()..];
+    assert_eq!(scripts[0], Weight::new(-20));
+    assert_eq!(scripts[1], Weight { value: 5, reverse: true });
     let script = &conf.scripts[0];
     assert_eq!(script.command.as_ref().map(|c| c.words.clone()), Some(vec!["/bin/test".into(), "-e".into(), "/tmp/a b".into()]));
     assert_eq!(

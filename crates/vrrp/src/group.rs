@@ -42,6 +42,8 @@ pub struct SyncGroup {
     statuses: Vec<Status>,
     /// What its scripts were told last.
     told: Option<Notice>,
+    /// Members that have joined masters and have not been anything yet: they become master with the others, which go on meanwhile.
+    joining: Vec<bool>,
     stopping: Option<Departure>,
     actions: VecDeque<GroupAction>,
 }
@@ -59,7 +61,39 @@ impl SyncGroup {
         };
         let members = members.into_iter().enumerate().map(make).collect::<Result<_, _>>()?;
         let statuses = vec![Status::Unknown; tracks.len()];
-        Ok(SyncGroup { members, tracks, statuses, told: None, stopping: None, actions: VecDeque::new() })
+        Ok(SyncGroup::of(members, tracks, statuses, None))
+    }
+
+    /// A group of instances that may have been at work already, in a group or alone; `told` is what the scripts of the same group were told
+    /// last ([`SyncGroup::into_members`]). Where some are masters, those that have not been started yet become so with them at their start; the
+    /// masters do not give way to them. Call [`SyncGroup::start`] then.
+    pub fn of(mut members: Vec<Instance>, tracks: Vec<Weight>, mut statuses: Vec<Status>, told: Option<Notice>) -> SyncGroup {
+        members.iter_mut().for_each(Instance::set_grouped);
+        let masters = members.iter().any(|m| m.state() == State::Master);
+        let joining = members.iter().map(|m| masters && m.is_stopped()).collect();
+        statuses.resize(tracks.len(), Status::Unknown);
+        SyncGroup { members, tracks, statuses, told, joining, stopping: None, actions: VecDeque::new() }
+    }
+
+    /// Its members, and what its scripts were told last. The members still belong to a group: hand them to [`SyncGroup::of`] or call
+    /// [`Instance::leave_group`]. Actions that wait are lost: call it when there are none.
+    pub fn into_members(self) -> (Vec<Instance>, Option<Notice>) {
+        (self.members, self.told)
+    }
+
+    /// Draws the consequences of how its members are doing: for a group that was made of others and is not to be started yet.
+    pub fn resume(&mut self, now: Instant) {
+        self.settle(now, 0);
+    }
+
+    /// Each member begins to count from zero.
+    pub fn clear_stats(&mut self) {
+        self.members.iter_mut().for_each(Instance::clear_stats);
+    }
+
+    /// What the group itself tracks is doing so.
+    pub fn statuses(&self) -> &[Status] {
+        &self.statuses
     }
 
     /// Starts all members.
@@ -148,13 +182,34 @@ impl SyncGroup {
             return self.announce();
         }
         self.hold(now, trigger);
+        self.join(now);
         let masters = self.members.iter().filter(|m| m.state() == State::Master).count();
-        if masters > 0 && masters < self.members.len() {
+        let waiting = self.joining.iter().any(|j| *j);
+        if waiting && masters > 0 {
+            // Nobody gives way to one that has not begun.
+        } else if masters > 0 && masters < self.members.len() {
             self.follow(trigger, State::Backup, |member| member.demote(now));
         } else if self.members.iter().all(Instance::wants_master) {
             self.follow(trigger, State::Master, |member| member.promote(now));
         }
         self.announce();
+    }
+
+    /// Those that have joined masters follow them as soon as they can.
+    fn join(&mut self, now: Instant) {
+        let masters = self.members.iter().any(|m| m.state() == State::Master);
+        for index in 0..self.members.len() {
+            if self.joining[index] && self.members[index].state() != State::Init {
+                self.joining[index] = false;
+                if masters {
+                    self.members[index].join_masters(now);
+                }
+                self.collect(index);
+            }
+        }
+        if !masters {
+            self.joining.fill(false);
+        }
     }
 
     /// Faults and ignorance of one are those of all.

@@ -92,9 +92,20 @@ impl Script {
         Script { status: Status::Down, ..Script::new(rise, fall) }
     }
 
+    /// The same script with other numbers: what it was found to be counts until enough results say otherwise.
+    #[must_use]
+    pub fn going_on(self, status: Status) -> Script {
+        Script { status, ..self }
+    }
+
     /// How it is doing.
     pub fn status(&self) -> Status {
         self.status
+    }
+
+    /// How many results in a row speak against that.
+    pub fn against(&self) -> u32 {
+        self.against
     }
 
     /// A result came in. The new state, if it is one.
@@ -226,6 +237,9 @@ mod tests {
         let mut failing = Script::init_fail(2, 2);
         assert_eq!(failing.status(), Status::Down);
         assert_eq!([true, true].map(|r| failing.result(r)), [None, Some(Status::Up)]);
+        let mut again = Script::new(1, 3).going_on(Status::Up);
+        assert_eq!([true, false, false].map(|r| again.result(r)), [None; 3]);
+        assert_eq!((again.against(), again.result(false)), (2, Some(Status::Down)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod common;
 use common::{advert, config, ms, word};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
-use vrrp::{Action, Config, Departure, Event, GroupAction, Packet, State, Status, SyncGroup, Version, Weight};
+use vrrp::{Action, Config, Departure, Event, GroupAction, Instance, Notice, Packet, State, Status, SyncGroup, Version, Weight};
 
 struct Group {
     it: SyncGroup,
@@ -216,4 +216,61 @@ fn an_owner_starts_with_all_its_members() {
     assert_eq!(group.it.state(), State::Master);
     assert_eq!(group.notices().last().map(String::as_str), Some("G MASTER"));
     assert_eq!(SyncGroup::new(vec![owner(), Config { vrid: 0, ..owner() }], Vec::new()).err().map(|(index, _)| index), Some(1));
+}
+
+/// The members of a group that is dissolved, a new one among them, as a group of the same scripts.
+fn with_one_more(group: Group) -> Group {
+    let Group { it, now } = group;
+    let (mut all, told) = it.into_members();
+    let mut new = Instance::new(config(Version::V2, 100)).expect("a sound configuration");
+    new.handle(now, interface(true));
+    all.insert(0, new);
+    Group { it: SyncGroup::of(all, Vec::new(), Vec::new(), told), now }
+}
+
+#[test]
+fn one_that_joins_masters_is_one_at_once_and_nobody_gives_way() {
+    let mut group = with_one_more(Group::master(150, Vec::new()));
+    // Before its start, others go on.
+    group.wait();
+    assert_eq!(group.it.members()[1].state(), State::Master);
+    group.it.start(group.now);
+    assert_eq!(group.it.state(), State::Master);
+    // The scripts of the group have known it all along.
+    let expected = ["V2 send 150", "V3 send 150", "V1 remove", "V1 notify BACKUP 100", "V1 send 100", "V1 add", "V1 notify MASTER 100"];
+    assert_eq!(group.words(), expected);
+}
+
+#[test]
+fn one_that_joins_masters_and_cannot_be_one_takes_the_others_along() {
+    let Group { it, now } = Group::master(150, Vec::new());
+    let (mut all, told) = it.into_members();
+    all.push(Instance::new(config(Version::V2, 100)).expect("a sound configuration"));
+    let mut group = Group { it: SyncGroup::of(all, Vec::new(), Vec::new(), told), now };
+    group.it.start(now);
+    assert_eq!(group.it.state(), State::Fault);
+}
+
+#[test]
+fn one_that_leaves_a_group_goes_on_alone() {
+    let Group { it, now } = Group::master(150, Vec::new());
+    let (mut all, told) = it.into_members();
+    assert_eq!((all.len(), told), (2, Some(Notice::Master)));
+    let mut alone = all.remove(0);
+    alone.leave_group(now);
+    assert_eq!(alone.state(), State::Master);
+    alone.handle_timeout(alone.poll_timeout().expect("its adverts"));
+    assert_eq!(alone.state(), State::Master);
+    // One that was ready and held back waits its time again.
+    let mut group = Group::new(members(150, Vec::new()), Vec::new());
+    let late = advert(&config(Version::V2, 100), 7, 200);
+    group.now += Duration::from_secs(1);
+    group.it.handle(group.now, 1, Event::Packet(Packet::ipv4(&late).expect("a datagram")));
+    group.wait();
+    let (mut all, _) = group.it.into_members();
+    let mut alone = all.remove(0);
+    alone.leave_group(group.now);
+    assert_eq!(alone.state(), State::Backup);
+    alone.handle_timeout(alone.poll_timeout().expect("a timer"));
+    assert_eq!(alone.state(), State::Master);
 }

@@ -94,7 +94,7 @@ impl Net {
             command.args(["-r", &file("vpid")]);
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("a program");
-        Router { child, log: file("log").into() }
+        Router { child, log: file("log").into(), conf: file("conf").into() }
     }
 }
 
@@ -110,9 +110,22 @@ impl Drop for Net {
 pub struct Router {
     pub child: Child,
     pub log: PathBuf,
+    pub conf: PathBuf,
 }
 
 impl Router {
+    /// Gives it another file and waits for its word about it, with what it logged meanwhile.
+    pub fn reload(&self, conf: &str) -> String {
+        let before = self.log().len();
+        std::fs::write(&self.conf, conf).expect("a file");
+        self.signal(rustix::process::Signal::HUP);
+        until("a word about the reload", || {
+            let log = self.log();
+            log[before..].contains("Reload complete") || log[before..].contains("Reload refused")
+        });
+        self.log().split_off(before)
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub const MAX_MESSAGES: usize = 1000;
 
 /// A line of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The file as it was named.
     pub file: Arc<str>,

@@ -1,10 +1,12 @@
 //! `global_defs`.
 
+use super::arg::Arg;
 use super::instance::version;
 use super::keywords::Does::{Not, Nothing, Set};
 use super::keywords::Keyword;
-use super::model::Global;
+use super::model::{FifoConf, Global, User};
 use std::net::IpAddr;
+use std::time::Duration;
 use vrrp::MAX_DOWN_TIMER_ADVERTS;
 
 /// The longest `vrrp_startup_delay` and delay of gratuitous ARP, in seconds.
@@ -37,7 +39,7 @@ pub const GLOBAL: &[Keyword<Global>] = &[
         Set(|it, arg| {
             if arg.boolean() == Some(true) {
                 it.garp.master_repeat = Some(1);
-                it.garp.master_delay = Some(std::time::Duration::ZERO);
+                it.garp.master_delay = Some(Duration::ZERO);
             }
         }),
     ),
@@ -51,8 +53,11 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("script_user", Set(|it, arg| it.script_user = arg.user())),
     ("enable_script_security", Set(|it, _| it.script_security = true)),
     ("default_interface", Set(|it, arg| it.default_interface = arg.text())),
-    ("notify_fifo", Set(|it, arg| it.fifos.extend(arg.text()))),
-    ("vrrp_notify_fifo", Set(|it, arg| it.fifos.extend(arg.text()))),
+    ("notify_fifo", Set(|it, arg| fifo(&mut it.fifos[0], arg))),
+    ("notify_fifo_script", Set(|it, arg| it.fifos[0].script = arg.command())),
+    ("vrrp_notify_fifo", Set(|it, arg| fifo(&mut it.fifos[1], arg))),
+    ("vrrp_notify_fifo_script", Set(|it, arg| it.fifos[1].script = arg.command())),
+    ("fifo_write_vrrp_states_on_reload", Set(|it, _| it.fifo_states_on_reload = true)),
     ("dynamic_interfaces", Set(|it, _| it.dynamic_interfaces = true)),
     (
         "smtp_alert",
@@ -72,6 +77,7 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ),
     ("vrrp_priority", Set(|it, arg| it.nice = arg.number(-20..=19).or(it.nice))),
     ("vrrp_rt_priority", Set(|it, arg| it.realtime = arg.number(1..=99).or(it.realtime))),
+    ("vrrp_rlimit_rttime", Set(|it, arg| it.rttime = arg.number(2..=u64::from(u32::MAX)).map(Duration::from_micros).or(it.rttime))),
     ("vrrp_no_swap", Set(|it, _| it.no_swap = true)),
     (
         "vrrp_cpu_affinity",
@@ -83,8 +89,6 @@ pub const GLOBAL: &[Keyword<Global>] = &[
         }),
     ),
     ("vrrp_strict", Not),
-    ("notify_fifo_script", Not),
-    ("vrrp_notify_fifo_script", Not),
     ("startup_script", Not),
     ("shutdown_script", Not),
     ("vrrp_iptables", Not),
@@ -100,7 +104,6 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("enable_dbus", Not),
     ("reload_time_file", Not),
     ("reload_file", Not),
-    ("fifo_write_vrrp_states_on_reload", Not),
     ("disable_local_igmp", Not),
     ("startup_script_timeout", Nothing("startup_script is refused")),
     ("shutdown_script_timeout", Nothing("shutdown_script is refused")),
@@ -154,7 +157,6 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("vrrp_process_name", Nothing(PROCESS)),
     ("max_auto_priority", Nothing(PROCESS)),
     ("min_auto_priority_delay", Nothing(PROCESS)),
-    ("vrrp_rlimit_rttime", Nothing("a turn of the loop is short")),
     ("vrrp_netlink_cmd_rcv_bufs", Nothing(PROCESS)),
     ("vrrp_netlink_cmd_rcv_bufs_force", Nothing(PROCESS)),
     ("vrrp_netlink_monitor_rcv_bufs", Nothing(PROCESS)),
@@ -165,10 +167,22 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("vrrp_rx_bufs_multiplier", Nothing(PROCESS)),
     ("umask", Nothing("no file is made but what -p names")),
     ("log_unknown_vrids", Nothing("a matter of the log")),
-    ("random_seed", Not),
+    (
+        "random_seed",
+        Set(|_, arg| {
+            // The reader has heeded it.
+            let _ = arg.number(0..=u64::MAX);
+        }),
+    ),
     ("reload_check_config", Nothing("a broken new file is refused whole in any case")),
-    ("include_check", Nothing("a file that is missing is said in any case")),
+    ("include_check", Set(|_, _| { /* the reader has heeded it */ })),
     ("tmp_config_directory", Nothing("the file is read once")),
     ("config_save_dir", Nothing("for debugging of keepalived")),
     ("data_use_instance", Nothing("no such files are written")),
 ];
+
+/// `PATH [USER [GROUP]]`.
+fn fifo(fifo: &mut FifoConf, arg: &mut Arg<'_>) {
+    fifo.path = arg.text();
+    fifo.user = arg.node.value(1).map(|user| User { user: user.into(), group: arg.node.value(2).map(str::to_string) });
+}

@@ -92,6 +92,8 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
     ("dont_track_primary", Set(|it, _| it.dont_track_primary = true)),
     ("track_interface", Set(|it, arg| it.track_interfaces.extend(arg.tracks()))),
     ("track_script", Set(|it, arg| it.track_scripts.extend(arg.tracks()))),
+    ("track_file", Set(|it, arg| it.track_files.extend(arg.tracks()))),
+    ("track_process", Set(|it, arg| it.track_processes.extend(arg.tracks()))),
     ("notify_master", Set(|it, arg| it.notifies.master = arg.command())),
     ("notify_backup", Set(|it, arg| it.notifies.backup = arg.command())),
     ("notify_fault", Set(|it, arg| it.notifies.fault = arg.command())),
@@ -139,8 +141,6 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
     ("vmac_xmit_base", Not),
     ("use_ipvlan", Not),
     ("vrf", Not),
-    ("track_file", Not),
-    ("track_process", Not),
     ("track_bfd", Not),
     ("track_src_ip", Not),
     ("virtual_rules", Not),
@@ -175,6 +175,8 @@ pub const GROUP: &[Keyword<GroupConf>] = &[
     ("group", Set(|it, arg| it.names.extend(arg.node.list().map(|(place, name)| (place.clone(), name.to_string()))))),
     ("track_interface", Set(|it, arg| it.track_interfaces.extend(arg.tracks()))),
     ("track_script", Set(|it, arg| it.track_scripts.extend(arg.tracks()))),
+    ("track_file", Set(|it, arg| it.track_files.extend(arg.tracks()))),
+    ("track_process", Set(|it, arg| it.track_processes.extend(arg.tracks()))),
     ("notify_master", Set(|it, arg| it.notifies.master = arg.command())),
     ("notify_backup", Set(|it, arg| it.notifies.backup = arg.command())),
     ("notify_fault", Set(|it, arg| it.notifies.fault = arg.command())),
@@ -191,9 +193,7 @@ pub const GROUP: &[Keyword<GroupConf>] = &[
     ),
     ("notify_priority_changes", Nothing("a group has no priority")),
     ("global_tracking", Nothing("deprecated: what the group tracks counts for all members anyway")),
-    ("sync_group_tracking_weight", Not),
-    ("track_file", Not),
-    ("track_process", Not),
+    ("sync_group_tracking_weight", Set(|it, _| it.tracking_weight = true)),
     ("track_bfd", Not),
 ];
 
@@ -272,6 +272,8 @@ impl InstanceConf {
             dont_track_primary: false,
             track_interfaces: Vec::new(),
             track_scripts: Vec::new(),
+            track_files: Vec::new(),
+            track_processes: Vec::new(),
             notifies: Notifies::default(),
             notify_priority_changes: None,
         }
@@ -287,6 +289,9 @@ impl GroupConf {
             names: Vec::new(),
             track_interfaces: Vec::new(),
             track_scripts: Vec::new(),
+            track_files: Vec::new(),
+            track_processes: Vec::new(),
+            tracking_weight: false,
             notifies: Notifies::default(),
         }
     }

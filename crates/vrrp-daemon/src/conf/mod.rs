@@ -13,6 +13,7 @@ mod keywords;
 pub mod model;
 mod resolve;
 pub mod text;
+pub mod tracking;
 mod tree;
 mod words;
 
@@ -21,6 +22,7 @@ use diag::Diagnostics;
 use model::{Conf, GroupConf, InstanceConf, ScriptConf, Unsupported};
 use std::path::Path;
 use text::{Source, Surroundings};
+use tracking::{FileConf, ProcessConf};
 use tree::Node;
 
 /// A configuration and what is to be said about it.
@@ -65,9 +67,6 @@ const NOT_YET: &[&str] = &[
     "static_routes",
     "static_rules",
     "track_group",
-    "track_file",
-    "vrrp_track_file",
-    "vrrp_track_process",
     "garp_group",
     "linkbeat_interfaces",
     "interface_up_down_delays",
@@ -77,7 +76,8 @@ const NOT_YET: &[&str] = &[
     "instance",
 ];
 const WITHOUT_EFFECT: &[&str] = &["namespace_with_ipsets", "use_pid_dir", "child_wait_time"];
-const KNOWN: &[&str] = &["global_defs", "vrrp_instance", "vrrp_sync_group", "vrrp_script"];
+const KNOWN: &[&str] =
+    &["global_defs", "vrrp_instance", "vrrp_sync_group", "vrrp_script", "track_file", "vrrp_track_file", "vrrp_track_process"];
 
 struct Loader {
     conf: Conf,
@@ -122,6 +122,34 @@ impl Loader {
                 self.block(&format!("({name}) "), "vrrp_script", node, |conf, arg| {
                     keywords::block(instance::SCRIPT, &mut it, node.lines(), arg);
                     conf.scripts.push(it);
+                });
+            }
+            "track_file" | "vrrp_track_file" => {
+                let Some(name) = self.name(node) else { return };
+                if self.conf.files.iter().any(|f| f.name == name) {
+                    return self.diagnostics.warn(&node.place, format!("track_file {name} already defined; it is left out"));
+                }
+                let mut it = FileConf::new(node.place.clone(), name.clone());
+                self.block(&format!("({name}) "), "track_file", node, |conf, arg| {
+                    keywords::block(tracking::FILE, &mut it, node.lines(), arg);
+                    match it.path.is_empty() {
+                        true => arg.warn("No file set for track_file - ignoring; write 'file PATH' into it"),
+                        false => conf.files.push(it),
+                    }
+                });
+            }
+            "vrrp_track_process" => {
+                let Some(name) = self.name(node) else { return };
+                if self.conf.processes.iter().any(|p| p.name == name) {
+                    return self.diagnostics.warn(&node.place, format!("vrrp_track_process {name} already defined; it is left out"));
+                }
+                let mut it = ProcessConf::new(node.place.clone(), name.clone());
+                self.block(&format!("({name}) "), "vrrp_track_process", node, |conf, arg| {
+                    keywords::block(tracking::PROCESS, &mut it, node.lines(), arg);
+                    match it.command.is_empty() {
+                        true => arg.warn("track process name not specified - ignoring; write 'process NAME' into it"),
+                        false => conf.processes.push(it),
+                    }
                 });
             }
             name if NOT_YET.contains(&name) => {

@@ -1,6 +1,7 @@
 //! What a keepalived.conf says, after it has been understood. Names are keepalived's.
 
 use super::diag::Place;
+use super::tracking::{FileConf, ProcessConf};
 use std::net::IpAddr;
 use std::time::Duration;
 use vrrp::{Garp, OldChecksum, Peer, Version};
@@ -16,6 +17,10 @@ pub struct Conf {
     pub groups: Vec<GroupConf>,
     /// `vrrp_script`.
     pub scripts: Vec<ScriptConf>,
+    /// `track_file`.
+    pub files: Vec<FileConf>,
+    /// `vrrp_track_process`.
+    pub processes: Vec<ProcessConf>,
     /// What the file asks for and this program does not do yet: it does not start with any of these.
     pub unsupported: Vec<Unsupported>,
 }
@@ -65,7 +70,9 @@ pub struct Global {
     /// `default_interface`.
     pub default_interface: Option<String>,
     /// `notify_fifo` and `vrrp_notify_fifo`.
-    pub fifos: Vec<String>,
+    pub fifos: [FifoConf; 2],
+    /// `fifo_write_vrrp_states_on_reload`.
+    pub fifo_states_on_reload: bool,
     /// `dynamic_interfaces`.
     pub dynamic_interfaces: bool,
     /// `vrrp_priority`: -20, the highest, to 19.
@@ -76,10 +83,30 @@ pub struct Global {
     pub no_swap: bool,
     /// `vrrp_cpu_affinity`.
     pub cores: Vec<usize>,
+    /// `vrrp_rlimit_rttime`.
+    pub rttime: Option<Duration>,
+}
+
+impl Global {
+    /// What the thread of the elections is given of the system.
+    pub fn urgency(&self) -> (Option<i32>, Option<i32>, bool, &[usize], Option<Duration>) {
+        (self.nice, self.realtime, self.no_swap, &self.cores, self.rttime)
+    }
+}
+
+/// `notify_fifo` with `notify_fifo_script`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FifoConf {
+    /// Where it is.
+    pub path: Option<String>,
+    /// To whom it belongs when it is made.
+    pub user: Option<User>,
+    /// What reads it.
+    pub script: Option<Command>,
 }
 
 /// A user with a group, by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct User {
     /// Its name.
     pub user: String,
@@ -193,6 +220,10 @@ pub struct InstanceConf {
     pub track_interfaces: Vec<TrackConf>,
     /// `track_script`.
     pub track_scripts: Vec<TrackConf>,
+    /// `track_file`.
+    pub track_files: Vec<TrackConf>,
+    /// `track_process`.
+    pub track_processes: Vec<TrackConf>,
     /// `notify_…`.
     pub notifies: Notifies,
     /// `notify_priority_changes`.
@@ -203,7 +234,7 @@ pub struct InstanceConf {
 pub const FOREVER: u32 = u32::MAX;
 
 /// One line of `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AddressConf {
     /// Where.
     pub place: Place,
@@ -242,6 +273,12 @@ pub struct AddressConf {
 }
 
 impl AddressConf {
+    /// The same without its place: equal to what another file says of the same address.
+    #[must_use]
+    pub fn bare(self) -> AddressConf {
+        AddressConf { place: Place { file: "".into(), line: 0 }, ..self }
+    }
+
     /// An address without options.
     pub fn new(place: Place, address: IpAddr, prefix: u8) -> AddressConf {
         AddressConf {
@@ -352,12 +389,18 @@ pub struct GroupConf {
     pub track_interfaces: Vec<TrackConf>,
     /// `track_script`.
     pub track_scripts: Vec<TrackConf>,
+    /// `track_file`.
+    pub track_files: Vec<TrackConf>,
+    /// `track_process`.
+    pub track_processes: Vec<TrackConf>,
+    /// `sync_group_tracking_weight`: members may have weights of their own.
+    pub tracking_weight: bool,
     /// `notify_…`.
     pub notifies: Notifies,
 }
 
 /// `vrrp_script`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptConf {
     /// Where it begins.
     pub place: Place,

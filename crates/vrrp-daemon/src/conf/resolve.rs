@@ -3,7 +3,11 @@
 
 use super::Loaded;
 use super::diag::{Code, Diagnostic, Diagnostics, Level, Place};
-use super::model::{AuthType, Command, Conf, Global, InstanceConf, Notifies, TrackConf, Unsupported, User};
+use super::model::{AuthType, Command, Conf, Global, GroupConf, InstanceConf, Notifies, TrackConf, Unsupported, User};
+use crate::notifier::Fifo;
+use crate::reload::Users;
+use crate::scripts::Identity;
+use crate::track::Object;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -109,22 +113,30 @@ fn complete(it: &mut InstanceConf, global: &Global, diagnostics: &mut Diagnostic
     }
 }
 
-/// Scripts that are tracked exist.
+/// What is tracked exists.
 fn names(conf: &mut Conf, diagnostics: &mut Diagnostics) {
-    let Conf { instances, groups, scripts, .. } = conf;
-    let all = instances.iter_mut().map(|i| (i.name.clone(), &mut i.track_scripts));
-    for (name, tracks) in all.chain(groups.iter_mut().map(|g| (g.name.clone(), &mut g.track_scripts))) {
-        tracks.retain(|track| {
-            let script = scripts.iter().find(|s| s.name == track.name);
-            let runs = script.is_some_and(|s| s.command.as_ref().is_some_and(|c| !c.words.is_empty()));
-            if script.is_none() {
-                let text = format!("({name}) track script {} not found, ignoring; a block 'vrrp_script {0} {{' makes it", track.name);
-                diagnostics.warn(&track.place, text);
-            } else if !runs {
-                diagnostics.warn(&track.place, format!("({name}) vrrp_script {} has no script, ignoring", track.name));
-            }
-            runs
-        });
+    let Conf { instances, groups, scripts, files, processes, .. } = conf;
+    let runs = |name: &str| scripts.iter().find(|s| s.name == name).map(|s| s.command.as_ref().is_some_and(|c| !c.words.is_empty()));
+    let file = |name: &str| files.iter().any(|f| f.name == name).then_some(true);
+    let process = |name: &str| processes.iter().any(|p| p.name == name).then_some(true);
+    let of_instances = instances.iter_mut().map(|i| (&i.name, [&mut i.track_scripts, &mut i.track_files, &mut i.track_processes]));
+    let of_groups = groups.iter_mut().map(|g| (&g.name, [&mut g.track_scripts, &mut g.track_files, &mut g.track_processes]));
+    for (name, [of_scripts, of_files, of_processes]) in of_instances.chain(of_groups) {
+        let mut known = |tracks: &mut Vec<TrackConf>, what: &str, block: &str, usable: &dyn Fn(&str) -> Option<bool>| {
+            tracks.retain(|track| {
+                let usable = usable(&track.name);
+                if usable.is_none() {
+                    let text = format!("({name}) {what} {} not found, ignoring; a block '{block} {0} {{' makes it", track.name);
+                    diagnostics.warn(&track.place, text);
+                } else if usable == Some(false) {
+                    diagnostics.warn(&track.place, format!("({name}) {block} {} has no script, ignoring", track.name));
+                }
+                usable == Some(true)
+            });
+        };
+        known(of_scripts, "track script", "vrrp_script", &runs);
+        known(of_files, "track file", "track_file", &file);
+        known(of_processes, "track process", "vrrp_track_process", &process);
     }
 }
 
@@ -159,13 +171,13 @@ fn groups(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     }
     conf.groups.retain(|g| !g.members.is_empty());
     // Weights of members would make elections that nobody wins.
-    for group in &conf.groups {
+    for group in conf.groups.iter().filter(|g| !g.tracking_weight) {
         for member in &group.members {
+            let before = conf.tracks_of(&conf.instances[*member]);
             let instance = &mut conf.instances[*member];
             let tracks = instance.track_interfaces.iter_mut().chain(&mut instance.track_scripts);
-            for track in tracks {
-                let of_script = conf.scripts.iter().find(|s| s.name == track.name).map(|s| s.weight);
-                let weight = track.weight.or(of_script).unwrap_or_default();
+            let tracks = tracks.chain(&mut instance.track_files).chain(&mut instance.track_processes);
+            for (track, (_, weight)) in tracks.zip(before) {
                 if weight.value != 0 {
                     let text = format!(
                         "({}) weight of {} is taken for 0, since the instance is in sync group {}; track it there",
@@ -271,7 +283,18 @@ impl Conf {
     pub fn commands(&self) -> impl Iterator<Item = &Command> {
         let scripts = self.scripts.iter().filter_map(|s| s.command.as_ref()).filter(|c| !c.words.is_empty());
         let notifies = self.instances.iter().map(|i| &i.notifies).chain(self.groups.iter().map(|g| &g.notifies));
-        scripts.chain(notifies.flat_map(Notifies::commands))
+        let fifos = self.global.fifos.iter().filter_map(|f| f.script.as_ref());
+        scripts.chain(notifies.flat_map(Notifies::commands)).chain(fifos)
+    }
+
+    /// The fifos that are told of everything.
+    pub fn fifos(&self, users: &Users) -> Vec<Fifo> {
+        let fifos = self.global.fifos.iter().filter_map(|it| {
+            let script = it.script.as_ref().and_then(|c| Some((c.clone(), users.runs(c)?)));
+            let owner = Identity::of_user(self, it.user.as_ref()).unwrap_or_default();
+            Some(Fifo { path: it.path.clone()?, owner, script })
+        });
+        fifos.collect()
     }
 
     /// Who runs a command, if the file says: its own user, else `script_user`.
@@ -279,10 +302,26 @@ impl Conf {
         command.user.as_ref().or(self.global.script_user.as_ref())
     }
 
-    /// The weight of a tracked script: the line's own, else the script's.
-    pub fn weight_of_script(&self, track: &TrackConf) -> Weight {
-        let of_script = self.scripts.iter().find(|s| s.name == track.name).map(|s| s.weight);
-        track.weight.or(of_script).unwrap_or_default()
+    /// What an instance tracks, in the order of [`Config::tracks`], with the weight of the line or else of the object.
+    pub fn tracks_of(&self, it: &InstanceConf) -> Vec<(Object, Weight)> {
+        self.tracks([&it.track_interfaces, &it.track_scripts, &it.track_files, &it.track_processes])
+    }
+
+    /// The same of a group.
+    pub fn tracks_of_group(&self, it: &GroupConf) -> Vec<(Object, Weight)> {
+        self.tracks([&it.track_interfaces, &it.track_scripts, &it.track_files, &it.track_processes])
+    }
+
+    fn tracks(&self, [interfaces, scripts, files, processes]: [&Vec<TrackConf>; 4]) -> Vec<(Object, Weight)> {
+        let script = |name: &str| self.script(name).map(|it| it.weight);
+        let file = |name: &str| self.file(name).map(|it| it.weight);
+        let process = |name: &str| self.process(name).map(|it| it.weight);
+        let weight = |track: &TrackConf, of_object: Option<Weight>| track.weight.or(of_object).unwrap_or_default();
+        let interfaces = interfaces.iter().map(|t| (Object::Interface(t.name.clone()), weight(t, None)));
+        let scripts = scripts.iter().map(|t| (Object::Script(t.name.clone()), weight(t, script(&t.name))));
+        let files = files.iter().map(|t| (Object::File(t.name.clone()), weight(t, file(&t.name))));
+        let processes = processes.iter().map(|t| (Object::Process(t.name.clone()), weight(t, process(&t.name))));
+        interfaces.chain(scripts).chain(files).chain(processes).collect()
     }
 
     /// Every interface that the file names, with a place that does.

@@ -54,6 +54,8 @@ pub struct Surroundings {
     pub id: String,
     /// For `${_RANDOM}`.
     pub seed: u64,
+    /// `-e`: a file that is missing is an error.
+    pub all_files: bool,
     /// How much parameters and sequences may come to: [`MAX_EXPANDED`], or less.
     pub most: usize,
 }
@@ -74,6 +76,7 @@ pub fn read(source: &dyn Source, path: &Path, surroundings: &Surroundings, diagn
         id: &surroundings.id,
         seed: surroundings.seed,
         most: surroundings.most,
+        checks: if surroundings.all_files { Checks::ALL } else { Checks::default() },
         parameters: HashMap::new(),
         pending: None,
         directory: PathBuf::new(),
@@ -87,6 +90,44 @@ pub fn read(source: &dyn Source, path: &Path, surroundings: &Surroundings, diagn
     if reader.spent > reader.most { Vec::new() } else { reader.lines }
 }
 
+/// `include_check`: which files have to be there.
+#[derive(Debug, Clone, Copy, Default)]
+struct Checks {
+    readable: bool,
+    matched: bool,
+    wildcard: bool,
+    brace: bool,
+}
+
+impl Checks {
+    const ALL: Checks = Checks { readable: true, matched: true, wildcard: true, brace: true };
+
+    /// `readable match wildcard_match brace_match`, each also with `+` or `-` before it; nothing is all. The word that is none of them.
+    fn set(&mut self, words: &str) -> Result<(), String> {
+        if words.is_empty() {
+            *self = Checks::ALL;
+            return Ok(());
+        }
+        let relative = words.starts_with(['+', '-']);
+        let mut new = if relative { *self } else { Checks::default() };
+        for word in words.split_whitespace() {
+            let (word, on) = match word.strip_prefix('-') {
+                Some(word) => (word, false),
+                None => (word.strip_prefix('+').unwrap_or(word), true),
+            };
+            match word {
+                "readable" => new.readable = on,
+                "match" => (new.readable, new.matched) = (new.readable || on, on),
+                "wildcard_match" => (new.readable, new.wildcard) = (new.readable || on, on),
+                "brace_match" => (new.readable, new.brace) = (new.readable || on, on),
+                other => return Err(other.into()),
+            }
+        }
+        *self = new;
+        Ok(())
+    }
+}
+
 /// A definition that goes on in the next line.
 struct Pending {
     name: String,
@@ -98,6 +139,7 @@ struct Reader<'a> {
     id: &'a str,
     seed: u64,
     most: usize,
+    checks: Checks,
     parameters: HashMap<String, Rc<[String]>>,
     pending: Option<Pending>,
     directory: PathBuf,
@@ -120,7 +162,8 @@ impl Reader<'_> {
             }
         }
         if found.is_empty() {
-            self.note(&here, format!("Config files missing '{pattern}'."));
+            let checks = self.checks;
+            self.missing(&here, checks.wildcard || (checks.brace && pattern.contains('{')), format!("Config files missing '{pattern}'."));
         }
         for path in found {
             self.files += 1;
@@ -130,21 +173,25 @@ impl Reader<'_> {
             }
             match self.source.read(&path) {
                 Ok(bytes) => self.file(&path, &String::from_utf8_lossy(&bytes), depth),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => self.note(&here, format!("Config files missing '{}'.", path.display())),
-                Err(e) => self.note(&here, format!("{} cannot be read: {e}", path.display())),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    let text = format!("Config files missing '{}'.", path.display());
+                    self.missing(&here, self.checks.matched, text);
+                }
+                Err(e) => self.missing(&here, self.checks.readable, format!("{} cannot be read: {e}", path.display())),
             }
         }
     }
 
-    /// What `include` without its variants does not mind.
-    fn note(&mut self, place: &Place, text: String) {
+    /// What `include` minds only where `include_check` or `-e` asks for it.
+    fn missing(&mut self, place: &Place, minds: bool, text: String) {
         use super::diag::{Code, Diagnostic, Level};
-        self.diagnostics.push(Diagnostic { place: Some(place.clone()), level: Level::Note, code: Code::Wrong, text });
+        let level = if minds { Level::Error } else { Level::Note };
+        self.diagnostics.push(Diagnostic { place: Some(place.clone()), level, code: Code::Wrong, text });
     }
 
     fn file(&mut self, path: &Path, text: &str, depth: usize) {
         let parent = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let before = std::mem::replace(&mut self.directory, parent);
+        let before = (std::mem::replace(&mut self.directory, parent), self.checks);
         let name: Arc<str> = path.to_string_lossy().into();
         for (index, raw) in text.lines().enumerate() {
             let place = Place { file: name.clone(), line: u32::try_from(index + 1).unwrap_or(u32::MAX) };
@@ -165,7 +212,7 @@ impl Reader<'_> {
             self.diagnostics.warn(&place, format!("the definition of ${} ends with the file; its last line has no '\\'", pending.name));
             self.parameters.insert(pending.name, pending.lines.into());
         }
-        self.directory = before;
+        (self.directory, self.checks) = before;
     }
 
     /// One more line of a definition. Empty ones (comments) do not end one that has begun.
@@ -212,7 +259,27 @@ impl Reader<'_> {
         }
         match self.substituted(line) {
             Some(lines) => lines.iter().for_each(|line| self.expand(place, line, depth + 1)),
-            None => self.lines.push(Line { place: place.clone(), text: line.into() }),
+            None => {
+                self.heed(place, line);
+                self.lines.push(Line { place: place.clone(), text: line.into() });
+            }
+        }
+    }
+
+    /// Two words of `global_defs` are for the reading itself.
+    fn heed(&mut self, place: &Place, line: &str) {
+        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        match word {
+            "random_seed" => self.seed = rest.trim().parse().unwrap_or(self.seed),
+            "include_check" => {
+                if let Err(other) = self.checks.set(rest.trim()) {
+                    let text = format!(
+                        "include_check '{other}' is none; write readable, match, wildcard_match or brace_match; the line is left out"
+                    );
+                    self.diagnostics.warn(place, text);
+                }
+            }
+            _ => {}
         }
     }
 

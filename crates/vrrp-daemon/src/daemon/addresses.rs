@@ -4,6 +4,7 @@ use super::Daemon;
 use crate::conf::model::AddressConf;
 use crate::frames;
 use crate::netlink::Route;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
@@ -25,6 +26,7 @@ impl Daemon {
 
     pub(super) fn remove_addresses(&mut self, entry: usize, member: usize, name: &str) {
         let at = self.entries[entry].members[member];
+        let of_others = self.in_place_of_others(entry, member);
         self.log.line(format!("({name}) removing VIPs."));
         for route in self.routes(at) {
             if let Err(e) = self.netlink.remove_route(&route) {
@@ -32,10 +34,29 @@ impl Daemon {
             }
         }
         for (interface, address) in self.addresses(entry, member) {
+            if of_others.contains(&(interface, address.clone().bare())) {
+                continue;
+            }
             if let Err(e) = self.netlink.remove(interface, &address) {
                 self.log.line(format!("({name}) {}/{} cannot be removed: {e}", address.address, address.prefix));
             }
         }
+    }
+
+    /// Addresses that other instances have in place: after a reload, one that leaves may have had what another one has now.
+    fn in_place_of_others(&self, entry: usize, member: usize) -> HashSet<(u32, AddressConf)> {
+        if self.entries.iter().all(|e| e.members.iter().all(|m| *m < self.live)) {
+            return HashSet::new();
+        }
+        let mut all = HashSet::new();
+        for other in 0..self.entries.len() {
+            for at in (0..self.entries[other].members.len()).filter(|at| (other, *at) != (entry, member)) {
+                if self.entries[other].instance(at).has_addresses() {
+                    all.extend(self.addresses(other, at).into_iter().map(|(interface, address)| (interface, address.bare())));
+                }
+            }
+        }
+        all
     }
 
     /// The addresses of an instance with the interfaces that they go to.

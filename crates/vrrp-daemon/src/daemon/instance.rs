@@ -84,6 +84,8 @@ impl Daemon {
             Action::AddAddresses => self.add_addresses(entry, member, &name),
             Action::RemoveAddresses => self.remove_addresses(entry, member, &name),
             Action::Announce(times) => self.announce(entry, member, times),
+            // One whose name another one has now is not deleted: it has become another virtual router.
+            Action::Notify { .. } if at >= self.live && self.conf.instances[..self.live].iter().any(|it| it.name == name) => {}
             Action::Notify { notice, priority } => {
                 let notifies = self.conf.instances[at].notifies.clone();
                 self.notify(&notifies, "INSTANCE", &name, notice, priority);

@@ -120,7 +120,7 @@ impl Daemon {
     }
 
     /// Whether the interface of an instance can carry packets, and the address to send from.
-    fn listen(&mut self, entry: usize, member: usize, at: usize) -> (bool, Option<IpAddr>) {
+    pub(super) fn listen(&mut self, entry: usize, member: usize, at: usize) -> (bool, Option<IpAddr>) {
         let it = &self.conf.instances[at];
         let Some(index) = it.interface.as_deref().and_then(|name| self.index_of(name)) else { return (false, None) };
         let interface = &self.interfaces[&index];

@@ -6,25 +6,31 @@ mod instance;
 mod interfaces;
 mod notify;
 mod receive;
+mod reload;
+mod report;
 mod tracking;
 
 use crate::conf::model::Conf;
-use crate::log::Log;
+use crate::inbox::{self, Inbox, Letter, Post};
+use crate::log::{Ending, Log};
 use crate::netlink::Netlink;
-use crate::scripts::{self, Identity, Notifier, Outcome};
+use crate::notifier::{Job, Notifier};
+use crate::reload::{Origin, Prepared, Users};
+use crate::snapshot::Pace;
 use crate::sockets::Sockets;
+use crate::track::Tracker;
 use instance::{Entry, Machine};
 use interfaces::Interface;
-use lb_sys::signal::{SIGHUP, SIGINT, SIGTERM, SignalFd};
+use lb_sys::signal::{SIGHUP, SIGINT, SIGTERM, SIGXCPU, SignalFd};
 use receive::Wanted;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Instant;
-use vrrp::{Departure, Event, Family, Instance, Script, SyncGroup, Weight};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use vrrp::{Departure, Event, Family, Instance, SyncGroup, Weight};
 
 /// What cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -37,27 +43,37 @@ pub enum StartError {
         /// Its answer.
         error: io::Error,
     },
-    /// A script's user.
-    #[error("{place} {text}")]
-    User {
-        /// The line that names it.
-        place: String,
-        /// What is wrong with it.
-        text: String,
-    },
     /// An instance that `vrrp` refuses; the check of the file has said so before.
     #[error("{0}: {1}")]
     Instance(String, vrrp::ConfigError),
 }
 
+/// What a real-time thread may run without waiting, if the file says nothing: keepalived's.
+const RTTIME: Duration = Duration::from_millis(10);
+
 fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
     move |error| StartError::System { what, error }
 }
 
+/// What the command line says of a daemon.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the configuration is read again from.
+    pub origin: Origin,
+    /// Where lines go.
+    pub sink: crate::log::Sink,
+    /// `-V`: addresses stay at the end.
+    pub keep_addresses: bool,
+}
+
 /// The daemon.
 pub struct Daemon {
-    conf: Conf,
+    conf: Arc<Conf>,
+    /// How many instances the file has; behind them stand those that are on their way out.
+    live: usize,
+    options: Options,
     log: Log,
+    ending: Ending,
     notifier: Notifier,
     telling: std::thread::JoinHandle<()>,
     netlink: Netlink,
@@ -73,13 +89,16 @@ pub struct Daemon {
     ours: HashSet<IpAddr>,
     /// What each instance was told of its interface.
     told: Vec<(bool, Option<IpAddr>)>,
-    /// Where each tracked script's state goes, and that state.
-    scripts: HashMap<usize, Script>,
-    results: Receiver<Outcome>,
-    wake: io::PipeReader,
-    /// One end that stays open when no script has one: a pipe without writers is readable for ever.
-    _waker: io::PipeWriter,
-    users: HashMap<Vec<String>, Identity>,
+    inbox: Inbox,
+    post: Post,
+    trackers: Vec<Tracker>,
+    /// The number of the last tracker.
+    tracker: u64,
+    users: Users,
+    /// What was wrong with the file in force, for a comparison with the next.
+    complaints: Arc<HashSet<String>>,
+    reloading: reload::Reloading,
+    pace: Pace,
     signals: SignalFd,
     stopping: bool,
 }
@@ -88,34 +107,21 @@ impl Daemon {
     /// Opens what it needs. To be called before any other thread is started.
     ///
     /// # Errors
-    /// What the kernel refuses, users that do not exist.
-    pub fn open(conf: Conf, sink: crate::log::Sink) -> Result<Daemon, StartError> {
-        let signals = SignalFd::new(&[SIGTERM, SIGINT, SIGHUP]).map_err(system("signals"))?;
-        let mut users = HashMap::new();
-        for command in conf.commands() {
-            let identity = Identity::of(&conf, command).map_err(|text| StartError::User { place: command.place.to_string(), text })?;
-            users.insert(command.words.clone(), identity);
-        }
-        let log = Log::start(sink).map_err(system("thread of the log"))?;
-        let (notifier, telling) = Notifier::start(conf.global.fifos.clone(), log.clone()).map_err(system("thread of notices"))?;
-        let (send, results) = channel();
-        let (wake, waker) = io::pipe().map_err(system("pipe"))?;
-        let mut tracked = HashMap::new();
-        let used = conf.instances.iter().flat_map(|i| &i.track_scripts).chain(conf.groups.iter().flat_map(|g| &g.track_scripts));
-        for track in used {
-            let Some(index) = conf.scripts.iter().position(|s| s.name == track.name) else { continue };
-            let script = &conf.scripts[index];
-            let Some(command) = script.command.clone().filter(|_| !tracked.contains_key(&index)) else { continue };
-            let state = if script.init_fail { Script::init_fail(script.rise, script.fall) } else { Script::new(script.rise, script.fall) };
-            tracked.insert(index, state);
-            let who = users[&command.words];
-            let waker = waker.try_clone().map_err(system("pipe"))?;
-            scripts::track(index, script, command, who, send.clone(), waker).map_err(system("thread of a script"))?;
-        }
-        let addresses = conf.instances.iter().flat_map(|i| i.addresses.iter().chain(&i.excluded));
+    /// What the kernel refuses.
+    pub fn open(prepared: Prepared, options: Options) -> Result<Daemon, StartError> {
+        let Prepared { conf, users, complaints, lines } = prepared;
+        let signals = SignalFd::new(&[SIGTERM, SIGINT, SIGHUP, SIGXCPU]).map_err(system("signals"))?;
+        let (log, ending) = Log::start(options.sink.clone()).map_err(system("log"))?;
+        lines.into_iter().for_each(|line| log.line(line));
+        let (notifier, telling) = Notifier::start(log.clone()).map_err(system("thread of notices"))?;
+        let (inbox, post) = inbox::open().map_err(system("eventfd"))?;
+        let mut tracker = 0;
+        let trackers =
+            tracking::trackers(&conf, &users, Vec::new(), None, &mut tracker, &post, &log).map_err(system("thread of a tracker"))?;
+        notifier.tell(Job::Fifos(conf.fifos(&users)));
         let mut daemon = Daemon {
-            wanted: conf.instances.iter().map(|it| Wanted::new(&it.config(&conf.global, Vec::new()))).collect(),
-            ours: addresses.map(|a| a.address).collect(),
+            wanted: Vec::new(),
+            ours: HashSet::new(),
             told: vec![(false, None); conf.instances.len()],
             netlink: Netlink::open().map_err(system("netlink"))?,
             frames: lb_sys::packet::open().map_err(system("packet socket"))?,
@@ -123,40 +129,56 @@ impl Daemon {
             sockets: BTreeMap::new(),
             entries: Vec::new(),
             listeners: HashMap::new(),
-            scripts: tracked,
             stopping: false,
-            conf,
+            live: conf.instances.len(),
+            conf: Arc::new(conf),
+            complaints: Arc::new(complaints),
+            reloading: reload::Reloading::default(),
+            pace: Pace { since: Some(lb_rt::clock::wall()), ..Pace::default() },
+            options,
             log,
+            ending,
             notifier,
             telling,
-            results,
-            wake,
-            _waker: waker,
+            inbox,
+            post,
+            trackers,
+            tracker,
             users,
             signals,
         };
+        daemon.derive();
         daemon.make_machines()?;
         Ok(daemon)
     }
 
+    /// What follows from the configuration.
+    fn derive(&mut self) {
+        self.wanted = self.conf.instances.iter().map(|it| Wanted::new(&it.config(&self.conf.global, Vec::new()))).collect();
+        self.ours = self.conf.instances.iter().flat_map(|i| i.addresses.iter().chain(&i.excluded)).map(|a| a.address).collect();
+    }
+
+    /// The configuration of an instance with what it tracks.
+    fn config_of(&self, index: usize) -> vrrp::Config {
+        let it = &self.conf.instances[index];
+        it.config(&self.conf.global, self.conf.tracks_of(it).into_iter().map(|(_, weight)| weight).collect())
+    }
+
+    fn weights_of_group(&self, index: usize) -> Vec<Weight> {
+        self.conf.tracks_of_group(&self.conf.groups[index]).into_iter().map(|(_, weight)| weight).collect()
+    }
+
     fn make_machines(&mut self) -> Result<(), StartError> {
-        let conf = &self.conf;
-        let config = |index: &usize| {
-            let it = &conf.instances[*index];
-            let interfaces = it.track_interfaces.iter().map(|t| t.weight.unwrap_or_default());
-            let tracks: Vec<Weight> = interfaces.chain(it.track_scripts.iter().map(|t| conf.weight_of_script(t))).collect();
-            it.config(&conf.global, tracks)
-        };
-        let grouped: Vec<usize> = conf.groups.iter().flat_map(|g| g.members.clone()).collect();
-        for (at, group) in conf.groups.iter().enumerate() {
-            let interfaces = group.track_interfaces.iter().map(|t| t.weight.unwrap_or_default());
-            let tracks = interfaces.chain(group.track_scripts.iter().map(|t| conf.weight_of_script(t))).collect();
-            let machine = SyncGroup::new(group.members.iter().map(config).collect(), tracks)
-                .map_err(|(member, e)| StartError::Instance(conf.instances[group.members[member]].name.clone(), e))?;
+        let grouped: HashSet<usize> = self.conf.groups.iter().flat_map(|g| g.members.clone()).collect();
+        for (at, group) in self.conf.groups.iter().enumerate() {
+            let configs = group.members.iter().map(|index| self.config_of(*index)).collect();
+            let machine = SyncGroup::new(configs, self.weights_of_group(at))
+                .map_err(|(member, e)| StartError::Instance(self.conf.instances[group.members[member]].name.clone(), e))?;
             self.entries.push(Entry { machine: Machine::Group(machine), members: group.members.clone(), group: Some(at) });
         }
-        for index in (0..conf.instances.len()).filter(|i| !grouped.contains(i)) {
-            let machine = Instance::new(config(&index)).map_err(|e| StartError::Instance(conf.instances[index].name.clone(), e))?;
+        for index in (0..self.conf.instances.len()).filter(|i| !grouped.contains(i)) {
+            let machine =
+                Instance::new(self.config_of(index)).map_err(|e| StartError::Instance(self.conf.instances[index].name.clone(), e))?;
             self.entries.push(Entry { machine: Machine::Single(Box::new(machine)), members: vec![index], group: None });
         }
         Ok(())
@@ -178,17 +200,24 @@ impl Daemon {
             let now = lb_rt::clock::now();
             if start.is_some_and(|at| at <= now) {
                 start = None;
+                self.reloading.started = true;
                 self.start(now);
+                self.log.line("Startup complete".into());
             }
             self.timers(now);
+            self.forget_those_who_left(now);
             if self.stopping && self.entries.iter().all(Entry::is_stopped) {
                 break;
             }
             self.wait(now, start);
         }
-        self.log.line("Stopped".into());
-        drop(self.notifier);
-        let _ = self.telling.join();
+        self.trackers.clear();
+        let Daemon { notifier, telling, log, ending, inbox, post, .. } = self;
+        drop((notifier, inbox, post));
+        let _ = telling.join();
+        log.line("Stopped".into());
+        drop(log);
+        ending.wait();
         Ok(())
     }
 
@@ -204,6 +233,8 @@ impl Daemon {
             try_to("vrrp_priority", lb_sys::process::set_priority(nice));
         }
         if let Some(priority) = global.realtime {
+            let limit = global.rttime.unwrap_or(RTTIME);
+            try_to("vrrp_rlimit_rttime", lb_sys::process::limit_realtime(limit));
             try_to("vrrp_rt_priority", lb_sys::process::set_realtime(priority));
         }
         if global.no_swap {
@@ -219,17 +250,25 @@ impl Daemon {
             return;
         }
         for entry in 0..self.entries.len() {
-            match &mut self.entries[entry].machine {
-                Machine::Single(one) => one.handle(now, Event::Start),
-                Machine::Group(group) => group.start(now),
-            }
-            self.act(entry);
+            self.start_entry(now, entry);
         }
     }
 
+    fn start_entry(&mut self, now: Instant, entry: usize) {
+        match &mut self.entries[entry].machine {
+            Machine::Single(one) => one.handle(now, Event::Start),
+            Machine::Group(group) => group.start(now),
+        }
+        self.act(entry);
+    }
+
     fn timers(&mut self, now: Instant) {
+        self.pace.turns += 1;
         for entry in 0..self.entries.len() {
-            if self.entries[entry].poll_timeout().is_some_and(|at| at <= now) {
+            if let Some(due) = self.entries[entry].poll_timeout().filter(|at| *at <= now) {
+                let late = now.saturating_duration_since(due);
+                self.pace.latest = self.pace.latest.max(late);
+                self.pace.late += u64::from(late > vrrp::LATE);
                 match &mut self.entries[entry].machine {
                     Machine::Single(one) => one.handle_timeout(now),
                     Machine::Group(group) => group.handle_timeout(now),
@@ -245,15 +284,15 @@ impl Daemon {
         let due = self.entries.iter().filter_map(Entry::poll_timeout).chain(start).min();
         let timeout = due.map(|at| at.saturating_duration_since(now));
         let timeout = timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: i64::from(t.subsec_nanos()) });
-        let (signal, link, script) = (self.signals.as_fd(), self.netlink.fd(), self.wake.as_fd());
+        let (signal, link, letter) = (self.signals.as_fd(), self.netlink.fd(), self.inbox.fd());
         let sockets = self.sockets.values().flat_map(Sockets::fds);
         let mut fds: Vec<PollFd<'_>> =
-            [signal, link, script].into_iter().chain(sockets).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+            [signal, link, letter].into_iter().chain(sockets).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         if poll(&mut fds, timeout.as_ref()).is_err() {
             return;
         }
         let readable = |at: usize| !fds[at].revents().is_empty();
-        let (signal, link, script, packets) = (readable(0), readable(1), readable(2), (3..fds.len()).any(readable));
+        let (signal, link, letter, packets) = (readable(0), readable(1), readable(2), (3..fds.len()).any(readable));
         drop(fds);
         let now = lb_rt::clock::now();
         if packets {
@@ -262,29 +301,51 @@ impl Daemon {
         if link {
             self.read_netlink(now);
         }
-        if script {
-            self.read_results(now);
+        if letter {
+            self.read_letters(now);
         }
         if signal {
             self.read_signals(now);
         }
     }
 
+    fn read_letters(&mut self, now: Instant) {
+        for letter in self.inbox.take().collect::<Vec<_>>() {
+            match letter {
+                Letter::Tracked { tracker, status, count } => self.tracked(now, tracker, status, count),
+                // Who has asked may have gone.
+                Letter::Ask(reply) => drop(reply.try_send(Box::new(self.snapshot(now)))),
+                Letter::AskAndClear(reply) => {
+                    let _ = reply.try_send(Box::new(self.snapshot(now)));
+                    self.clear_stats();
+                }
+                Letter::Reload(outcome) => self.reloaded(now, outcome),
+            }
+        }
+    }
+
     fn read_signals(&mut self, now: Instant) {
         while let Ok(Some(signal)) = self.signals.take() {
-            if signal == SIGHUP {
-                self.log.line("SIGHUP: vrrpd does not read its file again yet; the configuration stays".into());
-            } else if !self.stopping {
-                self.stopping = true;
-                self.log.line("Stopping".into());
-                for entry in 0..self.entries.len() {
-                    match &mut self.entries[entry].machine {
-                        Machine::Single(one) => one.handle(now, Event::Stop(Departure::Stop)),
-                        Machine::Group(group) => group.stop(now, Departure::Stop),
+            match signal {
+                SIGXCPU => self.log.line("vrrp_rlimit_rttime: the elections ran longer than that without waiting".into()),
+                SIGHUP => self.read_again(),
+                _ if self.stopping => {}
+                _ => {
+                    self.stopping = true;
+                    self.log.line("Stopping".into());
+                    for entry in 0..self.entries.len() {
+                        self.stop(now, entry, Departure::Stop);
                     }
-                    self.act(entry);
                 }
             }
         }
+    }
+
+    fn stop(&mut self, now: Instant, entry: usize, departure: Departure) {
+        match &mut self.entries[entry].machine {
+            Machine::Single(one) => one.handle(now, Event::Stop(departure)),
+            Machine::Group(group) => group.stop(now, departure),
+        }
+        self.act(entry);
     }
 }

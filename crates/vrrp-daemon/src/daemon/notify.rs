@@ -1,11 +1,28 @@
 //! What scripts and fifos are told, in keepalived's order.
 
 use super::Daemon;
+use super::instance::Machine;
 use crate::conf::model::{Command, Notifies};
-use crate::scripts::Job;
-use vrrp::Notice;
+use crate::notifier::Job;
+use vrrp::{Notice, State};
 
 impl Daemon {
+    /// Tells the fifos what everybody is, without a change (`fifo_write_vrrp_states_on_reload`).
+    pub(super) fn tell_states(&mut self) {
+        let word = |state: State| if state == State::Init { "STOP".into() } else { state.to_string() };
+        let mut lines = Vec::new();
+        for entry in self.entries.iter().filter(|e| e.members.iter().all(|m| *m < self.live)) {
+            if let (Machine::Group(group), Some(at)) = (&entry.machine, entry.group) {
+                lines.push(format!("GROUP \"{}\" {} 0\n", self.conf.groups[at].name, word(group.state())));
+            }
+            for (member, at) in entry.members.iter().enumerate() {
+                let it = entry.instance(member);
+                lines.push(format!("INSTANCE \"{}\" {} {}\n", self.conf.instances[*at].name, word(it.state()), it.priority()));
+            }
+        }
+        lines.into_iter().for_each(|line| self.notifier.tell(Job::Line(line)));
+    }
+
     pub(super) fn notify_group(&mut self, entry: usize, notice: Notice) {
         let Some(group) = self.entries[entry].group else { return };
         let it = &self.conf.groups[group];
@@ -34,7 +51,7 @@ impl Daemon {
             Notice::MasterRxLowerPri | Notice::MasterPriority | Notice::BackupPriority => None,
             _ => notifies.any.as_ref(),
         };
-        let identity = |command: &Command| self.users.get(&command.words).copied();
+        let identity = |command: &Command| self.users.runs(command);
         if let Some((command, who)) = own.as_ref().and_then(|c| Some((c, identity(c)?))) {
             self.notifier.tell(Job::Run(command.clone(), who, Vec::new()));
         }

@@ -2,80 +2,120 @@
 
 use super::Daemon;
 use super::instance::Machine;
-use std::io::Read;
+use crate::conf::model::{Conf, ScriptConf};
+use crate::inbox::Post;
+use crate::log::Log;
+use crate::reload::Users;
+use crate::track::{Object, Tracker, file, process, script};
+use std::collections::BTreeSet;
+use std::io;
 use std::time::Instant;
 use vrrp::{Event, Status};
 
+/// Starts a thread for each object that is tracked by somebody, but for those that go on unchanged: these are taken from `before`, whose
+/// configuration was `old`. What is left of `before` ends.
+pub(super) fn trackers(
+    conf: &Conf,
+    users: &Users,
+    mut before: Vec<Tracker>,
+    old: Option<(&Conf, &Users)>,
+    next: &mut u64,
+    post: &Post,
+    log: &Log,
+) -> io::Result<Vec<Tracker>> {
+    let of_instances = conf.instances.iter().flat_map(|it| conf.tracks_of(it));
+    let used: BTreeSet<Object> = of_instances.chain(conf.groups.iter().flat_map(|it| conf.tracks_of_group(it))).map(|(o, _)| o).collect();
+    let mut all = Vec::new();
+    for object in used {
+        let known = before.iter().position(|t| t.object == object).map(|at| before.swap_remove(at));
+        let status = known.as_ref().map_or(Status::Unknown, |t| t.status);
+        let same = old.is_some_and(|(old, old_users)| same(&object, (conf, users), (old, old_users)));
+        if let Some(tracker) = known.filter(|_| same) {
+            all.push(tracker);
+            continue;
+        }
+        *next += 1;
+        match &object {
+            Object::Interface(_) => {}
+            Object::Script(name) => {
+                let Some((it, command)) = conf.script(name).and_then(|it| Some((it, it.command.clone()?))) else { continue };
+                let Some(who) = users.runs(&command) else { continue };
+                all.push(script::start(*next, it, command, who, status, post.clone(), log.clone())?);
+            }
+            Object::File(name) => {
+                let Some(it) = conf.file(name) else { continue };
+                all.push(file::start(*next, it, old.is_none(), post.clone(), log.clone())?);
+            }
+            Object::Process(name) => {
+                let Some(it) = conf.process(name) else { continue };
+                all.push(process::start(*next, it, post.clone())?);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Whether an object is watched in the same way under both configurations.
+fn same(object: &Object, (new, new_users): (&Conf, &Users), (old, old_users): (&Conf, &Users)) -> bool {
+    match object {
+        Object::Interface(_) => true,
+        Object::Script(name) => new.script(name).zip(old.script(name)).is_some_and(|(new, old)| {
+            let who = |it: &ScriptConf, users: &Users| it.command.as_ref().and_then(|c| users.runs(c));
+            new.is_like(old) && who(new, new_users) == who(old, old_users)
+        }),
+        Object::File(name) => new.file(name).zip(old.file(name)).is_some_and(|(new, old)| new.path == old.path),
+        Object::Process(name) => new.process(name).zip(old.process(name)).is_some_and(|(new, old)| new.is_like(old)),
+    }
+}
+
 impl Daemon {
     pub(super) fn track_interfaces(&mut self, now: Instant) {
-        let status = |daemon: &Daemon, name: &str| {
-            let up = daemon.index_of(name).is_some_and(|index| daemon.interfaces[&index].up);
-            if up { Status::Up } else { Status::Down }
-        };
-        for entry in 0..self.entries.len() {
-            for member in 0..self.entries[entry].members.len() {
-                let at = self.entries[entry].members[member];
-                for which in 0..self.conf.instances[at].track_interfaces.len() {
-                    let status = status(self, &self.conf.instances[at].track_interfaces[which].name);
-                    self.event(now, entry, member, Event::Track(which, status));
-                }
-            }
-            if let Some(group) = self.entries[entry].group {
-                for which in 0..self.conf.groups[group].track_interfaces.len() {
-                    let status = status(self, &self.conf.groups[group].track_interfaces[which].name);
-                    self.track_group(now, entry, which, status);
-                }
-            }
-        }
+        self.track(now, |object| matches!(object, Object::Interface(_)));
     }
 
-    pub(super) fn track_group(&mut self, now: Instant, entry: usize, which: usize, status: Status) {
-        if let Machine::Group(group) = &mut self.entries[entry].machine {
-            group.handle_track(now, which, status);
-            self.act(entry);
-        }
-    }
-
-    /// What scripts have come to before they ran: nothing, or down with `init_fail`.
+    /// What is known at the start: files, processes, scripts with `init_fail`.
     pub(super) fn track_all(&mut self, now: Instant) {
-        let states: Vec<(usize, Status)> = self.scripts.iter().map(|(index, script)| (*index, script.status())).collect();
-        for (index, status) in states {
-            self.track_script(now, index, status);
-        }
+        self.track(now, |_| true);
     }
 
-    pub(super) fn read_results(&mut self, now: Instant) {
-        // The results are in the channel; the bytes have only woken us.
-        let _ = self.wake.read(&mut [0; 4096]);
-        while let Ok((index, success)) = self.results.try_recv() {
-            let Some(script) = self.scripts.get_mut(&index) else { continue };
-            if let Some(status) = script.result(success) {
-                let word = if status == Status::Up { "succeeded" } else { "failed" };
-                self.log.line(format!("VRRP_Script({}) {word}", self.conf.scripts[index].name));
-                self.track_script(now, index, status);
+    /// How something tracked is doing.
+    pub(super) fn status_of(&self, object: &Object) -> Status {
+        match object {
+            Object::Interface(name) => {
+                let up = self.index_of(name).is_some_and(|index| self.interfaces[&index].up);
+                if up { Status::Up } else { Status::Down }
             }
+            other => self.trackers.iter().find(|t| t.object == *other).map_or(Status::Unknown, |t| t.status),
         }
     }
 
-    pub(super) fn track_script(&mut self, now: Instant, index: usize, status: Status) {
-        let name = self.conf.scripts[index].name.clone();
+    /// A tracker has said something.
+    pub(super) fn tracked(&mut self, now: Instant, id: u64, status: Status, count: i64) {
+        // One that a reload has ended may have been about to speak.
+        let Some(tracker) = self.trackers.iter_mut().find(|t| t.id == id) else { return };
+        (tracker.status, tracker.count) = (status, count);
+        let object = tracker.object.clone();
+        self.track(now, |other| *other == object);
+    }
+
+    /// Tells instances and groups how those objects are doing that they track and that `which` wants.
+    fn track(&mut self, now: Instant, which: impl Fn(&Object) -> bool) {
         for entry in 0..self.entries.len() {
             for member in 0..self.entries[entry].members.len() {
-                let it = &self.conf.instances[self.entries[entry].members[member]];
-                let before = it.track_interfaces.len();
-                let places: Vec<usize> =
-                    it.track_scripts.iter().enumerate().filter(|(_, t)| t.name == name).map(|(at, _)| before + at).collect();
-                for which in places {
-                    self.event(now, entry, member, Event::Track(which, status));
+                let tracks = self.conf.tracks_of(&self.conf.instances[self.entries[entry].members[member]]);
+                for (place, (object, _)) in tracks.iter().enumerate().filter(|(_, (object, _))| which(object)) {
+                    let status = self.status_of(object);
+                    self.event(now, entry, member, Event::Track(place, status));
                 }
             }
             if let Some(group) = self.entries[entry].group {
-                let it = &self.conf.groups[group];
-                let before = it.track_interfaces.len();
-                let places: Vec<usize> =
-                    it.track_scripts.iter().enumerate().filter(|(_, t)| t.name == name).map(|(at, _)| before + at).collect();
-                for which in places {
-                    self.track_group(now, entry, which, status);
+                let tracks = self.conf.tracks_of_group(&self.conf.groups[group]);
+                for (place, (object, _)) in tracks.iter().enumerate().filter(|(_, (object, _))| which(object)) {
+                    let status = self.status_of(object);
+                    if let Machine::Group(group) = &mut self.entries[entry].machine {
+                        group.handle_track(now, place, status);
+                    }
+                    self.act(entry);
                 }
             }
         }

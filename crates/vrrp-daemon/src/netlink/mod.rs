@@ -20,7 +20,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 const GROUPS: [u32; 3] = [1, 5, 9];
 
 /// A route, as it is put in place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Route {
     /// The network.
     pub to: IpAddr,

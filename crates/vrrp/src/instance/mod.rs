@@ -288,6 +288,17 @@ impl Instance {
         Ok(())
     }
 
+    /// A member of a group goes on alone. What only the group held back waits for its time once more.
+    pub fn leave_group(&mut self, now: Instant) {
+        self.grouped = false;
+        if let Phase::Backup(backup) = self.phase
+            && backup.expired
+        {
+            self.phase = Phase::Backup(Backup { since: now, wait: Wait::MasterDown, expired: false, ..backup });
+        }
+        self.set_hold(now, Hold::None, 0);
+    }
+
     /// The configuration in force.
     pub fn config(&self) -> &Config {
         &self.config
@@ -331,9 +342,29 @@ impl Instance {
         }
     }
 
+    /// The address that it sends from, as it was told.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
+    /// How what it tracks is doing, in the order of [`Config::tracks`].
+    pub fn statuses(&self) -> &[Status] {
+        &self.statuses
+    }
+
+    /// The interval of the master that is listened to; its own where that is not known, and in VRRPv2.
+    pub fn master_interval(&self) -> Duration {
+        self.master_interval
+    }
+
     /// The counters.
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// Counts from zero again.
+    pub fn clear_stats(&mut self) {
+        self.stats = Stats::default();
     }
 
     /// The last changes of state, oldest first; at most [`HISTORY`].
@@ -479,6 +510,14 @@ impl Instance {
     pub(crate) fn promote(&mut self, now: Instant) {
         if self.wants_master() {
             self.become_master(now, Cause::Group);
+        }
+    }
+
+    /// A backup becomes master with the others of its group, which have been master before it joined them.
+    pub(crate) fn join_masters(&mut self, now: Instant) {
+        if let Phase::Backup(backup) = &mut self.phase {
+            backup.expired = true;
+            self.promote(now);
         }
     }
 

@@ -1,0 +1,162 @@
+//! SIGHUP: another file takes the place of the one in force, and no mastership is lost.
+
+mod common;
+
+use common::{Net, Router, VIP, VRRPD, conf, may_run, until};
+
+/// A master with 150 and a backup with 100.
+fn pair(net: &Net, first: &str, second: &str) -> (Router, Router) {
+    let a = net.start("a", VRRPD, first);
+    until("a master", || net.has("a", VIP));
+    let b = net.start("b", VRRPD, second);
+    until("a backup", || b.log().contains("Entering BACKUP STATE (init)"));
+    (a, b)
+}
+
+fn masters(router: &Router) -> usize {
+    router.log().matches("Entering MASTER STATE").count()
+}
+
+/// An instance of its own, on e0.
+fn other(name: &str, vrid: u8, address: &str) -> String {
+    conf(150, "").replace("V1", name).replace("router_id 51", &format!("router_id {vrid}")).replace(VIP, address)
+}
+
+#[test]
+fn addresses_scripts_and_instances_come_and_go() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let (a, b) = pair(&net, &conf(150, ""), &conf(100, ""));
+    let stays = |what: &str| {
+        assert!(net.has("a", VIP) && !net.has("b", VIP), "{what}\n{}", a.log());
+        assert_eq!((masters(&b), a.log().matches("(V1) Entering BACKUP").count()), (0, 1), "{what}\n{}", b.log());
+    };
+    let second = |text: &str| text.replace(&format!("{VIP}/24\n"), &format!("{VIP}/24\n 10.9.0.101/24\n 10.9.0.102/32 dev e1\n"));
+    let log = a.reload(&second(&conf(150, "")));
+    assert!(log.contains("Reload complete"), "{log}");
+    until("two addresses more", || net.has("a", "10.9.0.101") && net.has("a", "10.9.0.102"));
+    stays("addresses were added");
+    // As many reloads as somebody likes to ask for.
+    for _ in 0..20 {
+        a.signal(rustix::process::Signal::HUP);
+    }
+    a.reload(&conf(150, ""));
+    until("the addresses are gone", || !net.has("a", "10.9.0.101") && !net.has("a", "10.9.0.102"));
+    stays("addresses were removed");
+    // A script that has not succeeded yet, then one that does, then one that fails.
+    let script = |run: &str| {
+        let tracks = " track_script {\n s\n }\n";
+        format!(
+            "vrrp_script s {{\n script \"{run}\"\n interval 1\n user root\n}}\nglobal_defs {{\n enable_script_security\n}}\n{}",
+            conf(150, tracks)
+        )
+    };
+    a.reload(&script("/bin/sleep 60"));
+    stays("a script was added");
+    a.reload(&script("/bin/true"));
+    until("it succeeds", || a.log().contains("VRRP_Script(s) succeeded"));
+    stays("it succeeds");
+    let log = a.reload(&format!("{}{}", script("/bin/true"), other("V2", 52, "10.9.0.110")));
+    assert!(log.contains("(V2) Entering BACKUP STATE (init)"), "{log}");
+    until("the new one is master", || net.has("a", "10.9.0.110"));
+    // The address goes from one instance to another.
+    a.reload(&format!("{}{}", script("/bin/true"), other("V3", 53, "10.9.0.110")));
+    until("the new one is master", || a.log().contains("(V3) Entering MASTER"));
+    until("the old one has left", || a.log().contains("(V2) no new master was heard"));
+    assert!(net.has("a", "10.9.0.110"), "{}", a.log());
+    stays("instances came and went");
+    a.reload(&conf(150, "").replace("V1", "renamed"));
+    until("the other instance is gone", || !net.has("a", "10.9.0.110"));
+    stays("it was renamed");
+    // And it is still a master that gives up.
+    assert_eq!(a.stop(), Some(0));
+    until("the other takes over", || net.has("b", VIP) && !net.has("a", VIP));
+    assert!(b.log().contains("Backup received priority 0"), "{}", b.log());
+}
+
+#[test]
+fn a_priority_changes_the_election() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let (a, b) = pair(&net, &conf(150, ""), &conf(100, ""));
+    a.reload(&conf(50, ""));
+    until("the other is the better one", || net.has("b", VIP) && !net.has("a", VIP));
+    b.reload(&conf(20, ""));
+    until("and back", || net.has("a", VIP) && !net.has("b", VIP));
+}
+
+#[test]
+fn a_broken_file_is_refused_whole() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let (a, b) = pair(&net, &conf(150, ""), &conf(100, ""));
+    let sound = conf(150, "");
+    let more = |text: &str| format!("{}{text}", other("V2", 52, "10.9.0.110"));
+    let broken = [
+        ("an id that there is not", more(&sound.replace("router_id 51", "router_id 999"))),
+        ("an interface that there is not", more(&sound.replace("interface e0", "interface nope0"))),
+        ("no end", more(sound.trim_end().trim_end_matches('}'))),
+        ("a mistyped word", more(&sound.replace("virtual_ipaddress", "virtual_ipadress"))),
+        ("something that is not there", format!("{}virtual_server 10.9.0.100 80 {{\n}}\n", more(&sound))),
+        ("the same id twice", format!("{sound}{}", other("V2", 51, "10.9.0.110"))),
+        ("a user that there is not", more(&sound.replace("priority", "notify \"/bin/true\" nobody-has-this-name\n priority"))),
+        ("nothing", String::new()),
+    ];
+    for (what, text) in broken {
+        let log = a.reload(&text);
+        assert!(log.contains("Reload refused, the configuration in force stays"), "{what}: {log}");
+        assert!(!log.contains("V2) Entering"), "{what}: {log}");
+        assert!(net.has("a", VIP) && !net.has("b", VIP), "{what}");
+    }
+    std::fs::remove_file(&a.conf).expect("a file");
+    a.signal(rustix::process::Signal::HUP);
+    until("a word", || a.log().matches("Reload refused").count() == 9);
+    let log = a.reload(&more(&sound));
+    assert!(log.contains("Reload complete"), "{log}");
+    assert_eq!((masters(&b), a.log().matches("(V1) Entering").count()), (0, 2), "{}", a.log());
+    assert_eq!(a.stop(), Some(0));
+    until("the other takes over", || net.has("b", VIP) && !net.has("a", VIP));
+}
+
+#[test]
+fn a_group_gets_one_member_more_and_loses_it() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let member = |priority: u8, name: &str, vrid: u8, address: &str| {
+        other(name, vrid, address).replace("priority 150", &format!("priority {priority}"))
+    };
+    let group = |names: &str| format!("vrrp_sync_group G {{\n group {{\n {names}\n }}\n}}\n");
+    let three = |priority: u8| {
+        format!(
+            "{}{}{}",
+            member(priority, "V1", 51, VIP),
+            member(priority, "V2", 52, "10.9.0.110"),
+            member(priority, "V3", 53, "10.9.0.120")
+        )
+    };
+    let two = |priority: u8| format!("{}{}", member(priority, "V1", 51, VIP), member(priority, "V2", 52, "10.9.0.110"));
+    let of_two = |priority: u8| format!("{}{}", two(priority), group("V1 V2"));
+    let of_three = |priority: u8| format!("{}{}", three(priority), group("V1 V2 V3"));
+    let (a, b) = pair(&net, &of_two(150), &of_two(100));
+    until("both", || net.has("a", "10.9.0.110"));
+    a.reload(&of_three(150));
+    until("all three", || net.has("a", "10.9.0.120"));
+    b.reload(&of_three(100));
+    until("a backup of three", || b.log().contains("(V3) Entering BACKUP STATE (init)"));
+    assert!(net.has("a", VIP) && net.has("a", "10.9.0.110"), "{}", a.log());
+    // Out of the group, and with the others gone, alone.
+    a.reload(&format!("{}{}", three(150), group("V1 V2")));
+    a.reload(&three(150));
+    a.reload(&member(150, "V1", 51, VIP));
+    until("one is left", || !net.has("a", "10.9.0.110") && !net.has("a", "10.9.0.120"));
+    assert!(net.has("a", VIP), "{}", a.log());
+    assert_eq!(a.log().matches("(V1) Entering").count(), 2, "{}", a.log());
+}

@@ -1,0 +1,273 @@
+//! A new configuration takes the place of the old one.
+//!
+//! Holds: an instance that is in both goes on in its state, with its timers; what is refused changes nothing; what an instance no longer
+//! has is taken away unless another one has it.
+
+use super::instance::{Entry, Machine};
+use super::{Daemon, tracking};
+use crate::conf::model::{AddressConf, Conf};
+use crate::inbox::Letter;
+use crate::netlink::Route;
+use crate::notifier::Job;
+use crate::reload::{Plan, Prepared, Users, plan, prepare};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+use vrrp::{Departure, Event, Instance, Notice, Status, SyncGroup};
+
+/// Where reading the file again stands.
+#[derive(Debug, Default)]
+pub(super) struct Reloading {
+    /// A thread reads.
+    pub reading: bool,
+    /// It is to be read once more then.
+    pub again: bool,
+    /// Instances have been started: new ones are so at once.
+    pub started: bool,
+}
+
+/// What is in place, with the name of the instance that wants it.
+struct InPlace {
+    addresses: Vec<(String, u32, AddressConf)>,
+    routes: Vec<(String, Route)>,
+}
+
+impl Daemon {
+    /// SIGHUP: reads the file on another thread. While one reads, once more is enough.
+    pub(super) fn read_again(&mut self) {
+        if self.stopping {
+            return;
+        }
+        if std::mem::replace(&mut self.reloading.reading, true) {
+            self.reloading.again = true;
+            return;
+        }
+        self.log.line("Reloading ...".into());
+        let (origin, post, complaints) = (self.options.origin.clone(), self.post.clone(), self.complaints.clone());
+        let read = move || {
+            let outcome = prepare(origin.read(), Some(&complaints)).map(Box::new);
+            post.send(Letter::Reload(outcome));
+        };
+        if let Err(e) = std::thread::Builder::new().name("reload".into()).spawn(read) {
+            self.reloading.reading = false;
+            self.log.line(format!("Reload refused, the configuration in force stays: no thread: {e}"));
+        }
+    }
+
+    /// The file has been read.
+    pub(super) fn reloaded(&mut self, now: Instant, outcome: Result<Box<Prepared>, Vec<String>>) {
+        self.reloading.reading = false;
+        if self.stopping {
+            return;
+        }
+        match outcome {
+            Ok(prepared) => {
+                prepared.lines.iter().for_each(|line| self.log.line(line.clone()));
+                self.put_in_force(now, *prepared);
+                self.pace.reloads += 1;
+                self.log.line("Reload complete".into());
+            }
+            Err(lines) => {
+                lines.into_iter().for_each(|line| self.log.line(line));
+                self.pace.refused += 1;
+                self.log.line("Reload refused, the configuration in force stays".into());
+            }
+        }
+        if std::mem::take(&mut self.reloading.again) {
+            self.read_again();
+        }
+    }
+
+    fn put_in_force(&mut self, now: Instant, prepared: Prepared) {
+        let Prepared { mut conf, users, complaints, .. } = prepared;
+        let plan = plan(&self.conf, self.live, &conf);
+        let before = self.in_place();
+        let live = conf.instances.len();
+        let (mut kept, told_groups, mut leaving) = self.take_apart(&plan);
+        leaving.iter_mut().for_each(|entry| move_to_the_end(entry, &self.conf, &mut conf));
+        let old = std::mem::replace(&mut self.conf, Arc::new(conf));
+        let old_users = std::mem::replace(&mut self.users, users);
+        self.live = live;
+        let old_told = std::mem::take(&mut self.told);
+        self.complaints = Arc::new(complaints);
+        self.told = plan.from.iter().map(|from| from.map_or((false, None), |at| old_told[at])).collect();
+        self.told.resize(self.conf.instances.len(), (false, None));
+        self.derive();
+        self.track_again(&old, &old_users);
+        self.make_again(now, &plan, &mut kept, &told_groups);
+        let first_leaving = self.entries.len();
+        self.entries.append(&mut leaving);
+        self.take_away(before);
+        self.refresh(now);
+        if self.reloading.started {
+            (0..first_leaving).for_each(|entry| self.start_entry(now, entry));
+        }
+        for entry in first_leaving..self.entries.len() {
+            self.stop(now, entry, Departure::Deleted);
+        }
+        (0..self.entries.len()).for_each(|entry| self.act(entry));
+        if old.global.urgency() != self.conf.global.urgency() {
+            self.urgency();
+        }
+        if self.conf.global.fifo_states_on_reload {
+            self.tell_states();
+        }
+    }
+
+    /// Instances that go on, by their old index, what the scripts of their groups were told last, and entries of which nothing goes on.
+    fn take_apart(&mut self, plan: &Plan) -> (HashMap<usize, Instance>, HashMap<String, Notice>, Vec<Entry>) {
+        let goes_on = |at: &usize| plan.from.contains(&Some(*at));
+        let (mut kept, mut told, mut leaving) = (HashMap::new(), HashMap::new(), Vec::new());
+        for entry in std::mem::take(&mut self.entries) {
+            if !entry.members.iter().any(goes_on) {
+                leaving.push(entry);
+                continue;
+            }
+            let instances = match entry.machine {
+                Machine::Single(one) => vec![*one],
+                Machine::Group(group) => {
+                    let (members, notice) = group.into_members();
+                    let name = entry.group.map(|at| self.conf.groups[at].name.clone());
+                    told.extend(name.zip(notice));
+                    members
+                }
+            };
+            for (at, instance) in entry.members.into_iter().zip(instances) {
+                if goes_on(&at) {
+                    kept.insert(at, instance);
+                } else {
+                    leaving.push(Entry { machine: Machine::Single(Box::new(instance)), members: vec![at], group: None });
+                }
+            }
+        }
+        (kept, told, leaving)
+    }
+
+    fn track_again(&mut self, old: &Conf, old_users: &Users) {
+        let trackers = std::mem::take(&mut self.trackers);
+        match tracking::trackers(&self.conf, &self.users, trackers, Some((old, old_users)), &mut self.tracker, &self.post, &self.log) {
+            Ok(trackers) => self.trackers = trackers,
+            Err(e) => self.log.line(format!("what is tracked is not all tracked any more: no thread: {e}")),
+        }
+        let fifos = self.conf.fifos(&self.users);
+        if fifos != old.fifos(old_users) {
+            self.notifier.tell(Job::Fifos(fifos));
+        }
+    }
+
+    /// The entries of the new configuration, of instances that go on and of new ones.
+    fn make_again(&mut self, now: Instant, plan: &Plan, kept: &mut HashMap<usize, Instance>, told: &HashMap<String, Notice>) {
+        let (conf, live) = (self.conf.clone(), self.live);
+        let mut grouped = HashSet::new();
+        for (at, group) in conf.groups.iter().enumerate().filter(|(_, g)| g.members.iter().all(|m| *m < live)) {
+            let machines = group.members.iter().enumerate();
+            let members: Vec<Instance> =
+                machines.filter_map(|(member, index)| self.instance_again(now, plan, kept, member, *index)).collect();
+            grouped.extend(group.members.iter().copied());
+            if members.len() < group.members.len() {
+                continue;
+            }
+            let statuses = conf.tracks_of_group(group).iter().map(|(object, _)| self.status_of(object)).collect();
+            let machine = SyncGroup::of(members, self.weights_of_group(at), statuses, told.get(&group.name).copied());
+            self.entries.push(Entry { machine: Machine::Group(machine), members: group.members.clone(), group: Some(at) });
+        }
+        for index in (0..self.live).filter(|i| !grouped.contains(i)) {
+            if let Some(mut instance) = self.instance_again(now, plan, kept, 0, index) {
+                instance.leave_group(now);
+                self.entries.push(Entry { machine: Machine::Single(Box::new(instance)), members: vec![index], group: None });
+            }
+        }
+    }
+
+    /// One instance: the old one with its new configuration, or a new one that knows how its interface and what it tracks are doing.
+    fn instance_again(
+        &mut self,
+        now: Instant,
+        plan: &Plan,
+        kept: &mut HashMap<usize, Instance>,
+        member: usize,
+        index: usize,
+    ) -> Option<Instance> {
+        let config = self.config_of(index);
+        let statuses: Vec<Status> =
+            self.conf.tracks_of(&self.conf.instances[index]).iter().map(|(object, _)| self.status_of(object)).collect();
+        let made = match plan.from[index].and_then(|at| kept.remove(&at)) {
+            Some(mut instance) => instance.reconfigure(now, config, statuses).map(|()| instance),
+            None => Instance::new(config).map(|mut instance| {
+                let (up, source) = self.listen(self.entries.len(), member, index);
+                self.told[index] = (up, source);
+                instance.handle(now, Event::Interface { up, source });
+                for (place, status) in statuses.into_iter().enumerate() {
+                    instance.handle(now, Event::Track(place, status));
+                }
+                instance
+            }),
+        };
+        // The check of the file has made sure that it does not come to this.
+        made.map_err(|e| self.log.line(format!("({}) {e}", self.conf.instances[index].name))).ok()
+    }
+
+    /// The addresses and routes that are in place because of an instance.
+    fn in_place(&self) -> InPlace {
+        let (mut addresses, mut routes) = (Vec::new(), Vec::new());
+        for entry in 0..self.entries.len() {
+            for (member, at) in self.entries[entry].members.iter().enumerate() {
+                if self.entries[entry].instance(member).has_addresses() {
+                    let name = &self.conf.instances[*at].name;
+                    let here = self.addresses(entry, member).into_iter();
+                    addresses.extend(here.map(|(interface, address)| (name.clone(), interface, address.bare())));
+                    routes.extend(self.routes(*at).into_iter().map(|route| (name.clone(), route)));
+                }
+            }
+        }
+        InPlace { addresses, routes }
+    }
+
+    /// Takes away what was in place and is no longer asked for.
+    fn take_away(&mut self, before: InPlace) {
+        let InPlace { addresses, routes } = self.in_place();
+        let addresses: HashSet<(u32, AddressConf)> = addresses.into_iter().map(|(_, interface, address)| (interface, address)).collect();
+        let routes: HashSet<Route> = routes.into_iter().map(|(_, route)| route).collect();
+        for (name, route) in before.routes.into_iter().filter(|(_, route)| !routes.contains(route)) {
+            self.log.line(format!("({name}) route {}/{}, no longer exist", route.to, route.prefix));
+            if let Err(e) = self.netlink.remove_route(&route) {
+                self.log.line(format!("({name}) route {}/{} cannot be removed: {e}", route.to, route.prefix));
+            }
+        }
+        for (name, interface, address) in before.addresses {
+            let key = (interface, address);
+            if addresses.contains(&key) {
+                continue;
+            }
+            let (interface, address) = key;
+            self.log.line(format!("({name}) ip address {}/{}, no longer exist", address.address, address.prefix));
+            if let Err(e) = self.netlink.remove(interface, &address) {
+                self.log.line(format!("({name}) {}/{} cannot be removed: {e}", address.address, address.prefix));
+            }
+        }
+    }
+
+    /// Entries of instances that are no longer in the file, once they have left.
+    pub(super) fn forget_those_who_left(&mut self, now: Instant) {
+        let live = self.live;
+        let gone = |entry: &Entry| entry.members.iter().all(|m| *m >= live) && entry.is_stopped();
+        if self.entries.iter().any(gone) {
+            self.entries.retain(|entry| !gone(entry));
+            self.refresh(now);
+        }
+    }
+}
+
+/// Appends what a leaving entry needs of its configuration to the new one.
+fn move_to_the_end(entry: &mut Entry, old: &Conf, new: &mut Conf) {
+    for member in &mut entry.members {
+        new.instances.push(old.instances[*member].clone());
+        *member = new.instances.len() - 1;
+    }
+    if let Some(at) = &mut entry.group {
+        let mut group = old.groups[*at].clone();
+        group.members.clone_from(&entry.members);
+        new.groups.push(group);
+        *at = new.groups.len() - 1;
+    }
+}

@@ -1,0 +1,83 @@
+//! What is watched beside the net: scripts, files, processes. Each has a thread of its own, which sends what it finds by letter; nothing of
+//! it is waited for by an election.
+
+pub mod file;
+pub mod process;
+pub mod script;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+use vrrp::Status;
+
+/// What can be tracked, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Object {
+    /// An interface.
+    Interface(String),
+    /// A `vrrp_script`.
+    Script(String),
+    /// A `track_file`.
+    File(String),
+    /// A `vrrp_track_process`.
+    Process(String),
+}
+
+impl Object {
+    /// Its name in the file.
+    pub fn name(&self) -> &str {
+        match self {
+            Object::Interface(name) | Object::Script(name) | Object::File(name) | Object::Process(name) => name,
+        }
+    }
+}
+
+/// A thread that watches something. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Tracker {
+    /// What its letters are signed with.
+    pub id: u64,
+    /// What it watches.
+    pub object: Object,
+    /// What its last letter said.
+    pub status: Status,
+    /// See [`crate::inbox::Letter::Tracked`].
+    pub count: i64,
+    _stop: io::PipeWriter,
+}
+
+/// The other end of a tracker: turns readable when the tracker is dropped.
+pub struct Leash(io::PipeReader);
+
+/// Why [`Leash::wait`] came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// The tracker is gone: the thread has to end.
+    Stop,
+    /// One of the descriptors is readable.
+    Ready,
+    /// The time is over.
+    Time,
+}
+
+impl Tracker {
+    fn new(id: u64, object: Object, status: Status, count: i64) -> io::Result<(Tracker, Leash)> {
+        let (leash, _stop) = io::pipe()?;
+        Ok((Tracker { id, object, status, count, _stop }, Leash(leash)))
+    }
+}
+
+impl Leash {
+    /// Waits for one of `fds` or for `timeout`.
+    fn wait(&self, fds: &[BorrowedFd<'_>], timeout: Duration) -> Woken {
+        let timeout = Timespec { tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(timeout.subsec_nanos()) };
+        let all = std::iter::once(self.0.as_fd()).chain(fds.iter().copied());
+        let mut fds: Vec<PollFd<'_>> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) if !fds[0].revents().is_empty() => Woken::Stop,
+            Ok(0) | Err(_) => Woken::Time,
+            Ok(_) => Woken::Ready,
+        }
+    }
+}
