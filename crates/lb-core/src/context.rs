@@ -92,6 +92,8 @@ pub struct Uses {
     pub last_rule: bool,
     /// `fc_pp_tlv` and its like: what the PROXY protocol said beside addresses.
     pub extensions: bool,
+    /// Words of log lines in formats that are none, `capture.req.uri`, `req.timer.hdr`: the request line, and when it came.
+    pub line: bool,
 }
 
 impl Uses {
@@ -104,6 +106,9 @@ impl Uses {
             rates: any(&["fe_req_rate", "fe_sess_rate", "be_sess_rate", "srv_sess_rate"]),
             last_rule: any(&["last_rule_line", "last_rule_file"]),
             extensions: any(&["fc_pp_authority", "fc_pp_unique_id", "fc_pp_tlv"]),
+            line: named.words
+                || any(&["method", "request_date"])
+                || named.fetches.iter().any(|name| name.starts_with("capture.") || name.contains(".timer.")),
         }
     }
 }

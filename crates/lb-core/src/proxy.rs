@@ -41,8 +41,6 @@ pub struct Topology {
     pub uses: Uses,
     /// Names of the files, for rules that tell where they stand.
     pub files: Box<[String]>,
-    /// Some proxy has rules, so formats may ask for what otherwise only logs show.
-    pub has_rules: bool,
     /// Backends by their place among all proxies of the file; `None`: it is none, or disabled.
     by_place: Box<[Option<Arc<Backend>>]>,
     /// Places in `backends` by name; of two of one name the first.
@@ -547,12 +545,11 @@ impl Topology {
             .collect();
         let backends: Vec<_> = by_index.iter().flatten().cloned().collect();
         let names = Names::new(&frontends, &backends, &config.userlists, &config.named.referents);
-        let has_rules = config.proxies.iter().any(|proxy| proxy.rules.is_some());
         let uses = Uses::new(&config.named);
         let files = config.files.clone().into();
         let by_name = backends.iter().enumerate().rev().map(|(at, backend)| (backend.name().to_owned(), at)).collect();
         let patterns = Arc::clone(&config.named.sets);
-        Topology { has_rules, frontends, backends, names, uses, files, patterns, by_place: by_index.into(), by_name }
+        Topology { frontends, backends, names, uses, files, patterns, by_place: by_index.into(), by_name }
     }
 
     /// Number of servers in all backends.

@@ -218,9 +218,9 @@ impl Record {
         self.number = self.client.worker().process.streams.fetch_add(1, Ordering::Relaxed) as u32;
     }
 
-    /// True when the request line will be shown, or may be: rules have formats.
+    /// True when the request line will be shown, or may be: in a log line, an id, a format of a rule.
     pub fn wants_line(&self) -> bool {
-        !self.logged || self.client.frontend().unique_id.is_some() || self.client.worker().process.topology.has_rules
+        !self.logged || self.client.frontend().unique_id.is_some() || self.client.worker().process.topology.uses.line
     }
 
     fn extra(&mut self) -> &mut Extra {

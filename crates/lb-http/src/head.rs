@@ -140,6 +140,8 @@ pub struct Head {
     pub(crate) fields: Vec<Field>,
     /// Bits of [`FieldId`]s that occur; a bit may outlive its field, never the reverse.
     pub(crate) present: u64,
+    /// Those that may occur more than once, likewise.
+    pub(crate) repeated: u64,
     /// Method of a request, reason of a response.
     pub(crate) first: Span,
     pub(crate) target: Span,
@@ -162,7 +164,7 @@ impl Head {
     pub fn clear(&mut self) {
         self.arena.clear();
         self.fields.clear();
-        self.present = 0;
+        (self.present, self.repeated) = (0, 0);
         self.first = Span::default();
         self.target = Span::default();
         self.line_end = 0;
@@ -300,6 +302,14 @@ impl Head {
         self.fields.iter().filter(|f| f.id != id).map(|f| usize::from(f.name_len) + f.value.len as usize).sum()
     }
 
+    /// No fewer bytes than all names and values have together, with four for each field: what has been stored, which is known
+    /// without a look at the fields.
+    #[must_use]
+    #[inline]
+    pub fn fields_len_bound(&self) -> usize {
+        self.arena.len() + 4 * self.fields.len()
+    }
+
     /// The field at `index`, counted from 0 in the order of the wire.
     #[must_use]
     pub fn field(&self, index: usize) -> Option<FieldRef<'_>> {
@@ -325,11 +335,32 @@ impl Head {
         found.map(|at| (from + at, self.slice(self.fields[from + at].value)))
     }
 
+    /// False when no field of that well-known name is there: one bit test. True says that there may be one.
+    #[must_use]
+    #[inline]
+    pub fn may_have(&self, id: FieldId) -> bool {
+        self.present & id.bit() != 0
+    }
+
+    /// False when no two fields of that well-known name are there: one bit test. True says that there may be several.
+    #[must_use]
+    #[inline]
+    pub fn may_repeat(&self, id: FieldId) -> bool {
+        self.repeated & id.bit() != 0
+    }
+
+    /// A field of that name is about to be added.
+    #[inline]
+    pub(crate) fn note_present(&mut self, id: FieldId) {
+        self.repeated |= self.present & id.bit();
+        self.present |= id.bit();
+    }
+
     /// True when a field of that well-known name is there. One bit test when it is not.
     #[must_use]
     #[inline]
     pub fn has(&self, id: FieldId) -> bool {
-        self.present & id.bit() != 0 && self.fields.iter().any(|f| f.id == id)
+        self.may_have(id) && self.fields.iter().any(|f| f.id == id)
     }
 
     /// Value of the first field of that well-known name.
@@ -394,7 +425,7 @@ impl Head {
         self.arena.extend_from_slice(b": ");
         let value = self.store(value);
         self.arena.extend_from_slice(b"\r\n");
-        self.present |= id.bit();
+        self.note_present(id);
         self.fields.insert(index, Field { name_start: start as u32, name_len: name.len() as u16, id, verbatim: true, value });
     }
 
@@ -413,7 +444,7 @@ impl Head {
             let name = &name[..name.len().min(usize::from(u16::MAX))];
             let span = self.store(name);
             let id = FieldId::of(name);
-            self.present |= id.bit();
+            self.note_present(id);
             let f = &mut self.fields[index];
             (f.name_start, f.name_len, f.id, f.verbatim) = (span.start, name.len() as u16, id, false);
         }

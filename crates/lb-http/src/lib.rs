@@ -25,7 +25,7 @@ pub use h1::{Body, RequestFraming, ResponseFraming};
 pub use head::{FieldRef, Fields, Head, Method, Version};
 pub use name::FieldId;
 pub use spelling::{SpellingError, Spellings};
-pub use token::{CommaList, comma_list, is_field_name, is_field_value, is_token_byte};
+pub use token::{CommaList, comma_list, eq_lower, is_field_name, is_field_value, is_token_byte};
 
 /// The example of the README compiles and holds.
 #[doc = include_str!("../README.md")]

@@ -63,6 +63,13 @@ names! {
     XForwardedProto = "x-forwarded-proto",
     XRealIp = "x-real-ip",
     XRequestId = "x-request-id",
+    SecChUa = "sec-ch-ua",
+    SecChUaMobile = "sec-ch-ua-mobile",
+    SecChUaPlatform = "sec-ch-ua-platform",
+    SecFetchDest = "sec-fetch-dest",
+    SecFetchMode = "sec-fetch-mode",
+    SecFetchSite = "sec-fetch-site",
+    SecFetchUser = "sec-fetch-user",
 }
 
 /// A name as three little-endian words, zero behind its end. Longest name: 24 bytes.
@@ -90,6 +97,17 @@ const fn words(name: &[u8]) -> Words {
         i += 1;
     }
     w
+}
+
+/// Fewer than eight bytes as a word.
+#[inline]
+fn short_word(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        // Where both overlap they are the same.
+        let (first, last) = (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)));
+        return first | last << (8 * (bytes.len() - 4));
+    }
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 /// Where a name is looked for; case does not count.
@@ -151,7 +169,18 @@ impl FieldId {
     /// Recognises `name`, in any case.
     #[must_use]
     pub fn of(name: &[u8]) -> FieldId {
-        FieldId::of_words(words(name), name.len())
+        if name.len() > MAX_LEN {
+            return FieldId::Other;
+        }
+        let (whole, rest) = name.as_chunks::<8>();
+        let mut words = [0u64; 3];
+        for (word, bytes) in words.iter_mut().zip(whole) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        if let Some(word) = words.get_mut(whole.len()) {
+            *word = short_word(rest);
+        }
+        FieldId::of_words(words, name.len())
     }
 
     /// Recognises a name of `len` bytes given as the words that it needs (or more), zero behind its end.

@@ -53,10 +53,16 @@ pub fn is_field_value(value: &[u8]) -> bool {
 /// Index of the first byte that may not stand in a host name (`%` included), or `bytes.len()`.
 #[inline]
 pub(crate) fn find_non_host(bytes: &[u8]) -> usize {
-    let is_host = |bytes: &[u8]| bytes.iter().fold(HOST, |all, &b| all & CLASS[b as usize]) != 0;
-    let (fours, _) = bytes.as_chunks::<4>();
-    let mut i = 4 * fours.iter().take_while(|four| is_host(*four)).count();
-    while i < bytes.len() && is_host(&bytes[i..=i]) {
+    find_other_class::<HOST>(bytes, 0)
+}
+
+/// Index of the first byte at or after `from` that is not of a class, or `bytes.len()`. Looks at four at a time.
+#[inline(always)]
+fn find_other_class<const C: u8>(bytes: &[u8], from: usize) -> usize {
+    let is_all = |bytes: &[u8]| bytes.iter().fold(C, |all, &b| all & CLASS[b as usize]) != 0;
+    let (fours, _) = bytes.get(from..).unwrap_or_default().as_chunks::<4>();
+    let mut i = from + 4 * fours.iter().take_while(|four| is_all(*four)).count();
+    while i < bytes.len() && is_all(&bytes[i..=i]) {
         i += 1;
     }
     i
@@ -142,18 +148,33 @@ const MSB: u64 = 0x8080_8080_8080_8080;
 /// Index of the first byte below 0x20 at or after `from`, or `bytes.len()`.
 #[inline(always)]
 pub(crate) fn find_control(bytes: &[u8], from: usize) -> usize {
-    let mut i = from;
-    let (words, _) = bytes.get(from..).unwrap_or_default().as_chunks::<8>();
-    for w in words {
-        let w = u64::from_le_bytes(*w);
-        // Bytes >= 0x80 are masked out; a borrow can only spoil bytes above a true hit, and the lowest hit is taken.
-        let hit = w.wrapping_sub(LSB * 0x20) & !w & MSB;
-        if hit != 0 {
-            return i + (hit.trailing_zeros() / 8) as usize;
+    // Most values end within two words. Of the others whole blocks are looked at, as vectors, until there is one with such a byte.
+    let in_words = |from: usize, most: usize| {
+        let (words, _) = bytes.get(from..).unwrap_or_default().as_chunks::<8>();
+        let mut i = from;
+        for w in words.iter().take(most) {
+            let w = u64::from_le_bytes(*w);
+            // Bytes >= 0x80 are masked out; a borrow can only spoil bytes above a true hit, and the lowest hit is taken.
+            let hit = w.wrapping_sub(LSB * 0x20) & !w & MSB;
+            if hit != 0 {
+                return Ok(i + (hit.trailing_zeros() / 8) as usize);
+            }
+            i += 8;
         }
-        i += 8;
+        Err(i)
+    };
+    let mut i = match in_words(from, 2) {
+        Ok(hit) => return hit,
+        Err(i) => i,
+    };
+    let (blocks, _) = bytes.get(i..).unwrap_or_default().as_chunks::<16>();
+    for block in blocks {
+        if block.iter().fold(false, |any, &b| any | (b < 0x20)) {
+            break;
+        }
+        i += 16;
     }
-    find_control_bytewise(bytes, i)
+    in_words(i, 2).unwrap_or_else(|i| find_control_bytewise(bytes, i))
 }
 
 #[inline(never)]
@@ -208,11 +229,7 @@ pub(crate) fn find_target_end(bytes: &[u8], from: usize) -> usize {
 /// Index of the first byte that is no token byte at or after `from`, or `bytes.len()`.
 #[inline]
 pub(crate) fn find_non_token(bytes: &[u8], from: usize) -> usize {
-    let mut i = from;
-    while i < bytes.len() && is_token_byte(bytes[i]) {
-        i += 1;
-    }
-    i
+    find_other_class::<TCHAR>(bytes, from)
 }
 
 /// Lower-cases ASCII letters of a word.
@@ -223,6 +240,24 @@ fn lower_word(w: u64) -> u64 {
     let gt_z = low.wrapping_add(LSB * (0x80 - b'Z' as u64 - 1));
     let upper = ge_a & !gt_z & !w & MSB;
     w | (upper >> 2)
+}
+
+/// True when `text`, in whatever case, is `lower`, which has no upper-case letters (ASCII). Eight bytes at a time.
+#[inline]
+#[must_use]
+pub fn eq_lower(text: &[u8], lower: &[u8]) -> bool {
+    if text.len() != lower.len() {
+        return false;
+    }
+    let same = |a: &[u8; 8], b: &[u8; 8]| lower_word(u64::from_le_bytes(*a)) == u64::from_le_bytes(*b);
+    match (text.last_chunk::<8>(), lower.last_chunk::<8>()) {
+        // What is left over at the end is looked at together with what stands before it.
+        (Some(last), Some(of)) => {
+            let (a, b) = (text.as_chunks::<8>().0, lower.as_chunks::<8>().0);
+            a.iter().zip(b).all(|(a, b)| same(a, b)) && same(last, of)
+        }
+        _ => text.iter().zip(lower).all(|(a, b)| a.to_ascii_lowercase() == *b),
+    }
 }
 
 /// Lower-cases the first `len` bytes of `bytes`, eight at a time; bytes after them are only read.
@@ -256,6 +291,20 @@ mod tests {
                 want[..usize::from(len)].make_ascii_lowercase();
                 lower_front(&mut a, usize::from(len));
                 assert_eq!(a, want);
+            }
+        }
+    }
+
+    #[test]
+    fn comparing_in_any_case_agrees_with_std() {
+        for len in 0..30u8 {
+            let lower: Vec<u8> = (0..len).map(|i| b'a' + i % 26).collect();
+            assert!(eq_lower(&lower, &lower) && eq_lower(&lower.to_ascii_uppercase(), &lower));
+            assert!(!eq_lower(&lower, &[&lower[..], b"x"].concat()));
+            for (at, byte) in (0..usize::from(len)).flat_map(|at| (0..=255u8).map(move |byte| (at, byte))) {
+                let mut text = lower.clone();
+                text[at] = byte;
+                assert_eq!(eq_lower(&text, &lower), text.eq_ignore_ascii_case(&lower), "{len} {at} {byte}");
             }
         }
     }

@@ -711,6 +711,8 @@ pub struct Named {
     pub variables: Vec<String>,
     /// The fetches that expressions use.
     pub fetches: BTreeSet<&'static str>,
+    /// Some format has words of log lines, `%r`, beside its samples; the built-in ones do not count.
+    pub words: bool,
     /// Pattern sets: those of files are shared by all who name the file.
     pub sets: Arc<Sets>,
 }

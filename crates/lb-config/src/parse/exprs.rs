@@ -24,6 +24,7 @@ pub(crate) struct Names {
     spelled: Vec<String>,
     asked: Vec<Name>,
     fetches: BTreeSet<&'static str>,
+    words: bool,
     /// The line that is being read.
     pub place: Span,
     /// The proxy that is being read, by its place.
@@ -102,6 +103,10 @@ impl Loader for View<'_, '_> {
 
     fn note_fetch(&mut self, name: &'static str) {
         self.names.fetches.insert(name);
+    }
+
+    fn note_words(&mut self) {
+        self.names.words = true;
     }
 }
 
@@ -252,5 +257,5 @@ pub(crate) fn resolve(proxies: &[crate::model::Proxy], userlists: &[crate::model
         }
         referents.push(found.unwrap_or(Referent::Nothing));
     }
-    Named { referents, variables: names.spelled, fetches: names.fetches, sets: world.sets.clone() }
+    Named { referents, variables: names.spelled, fetches: names.fetches, words: names.words, sets: world.sets.clone() }
 }

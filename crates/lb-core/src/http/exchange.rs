@@ -89,11 +89,12 @@ pub async fn one(conn: &mut Conn) -> bool {
         let reuse = reply_to(conn, &mut record, &request, status, Termination::new(Cause::Local, Phase::Request)).await;
         return finish(conn, &request, reuse).await;
     }
-    if let Some(rules) = frontend.settings.rules.as_deref() {
-        // Boxed: a request without rules has no room for what they need.
-        if let Some(ended) = Box::pin(rules::request(conn, &mut record, &mut head, &mut request, rules)).await {
-            return end_by_rule(conn, &request, ended).await;
-        }
+    if let Some(rules) = frontend.settings.rules.as_deref()
+        && let Some(halt) = rules::request(conn, &mut record, &mut head, &mut request, rules)
+        // Boxed: it is rare, and the stream's future stays small.
+        && let Some(ended) = Box::pin(rules::halted(conn, &mut record, &mut head, &mut request, rules, halt)).await
+    {
+        return end_by_rule(conn, &request, ended).await;
     }
     let backend = rules::route(conn, &mut record, &mut head, &request, frontend, &worker.process.topology);
     if let Some(backend) = backend.as_ref().filter(|_| frontend.settings.rules.is_some() && !request.leaves_server) {
@@ -254,7 +255,8 @@ async fn forward(
     let counted = InBackend::enter(record, backend.clone());
     // Those of a listen have been gone through.
     if let Some(rules) = backend.settings.rules.as_deref().filter(|_| frontend.order != backend.order)
-        && let Some(ended) = Box::pin(rules::request(conn, record, head, request, rules)).await
+        && let Some(halt) = rules::request(conn, record, head, request, rules)
+        && let Some(ended) = Box::pin(rules::halted(conn, record, head, request, rules, halt)).await
     {
         drop(counted);
         return end_by_rule(conn, request, ended).await;

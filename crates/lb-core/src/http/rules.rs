@@ -61,34 +61,72 @@ fn at_request<T>(conn: &Conn, record: &mut Record, head: &mut Head, request: &Re
     work(&mut stage)
 }
 
-/// Goes through the lists of a proxy for a request; `None`: it goes on.
-pub async fn request(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &mut Request, rules: &Rules) -> Option<Ended> {
-    for list in rules.of_requests() {
-        let mut at = 0;
-        while at < list.len() {
+/// Where the rules of a request have come to a halt.
+pub struct Halt {
+    /// Which of those of [`Rules::of_requests`].
+    list: usize,
+    step: Step,
+}
+
+/// Goes through the lists of a proxy for a request. `None`: it goes on, else [`halted`] knows how.
+pub fn request(conn: &Conn, record: &mut Record, head: &mut Head, request: &mut Request, rules: &Rules) -> Option<Halt> {
+    go_through(conn, record, head, request, rules, (0, 0))
+}
+
+/// The same from a rule of one of the lists on.
+fn go_through(
+    conn: &Conn,
+    record: &mut Record,
+    head: &mut Head,
+    request: &mut Request,
+    rules: &Rules,
+    (first, mut at): (usize, usize),
+) -> Option<Halt> {
+    for (n, list) in rules.of_requests().into_iter().enumerate().skip(first) {
+        if at < list.len() {
             match at_request(conn, record, head, request, |stage| rules::run(list, at, stage)) {
-                Step::Pass { .. } | Step::NeedMore(_) => break,
-                Step::Failed => return Some(failed(conn, record, request, 500).await),
-                Step::Unreadable => {
-                    record.timers.unmark(Reached::Request);
-                    return Some(failed(conn, record, request, 400).await);
-                }
-                Step::End(n) => {
-                    // To haproxy the contents that a frontend's rules look at are no request yet.
-                    if std::ptr::eq(list, &rules.content) && record.backend.is_none() {
-                        record.line.clear();
-                    }
-                    return Some(end(conn, record, head, request, list[n].action.last()).await);
-                }
-                Step::Wait(n) => match wait(conn, record, head, request, &list[n..]).await {
-                    Ok(done) => at = n + done,
-                    Err(end) => return Some(end),
-                },
+                Step::Pass { .. } | Step::NeedMore(_) => {}
+                step => return Some(Halt { list: n, step }),
             }
         }
+        at = 0;
     }
     note_edits(head, request);
     None
+}
+
+/// Does what rules have come to a halt for, and goes on behind it. `None`: the request goes on.
+pub async fn halted(
+    conn: &mut Conn,
+    record: &mut Record,
+    head: &mut Head,
+    request: &mut Request,
+    rules: &Rules,
+    mut halt: Halt,
+) -> Option<Ended> {
+    loop {
+        let list = rules.of_requests()[halt.list];
+        let next = match halt.step {
+            Step::Pass { .. } | Step::NeedMore(_) => return None,
+            Step::Failed => return Some(failed(conn, record, request, 500).await),
+            Step::Unreadable => {
+                record.timers.unmark(Reached::Request);
+                return Some(failed(conn, record, request, 400).await);
+            }
+            Step::End(n) => {
+                // To haproxy the contents that a frontend's rules look at are no request yet.
+                if std::ptr::eq(list, &rules.content) && record.backend.is_none() {
+                    record.line.clear();
+                }
+                return Some(end(conn, record, head, request, list[n].action.last()).await);
+            }
+            Step::Wait(n) => match wait(conn, record, head, request, &list[n..]).await {
+                Ok(done) => n + done,
+                Err(end) => return Some(end),
+            },
+        };
+        halt = go_through(conn, record, head, request, rules, (halt.list, next))?;
+    }
 }
 
 /// Rules may have changed what decides of framing: that stays as it was received.

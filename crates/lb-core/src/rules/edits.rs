@@ -201,16 +201,21 @@ pub(super) fn head<'h>(stage: &'h mut Stage<'_>) -> Option<&'h mut Head> {
 
 /// Whether a field of that length may come to a head.
 fn fits(head: &Head, more: usize) -> bool {
-    head.fields().map(|f| f.name.len() + f.value.len() + 4).sum::<usize>() + more <= MAX_HEAD
+    head.fields_len_bound() + more <= MAX_HEAD || head.fields().map(|f| f.name.len() + f.value.len() + 4).sum::<usize>() + more <= MAX_HEAD
 }
 
 fn field(edit: &FieldEdit, stage: &mut Stage<'_>) -> bool {
     match edit {
         FieldEdit::Add(name, value) | FieldEdit::Set(name, value) => {
-            let mut text = Vec::new();
-            stage.format(value, &mut text);
+            let mut out = stage.client.worker().outs.take();
+            let value = match value.constant() {
+                Some(text) => text,
+                None => {
+                    stage.format(value, out.bytes());
+                    out.bytes()
+                }
+            };
             let Some(head) = head(stage) else { return false };
-            let value = &text[..];
             if matches!(edit, FieldEdit::Set(..)) {
                 head.remove(name.as_bytes());
             }

@@ -5,7 +5,8 @@
 use super::Matching;
 use crate::regex::Regex;
 use crate::sample::{Value, v6_to_v4};
-use lb_http::Method;
+use lb_http::{Method, eq_lower};
+use memchr::memmem::Finder;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub enum Pattern {
     Net6(u128, u128),
     /// Bytes or text.
     Bytes(Box<[u8]>),
+    /// Bytes that are looked for within a value, [prepared](Self::prepared) for that.
+    Within(Arc<Finder<'static>>),
     /// Text in lower case, for values in any.
     AnyCase(Box<[u8]>),
     /// A regular expression.
@@ -63,6 +66,14 @@ impl Pattern {
         }
     }
 
+    /// The same, made for many looks: worth its while for those that are compared one by one.
+    pub(super) fn prepared(self, matching: Matching) -> Self {
+        match self {
+            Self::Bytes(bytes) if matching == Matching::Sub => Self::Within(Arc::new(Finder::new(&bytes).into_owned())),
+            other => other,
+        }
+    }
+
     fn text(bytes: &[u8], flags: PatternFlags) -> Self {
         if flags.ignore_case { Self::AnyCase(bytes.to_ascii_lowercase().into()) } else { Self::Bytes(bytes.into()) }
     }
@@ -92,6 +103,7 @@ impl Pattern {
                 method == Method::Other && text.eq_ignore_ascii_case(pattern)
             }
             (Self::Bytes(pattern), value) => value.bytes().is_some_and(|text| compare(pattern, matching, text, false)),
+            (Self::Within(finder), value) => value.bytes().is_some_and(|text| finder.find(text).is_some()),
             (Self::AnyCase(pattern), value) => value.bytes().is_some_and(|text| compare(pattern, matching, text, true)),
             (Self::Regex(regex), value) => value.bytes().is_some_and(|text| regex.is_match(text)),
             _ => false,
@@ -100,7 +112,7 @@ impl Pattern {
 }
 
 fn compare(pattern: &[u8], matching: Matching, text: &[u8], any_case: bool) -> bool {
-    let same = |a: &[u8]| if any_case { a.eq_ignore_ascii_case(pattern) } else { a == pattern };
+    let same = |a: &[u8]| if any_case { eq_lower(a, pattern) } else { a == pattern };
     match matching {
         Matching::Beg => text.get(..pattern.len()).is_some_and(same),
         Matching::End => text.len().checked_sub(pattern.len()).is_some_and(|at| same(&text[at..])),

@@ -576,7 +576,8 @@ impl fmt::Debug for Lookup {
 
 impl Lookup {
     fn new(kind: Kind, gives: Option<Gives>, index: Index) -> Self {
-        let few = index.few().cloned();
+        let prepared = |(pattern, entry): &Listed| (pattern.clone().prepared(kind.matching), Arc::clone(entry));
+        let few = index.few().map(|list| list.iter().map(prepared).collect::<Vec<_>>().into());
         Self { kind, gives, few, changed: AtomicBool::new(false), live: ArcSwap::from_pointee(index) }
     }
 

@@ -102,6 +102,14 @@ impl<'a> Wanted<'a> {
         }
     }
 
+    /// False when it is known without a look that there is one field at most.
+    fn may_repeat(self, head: &Head) -> bool {
+        match self {
+            Self::Known(id) => head.may_repeat(id),
+            Self::All | Self::Other(_) => true,
+        }
+    }
+
     fn has(self, field: &FieldRef<'_>) -> bool {
         match self {
             Self::All => true,
@@ -169,7 +177,7 @@ fn find<'a>(args: &'a Args, cx: Cx<'a>, cursor: &mut Cursor, side: Side, split: 
     let hopeless = match wanted {
         // `req.hdr()` finds every field, `req.hdr` none, whatever the manual says.
         Wanted::All => !args.has(0),
-        Wanted::Known(id) => !head.has(id),
+        Wanted::Known(id) => !head.may_have(id),
         Wanted::Other(_) => false,
     };
     if hopeless {
@@ -220,7 +228,7 @@ fn next<'a>(head: &'a Head, wanted: Wanted<'_>, cursor: &mut Cursor, split: bool
         Some(behind) => (cursor.field, cursor.offset) = (at as u32, (whole.len() - behind.len()) as u32),
         None => (cursor.field, cursor.offset) = (at as u32 + 1, 0),
     }
-    cursor.more = behind.is_some() || wanted.find_from(head, at + 1).is_some();
+    cursor.more = behind.is_some() || wanted.may_repeat(head) && wanted.find_from(head, at + 1).is_some();
     Some(value)
 }
 

@@ -43,6 +43,11 @@ pub(super) fn compile(text: &str, purpose: Purpose, samples: Option<&mut sample:
             }
         }
     }
+    if compiler.fields != 0
+        && let Some(samples) = &mut compiler.samples
+    {
+        samples.loader.note_words();
+    }
     Ok(compiler.finish())
 }
 

@@ -44,6 +44,9 @@ pub trait Loader {
     /// Notes that an expression uses this fetch: some need what is not kept for nobody.
     fn note_fetch(&mut self, _name: &'static str) {}
 
+    /// Notes that a format has words beside its samples: they show what is kept for nobody, too.
+    fn note_words(&mut self) {}
+
     /// Notes what is allowed and yet wants a look: at which word, and why.
     fn warn(&mut self, _word: usize, _message: String) {}
 }

@@ -489,7 +489,7 @@ impl Decoder {
             if Seen::wants(id) && !self.note(id, &buf[value_start..value_end], rules)? {
                 return Ok(());
             }
-            head.present |= id.bit();
+            head.note_present(id);
         } else if rules.limits.names != RestrictNames::Preserve && !rules.response && !is_plain_name(&buf[start..start + name_len]) {
             if rules.limits.names == RestrictNames::Delete {
                 return Ok(());

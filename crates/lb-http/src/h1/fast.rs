@@ -150,12 +150,12 @@ fn name(line: &[u8]) -> Option<(FieldId, usize)> {
         } else {
             let hit = first_colon(w2);
             if hit == 0 {
-                return other_name(line);
+                return other_name(line, 0);
             }
             (FieldId::of_words([w0, w1, w2 & below(hit)], 16 + at(hit)), 16 + at(hit))
         }
     };
-    if id == FieldId::Other { other_name(line) } else { Some((id, len)) }
+    if id == FieldId::Other { other_name(line, len) } else { Some((id, len)) }
 }
 
 #[inline(always)]
@@ -172,8 +172,10 @@ fn short_front(line: &[u8]) -> [u64; 3] {
     front_words(&front)
 }
 
+/// A name that is not known, or whose end is not: it is longer than `end`, or as long.
 #[inline(never)]
-fn other_name(line: &[u8]) -> Option<(FieldId, usize)> {
+fn other_name(line: &[u8], end: usize) -> Option<(FieldId, usize)> {
     let len = find_non_token(line, 0);
-    (len > 0 && len <= super::MAX_NAME && line.get(len) == Some(&b':')).then(|| (FieldId::of(&line[..len]), len))
+    let id = if len == end { FieldId::Other } else { FieldId::of(&line[..len]) };
+    (len > 0 && len <= super::MAX_NAME && line.get(len) == Some(&b':')).then_some((id, len))
 }
