@@ -22,6 +22,9 @@ fn forms(host: &str) -> Vec<(&'static str, String)> {
         ("password", auth("PASS")),
         ("authentication header", auth("AH")),
         ("version 2, unicast", unicast),
+        ("virtual MAC", " use_vmac\n version 3\n advert_int 0.3".into()),
+        ("virtual MAC for addresses only", " use_vmac v.51\n vmac_xmit_base\n version 3\n advert_int 0.3".into()),
+        ("IPv6, virtual MAC", " use_vmac\n advert_int 0.3".into()),
         ("IPv6", " advert_int 0.3".into()),
         ("IPv6, unicast", format!(" advert_int 0.3\n unicast_src_ip fd09:0::{own}\n unicast_peer {{\n fd09:0::{other}\n }}")),
     ]
@@ -240,8 +243,8 @@ fn files_that_cannot_be_run_say_so() {
     };
     let sound = conf(100, "").replace("e0", "lo");
     assert_eq!(check(&sound), (Some(0), String::new()));
-    let vmac = conf(100, " use_vmac").replace("e0", "lo");
-    assert_eq!(check(&vmac), (Some(5), "(/k.conf: Line 5) 'use_vmac' in vrrp_instance is not supported yet\n".into()));
+    let ipvlan = conf(100, " use_ipvlan").replace("e0", "lo");
+    assert_eq!(check(&ipvlan), (Some(5), "(/k.conf: Line 5) 'use_ipvlan' in vrrp_instance is not supported yet\n".into()));
     let (code, says) = check(&conf(100, "").replace("e0", "nope0"));
     assert!(code == Some(5) && says.contains("interface nope0 doesn't exist"), "{says}");
     let script = conf(100, " notify /nope/x").replace("e0", "lo");
@@ -255,4 +258,23 @@ fn files_that_cannot_be_run_say_so() {
     let (code, says) = check(&format!("global_defs {{\n enable_script_security\n script_user root\n}}\n{script}"));
     assert!(code == Some(5) && says.contains("insecure: others than root can change"), "{says}");
     let _ = std::fs::remove_dir_all(&dir);
+}
+
+#[test]
+fn unicast_needs_no_interface() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let file = |priority: u8, own: u8, other: u8| {
+        conf(priority, &format!(" version 3\n advert_int 0.3\n unicast_src_ip 10.9.0.{own}\n unicast_peer {{\n 10.9.0.{other}\n }}"))
+    };
+    // keepalived 2.2.7 wants one, whatever its manual says.
+    let keepalived = net.start("b", "keepalived", &file(100, 2, 1));
+    until("keepalived alone", || net.has("b", VIP));
+    let router = net.start("a", VRRPD, &file(150, 1, 2).replace(" interface e0\n", "").replace("/24\n", "/24 dev e0\n"));
+    until("the better one preempts", || net.has("a", VIP) && !net.has("b", VIP));
+    assert_eq!(router.stop(), Some(0));
+    until("keepalived again", || net.has("b", VIP));
+    drop(keepalived);
 }

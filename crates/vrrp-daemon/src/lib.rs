@@ -5,6 +5,7 @@
 
 pub mod conf;
 pub mod daemon;
+pub mod firewall;
 pub mod frames;
 pub mod inbox;
 pub mod log;
@@ -14,4 +15,5 @@ pub mod reload;
 pub mod scripts;
 pub mod snapshot;
 pub mod sockets;
+pub mod sysctl;
 pub mod track;

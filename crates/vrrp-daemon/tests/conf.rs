@@ -106,6 +106,28 @@ fn exit_codes_are_keepaliveds() {
         ("route", instance(" virtual_routes {\n 10.0.0.0/8 via 10.9.0.254 dev e0\n }"), 0),
         ("route without interface", instance(" virtual_routes {\n 10.0.0.0/8 via 10.9.0.254\n }"), 5),
         ("unknown word of a route", instance(" virtual_routes {\n 10.0.0.0/8 frob 10.9.0.254\n }"), 5),
+        ("virtual MAC", instance(" use_vmac"), 0),
+        ("virtual MAC with a name", instance(" use_vmac v1 00:11:22:33:44"), 0),
+        ("virtual MAC, the name behind", instance(" use_vmac 00:11:22:33:44:55 v1"), 0),
+        ("virtual MAC with unicast", instance(" use_vmac\n unicast_src_ip 10.9.0.1\n unicast_peer {\n 10.9.0.2\n }"), 5),
+        ("virtual MAC, a long name", instance(" use_vmac waytoolongname12345"), 5),
+        ("virtual MAC, too few octets", instance(" use_vmac v1 00:11:22:33"), 5),
+        ("virtual MAC, two names", instance(" use_vmac v1 foo"), 5),
+        ("virtual MAC, a group's", instance(" use_vmac 01:11:22:33:44:55"), 5),
+        ("virtual MAC, the same name twice", format!("{}{}", instance(" use_vmac v1"), second.replace("e0", "e0\n use_vmac v1")), 5),
+        ("base without virtual MAC", instance(" vmac_xmit_base"), 5),
+        ("addresses with virtual MAC", instance(" use_vmac_addr"), 0),
+        ("accepted and not", instance(" no_accept\n accept"), 0),
+        (
+            "prefix and table",
+            format!(
+                "global_defs {{\n vmac_prefix foo\n vmac_addr_prefix bar\n nftables x\n nftables_priority 3\n nftables_counters\n}}\n{}",
+                instance("")
+            ),
+            0,
+        ),
+        ("priority of a table", format!("global_defs {{\n nftables_priority abc\n}}\n{}", instance("")), 5),
+        ("peer with a prefix", instance("").replace("0.100/24", "0.100/24 peer 10.9.1.1"), 5),
         ("unicast", instance(" unicast_src_ip 10.9.0.1\n unicast_peer {\n 10.9.0.2 min_ttl 3 max_ttl 5\n }"), 0),
     ];
     for (name, text, code) in cases {
@@ -257,7 +279,7 @@ fn what_is_bounded() {
 fn what_is_not_there_yet_is_refused_by_name() {
     let mut loaded = read(&format!(
         "virtual_server 10.0.0.1 80 {{\n lb_algo rr\n}}\nvirtual_server fwmark x {{\n}}\n{}",
-        instance(" use_vmac\n virtual_routes {\n 10.0.0.0/8 via 10.9.0.254 mtu 1400\n }")
+        instance(" use_ipvlan\n virtual_routes {\n 10.0.0.0/8 via 10.9.0.254 mtu 1400\n }")
     ));
     assert_eq!(says(&loaded), Vec::<String>::new(), "the file is sound");
     loaded.refuse_unsupported();
@@ -266,7 +288,7 @@ fn what_is_not_there_yet_is_refused_by_name() {
         [
             "(/k.conf: Line 1) 'virtual_server' in the file is not supported yet",
             "(/k.conf: Line 4) 'virtual_server' in the file is not supported yet",
-            "(/k.conf: Line 9) 'use_vmac' in vrrp_instance is not supported yet",
+            "(/k.conf: Line 9) 'use_ipvlan' in vrrp_instance is not supported yet",
             "(/k.conf: Line 11) 'mtu' in virtual_routes is not supported yet",
         ]
     );
@@ -284,4 +306,34 @@ fn a_sync_group_takes_weights_away() {
     assert_eq!(loaded.conf.groups[0].members, [1, 0]);
     assert_eq!(loaded.conf.instances[1].track_interfaces[0].weight, Some(Weight::new(0)));
     assert!(says(&loaded)[0].contains("taken for 0"), "{:?}", says(&loaded));
+}
+
+#[test]
+fn virtual_interfaces() {
+    let second = instance(" use_vmac\n use_vmac_addr").replace("V1", "V2").replace("51", "52");
+    let second = second.replace("10.9.0.100/24", "10.9.0.110/24\n 10.9.0.111/24 dev e0\n 10.9.1.110/24 dev e1\n 10.9.1.111/24 dev e1");
+    let third = instance(" virtual_ipaddress_excluded {\n fd00::1/64 use_vmac\n }").replace("V1", "V3").replace("51", "53");
+    let fourth = instance(" use_vmac mine 00:11:22:33:44\n vmac_xmit_base")
+        .replace("V1", "V4")
+        .replace("51", "54")
+        .replace("10.9.0.100/24", "fe80::54");
+    let loaded = read(&format!("global_defs {{\n vmac_addr_prefix addr\n}}\n{}{second}{third}{fourth}", instance(" use_vmac")));
+    assert!(loaded.diagnostics.all().is_empty(), "{:?}", says(&loaded));
+    let conf = loaded.conf;
+    let links: Vec<(&str, &str, [u8; 6], bool)> = conf.links.iter().map(|l| (l.name.as_str(), l.base.as_str(), l.mac, l.ipv6)).collect();
+    let mac = |family: u8, id: u8| [0, 0, 0x5e, 0, family, id];
+    let expected = [
+        ("vrrp.51", "e0", mac(1, 51), false),
+        ("vrrp.52", "e0", mac(1, 52), false),
+        ("addr.52", "e1", mac(1, 52), false),
+        ("addr.53", "e0", mac(2, 53), true),
+        ("mine", "e0", [0, 0x11, 0x22, 0x33, 0x44, 54], true),
+    ];
+    assert_eq!(links, expected);
+    let on: Vec<&str> = conf.instances[1].addresses.iter().filter_map(|a| a.on.as_deref()).collect();
+    assert_eq!(on, ["vrrp.52", "vrrp.52", "addr.52", "addr.52"]);
+    let wires: Vec<&str> = conf.instances.iter().filter_map(|i| i.wire.as_deref()).collect();
+    assert_eq!(wires, ["vrrp.51", "vrrp.52", "e0", "e0"]);
+    let lingers = |at: usize| conf.instances[at].config(&conf.global, Vec::new()).linger;
+    assert!(!lingers(0) && !lingers(1) && !lingers(2));
 }

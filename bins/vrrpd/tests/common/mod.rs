@@ -1,7 +1,8 @@
 //! Two routers in network namespaces, joined by bridges: one is `vrrpd`, the other `keepalived` or `vrrpd`. Needs root, as both do.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use std::path::PathBuf;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
@@ -65,6 +66,36 @@ impl Net {
 
     pub fn addresses(&self, host: &str) -> String {
         run("ip", &format!("-n {}{host} -o addr show", self.prefix))
+    }
+
+    /// Runs a program on a host; what it says, or nothing if it fails.
+    pub fn says(&self, host: &str, words: &str) -> String {
+        let name = format!("{}{host}", self.prefix);
+        let output = Command::new("ip").args(["netns", "exec", &name]).args(words.split_whitespace()).output().expect("ip");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs something on a host.
+    pub fn within<T: Send + 'static>(&self, host: &str, what: impl FnOnce() -> T + Send + 'static) -> T {
+        let path = Path::new("/run/netns").join(format!("{}{host}", self.prefix));
+        let there = move || {
+            let file = std::fs::File::open(path).expect("a namespace");
+            rustix::thread::move_into_link_name_space(file.as_fd(), Some(rustix::thread::LinkNameSpaceType::Network)).expect("into it");
+            what()
+        };
+        std::thread::spawn(there).join().expect("it does not panic")
+    }
+
+    /// Whether a host gets an answer from an address: a port where nobody listens refuses.
+    pub fn is_answered(&self, host: &str, address: &str) -> bool {
+        let to = format!("{address}:9");
+        self.within(host, move || {
+            let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a socket");
+            socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a time");
+            socket.connect(to).is_ok()
+                && socket.send(b"x").is_ok()
+                && socket.recv(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused)
+        })
     }
 
     pub fn has(&self, host: &str, address: &str) -> bool {

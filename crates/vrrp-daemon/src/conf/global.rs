@@ -18,6 +18,16 @@ const OTHER_DAEMON: &str = "of the checkers, IPVS or BFD, whose blocks are refus
 const PROCESS: &str = "the process has other ways";
 const MAIL: &str = "mail is sent where smtp_alert asks for it, and that is refused";
 
+/// Of names of virtual interfaces: room is left for a number and an id behind it.
+fn prefix(arg: &mut super::arg::Arg<'_>) -> Option<String> {
+    let text = arg.text()?;
+    let sound = super::vmac::is_name(&text) && text.len() <= 9;
+    if !sound {
+        arg.warn(format!("'{text}' cannot begin the name of an interface: it has up to 9 characters and no '/'; it is left out"));
+    }
+    sound.then_some(text)
+}
+
 pub const GLOBAL: &[Keyword<Global>] = &[
     ("router_id", Set(|it, arg| it.router_id = arg.text())),
     ("vrrp_version", Set(|it, arg| it.vrrp_version = version(arg).or(it.vrrp_version))),
@@ -93,8 +103,6 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("shutdown_script", Not),
     ("vrrp_iptables", Not),
     ("vrrp_ipsets", Not),
-    ("vrrp_garp_interval", Not),
-    ("vrrp_gna_interval", Not),
     ("vrrp_garp_extra_if", Not),
     ("enable_snmp_vrrp", Not),
     ("enable_snmp_rfc", Not),
@@ -110,12 +118,24 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("reload_repeat", Nothing("reload_time_file is refused")),
     ("dbus_service_name", Nothing("enable_dbus is refused")),
     ("snmp_socket", Nothing("SNMP is refused")),
-    ("nftables", Nothing("no_accept and use_vmac, which it is for, are refused")),
-    ("nftables_priority", Nothing("see nftables")),
-    ("nftables_counters", Nothing("see nftables")),
-    ("nftables_ifindex", Nothing("see nftables")),
-    ("vmac_prefix", Nothing("use_vmac is refused")),
-    ("vmac_addr_prefix", Nothing("use_vmac is refused")),
+    (
+        "nftables",
+        Set(|it, arg| {
+            let name = arg.node.value(0).unwrap_or("keepalived");
+            if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                it.nftables = Some(name.into());
+            } else {
+                arg.warn(format!("nftables '{name}' is no name of a table: letters, digits and '_', a letter first; it is left out"));
+            }
+        }),
+    ),
+    ("nftables_priority", Set(|it, arg| it.nftables_priority = arg.number(-500..=500).or(it.nftables_priority))),
+    ("nftables_counters", Set(|it, _| it.nftables_counters = true)),
+    ("nftables_ifindex", Nothing("rules name interfaces, which is the same as long as nobody renames them")),
+    ("vmac_prefix", Set(|it, arg| it.vmac_prefix = prefix(arg).or(it.vmac_prefix.take()))),
+    ("vmac_addr_prefix", Set(|it, arg| it.vmac_addr_prefix = prefix(arg).or(it.vmac_addr_prefix.take()))),
+    ("vrrp_garp_interval", Set(|it, arg| it.garp_interval = arg.seconds(DAY).unwrap_or(it.garp_interval))),
+    ("vrrp_gna_interval", Set(|it, arg| it.gna_interval = arg.seconds(DAY).unwrap_or(it.gna_interval))),
     ("notification_email", Nothing(MAIL)),
     ("notification_email_from", Nothing(MAIL)),
     ("smtp_server", Nothing(MAIL)),

@@ -15,6 +15,7 @@ mod resolve;
 pub mod text;
 pub mod tracking;
 mod tree;
+mod vmac;
 mod words;
 
 use arg::Arg;

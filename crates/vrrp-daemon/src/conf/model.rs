@@ -21,6 +21,8 @@ pub struct Conf {
     pub files: Vec<FileConf>,
     /// `vrrp_track_process`.
     pub processes: Vec<ProcessConf>,
+    /// Virtual interfaces that `use_vmac` and its like ask for.
+    pub links: Vec<LinkConf>,
     /// What the file asks for and this program does not do yet: it does not start with any of these.
     pub unsupported: Vec<Unsupported>,
 }
@@ -73,6 +75,20 @@ pub struct Global {
     pub fifos: [FifoConf; 2],
     /// `fifo_write_vrrp_states_on_reload`.
     pub fifo_states_on_reload: bool,
+    /// `vmac_prefix`.
+    pub vmac_prefix: Option<String>,
+    /// `vmac_addr_prefix`.
+    pub vmac_addr_prefix: Option<String>,
+    /// `nftables`: the table's name.
+    pub nftables: Option<String>,
+    /// `nftables_priority`.
+    pub nftables_priority: Option<i32>,
+    /// `nftables_counters`.
+    pub nftables_counters: bool,
+    /// `vrrp_garp_interval`.
+    pub garp_interval: Duration,
+    /// `vrrp_gna_interval`.
+    pub gna_interval: Duration,
     /// `dynamic_interfaces`.
     pub dynamic_interfaces: bool,
     /// `vrrp_priority`: -20, the highest, to 19.
@@ -166,6 +182,20 @@ pub struct InstanceConf {
     pub name: String,
     /// `interface`.
     pub interface: Option<String>,
+    /// `use_vmac`.
+    pub vmac: Option<VmacConf>,
+    /// `use_vmac_addr`.
+    pub use_vmac_addr: bool,
+    /// `vmac_xmit_base`.
+    pub vmac_xmit_base: bool,
+    /// The interface that adverts go over: its own, or a virtual one on that.
+    pub wire: Option<String>,
+    /// `no_accept`: nobody talks to the addresses; they are for routing.
+    pub no_accept: bool,
+    /// `promote_secondaries`.
+    pub promote_secondaries: bool,
+    /// `track_src_ip`.
+    pub track_src_ip: bool,
     /// `virtual_router_id`.
     pub vrid: Option<u8>,
     /// `priority`.
@@ -268,6 +298,8 @@ pub struct AddressConf {
     pub no_track: bool,
     /// `use_vmac`: on a virtual interface of its own.
     pub use_vmac: bool,
+    /// The interface that it goes to: what the above, its instance and `default_interface` come to.
+    pub on: Option<String>,
     /// `track_group`, of static addresses.
     pub track_group: Option<String>,
 }
@@ -298,6 +330,7 @@ impl AddressConf {
             autojoin: false,
             no_track: false,
             use_vmac: false,
+            on: None,
             track_group: None,
         }
     }
@@ -308,6 +341,38 @@ impl AddressConf {
         let alone = self.address.is_ipv6() && self.prefix == 128;
         self.preferred_lft.unwrap_or(if alone { 0 } else { FOREVER })
     }
+}
+
+/// `use_vmac [NAME] [MAC]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VmacConf {
+    /// Where.
+    pub place: Place,
+    /// The interface's name, if the file gives one.
+    pub name: Option<String>,
+    /// Its hardware address, if the file gives one: six octets, or five, behind which the virtual router id stands.
+    pub mac: Option<Vec<u8>>,
+}
+
+/// A virtual interface with the hardware address of a virtual router, on top of another interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkConf {
+    /// The line that asks for it.
+    pub place: Place,
+    /// The instance, as an index.
+    pub instance: usize,
+    /// Its name.
+    pub name: String,
+    /// The interface below it.
+    pub base: String,
+    /// Its hardware address.
+    pub mac: [u8; 6],
+    /// Of the virtual router's addresses.
+    pub family: vrrp::Family,
+    /// Whether addresses of IPv6 are on it.
+    pub ipv6: bool,
+    /// For addresses only; adverts do not go over it.
+    pub of_address: bool,
 }
 
 /// One line of `virtual_routes`.

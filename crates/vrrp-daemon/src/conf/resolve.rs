@@ -3,7 +3,7 @@
 
 use super::Loaded;
 use super::diag::{Code, Diagnostic, Diagnostics, Level, Place};
-use super::model::{AuthType, Command, Conf, Global, GroupConf, InstanceConf, Notifies, TrackConf, Unsupported, User};
+use super::model::{AuthType, Command, Conf, Global, GroupConf, InstanceConf, Notifies, TrackConf, User};
 use crate::notifier::Fifo;
 use crate::reload::Users;
 use crate::scripts::Identity;
@@ -19,19 +19,10 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
         complete(instance, &global, diagnostics);
     }
     conf.instances.retain(|i| i.vrid.is_some());
-    for it in &conf.instances {
-        let mut not_yet =
-            |what: &str| conf.unsupported.push(Unsupported { place: it.place.clone(), keyword: what.into(), block: "vrrp_instance" });
-        if it.addresses.iter().chain(&it.excluded).any(|a| a.use_vmac) {
-            not_yet("use_vmac");
-        }
-        if it.interface.is_none() {
-            not_yet("unicast_peer without interface");
-        }
-    }
     names(conf, diagnostics);
     groups(conf, diagnostics);
     duplicates(conf, diagnostics);
+    super::vmac::resolve(conf, diagnostics);
     for instance in &conf.instances {
         // Whatever else `vrrp` refuses; most has been mended above.
         if let Err(e) = instance.config(&conf.global, Vec::new()).validate() {
@@ -262,6 +253,8 @@ impl InstanceConf {
             higher_prio_send_advert: self.higher_prio_send_advert.unwrap_or(global.higher_prio_send_advert),
             skip_check_adv_addr: self.skip_check_adv_addr.unwrap_or(global.skip_check_adv_addr),
             dont_track_primary: self.dont_track_primary,
+            // The virtual hardware address cannot be in two places.
+            linger: self.vmac.is_none() && !self.use_vmac_addr && !self.addresses.iter().chain(&self.excluded).any(|a| a.use_vmac),
             tracks,
             notify_priority_changes: self.notify_priority_changes.unwrap_or(global.notify_priority_changes),
             ..Config::new(self.vrid.unwrap_or_default(), self.addresses.iter().map(|a| a.address).collect())
@@ -343,7 +336,7 @@ impl Loaded {
     pub fn check_interfaces(&mut self, exists: impl Fn(&str) -> bool) {
         let dynamic = self.conf.global.dynamic_interfaces;
         for (place, name) in self.conf.interfaces() {
-            if !exists(name) {
+            if !exists(name) && !self.conf.is_link(name) {
                 let text = format!("WARNING - interface {name} doesn't exist; 'ip link' lists those that do");
                 match dynamic {
                     true => self.diagnostics.warn(place, text),

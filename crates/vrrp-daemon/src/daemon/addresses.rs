@@ -62,7 +62,7 @@ impl Daemon {
     /// The addresses of an instance with the interfaces that they go to.
     pub(super) fn addresses(&self, entry: usize, member: usize) -> Vec<(u32, AddressConf)> {
         let it = &self.conf.instances[self.entries[entry].members[member]];
-        let interface = |a: &AddressConf| self.index_of(a.dev.as_deref().or(it.interface.as_deref())?);
+        let interface = |a: &AddressConf| self.index_of(a.on.as_deref()?);
         it.addresses.iter().chain(&it.excluded).filter_map(|a| Some((interface(a)?, a.clone()))).collect()
     }
 

@@ -75,9 +75,8 @@ impl Daemon {
         let name = self.conf.instances[at].name.clone();
         match action {
             Action::Send(datagram) => {
-                let index = self.conf.instances[at].interface.as_deref().and_then(|i| self.index_of(i));
                 // What cannot be sent is noticed by its absence; the interface's state says why.
-                if let Some(sockets) = index.and_then(|i| self.sockets.get(&i)) {
+                if let Some(sockets) = self.paths[at].and_then(|i| self.sockets.get(&i)) {
                     let _ = sockets.send(&datagram);
                 }
             }

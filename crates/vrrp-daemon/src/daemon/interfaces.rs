@@ -1,17 +1,23 @@
 //! What the kernel says of interfaces and addresses, and what instances are told of it.
 
 use super::Daemon;
+use crate::conf::model::AddressConf;
 use crate::netlink::Change;
 use crate::sockets::Sockets;
 use std::net::IpAddr;
 use std::time::Instant;
 use vrrp::{Event, Family};
 
+/// The index of no interface in particular.
+const ANYWHERE: u32 = 0;
+
 #[derive(Default)]
 pub(super) struct Interface {
     pub name: String,
     pub up: bool,
     pub hardware: Vec<u8>,
+    /// The interface below, if it is a macvlan.
+    pub macvlan_of: Option<u32>,
     pub addresses: Vec<Own>,
 }
 
@@ -22,9 +28,17 @@ pub(super) struct Own {
     pub tentative: bool,
 }
 
+/// What is not there any more.
+enum Gone {
+    /// With all that was on it.
+    Link(String),
+    /// An interface's index, and the address.
+    Address(u32, IpAddr),
+}
+
 impl Own {
     /// Whether adverts of a family can come from it.
-    fn is_source(&self, family: Family) -> bool {
+    pub fn is_source(&self, family: Family) -> bool {
         match self.address {
             IpAddr::V4(_) => family == Family::V4 && !self.secondary,
             IpAddr::V6(address) => family == Family::V6 && address.is_unicast_link_local() && !self.tentative,
@@ -50,15 +64,35 @@ impl Daemon {
         // Our own addresses come and go with each election; nothing else depends on them.
         let own = |change: &Change| matches!(change, Change::Address { address, .. } | Change::AddressGone { address, .. } if self.ours.contains(address));
         let matters = !changes.iter().all(own);
+        let gone = self.note(changes);
+        if matters {
+            self.refresh(now);
+        }
+        for what in gone {
+            self.lost(now, &what);
+        }
+    }
+
+    /// Keeps what the kernel says. What is gone is handed back.
+    fn note(&mut self, changes: Vec<Change>) -> Vec<Gone> {
         let mut gone = Vec::new();
         for change in changes {
             match change {
-                Change::Link { index, name, up, hardware } => {
+                Change::Link { index, name, up, hardware, macvlan_of } => {
                     let it = self.interfaces.entry(index).or_default();
-                    (it.name, it.up, it.hardware) = (name, up, hardware);
+                    if it.name != name && self.names.get(&it.name) == Some(&index) {
+                        self.names.remove(&it.name);
+                    }
+                    self.names.insert(name.clone(), index);
+                    (it.name, it.up, it.hardware, it.macvlan_of) = (name, up, hardware, macvlan_of);
                 }
                 Change::LinkGone { index } => {
-                    self.interfaces.remove(&index);
+                    if let Some(it) = self.interfaces.remove(&index) {
+                        if self.names.get(&it.name) == Some(&index) {
+                            self.names.remove(&it.name);
+                        }
+                        gone.push(Gone::Link(it.name));
+                    }
                     self.sockets.remove(&index);
                 }
                 Change::Address { index, address, secondary, tentative } => {
@@ -70,29 +104,33 @@ impl Daemon {
                     if let Some(it) = self.interfaces.get_mut(&index) {
                         it.addresses.retain(|a| a.address != address);
                     }
-                    gone.push((index, address));
+                    gone.push(Gone::Address(index, address));
                 }
             }
         }
-        if matters {
-            self.refresh(now);
-        }
-        for (index, address) in gone {
-            // One that we have taken away ourselves may be back, if we are master again.
-            let back = self.interfaces.get(&index).is_some_and(|it| it.addresses.iter().any(|a| a.address == address));
-            if !back {
-                self.address_gone(now, index, address);
-            }
-        }
+        gone
     }
 
-    /// An address that may be one of ours that somebody has taken away.
-    fn address_gone(&mut self, now: Instant, index: u32, address: IpAddr) {
+    /// Masters that had their addresses there do not have them any more. One whose own interface is gone knows already.
+    fn lost(&mut self, now: Instant, what: &Gone) {
+        if let Gone::Address(index, address) = what {
+            // One that we have taken away ourselves may be back, if we are master again.
+            let back = self.interfaces.get(index).is_some_and(|it| it.addresses.iter().any(|a| a.address == *address));
+            if back || !self.ours.contains(address) {
+                return;
+            }
+        }
         for entry in 0..self.entries.len() {
-            for member in 0..self.entries[entry].members.len() {
-                let it =
-                    |(interface, a): &(u32, crate::conf::model::AddressConf)| !a.no_track && *interface == index && a.address == address;
-                if self.entries[entry].instance(member).has_addresses() && self.addresses(entry, member).iter().any(it) {
+            for (member, at) in self.entries[entry].members.clone().into_iter().enumerate() {
+                let it = &self.conf.instances[at];
+                let is_it = |a: &AddressConf| match what {
+                    Gone::Address(index, address) => {
+                        a.address == *address && a.on.as_deref().and_then(|on| self.index_of(on)) == Some(*index)
+                    }
+                    Gone::Link(name) => a.on.as_ref() == Some(name),
+                };
+                let tracked = it.addresses.iter().chain(&it.excluded).filter(|a| !a.no_track);
+                if self.entries[entry].instance(member).has_addresses() && tracked.into_iter().any(is_it) {
                     self.event(now, entry, member, Event::AddressLost);
                 }
             }
@@ -101,7 +139,17 @@ impl Daemon {
 
     /// Tells instances of their interfaces, opens sockets where there are none.
     pub(super) fn refresh(&mut self, now: Instant) {
+        if !self.stopping && self.make_links() {
+            self.ask_again();
+            if self.started {
+                self.make_rules_again();
+            }
+        }
+        if self.set_up_links() {
+            self.ask_again();
+        }
         self.listeners.clear();
+        self.paths = vec![None; self.conf.instances.len()];
         for entry in 0..self.entries.len() {
             for member in 0..self.entries[entry].members.len() {
                 let at = self.entries[entry].members[member];
@@ -115,24 +163,43 @@ impl Daemon {
         self.track_interfaces(now);
     }
 
+    /// For what we have made ourselves: its announcements are still to be read.
+    fn ask_again(&mut self) {
+        if let Ok(all) = self.netlink.all() {
+            self.note(all);
+        }
+    }
+
     pub(super) fn index_of(&self, name: &str) -> Option<u32> {
-        self.interfaces.iter().find(|(_, i)| i.name == name).map(|(index, _)| *index)
+        self.names.get(name).copied()
     }
 
     /// Whether the interface of an instance can carry packets, and the address to send from.
     pub(super) fn listen(&mut self, entry: usize, member: usize, at: usize) -> (bool, Option<IpAddr>) {
         let it = &self.conf.instances[at];
-        let Some(index) = it.interface.as_deref().and_then(|name| self.index_of(name)) else { return (false, None) };
-        let interface = &self.interfaces[&index];
         let wanted = &self.wanted[at];
-        let first = interface.addresses.iter().find(|a| a.is_source(wanted.family) && !self.ours.contains(&a.address));
-        let source = it.source.or(first.map(|a| a.address));
-        let sockets = self.sockets.entry(index).or_insert_with(|| Sockets::new(Some(&interface.name), index));
+        let (up, name, index, source) = match (it.interface.as_deref(), it.wire.as_deref()) {
+            (Some(base), Some(wire)) => {
+                let Some((base, index)) = self.index_of(base).zip(self.index_of(wire)) else { return (false, None) };
+                let (base, wire) = (&self.interfaces[&base], &self.interfaces[&index]);
+                let first = base.addresses.iter().find(|a| a.is_source(wanted.family) && !self.ours.contains(&a.address));
+                let fixed = it.source.filter(|own| !it.track_src_ip || base.addresses.iter().any(|a| a.address == *own && !a.tentative));
+                let source = if it.source.is_some() { fixed } else { first.map(|a| a.address) };
+                (base.up && wire.up, Some(wire.name.as_str()), index, source)
+            }
+            // Unicast over whatever interface routes say.
+            _ => {
+                let there = |own: &IpAddr| self.interfaces.values().any(|i| i.addresses.iter().any(|a| a.address == *own));
+                (true, None, ANYWHERE, it.source.filter(|own| !it.track_src_ip || there(own)))
+            }
+        };
+        let sockets = self.sockets.entry(index).or_insert_with(|| Sockets::new(name, index));
         if let Err(e) = sockets.listen(wanted.family, wanted.authenticated, wanted.group) {
-            self.log.line(format!("({}) cannot listen on {}: {e}", it.name, interface.name));
+            self.log.line(format!("({}) cannot listen on {}: {e}", it.name, name.unwrap_or("all interfaces")));
             return (false, source);
         }
+        self.paths[at] = Some(index);
         self.listeners.entry((index, wanted.family, wanted.vrid)).or_default().push((entry, member));
-        (interface.up, source)
+        (up, source)
     }
 }

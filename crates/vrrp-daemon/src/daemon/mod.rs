@@ -9,6 +9,7 @@ mod receive;
 mod reload;
 mod report;
 mod tracking;
+mod vmac;
 
 use crate::conf::model::Conf;
 use crate::inbox::{self, Inbox, Letter, Post};
@@ -79,6 +80,8 @@ pub struct Daemon {
     netlink: Netlink,
     frames: OwnedFd,
     interfaces: BTreeMap<u32, Interface>,
+    /// Interfaces by name.
+    names: HashMap<String, u32>,
     sockets: BTreeMap<u32, Sockets>,
     entries: Vec<Entry>,
     /// Who listens to an id in a family on an interface: entries and members.
@@ -87,6 +90,9 @@ pub struct Daemon {
     wanted: Vec<Wanted>,
     /// All addresses that instances put in place.
     ours: HashSet<IpAddr>,
+    /// The index of the interface that adverts of each instance go over.
+    paths: Vec<Option<u32>>,
+    links: vmac::Links,
     /// What each instance was told of its interface.
     told: Vec<(bool, Option<IpAddr>)>,
     inbox: Inbox,
@@ -100,6 +106,8 @@ pub struct Daemon {
     reloading: reload::Reloading,
     pace: Pace,
     signals: SignalFd,
+    /// The loop has begun: nothing is waited for any more.
+    started: bool,
     stopping: bool,
 }
 
@@ -123,12 +131,16 @@ impl Daemon {
             wanted: Vec::new(),
             ours: HashSet::new(),
             told: vec![(false, None); conf.instances.len()],
+            paths: vec![None; conf.instances.len()],
+            links: vmac::Links::default(),
             netlink: Netlink::open().map_err(system("netlink"))?,
             frames: lb_sys::packet::open().map_err(system("packet socket"))?,
             interfaces: BTreeMap::new(),
+            names: HashMap::new(),
             sockets: BTreeMap::new(),
             entries: Vec::new(),
             listeners: HashMap::new(),
+            started: false,
             stopping: false,
             live: conf.instances.len(),
             conf: Arc::new(conf),
@@ -155,6 +167,7 @@ impl Daemon {
     /// What follows from the configuration.
     fn derive(&mut self) {
         self.wanted = self.conf.instances.iter().map(|it| Wanted::new(&it.config(&self.conf.global, Vec::new()))).collect();
+        self.paths = vec![None; self.conf.instances.len()];
         self.ours = self.conf.instances.iter().flat_map(|i| i.addresses.iter().chain(&i.excluded)).map(|a| a.address).collect();
     }
 
@@ -193,6 +206,12 @@ impl Daemon {
         let now = lb_rt::clock::now();
         let all = self.netlink.all().map_err(system("netlink"))?;
         self.changes(now, all);
+        if let Err(e) = self.make_rules() {
+            self.remove_links();
+            return Err(system("no_accept")(e));
+        }
+        self.promote();
+        self.started = true;
         self.track_all(now);
         let mut start = Some(now + self.conf.global.startup_delay);
         ready();
@@ -211,6 +230,7 @@ impl Daemon {
             }
             self.wait(now, start);
         }
+        self.remove_links();
         self.trackers.clear();
         let Daemon { notifier, telling, log, ending, inbox, post, .. } = self;
         drop((notifier, inbox, post));

@@ -106,6 +106,7 @@ impl Daemon {
             self.stop(now, entry, Departure::Deleted);
         }
         (0..self.entries.len()).for_each(|entry| self.act(entry));
+        self.forget_links();
         if old.global.urgency() != self.conf.global.urgency() {
             self.urgency();
         }

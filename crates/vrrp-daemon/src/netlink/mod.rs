@@ -1,13 +1,14 @@
 //! Interfaces and addresses, asked of the kernel and changed by netlink.
 
 mod address;
+mod link;
 
 use crate::conf::model::AddressConf;
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::address::AddressMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::LinkMessage;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteScope, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -56,6 +57,8 @@ pub enum Change {
         up: bool,
         /// Its hardware address, of six bytes if it is Ethernet.
         hardware: Vec<u8>,
+        /// The interface below it, if it is a macvlan.
+        macvlan_of: Option<u32>,
     },
     /// An interface is gone.
     LinkGone {
@@ -155,6 +158,34 @@ impl Netlink {
         }
     }
 
+    /// Makes a macvlan on top of an interface. It is down.
+    ///
+    /// # Errors
+    /// The kernel's: `EOPNOTSUPP` when it has no macvlan, `EEXIST`.
+    pub fn add_macvlan(&mut self, name: &str, base: u32, mac: [u8; 6]) -> io::Result<()> {
+        let message = RouteNetlinkMessage::NewLink(link::macvlan(name, base, mac));
+        self.ask(message, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL).map(drop)
+    }
+
+    /// Sets an interface up.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn set_up(&mut self, index: u32) -> io::Result<()> {
+        self.ask(RouteNetlinkMessage::SetLink(link::up(index)), NLM_F_ACK).map(drop)
+    }
+
+    /// Removes an interface; one that is not there is no error.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn remove_link(&mut self, index: u32) -> io::Result<()> {
+        match self.ask(RouteNetlinkMessage::DelLink(link::numbered(index)), NLM_F_ACK) {
+            Err(e) if e.raw_os_error() == Some(19) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
     /// Puts a route in place.
     ///
     /// # Errors
@@ -220,19 +251,8 @@ fn messages(bytes: &[u8], mut each: impl FnMut(NetlinkPayload<RouteNetlinkMessag
 fn change(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<Change> {
     let NetlinkPayload::InnerMessage(message) = payload else { return None };
     match message {
-        RouteNetlinkMessage::NewLink(link) => {
-            let (index, flags) = (link.header.index, link.header.flags);
-            let (mut name, mut hardware) = (String::new(), Vec::new());
-            for attribute in link.attributes {
-                match attribute {
-                    LinkAttribute::IfName(text) => name = text,
-                    LinkAttribute::Address(bytes) => hardware = bytes,
-                    _ => {}
-                }
-            }
-            Some(Change::Link { index, name, up: flags.contains(LinkFlags::Up | LinkFlags::Running), hardware })
-        }
-        RouteNetlinkMessage::DelLink(link) => Some(Change::LinkGone { index: link.header.index }),
+        RouteNetlinkMessage::NewLink(message) => Some(link::change(message)),
+        RouteNetlinkMessage::DelLink(message) => Some(Change::LinkGone { index: message.header.index }),
         RouteNetlinkMessage::NewAddress(m) => address::change(&m, false),
         RouteNetlinkMessage::DelAddress(m) => address::change(&m, true),
         _ => None,
