@@ -7,7 +7,7 @@
 #![allow(clippy::disallowed_methods)]
 
 use lb_check::report::{Cause, Counts, Server, check_line, server_lines};
-use lb_check::{Action, Check, CheckSpec, Event, Health, HealthSpec, HttpRequest, Script, SystemError, Verdict};
+use lb_check::{Action, Check, CheckSpec, Event, Health, HealthSpec, HttpRequest, NoWorld, Script, SystemError, Verdict};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let uri = args.next().unwrap_or_else(|| "/".into());
     let spec = HealthSpec { inter: Duration::from_millis(300), fastinter: Some(Duration::from_millis(100)), ..HealthSpec::default() };
     let request = HttpRequest::parse("GET", &uri, "HTTP/1.0")?;
-    let mut check = Check::new(CheckSpec::new(Script::http(&request), spec.inter).into());
+    let mut check = Check::new(CheckSpec::new(Script::http(request), spec.inter).into());
     let mut health = Health::new(spec);
     let server = Server { backend: "example", name: "one", backup: false };
     for _ in 0..rounds {
@@ -45,24 +45,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn run(check: &mut Check, addr: SocketAddr) -> Verdict {
     let mut out = Vec::new();
     let mut stream = None;
-    check.handle(Instant::now(), Event::Start, &mut out);
+    check.handle(Instant::now(), Event::Start, &NoWorld, &mut out);
     loop {
         for action in std::mem::take(&mut out) {
             match action {
-                Action::Connect => match TcpStream::connect_timeout(&addr, left(check)) {
+                Action::Connect(_) => match TcpStream::connect_timeout(&addr, left(check)) {
                     Ok(s) => {
                         stream = Some(s);
-                        check.handle(Instant::now(), Event::Connected, &mut out);
+                        check.handle(Instant::now(), Event::Connected, &NoWorld, &mut out);
                     }
-                    Err(e) if timed_out(&e) => check.handle(Instant::now() + left(check), Event::Timeout, &mut out),
-                    Err(e) => check.handle(Instant::now(), Event::ConnectFailed(SystemError::from(&e)), &mut out),
+                    Err(e) if timed_out(&e) => check.handle(Instant::now() + left(check), Event::Timeout, &NoWorld, &mut out),
+                    Err(e) => check.handle(Instant::now(), Event::ConnectFailed(SystemError::from(&e)), &NoWorld, &mut out),
                 },
-                Action::Send(bytes) => {
-                    if let Some(Err(e)) = stream.as_mut().map(|s| s.write_all(&bytes)) {
-                        check.handle(Instant::now(), Event::Failed(SystemError::from(&e)), &mut out);
-                    }
-                }
-                Action::Close => stream = None,
+                Action::Send(bytes) => match stream.as_mut().map(|s| s.write_all(&bytes)) {
+                    Some(Err(e)) => check.handle(Instant::now(), Event::Failed(SystemError::from(&e)), &NoWorld, &mut out),
+                    _ => check.handle(Instant::now(), Event::Sent, &NoWorld, &mut out),
+                },
+                Action::Close { .. } => stream = None,
                 Action::Done(verdict) => return verdict,
                 _ => {}
             }
@@ -71,10 +70,10 @@ fn run(check: &mut Check, addr: SocketAddr) -> Verdict {
         let mut buf = [0; 4096];
         let read = s.set_read_timeout(Some(left(check))).and_then(|()| s.read(&mut buf));
         match read {
-            Ok(0) => check.handle(Instant::now(), Event::Eof, &mut out),
-            Ok(n) => check.handle(Instant::now(), Event::Data(&buf[..n]), &mut out),
-            Err(e) if timed_out(&e) => check.handle(Instant::now() + left(check), Event::Timeout, &mut out),
-            Err(e) => check.handle(Instant::now(), Event::Failed(SystemError::from(&e)), &mut out),
+            Ok(0) => check.handle(Instant::now(), Event::Eof, &NoWorld, &mut out),
+            Ok(n) => check.handle(Instant::now(), Event::Data(&buf[..n]), &NoWorld, &mut out),
+            Err(e) if timed_out(&e) => check.handle(Instant::now() + left(check), Event::Timeout, &NoWorld, &mut out),
+            Err(e) => check.handle(Instant::now(), Event::Failed(SystemError::from(&e)), &NoWorld, &mut out),
         }
     }
 }

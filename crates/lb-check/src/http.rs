@@ -1,7 +1,13 @@
-//! The request of `option httpchk`, as bytes.
+//! The requests of `option httpchk` and `http-check send`, as bytes.
 //!
-//! Holds: the bytes are HAProxy's, but for one case: a Content-Length or Transfer-Encoding that the operator hid in the version string is
-//! replaced by the true length, where HAProxy sends both side by side. A message never has two meanings.
+//! Holds: the bytes are HAProxy's, but where a message would have two meanings: a Content-Length or Transfer-Encoding that the operator hid
+//! in the version string is replaced by the true length, where HAProxy sends both side by side; and what a format makes of a target
+//! or of a field's value has no line ends (they become `%0D%0A`).
+
+use crate::script::Text;
+use crate::world::{NoWorld, Variables, View};
+use lb_expr::sample::Bytes;
+use std::borrow::Cow;
 
 /// Why a line of `option httpchk` cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,27 +20,35 @@ pub enum RequestError {
     Header(String),
 }
 
-/// One request, ready to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A request as the configuration has it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct HttpRequest {
-    bytes: Vec<u8>,
-    head: bool,
+    /// As it goes out.
+    pub method: Box<str>,
+    /// The target; an empty one is `/`.
+    pub uri: Text,
+    /// As it was written: what is above 1.0 goes out as 1.1.
+    pub version: Box<str>,
+    /// Fields in order; one without a value is not sent.
+    pub headers: Vec<(Box<str>, Text)>,
+    /// The body; `None`: there is none.
+    pub body: Option<Text>,
 }
 
 /// Methods after which HAProxy announces no empty body.
 const BODILESS: [&str; 4] = ["GET", "HEAD", "OPTIONS", "DELETE"];
 
-/// Headers that a hidden line may not set: the connection is always closed after the check, the length is the true one.
-const IGNORED: [&str; 4] = ["connection", "te", "content-length", "transfer-encoding"];
+/// Headers that no line may set: the length is the true one.
+const IGNORED: [&str; 3] = ["te", "content-length", "transfer-encoding"];
+
+impl Default for HttpRequest {
+    /// `option httpchk` without arguments.
+    fn default() -> Self {
+        HttpRequest { method: "OPTIONS".into(), uri: Text::plain("/"), version: "HTTP/1.0".into(), headers: Vec::new(), body: None }
+    }
+}
 
 impl HttpRequest {
-    /// `option httpchk` without arguments.
-    pub const DEFAULT_METHOD: &str = "OPTIONS";
-    /// `option httpchk` without a URI.
-    pub const DEFAULT_URI: &str = "/";
-    /// `option httpchk` without a version.
-    pub const DEFAULT_VERSION: &str = "HTTP/1.0";
-
     /// From the words of `option httpchk [<method>] <uri> [<version>]`. In the old form headers, and behind an empty line a
     /// body, follow the version after `\r\n`.
     pub fn parse(method: &str, uri: &str, version: &str) -> Result<HttpRequest, RequestError> {
@@ -51,43 +65,124 @@ impl HttpRequest {
             return Err(RequestError::Word(version.to_owned()));
         }
         let (lines, body) = split_body(hidden.unwrap_or(""));
-        let headers = parse_headers(lines)?;
-        let modern = is_newer_than_1_0(version);
-        let mut text = format!("{method} {uri} {}\r\n", if modern { "HTTP/1.1" } else { version });
-        for (name, value) in &headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        match body {
-            Some(body) if !body.is_empty() => text.push_str(&format!("content-length: {}\r\n", body.len())),
-            None if !BODILESS.contains(&method) => text.push_str("content-length: 0\r\n"),
-            _ => {}
-        }
-        if modern {
-            text.push_str("connection: close\r\n");
-        }
-        match body {
-            // An empty line and no body behind it: HAProxy takes it for a body of unknown length.
-            Some("") if modern => text.push_str("transfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
-            Some(body) => text.push_str(&format!("\r\n{body}")),
-            None => text.push_str("\r\n"),
-        }
-        Ok(HttpRequest { bytes: text.into_bytes(), head: method == "HEAD" })
+        Ok(HttpRequest {
+            method: method.into(),
+            uri: Text::plain(uri),
+            version: version.into(),
+            headers: parse_headers(lines)?.into_iter().map(|(name, value)| (name.into(), Text::plain(value))).collect(),
+            body: body.map(Text::plain),
+        })
     }
 
-    /// The bytes to send.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The bytes to send, where nothing in them has to be asked for.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let variables = Variables::default();
+        let view = View { world: &NoWorld, variables: &variables, head: None, body: Bytes::default(), buffer: Bytes::default() };
+        self.write(&view, false)
     }
 
-    /// The bytes to send, to spell the names in them differently: there are as many bytes before and after.
-    pub fn as_bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
+    /// The bytes to send; `state`: with what is thought of the server.
+    pub(crate) fn write(&self, view: &View<'_>, state: bool) -> Vec<u8> {
+        let modern = is_newer_than_1_0(&self.version);
+        let mut out = Vec::with_capacity(256);
+        out.extend_from_slice(self.method.as_bytes());
+        out.push(b' ');
+        let uri = said(&self.uri, view, |b| b <= b' ' || b == 0x7f);
+        let host = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let host = host.map(|(_, value)| said(value, view, is_control)).filter(|host| !host.is_empty());
+        write_target(if uri.is_empty() { b"/" } else { &uri }, host.as_deref(), &mut out);
+        out.push(b' ');
+        out.extend_from_slice(if modern { b"HTTP/1.1" } else { self.version.as_bytes() });
+        out.extend_from_slice(b"\r\n");
+        let mut closes = modern;
+        for (name, value) in &self.headers {
+            let value = said(value, view, is_control);
+            let (name, value) = (name.to_ascii_lowercase(), value.trim_ascii());
+            if value.is_empty() || IGNORED.contains(&name.as_str()) {
+                continue;
+            }
+            if name == "connection" {
+                let close = value.eq_ignore_ascii_case(b"close");
+                closes = close && modern;
+                // What is so anyway is not said.
+                if close || (modern && value.eq_ignore_ascii_case(b"keep-alive")) {
+                    continue;
+                }
+            }
+            write_field(&name, value, &mut out);
+        }
+        if state {
+            out.extend_from_slice(b"x-haproxy-server-state: ");
+            view.world.write_state(&mut out);
+            out.extend_from_slice(b"\r\n");
+        }
+        // An empty line and no body behind it: HAProxy takes it for a body of unknown length.
+        let open = matches!(&self.body, Some(Text::Plain(body)) if body.is_empty()) && modern;
+        let body = self.body.as_ref().map(|body| said(body, view, |_| false)).filter(|body| !body.is_empty());
+        match &body {
+            Some(body) => write_field("content-length", body.len().to_string().as_bytes(), &mut out),
+            None if !open && !BODILESS.contains(&&*self.method) => write_field("content-length", b"0", &mut out),
+            None => {}
+        }
+        if closes {
+            write_field("connection", b"close", &mut out);
+        }
+        if open {
+            write_field("transfer-encoding", b"chunked", &mut out);
+        }
+        view.world.spell(&mut out);
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(if open { b"0\r\n\r\n" } else { body.as_deref().unwrap_or_default() });
+        out
     }
 
     /// Whether it is a HEAD request, whose answer has no body whatever its head says.
     pub fn is_head(&self) -> bool {
-        self.head
+        &*self.method == "HEAD"
     }
+}
+
+/// A text; bytes of a format that would change what the message says are `%XX`.
+fn said<'a>(text: &'a Text, view: &View<'_>, forbidden: impl Fn(u8) -> bool) -> Cow<'a, [u8]> {
+    let format = match text {
+        Text::Plain(text) => return Cow::Borrowed(text),
+        Text::Format(format) => format,
+    };
+    let made = view.text(format);
+    if !made.iter().any(|b| forbidden(*b)) {
+        return Cow::Owned(made);
+    }
+    let mut clean = Vec::with_capacity(made.len() + 16);
+    for b in made {
+        if forbidden(b) {
+            clean.extend_from_slice(format!("%{b:02X}").as_bytes());
+        } else {
+            clean.push(b);
+        }
+    }
+    Cow::Owned(clean)
+}
+
+fn is_control(b: u8) -> bool {
+    (b < b' ' && b != b'\t') || b == 0x7f
+}
+
+fn write_field(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The target; in an absolute one the authority is that of the Host field.
+fn write_target(uri: &[u8], host: Option<&[u8]>, out: &mut Vec<u8>) {
+    let scheme = [&b"http://"[..], b"https://"].into_iter().find(|scheme| uri.starts_with(scheme));
+    let (Some(scheme), Some(host)) = (scheme, host) else { return out.extend_from_slice(uri) };
+    let rest = &uri[scheme.len()..];
+    let path = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
+    out.extend_from_slice(scheme);
+    out.extend_from_slice(host);
+    out.extend_from_slice(&rest[path..]);
 }
 
 /// Headers, and the body behind the first empty line if there is such a line.
@@ -114,10 +209,7 @@ fn parse_headers(lines: &str) -> Result<Vec<(String, &str)>, RequestError> {
         }
         let name = name.to_ascii_lowercase();
         let value = value.trim_matches([' ', '\t']);
-        // HAProxy sends no header without a value.
-        if !value.is_empty() && !IGNORED.contains(&name.as_str()) {
-            headers.push((name, value));
-        }
+        headers.push((name, value));
     }
     Ok(headers)
 }
@@ -137,7 +229,7 @@ mod tests {
 
     fn sent(method: &str, uri: &str, version: &str) -> String {
         let request = HttpRequest::parse(method, uri, version).expect("valid");
-        String::from_utf8(request.as_bytes().to_vec()).expect("text")
+        String::from_utf8(request.to_bytes()).expect("text")
     }
 
     /// What a listening socket received from haproxy 2.6.12 for these words.

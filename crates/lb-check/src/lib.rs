@@ -4,27 +4,28 @@
 //! verdicts and says when a server goes up or down and how long to wait for the next check; [`report`] writes the log lines.
 //! All three behave as HAProxy 2.6 was seen to: the bytes of a request, the status of each answer, the texts.
 //!
-//! What always holds: bytes from a server never panic and never make a check keep more than [`MAX_HEAD`] of them; a started check
+//! What always holds: bytes from a server never panic and never make a check keep more than [`MAX_ANSWER`] of them; a started check
 //! ends with exactly one [`Action::Done`], at the latest at its [`Check::deadline`], unless it is aborted.
 //!
 //! ```
-//! use lb_check::{Action, Check, CheckSpec, Event, Health, HealthSpec, HttpRequest, Script, Status, Transition};
+//! use lb_check::{Action, Check, CheckSpec, Event, Health, HealthSpec, HttpRequest, NoWorld, Script, Status, Transition};
 //! use std::time::{Duration, Instant};
 //!
 //! let request = HttpRequest::parse("GET", "/health", "HTTP/1.0")?;
-//! let spec = CheckSpec::new(Script::http(&request), Duration::from_secs(2));
+//! let spec = CheckSpec::new(Script::http(request), Duration::from_secs(2));
 //! let mut check = Check::new(spec.into());
 //! let mut out = Vec::new();
 //! # #[allow(clippy::disallowed_methods)]
 //! let now = Instant::now();
-//! check.handle(now, Event::Start, &mut out);
-//! assert!(matches!(out[..], [Action::Connect]));
+//! check.handle(now, Event::Start, &NoWorld, &mut out);
+//! assert!(matches!(out[..], [Action::Connect(_)]));
 //! out.clear();
-//! check.handle(now, Event::Connected, &mut out);
+//! check.handle(now, Event::Connected, &NoWorld, &mut out);
 //! assert!(matches!(&out[..], [Action::Send(bytes)] if bytes[..] == *b"GET /health HTTP/1.0\r\n\r\n"));
 //! out.clear();
-//! check.handle(now, Event::Data(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"), &mut out);
-//! let [Action::Close, Action::Done(verdict)] = &out[..] else { panic!() };
+//! check.handle(now, Event::Sent, &NoWorld, &mut out);
+//! check.handle(now, Event::Data(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"), &NoWorld, &mut out);
+//! let [Action::Close { .. }, Action::Done(verdict)] = &out[..] else { panic!() };
 //! assert_eq!(verdict.status, Status::L7Sts);
 //!
 //! let mut health = Health::new(HealthSpec { rise: 2, fall: 1, ..HealthSpec::default() });
@@ -33,19 +34,26 @@
 //! ```
 
 mod check;
+mod expect;
 mod health;
 mod http;
+mod protocols;
 pub mod report;
 mod response;
 mod schedule;
+mod script;
 mod status;
+mod world;
 
-pub use check::{Action, Check, CheckSpec, Event, Script};
+pub use check::{Action, Check, CheckSpec, Destination, Event};
 pub use health::{Admin, Applied, Health, HealthSpec, Transition};
 pub use http::{HttpRequest, RequestError};
-pub use response::{MAX_HEAD, MAX_HEADERS};
+pub use protocols::{MysqlClient, Protocol};
+pub use response::{MAX_ANSWER, MAX_HEAD, MAX_HEADERS};
 pub use schedule::{spread_interval, start_offsets};
+pub use script::{CheckPort, Connect, Expect, HeaderMatch, Match, Message, Pattern, Rule, Script, Send, Text, Tls};
 pub use status::{Outcome, Status, SystemError, Verdict};
+pub use world::{NoWorld, World};
 
 /// The README's example, compiled and run with the tests.
 #[cfg(doctest)]

@@ -4,7 +4,12 @@
 //! and none that it reads is. Looser than RFC 9112 where HAProxy is (any number of digits in the status, bare LF, leading
 //! empty lines), since a check that fails on another ground than before takes a server out of service.
 
-/// Most bytes of a head that a check keeps (`tune.bufsize` less the bookkeeping of HAProxy's buffer).
+use lb_http::{Head, Version};
+use std::borrow::Cow;
+
+/// Most bytes of an answer that a check keeps (`tune.bufsize`).
+pub const MAX_ANSWER: usize = 16_384;
+/// Most bytes of a head (`tune.bufsize` less the bookkeeping of HAProxy's buffer).
 pub const MAX_HEAD: usize = 16_320;
 /// Most header lines in an answer (`tune.http.maxhdr`).
 pub const MAX_HEADERS: usize = 101;
@@ -14,14 +19,57 @@ const MAX_NAME: usize = 255;
 const MAX_REASON: usize = 127;
 
 /// What the bytes so far amount to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer<'a> {
     /// More bytes are needed.
     Partial,
     /// No HTTP answer, or a body that breaks its own framing.
     Invalid,
     /// A complete head.
-    Head { status: u32, reason: &'a [u8] },
+    Head(Found<'a>),
+}
+
+/// A complete head, and what is here of the body.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Found<'a> {
+    pub status: u32,
+    pub reason: &'a [u8],
+    is_1_0: bool,
+    /// The lines of the header.
+    lines: &'a [u8],
+    /// What has come of the body, without its framing.
+    pub body: Cow<'a, [u8]>,
+    /// All of the body is here.
+    pub whole: bool,
+}
+
+impl Found<'_> {
+    /// The head as expressions see it.
+    pub fn head(&self) -> Head {
+        let version = if self.is_1_0 { Version::Http10 } else { Version::Http11 };
+        let mut head = Head::new();
+        head.start_response(version, u16::try_from(self.status).unwrap_or(u16::MAX), self.reason);
+        for (name, value) in self.fields() {
+            head.append(name, &value);
+        }
+        head
+    }
+
+    /// Names and values of its fields; folded lines are one.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> {
+        let mut lines = self.lines.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).peekable();
+        std::iter::from_fn(move || {
+            let line = lines.next().filter(|line| !line.is_empty())?;
+            let colon = line.iter().position(|b| *b == b':').unwrap_or(line.len());
+            let mut value = Cow::Borrowed(line.get(colon + 1..).unwrap_or_default().trim_ascii());
+            while let Some(folded) = lines.next_if(|line| matches!(line.first(), Some(b' ' | b'\t'))) {
+                let value = value.to_mut();
+                value.push(b' ');
+                value.extend_from_slice(folded.trim_ascii());
+            }
+            Some((&line[..colon], value))
+        })
+    }
 }
 
 /// A character of a header name (RFC 9110 §5.6.2).
@@ -37,14 +85,14 @@ type LineAndRest<'a> = (&'a [u8], &'a [u8]);
 /// Reads an answer to a request; `to_head` when that was a HEAD request.
 pub(crate) fn read(bytes: &[u8], to_head: bool) -> Answer<'_> {
     match try_read(bytes, to_head) {
-        Ok(Some((status, reason))) => Answer::Head { status, reason },
+        Ok(Some(found)) => Answer::Head(found),
         Ok(None) if bytes.len() >= MAX_HEAD => Answer::Invalid,
         Ok(None) => Answer::Partial,
         Err(Invalid) => Answer::Invalid,
     }
 }
 
-fn try_read(bytes: &[u8], to_head: bool) -> Result<Option<(u32, &[u8])>, Invalid> {
+fn try_read(bytes: &[u8], to_head: bool) -> Result<Option<Found<'_>>, Invalid> {
     let mut rest = bytes;
     loop {
         rest = match rest {
@@ -55,13 +103,16 @@ fn try_read(bytes: &[u8], to_head: bool) -> Result<Option<(u32, &[u8])>, Invalid
     }
     let Some((line, mut rest)) = take_line(rest)? else { return early_error(rest).map(|()| None) };
     let (status, reason) = status_line(line)?;
+    let is_1_0 = line.starts_with(b"HTTP/1.0");
+    let lines = rest;
     let mut framing = Framing::default();
     let (mut count, mut folds) = (0, 0);
-    loop {
+    let lines = loop {
+        let before = rest.len();
         let Some((line, more)) = take_line(rest)? else { return Ok(None) };
         rest = more;
         if line.is_empty() {
-            break;
+            break &lines[..lines.len() - before];
         }
         if matches!(line[0], b' ' | b'\t') {
             // A folded line goes on with the value before it.
@@ -76,15 +127,22 @@ fn try_read(bytes: &[u8], to_head: bool) -> Result<Option<(u32, &[u8])>, Invalid
             return Err(Invalid);
         }
         framing.header(line)?;
-    }
+    };
     if bytes.len() - rest.len() > MAX_HEAD {
         return Err(Invalid);
     }
     let bodiless = to_head || status < 200 || status == 204 || status == 304;
-    if framing.chunked && !bodiless {
-        check_chunks(rest)?;
-    }
-    Ok(Some((status, &reason[..reason.len().min(MAX_REASON)])))
+    let (body, whole) = match framing {
+        _ if bodiless => (Cow::Borrowed(&[][..]), true),
+        Framing { chunked: true, .. } => dechunk(rest).map(|(body, whole)| (Cow::Owned(body), whole))?,
+        Framing { length: Some(length), .. } => {
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            (Cow::Borrowed(&rest[..rest.len().min(length)]), rest.len() >= length)
+        }
+        Framing { length: None, .. } => (Cow::Borrowed(rest), false),
+    };
+    let reason = &reason[..reason.len().min(MAX_REASON)];
+    Ok(Some(Found { status, reason, is_1_0, lines, body, whole }))
 }
 
 /// The first line, if it is complete. A CR that is not part of the end is an error.
@@ -174,8 +232,9 @@ fn decimal(digits: &[u8]) -> Result<u64, Invalid> {
         .ok_or(Invalid)
 }
 
-/// Whether the part of a chunked body that came along with the head is in order so far.
-fn check_chunks(mut body: &[u8]) -> Result<(), Invalid> {
+/// What has come of a chunked body, and whether that is all of it.
+fn dechunk(mut body: &[u8]) -> Result<(Vec<u8>, bool), Invalid> {
+    let mut out = Vec::new();
     loop {
         let digits = body.iter().position(|b| !b.is_ascii_hexdigit()).unwrap_or(body.len());
         // 2^60 bytes are beyond any body, and keep the sum below from overflowing.
@@ -184,17 +243,19 @@ fn check_chunks(mut body: &[u8]) -> Result<(), Invalid> {
         }
         let size = body[..digits].iter().fold(0u64, |n, b| n * 16 + u64::from((*b as char).to_digit(16).unwrap_or(0)));
         match body.get(digits) {
-            None => return Ok(()),
+            None => return Ok((out, false)),
             Some(b'\r' | b'\n' | b';' | b' ' | b'\t') => {}
             Some(_) => return Err(Invalid),
         }
-        let Some((_, data)) = take_line(&body[digits..])? else { return Ok(()) };
+        let Some((_, data)) = take_line(&body[digits..])? else { return Ok((out, false)) };
         if size == 0 {
-            return Ok(());
+            return Ok((out, true));
         }
-        let Some(after) = usize::try_from(size).ok().and_then(|size| data.get(size..)) else { return Ok(()) };
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        out.extend_from_slice(&data[..data.len().min(size)]);
+        let Some(after) = data.get(size..) else { return Ok((out, false)) };
         body = match after {
-            [] | [b'\r'] => return Ok(()),
+            [] | [b'\r'] => return Ok((out, false)),
             [b'\r', b'\n', next @ ..] => next,
             _ => return Err(Invalid),
         };
@@ -298,8 +359,8 @@ mod tests {
         for (bytes, expected) in &seen {
             let shown = &bytes[..bytes.len().min(90)];
             match (read(bytes.as_bytes(), false), expected) {
-                (Answer::Head { status, reason }, Some((code, words))) => {
-                    assert_eq!((status, reason), (*code, words.as_bytes()), "{shown:?}");
+                (Answer::Head(found), Some((code, words))) => {
+                    assert_eq!((found.status, found.reason), (*code, words.as_bytes()), "{shown:?}");
                 }
                 (Answer::Invalid, None) => {}
                 (got, _) => panic!("{shown:?}: {got:?}, expected {expected:?}"),
@@ -313,7 +374,8 @@ mod tests {
         for end in 0..bytes.len() {
             assert_eq!(read(&bytes[..end], false), Answer::Partial, "{end}");
         }
-        assert_eq!(read(bytes, false), Answer::Head { status: 200, reason: b"OK" });
+        let Answer::Head(found) = read(bytes, false) else { panic!() };
+        assert_eq!((found.status, found.reason, found.whole), (200, &b"OK"[..], false));
         assert_eq!(read(&[b'A'; MAX_HEAD], false), Answer::Invalid);
         assert_eq!(read(b"220 mail ESMTP", false), Answer::Partial);
         assert_eq!(read(b"-ERR unknown", false), Answer::Invalid);
@@ -323,8 +385,8 @@ mod tests {
     fn keeps_127_bytes_of_a_reason() {
         for n in [100, 126, 127, 128, 300] {
             let bytes = format!("HTTP/1.1 500 {}\r\n\r\n", "x".repeat(n));
-            let Answer::Head { reason, .. } = read(bytes.as_bytes(), false) else { panic!("{n}") };
-            assert_eq!(reason.len(), n.min(127));
+            let Answer::Head(found) = read(bytes.as_bytes(), false) else { panic!("{n}") };
+            assert_eq!(found.reason.len(), n.min(127));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods)]
 
-use lb_check::{Action, Check, CheckSpec, Event, HttpRequest, MAX_HEAD, Script, Status, SystemError};
+use lb_check::{Action, Check, CheckSpec, Event, HttpRequest, MAX_HEAD, NoWorld, Script, Status, SystemError};
 use std::time::{Duration, Instant};
 
 struct Random(u64);
@@ -64,26 +64,27 @@ fn any_answer_ends_a_check_once() {
     let mut seen = std::collections::HashSet::new();
     for seed in 0..30_000 {
         let mut random = Random(seed);
-        let spec = CheckSpec::new(Script::http(&methods[random.below(2)]), Duration::from_secs(1));
+        let spec = CheckSpec::new(Script::http(methods[random.below(2)].clone()), Duration::from_secs(1));
         let mut check = Check::new(spec.into());
         let mut out = Vec::new();
-        check.handle(start, Event::Start, &mut out);
-        check.handle(start, Event::Connected, &mut out);
+        check.handle(start, Event::Start, &NoWorld, &mut out);
+        check.handle(start, Event::Connected, &NoWorld, &mut out);
+        check.handle(start, Event::Sent, &NoWorld, &mut out);
         let bytes = answer(&mut random);
         let piece = 1 + random.below(bytes.len() + 1);
         for piece in bytes.chunks(piece) {
-            check.handle(start, Event::Data(piece), &mut out);
+            check.handle(start, Event::Data(piece), &NoWorld, &mut out);
         }
         let last = match random.below(3) {
             0 => Event::Eof,
             1 => Event::Failed(SystemError(104)),
             _ => Event::Timeout,
         };
-        check.handle(start + Duration::from_secs(1), last, &mut out);
+        check.handle(start + Duration::from_secs(1), last, &NoWorld, &mut out);
         let verdicts: Vec<_> = out.iter().filter_map(|a| if let Action::Done(v) = a { Some(v) } else { None }).collect();
         let [verdict] = verdicts[..] else { panic!("seed {seed}: {out:?}") };
         assert!(verdict.info.len() <= 127, "seed {seed}");
-        assert_eq!(out.iter().filter(|a| **a == Action::Close).count(), 1, "seed {seed}");
+        assert_eq!(out.iter().filter(|a| matches!(a, Action::Close { .. })).count(), 1, "seed {seed}");
         assert!(!check.is_running());
         seen.insert(verdict.status);
     }
@@ -99,16 +100,17 @@ fn pieces_make_no_difference() {
     // that is looked at only as far as it came along.
     let start = Instant::now();
     let request = HttpRequest::parse("GET", "/", "HTTP/1.1").expect("valid");
-    let spec = std::sync::Arc::new(CheckSpec::new(Script::http(&request), Duration::from_secs(1)));
+    let spec = std::sync::Arc::new(CheckSpec::new(Script::http(request), Duration::from_secs(1)));
     let run = |bytes: &[u8], size: usize| {
         let mut check = Check::new(spec.clone());
         let mut out = Vec::new();
-        check.handle(start, Event::Start, &mut out);
-        check.handle(start, Event::Connected, &mut out);
+        check.handle(start, Event::Start, &NoWorld, &mut out);
+        check.handle(start, Event::Connected, &NoWorld, &mut out);
+        check.handle(start, Event::Sent, &NoWorld, &mut out);
         for piece in bytes.chunks(size) {
-            check.handle(start, Event::Data(piece), &mut out);
+            check.handle(start, Event::Data(piece), &NoWorld, &mut out);
         }
-        check.handle(start, Event::Eof, &mut out);
+        check.handle(start, Event::Eof, &NoWorld, &mut out);
         out.pop()
     };
     for seed in 0..5_000 {
@@ -138,19 +140,20 @@ fn a_slow_server_costs_little() {
     let start = Instant::now();
     let request = HttpRequest::parse("GET", "/", "HTTP/1.1").expect("valid");
     for filler in [&b"HTTP/1.1 200 OK\r\nX: "[..], b"\n", b"\r\n"] {
-        let spec = CheckSpec::new(Script::http(&request), Duration::from_secs(1));
+        let spec = CheckSpec::new(Script::http(request.clone()), Duration::from_secs(1));
         let mut check = Check::new(spec.into());
         let mut out = Vec::new();
-        check.handle(start, Event::Start, &mut out);
-        check.handle(start, Event::Connected, &mut out);
+        check.handle(start, Event::Start, &NoWorld, &mut out);
+        check.handle(start, Event::Connected, &NoWorld, &mut out);
+        check.handle(start, Event::Sent, &NoWorld, &mut out);
         for &b in filler {
-            check.handle(start, Event::Data(&[b]), &mut out);
+            check.handle(start, Event::Data(&[b]), &NoWorld, &mut out);
         }
         for i in 0..MAX_HEAD {
             let b = if filler.len() < 3 { filler[i % filler.len()] } else { b'x' };
-            check.handle(start, Event::Data(&[b]), &mut out);
+            check.handle(start, Event::Data(&[b]), &NoWorld, &mut out);
         }
-        check.handle(start + Duration::from_secs(1), Event::Timeout, &mut out);
+        check.handle(start + Duration::from_secs(1), Event::Timeout, &NoWorld, &mut out);
         assert!(matches!(out.last(), Some(Action::Done(_))));
     }
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());

@@ -1,6 +1,7 @@
 //! The founding configurations, as they stand in the tutorials that the project started from: addresses moved to
 //! loopback, lines for `stats` and `cookie` taken out.
 
+use lb_check::{Message, Rule, Send};
 use lb_config::{
     Balance, BindAddress, CheckKind, Config, HashKey, HttpConnectionMode, LogAddress, LogFormatKind, Mode, ProxyKind, Redispatch,
     ServerAddress, ServerPort, Severity, Source, parse, render,
@@ -175,8 +176,12 @@ fn t3_checked() {
     assert_eq!(warnings, ["7: 'nbproc 1' is an old spelling"]);
     let back = config.proxy(config.backend("backend_www_example_com").expect("there"));
     assert_eq!(back.balance, Balance::Hash(HashKey::Source));
-    let CheckKind::Http(check) = &back.check else { panic!("an HTTP check") };
-    assert_eq!((check.method.as_str(), check.uri.as_str(), check.version.as_str()), ("HEAD", "/", "HTTP/1.0"));
+    let CheckKind::Script(script) = &back.check else { panic!("a check of its own") };
+    let request = script.rules().find_map(|rule| match rule {
+        Rule::Send(Send { what: Message::Http(request), .. }) => Some(request.to_bytes()),
+        _ => None,
+    });
+    assert_eq!(request.as_deref(), Some(&b"HEAD / HTTP/1.0\r\n\r\n"[..]));
     assert_eq!(back.options.forwardfor.as_ref().map(|forwardfor| forwardfor.header.as_str()), Some("X-REAL-IP"));
     assert_eq!(back.servers[0].check.as_ref().map(|check| (check.rise, check.fall)), Some((30, 15)));
 }

@@ -70,11 +70,11 @@ impl Names {
         if let Named::Users(list) = self.get(reference) { Some(list) } else { None }
     }
 
-    fn backend(&self, reference: Reference) -> Option<&Arc<Backend>> {
+    pub(crate) fn backend(&self, reference: Reference) -> Option<&Arc<Backend>> {
         if let Named::Backend(backend) = self.get(reference) { Some(backend) } else { None }
     }
 
-    fn server(&self, reference: Reference) -> Option<(&Arc<Backend>, &Arc<Server>)> {
+    pub(crate) fn server(&self, reference: Reference) -> Option<(&Arc<Backend>, &Arc<Server>)> {
         if let Named::Server(backend, server) = self.get(reference) { Some((backend, server)) } else { None }
     }
 }

@@ -134,7 +134,7 @@ pub fn explain(config: &Config, question: &Question) -> Result<Explanation, Expl
             named && !f.settings.binds.is_empty() && f.settings.mode == lb_config::Mode::Http
         })
         .ok_or(ExplainError::NoFrontend(name))?;
-    let plan = Plan::new(&quiet, &topology, 1).unwrap_or_else(|_| unreachable!("there are no checks"));
+    let plan = Plan::new(&quiet, &topology, 1);
     let process = Process::new(&quiet, topology, 1000, plan, Box::new(|_, _| {}));
     let rt = Rt::new()?;
     let worker = Worker::new(rt.clone(), &process, 0);

@@ -46,9 +46,6 @@ pub enum StartError {
     /// A log target.
     #[error("cannot open a log target: {0}")]
     Log(#[from] crate::log::SinkError),
-    /// A health check.
-    #[error("cannot check: {0}")]
-    Check(#[from] crate::health::PlanError),
 }
 
 /// A proxy with open listeners.
@@ -136,14 +133,10 @@ impl Proxy {
         let forwarders = open_forwarders(config, &mut loggers, &mut old, &mut errors);
         let sockets = open_sockets(config, &loggers, &mut old, &mut errors);
         let threads = sizes.threads.max(1);
-        let checks = match Plan::new(config, &topology, threads) {
-            Ok(checks) if errors.is_empty() => checks,
-            Ok(_) => return Err(errors),
-            Err(unsound) => {
-                errors.extend(unsound.into_iter().map(StartError::from));
-                return Err(errors);
-            }
-        };
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let checks = Plan::new(config, &topology, threads);
         let process = Process::new(config, topology, sizes.maxconn, checks, report);
         let told = Arc::downgrade(&process);
         loggers.sinks().on_first_loss(move |text| told.upgrade().iter().for_each(|process| process.report(text)));

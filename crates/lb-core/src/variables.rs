@@ -84,6 +84,11 @@ impl Shared {
         Shared { limits, ..Shared::default() }
     }
 
+    /// `tune.vars.check-max-size`, in bytes; 0: no limit.
+    pub fn check_limit(&self) -> u64 {
+        self.limits.check
+    }
+
     /// The value of a variable of the process, copied to `scratch`.
     pub fn get<'a>(&self, variable: Variable, scratch: &'a Bump) -> Option<Value<'a>> {
         let all = self.process.read().unwrap_or_else(PoisonError::into_inner);

@@ -2,11 +2,10 @@
 
 use super::{Context, Keyword, Parser, Sections, State};
 use crate::diag::Problem;
-use crate::model::{
-    CheckKind, ForwardFor, Forwarded, HttpCheck, HttpConnectionMode, IpNet, OriginalTo, Redispatch, RestrictNames, TcpKeepAlive,
-};
+use crate::model::{CheckKind, ForwardFor, Forwarded, HttpConnectionMode, IpNet, OriginalTo, Redispatch, RestrictNames, TcpKeepAlive};
 use crate::parse::{Draft, Line, Negation, ProxyCx};
 use crate::tree::shown;
+use lb_check::{HttpRequest, RequestError, Script};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -464,41 +463,31 @@ fn smart_accept(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 /// `option httpchk`, `option httpchk <uri>`, `option httpchk <method> <uri> [<version>]`; the version may hide header
 /// fields and a body behind `\r\n`, as old files do it.
 fn httpchk(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    let mut check = HttpCheck::default();
-    match (line.arg(0), line.arg(1)) {
-        (None, _) => {}
-        (Some(uri), None) => check.uri = uri.to_owned(),
-        (Some(method), Some(uri)) => {
-            check.method = method.to_owned();
-            check.uri = uri.to_owned();
-        }
-    }
-    if let Some(version) = line.arg(2) {
-        // A body may follow a blank line; header fields are separated by CRLF.
-        let (head, body) = version.split_once("\r\n\r\n").unwrap_or((version, ""));
-        let mut lines = head.split("\r\n");
-        check.version = lines.next().unwrap_or("").to_owned();
-        for field in lines.filter(|field| !field.is_empty()) {
-            let Some((name, value)) = field.split_once(':') else {
-                return Err(line.problem(2, format!("'{}' is not a header field", shown(field))).help("write 'Name: value'"));
-            };
-            check.headers.push((header_name(line, 2, name)?, value.trim().to_owned()));
-        }
-        check.body = body.as_bytes().to_vec();
-        if !check.headers.is_empty() || !check.body.is_empty() {
-            let help = "it still works; the newer 'http-check send' says it in clear".to_owned();
-            cx.world.warn(line.span(), "header fields or a body hidden behind the version are an old trick", Some(help));
-        }
-    }
+    let (method, uri) = match (line.arg(0), line.arg(1)) {
+        (None, _) => ("OPTIONS", "/"),
+        (Some(uri), None) => ("OPTIONS", uri),
+        (Some(method), Some(uri)) => (method, uri),
+    };
+    let version = line.arg(2).unwrap_or("HTTP/1.0");
     line.end(3)?;
-    let token = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    for (at, text) in [(0, &check.method), (1, &check.uri), (2, &check.version)] {
-        if !token(text) {
-            return Err(line
-                .problem(at, format!("'{}' cannot stand in a request line", shown(text)))
-                .help("write 'option httpchk <method> <uri> <version>'"));
+    let request = HttpRequest::parse(method, uri, version).map_err(|error| match error {
+        RequestError::Word(word) => {
+            let at = if word == method {
+                0
+            } else if word == uri {
+                1
+            } else {
+                2
+            };
+            let problem = line.problem(at, format!("'{}' cannot stand in a request line", shown(&word)));
+            problem.help("write 'option httpchk <method> <uri> <version>'")
         }
+        RequestError::Header(text) => line.problem(2, format!("'{}' is not a header field", shown(&text))).help("write 'Name: value'"),
+    })?;
+    if !request.headers.is_empty() || request.body.is_some() {
+        let help = "it still works; the newer 'http-check send' says it in clear".to_owned();
+        cx.world.warn(line.span(), "header fields or a body hidden behind the version are an old trick", Some(help));
     }
-    cx.draft.proxy.check = CheckKind::Http(check);
+    cx.draft.proxy.check = CheckKind::Script(Script::http(request).into());
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Health checks as far as the model knows them: how a server is asked, and how often. Source: manual 5.2 `check`,
 //! 4.2 `option httpchk`.
 
+use lb_check::Script;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How the servers of a backend are checked.
@@ -10,28 +12,14 @@ pub enum CheckKind {
     /// A connection that succeeds.
     #[default]
     Connect,
-    /// `option httpchk`: a request whose status is 2xx or 3xx.
-    Http(HttpCheck),
+    /// A script: `option httpchk` with `http-check`, `option tcp-check` with its rules, `option redis-check` and the like.
+    Script(Arc<Script>),
 }
 
-/// The request of `option httpchk`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpCheck {
-    /// Method, `OPTIONS` where none was given.
-    pub method: String,
-    /// Request target, `/` where none was given.
-    pub uri: String,
-    /// Version as it goes out, `HTTP/1.0` where none was given.
-    pub version: String,
-    /// Header fields in order.
-    pub headers: Vec<(String, String)>,
-    /// Body bytes; empty for none.
-    pub body: Vec<u8>,
-}
-
-impl Default for HttpCheck {
-    fn default() -> Self {
-        Self { method: "OPTIONS".into(), uri: "/".into(), version: "HTTP/1.0".into(), headers: Vec::new(), body: Vec::new() }
+impl CheckKind {
+    /// Whether servers are asked in HTTP.
+    pub fn is_http(&self) -> bool {
+        matches!(self, Self::Script(script) if script.is_http())
     }
 }
 

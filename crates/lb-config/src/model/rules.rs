@@ -6,7 +6,7 @@ use super::{Level, ProxyIndex, Span};
 use lb_expr::LogFormat;
 use lb_expr::acl::{Condition, Sets};
 use lb_expr::regex::{Regex, Replacement};
-use lb_expr::sample::{Expr, Reference, Variable};
+use lb_expr::sample::{Expr, Reference, SetVar, Variable};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -263,14 +263,7 @@ pub enum Action {
         reason: Option<Box<str>>,
     },
     /// `set-var`, `set-var-fmt`
-    SetVar {
-        /// Which.
-        variable: Variable,
-        /// `ifexists`, `ifgt` and the like.
-        when: Box<[VarCondition]>,
-        /// Its value.
-        value: VarValue,
-    },
+    SetVar(SetVar),
     /// `unset-var`
     UnsetVar(Variable),
     /// `capture`
@@ -548,29 +541,6 @@ pub enum Normalizer {
     },
     /// `query-sort-by-name`
     SortQuery,
-}
-
-/// A condition on a variable's value before it is set. Manual 4.2, `set-var`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // each is the word of the same name
-pub enum VarCondition {
-    IfExists,
-    IfNotExists,
-    IfEmpty,
-    IfNotEmpty,
-    IfSet,
-    IfNotSet,
-    IfGreater,
-    IfLess,
-}
-
-/// What a variable is set to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum VarValue {
-    /// `set-var`
-    Expr(Expr),
-    /// `set-var-fmt`
-    Format(LogFormat),
 }
 
 /// Where `capture` keeps its value.

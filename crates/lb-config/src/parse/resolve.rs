@@ -6,8 +6,8 @@ use super::{checks, exprs, section_name};
 use crate::keywords::Names;
 use crate::keywords::{Sections, finish_balance, finish_destination, finish_keepalive};
 use crate::model::{
-    BackendTarget, CheckKind, Config, Global, LogTransportFormat, Mode, Probes, Proxy, ProxyIndex, ProxyKind, SendProxy, Server,
-    ServerAddress, ServerCheck, ServerPort, ServerTarget, Span, Userlist,
+    BackendTarget, Config, Global, LogTransportFormat, Mode, Probes, Proxy, ProxyIndex, ProxyKind, SendProxy, Server, ServerAddress,
+    ServerCheck, ServerPort, ServerTarget, Span, Userlist,
 };
 use crate::tree::shown;
 use std::collections::{HashMap, HashSet};
@@ -365,7 +365,7 @@ fn listeners(draft: &mut Draft, world: &mut World<'_>) {
 
 /// `mode health` and `monitor-net`.
 fn probes(draft: &mut Draft) {
-    let checked = matches!(draft.proxy.check, CheckKind::Http(_));
+    let checked = draft.proxy.check.is_http();
     let http = draft.proxy.mode == Mode::Http;
     draft.proxy.probes = match (draft.mode_health, draft.monitor_net) {
         _ if !draft.proxy.kind.is_frontend() => None,

@@ -3,7 +3,7 @@
 //! Holds: a check has one descriptor at most and, while there are bytes to read, one buffer; when the run ends, it has none.
 
 use super::{Checked, target};
-use lb_check::{Action, Check, Event, SystemError, Verdict};
+use lb_check::{Action, Check, Destination, Event, SystemError, Verdict, World};
 use lb_config::SendProxy;
 use lb_http::proxy::{self, Endpoints};
 use lb_rt::{Rt, Socket};
@@ -11,20 +11,46 @@ use lb_sys::Addr;
 use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
+use std::time::Instant;
+
+/// What says what happens over a connection.
+pub(super) trait Machine {
+    fn handle(&mut self, now: Instant, event: Event<'_>, out: &mut Vec<Action>);
+    fn deadline(&self) -> Option<Instant>;
+}
+
+/// A script, and whom it asks for what it does not know.
+pub(super) struct Scripted<'a> {
+    pub check: &'a mut Check,
+    pub world: &'a dyn World,
+}
+
+impl Machine for Scripted<'_> {
+    fn handle(&mut self, now: Instant, event: Event<'_>, out: &mut Vec<Action>) {
+        self.check.handle(now, event, self.world, out);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.check.deadline()
+    }
+}
 
 /// One check from start to end.
-pub(super) async fn run(rt: &Rt, check: &mut Check, checked: &Checked) -> Verdict {
+pub(super) async fn run(rt: &Rt, machine: &mut dyn Machine, checked: &Checked) -> Verdict {
     let mut actions = Vec::new();
     let mut conn = Conn::default();
-    check.handle(rt.now(), Event::Start, &mut actions);
+    machine.handle(rt.now(), Event::Start, &mut actions);
     loop {
         let mut failed = None;
         for action in std::mem::take(&mut actions) {
             match action {
-                Action::Connect => failed = conn.open(rt, checked).err(),
-                Action::Send(bytes) => conn.unsent.extend_from_slice(&bytes),
+                Action::Connect(to) => failed = conn.open(rt, checked, &to).err(),
+                Action::Send(bytes) => {
+                    conn.unsent.extend_from_slice(&bytes);
+                    conn.sending = true;
+                }
                 Action::Done(verdict) => return verdict,
-                Action::Close => conn.close(),
+                Action::Close { cleanly } => conn.close(cleanly),
                 // An action of a later version of lb-check: the check then ends at its deadline.
                 _ => {}
             }
@@ -35,10 +61,10 @@ pub(super) async fn run(rt: &Rt, check: &mut Check, checked: &Checked) -> Verdic
                 Some(_) if e.kind() == io::ErrorKind::AddrNotAvailable => Event::CannotBind(error),
                 _ => Event::CannotConnect(error),
             };
-            check.handle(rt.now(), event, &mut actions);
+            machine.handle(rt.now(), event, &mut actions);
             continue;
         }
-        poll_fn(|_| conn.poll(rt, check, checked, &mut actions)).await;
+        poll_fn(|_| conn.poll(rt, machine, &mut actions)).await;
     }
 }
 
@@ -47,8 +73,12 @@ pub(super) async fn run(rt: &Rt, check: &mut Check, checked: &Checked) -> Verdic
 struct Conn {
     socket: Option<Socket>,
     to: Option<Addr>,
+    /// The PROXY header that comes first.
+    greeting: Option<SendProxy>,
     stage: Stage,
     unsent: Vec<u8>,
+    /// The machine wants to know when all is sent.
+    sending: bool,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -61,44 +91,55 @@ enum Stage {
 }
 
 impl Conn {
-    fn open(&mut self, rt: &Rt, checked: &Checked) -> io::Result<()> {
-        let to = target(checked.server());
+    fn open(&mut self, rt: &Rt, checked: &Checked, destination: &Destination) -> io::Result<()> {
+        if destination.tls.is_some() {
+            // Refused when the configuration is read.
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let to = redirected(target(checked.server()), destination);
+        let server = &checked.server().settings;
+        let greeting = match (destination.own, destination.send_proxy) {
+            (_, true) => Some(server.send_proxy.clone().unwrap_or(SendProxy::V1)),
+            (true, false) => checked.greeting.clone(),
+            (false, false) => None,
+        };
         let socket = Socket::connect(rt, &to, checked.from.as_ref(), &checked.options)?;
-        *self = Conn { socket: Some(socket), to: Some(to), ..Conn::default() };
+        *self = Conn { socket: Some(socket), to: Some(to), greeting, ..Conn::default() };
         Ok(())
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, cleanly: bool) {
         if let Some(socket) = self.socket.take()
+            && !cleanly
             && !socket.hung_up()
         {
             socket.reset_on_close();
         }
     }
 
-    /// Tells `check` the next thing that happens.
-    fn poll(&mut self, rt: &Rt, check: &mut Check, checked: &Checked, actions: &mut Vec<Action>) -> Poll<()> {
+    /// Tells the machine the next thing that happens.
+    fn poll(&mut self, rt: &Rt, machine: &mut dyn Machine, actions: &mut Vec<Action>) -> Poll<()> {
         let now = rt.now();
-        match self.poll_event(rt, check, checked, actions) {
+        match self.poll_event(rt, machine, actions) {
             Poll::Ready(()) => Poll::Ready(()),
-            Poll::Pending => rt.poll_deadline(check.deadline()).map(|()| check.handle(now, Event::Timeout, actions)),
+            Poll::Pending => rt.poll_deadline(machine.deadline()).map(|()| machine.handle(now, Event::Timeout, actions)),
         }
     }
 
-    fn poll_event(&mut self, rt: &Rt, check: &mut Check, checked: &Checked, actions: &mut Vec<Action>) -> Poll<()> {
+    fn poll_event(&mut self, rt: &Rt, machine: &mut dyn Machine, actions: &mut Vec<Action>) -> Poll<()> {
         let now = rt.now();
         let Some(socket) = &self.socket else { return Poll::Pending };
         if self.stage == Stage::Connecting {
             match socket.poll_connected() {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(e)) => {
-                    check.handle(now, Event::ConnectFailed(SystemError::from(&e)), actions);
+                    machine.handle(now, Event::ConnectFailed(SystemError::from(&e)), actions);
                     return Poll::Ready(());
                 }
                 Poll::Ready(Ok(())) => {}
             }
             self.stage = Stage::Greeting;
-            if let (Some(kind), Some(to)) = (&checked.greeting, &self.to) {
+            if let (Some(kind), Some(to)) = (&self.greeting, &self.to) {
                 write_greeting(kind, socket, to, &mut self.unsent);
             }
         }
@@ -107,7 +148,7 @@ impl Conn {
                 Poll::Pending => break,
                 Poll::Ready(Ok(n)) => drop(self.unsent.drain(..n)),
                 Poll::Ready(Err(e)) => {
-                    check.handle(now, Event::Failed(SystemError::from(&e)), actions);
+                    machine.handle(now, Event::Failed(SystemError::from(&e)), actions);
                     return Poll::Ready(());
                 }
             }
@@ -117,28 +158,42 @@ impl Conn {
                 return Poll::Pending;
             }
             self.stage = Stage::Standing;
-            check.handle(now, Event::Connected, actions);
+            machine.handle(now, Event::Connected, actions);
+            return Poll::Ready(());
+        }
+        if self.sending && self.unsent.is_empty() {
+            self.sending = false;
+            machine.handle(now, Event::Sent, actions);
             return Poll::Ready(());
         }
         match socket.poll_readable() {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(e)) => {
-                check.handle(now, Event::Failed(SystemError::from(&e)), actions);
+                machine.handle(now, Event::Failed(SystemError::from(&e)), actions);
                 return Poll::Ready(());
             }
         }
         let mut buffer = rt.buffers().take();
         match socket.poll_read(buffer.spare()) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(0)) => check.handle(now, Event::Eof, actions),
+            Poll::Ready(Ok(0)) => machine.handle(now, Event::Eof, actions),
             Poll::Ready(Ok(n)) => {
                 buffer.commit(n);
-                check.handle(now, Event::Data(buffer.filled()), actions);
+                machine.handle(now, Event::Data(buffer.filled()), actions);
             }
-            Poll::Ready(Err(e)) => check.handle(now, Event::Failed(SystemError::from(&e)), actions),
+            Poll::Ready(Err(e)) => machine.handle(now, Event::Failed(SystemError::from(&e)), actions),
         }
         Poll::Ready(())
+    }
+}
+
+/// The same address with what a rule says of it.
+fn redirected(to: Addr, destination: &Destination) -> Addr {
+    match (to, destination.address, destination.port) {
+        (Addr::Ip(ip), address, port) => Addr::Ip((address.unwrap_or(ip.ip()), port.unwrap_or(ip.port())).into()),
+        (_, Some(address), port) => Addr::Ip((address, port.unwrap_or(0)).into()),
+        (to, None, _) => to,
     }
 }
 

@@ -1,38 +1,31 @@
 //! Drives the health checks of lb-check: one task for each checked server, in one of the threads. Called by worker.rs.
 //!
-//! Here are the plan of all checks and the watch over one server, in [`conn`] a check's connection, in [`effects`] what verdicts
-//! lead to. Holds: a check starts when its server is due and not in maintenance, and ends with a soft stop, as haproxy's do.
+//! Here are the plan of all checks and the watch over one server, in [`conn`] a check's connection, in [`view`] what its script may ask for, in
+//! [`effects`] what verdicts lead to. Holds: a check starts when its server is due and not in maintenance, and ends with a soft stop, as haproxy's do.
 
 mod conn;
 mod effects;
+mod view;
 
 use crate::proxy::{Backend, Server, ServerState, Topology, unix_addr};
 use crate::server::CheckAt;
 use crate::warmth::WarmUp;
 use crate::worker::Worker;
+use conn::Scripted;
 use lb_balance::ServerId;
-use lb_check::{Check, CheckSpec, Health, HealthSpec, HttpRequest, RequestError, Script};
-use lb_config::{CheckKind, Config, HttpCheck, SendProxy, ServerAddress, ServerCheck, ServerPort};
+use lb_check::{Check, CheckSpec, Health, HealthSpec, Script};
+use lb_config::{CheckKind, Config, SendProxy, ServerAddress, ServerCheck, ServerPort};
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use view::Asking;
 
 pub(crate) use effects::operate;
 
 /// Checks never follow each other faster than this, whatever the settings say.
 const SHORTEST: Duration = Duration::from_millis(1);
-
-/// A server that cannot be checked as its backend says.
-#[derive(Debug, thiserror::Error)]
-#[error("backend {backend}: option httpchk: {source}")]
-pub struct PlanError {
-    /// The backend.
-    pub backend: String,
-    /// What is wrong with the request.
-    pub source: RequestError,
-}
 
 /// All checks of a process: which server, how, and when first.
 pub struct Plan {
@@ -40,6 +33,8 @@ pub struct Plan {
     threads: usize,
     /// `spread-checks`, in percent.
     spread: u32,
+    /// `node`
+    node: Option<Arc<str>>,
 }
 
 /// One server that is checked.
@@ -69,19 +64,12 @@ pub(crate) fn new_health(settings: &lb_config::Server) -> Mutex<Health> {
 
 impl Plan {
     /// The checks that a configuration asks for, to be run by `threads` loops.
-    ///
-    /// # Errors
-    /// Backends whose `option httpchk` is no request.
-    pub fn new(config: &Config, topology: &Topology, threads: usize) -> Result<Plan, Vec<PlanError>> {
-        let mut errors = Vec::new();
+    pub fn new(config: &Config, topology: &Topology, threads: usize) -> Plan {
         let mut checks = Vec::new();
         for backend in &topology.backends {
-            let script = match script(backend) {
-                Ok(script) => script,
-                Err(source) => {
-                    errors.push(PlanError { backend: backend.name().into(), source });
-                    continue;
-                }
+            let script = match &backend.settings.check {
+                CheckKind::Connect => Arc::new(Script::connect()),
+                CheckKind::Script(script) => script.clone(),
             };
             for server in backend.servers() {
                 if let Some(check) = &server.settings.check {
@@ -89,16 +77,14 @@ impl Plan {
                 }
             }
         }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
         let intervals: Vec<Duration> = checks.iter().map(|c| lock(&c.server().health).interval()).collect();
         let offsets = lb_check::start_offsets(&intervals, config.global.max_spread_checks);
         for (check, first) in checks.iter_mut().zip(offsets) {
             check.first = first;
         }
         let checks = checks.into_iter().map(Arc::new).collect();
-        Ok(Plan { checks, threads: threads.max(1), spread: u32::from(config.global.spread_checks) })
+        let node = config.global.node.clone();
+        Plan { checks, threads: threads.max(1), spread: u32::from(config.global.spread_checks), node: node.map(Into::into) }
     }
 
     /// Loops that share the checks.
@@ -109,38 +95,14 @@ impl Plan {
     /// Starts the checks that belong to this thread.
     pub(crate) fn start(&self, worker: &Rc<Worker>) {
         for check in self.checks.iter().skip(worker.index).step_by(self.threads) {
-            let key = worker.rt.spawn(watch(worker.clone(), check.clone(), self.spread));
+            let key = worker.rt.spawn(watch(worker.clone(), check.clone(), self.spread, self.node.clone()));
             worker.ends_with_soft_stop(key);
         }
     }
 }
 
-fn script(backend: &Backend) -> Result<Script, RequestError> {
-    let CheckKind::Http(check) = &backend.settings.check else { return Ok(Script::connect()) };
-    let mut request = request(check)?;
-    backend.spelling.apply(request.as_bytes_mut());
-    Ok(Script::http(&request))
-}
-
-/// In the words of `option httpchk`: headers and body behind the version.
-fn request(check: &HttpCheck) -> Result<HttpRequest, RequestError> {
-    let mut version = check.version.clone();
-    if !check.headers.is_empty() || !check.body.is_empty() {
-        version.push_str("\r\n");
-        for (name, value) in &check.headers {
-            version.push_str(&format!("{name}: {value}\r\n"));
-        }
-    }
-    if !check.body.is_empty() {
-        let body = std::str::from_utf8(&check.body).map_err(|e| RequestError::Word(e.to_string()))?;
-        version.push_str("\r\n");
-        version.push_str(body);
-    }
-    HttpRequest::parse(&check.method, &check.uri, &version)
-}
-
 impl Checked {
-    fn new(backend: &Arc<Backend>, server: &Server, check: &ServerCheck, script: Script) -> Checked {
+    fn new(backend: &Arc<Backend>, server: &Server, check: &ServerCheck, script: Arc<Script>) -> Checked {
         let timeouts = &backend.settings.timeouts;
         let spec = CheckSpec { script, inter: check.inter, timeout_connect: timeouts.connect, timeout_check: timeouts.check };
         let mut options = server.options.clone();
@@ -181,7 +143,7 @@ fn target(server: &Server) -> Addr {
 }
 
 /// Checks one server until the task is killed.
-async fn watch(worker: Rc<Worker>, checked: Arc<Checked>, spread: u32) {
+async fn watch(worker: Rc<Worker>, checked: Arc<Checked>, spread: u32, node: Option<Arc<str>>) {
     let rt = &worker.rt;
     let mut check = Check::new(checked.spec.clone());
     let mut next = rt.now() + checked.first;
@@ -198,7 +160,8 @@ async fn watch(worker: Rc<Worker>, checked: Arc<Checked>, spread: u32) {
         let server = checked.server();
         if server.state() != ServerState::Maintenance && server.is_checked() {
             lock(&server.history).checking = true;
-            let verdict = conn::run(rt, &mut check, &checked).await;
+            let world = Asking { worker: &worker, backend: &checked.backend, server, node: node.as_deref() };
+            let verdict = conn::run(rt, &mut Scripted { check: &mut check, world: &world }, &checked).await;
             rt.progress();
             lock(&server.history).checking = false;
             // An operator may have stopped it meanwhile.

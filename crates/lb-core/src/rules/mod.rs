@@ -16,9 +16,9 @@ use crate::context::View;
 use crate::record::Record;
 use bumpalo::Bump;
 use lb_balance::Key;
-use lb_config::{Action, LineEdit, Rule, TimeValue, VarCondition, VarValue};
+use lb_config::{Action, LineEdit, Rule, TimeValue};
 use lb_expr::acl::{Condition, Verdict};
-use lb_expr::sample::{Bytes, Context, Cx, Expr, OwnedValue, Side, Type, Value, Variable};
+use lb_expr::sample::{Bytes, Context, Cx, Expr, Side, Type, Value};
 use lb_expr::{CaptureSide, Field, LogFormat, LogSource, LogValue};
 use lb_http::Head;
 use lb_rt::Socket;
@@ -309,7 +309,7 @@ fn next(list: &[Arc<Rule>], at: usize, stage: &Stage<'_>, scratch: &Bump) -> Opt
             }
         }
         match &rule.action {
-            Action::SetVar { variable, when, value } => set_variable(*variable, when, value, &view, cx),
+            Action::SetVar(set) => set.apply(&Spoken { view: &view, cx }, cx),
             Action::UnsetVar(variable) => {
                 view.set_variable(*variable, None);
             }
@@ -318,41 +318,6 @@ fn next(list: &[Arc<Rule>], at: usize, stage: &Stage<'_>, scratch: &Bump) -> Opt
         }
     }
     None
-}
-
-fn set_variable(variable: Variable, when: &[VarCondition], value: &VarValue, view: &View<'_>, cx: Cx<'_>) {
-    let mut text = Vec::new();
-    let value = match value {
-        VarValue::Expr(expr) => expr.eval(cx).value(),
-        VarValue::Format(format) => {
-            format.write(&Spoken { view, cx }, FORMAT_LIMIT, &mut text);
-            Some(Value::Str(&text))
-        }
-    };
-    if when.is_empty() || may_set(when, cx.source.variable(variable, cx.scratch), value) {
-        // What cannot be had leaves the variable as it is, as haproxy has it; what is too large is not set.
-        if let Some(value) = value {
-            view.set_variable(variable, Some(OwnedValue::from(value)));
-        }
-    }
-}
-
-fn may_set(when: &[VarCondition], old: Option<Value<'_>>, new: Option<Value<'_>>) -> bool {
-    let empty = |value: Option<Value<'_>>| value.and_then(|value| value.bytes()).is_some_and(<[u8]>::is_empty);
-    let int = |value: Option<Value<'_>>| match value {
-        Some(Value::Int(n)) => Some(n),
-        _ => None,
-    };
-    when.iter().all(|condition| match condition {
-        VarCondition::IfExists => old.is_some(),
-        VarCondition::IfNotExists => old.is_none(),
-        VarCondition::IfEmpty => empty(new),
-        VarCondition::IfNotEmpty => !empty(new),
-        VarCondition::IfSet => old.is_some(),
-        VarCondition::IfNotSet => old.is_none(),
-        VarCondition::IfGreater => int(old).zip(int(new)).is_none_or(|(old, new)| old > new),
-        VarCondition::IfLess => int(old).zip(int(new)).is_none_or(|(old, new)| old < new),
-    })
 }
 
 /// The time that a rule gives; `None`: its expression has no value.

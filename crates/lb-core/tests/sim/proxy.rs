@@ -53,7 +53,7 @@ impl SimProxy {
         let mut loggers = Loggers::new(&config);
         let topology = Topology::new(&config, &mut loggers, 2000);
         assert!(loggers.take_errors().is_empty());
-        let checks = Plan::new(&config, &topology, threads).unwrap_or_else(|e| panic!("{e:?}"));
+        let checks = Plan::new(&config, &topology, threads);
         let told: Arc<Mutex<Vec<String>>> = Arc::default();
         let listener = told.clone();
         let report = Box::new(move |_, text: &str| listener.lock().expect("no panic").push(text.to_owned()));

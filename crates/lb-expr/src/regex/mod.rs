@@ -44,6 +44,14 @@ pub struct Regex {
     end: bool,
     /// It says `^` or `\A`.
     begin: bool,
+    ignore_case: bool,
+}
+
+impl PartialEq for Regex {
+    /// Two of the same text are the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.pattern == other.pattern && self.ignore_case == other.ignore_case
+    }
 }
 
 #[derive(Clone)]
@@ -121,7 +129,7 @@ impl Regex {
                 .build();
             Engine::Linear(built.map_err(|e| error(one_line(&e.to_string())))?)
         };
-        Ok(Self { engine, pattern: pattern.into(), end: read.end, begin: read.begin })
+        Ok(Self { engine, pattern: pattern.into(), end: read.end, begin: read.begin, ignore_case })
     }
 
     /// The pattern as it was written.

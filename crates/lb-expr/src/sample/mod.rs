@@ -5,6 +5,7 @@
 //! come [`Eval::NeedMore`]; nothing that a peer sends makes it panic.
 
 pub mod args;
+mod assign;
 mod context;
 mod expr;
 mod points;
@@ -14,6 +15,7 @@ mod value;
 pub use bumpalo::Bump;
 
 pub use args::{Arg, ArgKind, Args, Made};
+pub use assign::{SetVar, VarCondition, VarValue};
 pub use context::{Bytes, Condition, Context, Cursor, Cx, Eval, Fact, Lookup, Reference, Scope, Side, TcpFact, Variable};
 pub use expr::{Compiler, Expr, ExprError, Loader};
 pub use points::{Need, Point, Points};

@@ -123,7 +123,7 @@ impl Keyword {
 }
 
 /// Name and what stands in its parentheses: `set-var(txn.x)`.
-fn name_of(text: &str) -> Result<(&str, Option<&str>), String> {
+pub(super) fn name_of(text: &str) -> Result<(&str, Option<&str>), String> {
     match text.split_once('(') {
         None => Ok((text, None)),
         Some((name, rest)) => match rest.strip_suffix(')') {

@@ -4,21 +4,21 @@ use super::{ActionCx, Outcome, Sets, works};
 use crate::diag::Problem;
 use crate::keywords::{Context, Keyword, Parser, State};
 use crate::model::{Action, CaptureSlot, HeaderCapture, Level, LogStep, NumberValue, RuleSet, StreamTimeout, TimeValue};
-use crate::model::{VarCondition, VarValue};
+use crate::parse::{Line, World};
 use crate::tree::shown;
 use crate::units;
 use lb_expr::Purpose;
-use lb_expr::sample::{Variable, args};
+use lb_expr::sample::{SetVar, VarCondition, VarValue, Variable, args};
 use std::time::Duration;
 
 pub(super) const KEYWORDS: &[Keyword] = &[
     works("set-var", Sets::ALL, "(<variable>[,<condition>]) <expression>", "sets a variable", |cx, arguments| {
         let (variable, when) = variable(cx, arguments)?;
-        Ok(Action::SetVar { variable, when, value: VarValue::Expr(cx.expression()?) })
+        Ok(Action::SetVar(SetVar { variable, when, value: VarValue::Expr(cx.expression()?) }))
     }),
     works("set-var-fmt", Sets::ALL, "(<variable>[,<condition>]) <format>", "sets a variable", |cx, arguments| {
         let (variable, when) = variable(cx, arguments)?;
-        Ok(Action::SetVar { variable, when, value: VarValue::Format(cx.format(Purpose::Text)?) })
+        Ok(Action::SetVar(SetVar { variable, when, value: VarValue::Format(cx.format(Purpose::Text)?) }))
     }),
     works("unset-var", Sets::ALL, "(<variable>)", "removes a variable", |cx, arguments| Ok(Action::UnsetVar(variable(cx, arguments)?.0))),
     works(
@@ -83,8 +83,18 @@ const CONDITIONS: [(&str, VarCondition); 8] = [
 
 /// The variable between the parentheses of the action's name.
 fn variable(cx: &mut ActionCx<'_, '_>, arguments: Option<&str>) -> Result<(Variable, Box<[VarCondition]>), Problem> {
+    variable_at(cx.world, cx.line, cx.at.saturating_sub(1), arguments)
+}
+
+/// The same, for the word `n` of any line.
+pub(in crate::keywords) fn variable_at(
+    world: &mut World<'_>,
+    line: &Line<'_>,
+    n: usize,
+    arguments: Option<&str>,
+) -> Result<(Variable, Box<[VarCondition]>), Problem> {
     let Some(arguments) = arguments.filter(|text| !text.is_empty()) else {
-        return Err(cx.problem("a variable stands in parentheses behind the action").help("for example 'set-var(txn.name)'"));
+        return Err(line.problem(n, "a variable stands in parentheses behind the action").help("for example 'set-var(txn.name)'"));
     };
     let mut parts = arguments.split(',');
     let name = parts.next().unwrap_or_default();
@@ -92,12 +102,12 @@ fn variable(cx: &mut ActionCx<'_, '_>, arguments: Option<&str>) -> Result<(Varia
     for word in parts {
         let Some((_, condition)) = CONDITIONS.iter().find(|(known, _)| *known == word) else {
             let list = CONDITIONS.map(|(name, _)| name).join(", ");
-            return Err(cx.problem(format!("unknown condition '{}' of a variable", shown(word))).help(format!("known are {list}")));
+            return Err(line.problem(n, format!("unknown condition '{}' of a variable", shown(word))).help(format!("known are {list}")));
         };
         when.push(*condition);
     }
-    let variable = cx.world.compiling(cx.line.span(), |compiler| args::variable(name, compiler.loader));
-    let variable = variable.map_err(|message| cx.problem(message))?;
+    let variable = world.compiling(line.span(), |compiler| args::variable(name, compiler.loader));
+    let variable = variable.map_err(|message| line.problem(n, message))?;
     Ok((variable, when.into()))
 }
 
