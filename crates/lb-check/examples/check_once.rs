@@ -6,7 +6,7 @@
 // An example is a shell: it may read the clock.
 #![allow(clippy::disallowed_methods)]
 
-use lb_check::report::{Cause, Counts, Server, check_line, server_lines};
+use lb_check::report::{Cause, Checker, Counts, Server, check_line, server_lines};
 use lb_check::{Action, Check, CheckSpec, Event, Health, HealthSpec, HttpRequest, NoWorld, Script, SystemError, Verdict};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -23,12 +23,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let request = HttpRequest::parse("GET", &uri, "HTTP/1.0")?;
     let mut check = Check::new(CheckSpec::new(Script::http(request), spec.inter).into());
     let mut health = Health::new(spec);
-    let server = Server { backend: "example", name: "one", backup: false };
+    let server = Server { backend: "example", name: "one", backup: false, tracks: None };
     for _ in 0..rounds {
         let verdict = run(&mut check, addr);
         let applied = health.apply(&verdict);
         if applied.noticed {
-            println!("{}", check_line(server, &health, &verdict).text);
+            println!("{}", check_line(server, &health, &verdict, Checker::Health).text);
         }
         if let Some(transition) = applied.transition {
             let counts = Counts { active: usize::from(health.takes_new()), ..Counts::default() };

@@ -33,10 +33,12 @@
 //! # Ok::<(), lb_check::RequestError>(())
 //! ```
 
+mod agent;
 mod check;
 mod expect;
 mod health;
 mod http;
+mod passive;
 mod protocols;
 pub mod report;
 mod response;
@@ -45,9 +47,11 @@ mod script;
 mod status;
 mod world;
 
+pub use agent::{AgentCheck, AgentSpec, Answer, MAX_LINE, Reply};
 pub use check::{Action, Check, CheckSpec, Destination, Event};
-pub use health::{Admin, Applied, Health, HealthSpec, Transition};
+pub use health::{Admin, Applied, Health, HealthSpec, Initial, Lead, Transition};
 pub use http::{HttpRequest, RequestError};
+pub use passive::{Observe, OnError, Sign, errors_verdict};
 pub use protocols::{MysqlClient, Protocol};
 pub use response::{MAX_ANSWER, MAX_HEAD, MAX_HEADERS};
 pub use schedule::{spread_interval, start_offsets};

@@ -4,7 +4,7 @@
 //! syslog header; [`Line::level`] says at which level they are sent.
 
 use crate::health::{Health, Transition};
-use crate::status::{Outcome, Verdict};
+use crate::status::{Outcome, Status, Verdict};
 use std::fmt::Write as _;
 
 /// Severity of a log line (RFC 5424 §6.2.1), as far as these lines use it.
@@ -37,6 +37,8 @@ pub struct Server<'a> {
     pub name: &'a str,
     /// Whether it is a backup server.
     pub backup: bool,
+    /// The server that it tracks: backend and name.
+    pub tracks: Option<(&'a str, &'a str)>,
 }
 
 /// The backend and the server after the change.
@@ -63,48 +65,79 @@ pub enum Cause<'a> {
     LoggedCheck,
     /// An operator.
     Cli,
+    /// The server that it tracks.
+    Follows,
+}
+
+/// Who has made a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checker {
+    /// The proxy.
+    Health,
+    /// The server's agent.
+    Agent,
 }
 
 /// The lines for a change of a server's state; `health` is the server's after the change.
 pub fn server_lines(server: Server<'_>, health: &Health, transition: Transition, cause: Cause<'_>, counts: Counts) -> Vec<Line> {
-    let mut text = format!("{}erver {}/{} ", if server.backup { "Backup S" } else { "S" }, server.backend, server.name);
+    let mut text = subject(server);
     let up = health.is_up();
     // HAProxy cries out for a server that took work until now, not for one that was drained already.
     let lost = if health.in_drain() { Level::Notice } else { Level::Alert };
     let level = match transition {
         Transition::Down => {
             text.push_str("is DOWN");
-            push_cause(&mut text, cause);
+            push_cause(&mut text, server, cause);
             push_left(&mut text, counts);
             lost
         }
         Transition::Up | Transition::Stopping => {
             text.push_str(if transition == Transition::Up { "is UP" } else { "is stopping" });
-            push_cause(&mut text, cause);
+            push_cause(&mut text, server, cause);
             push_online(&mut text, counts);
             Level::Notice
         }
         Transition::MaintBegins { was_up: true } => {
             text.push_str("is going DOWN for maintenance");
+            push_via_if(&mut text, server, cause);
             push_left(&mut text, counts);
             lost
         }
         Transition::MaintBegins { was_up: false } => {
-            text.push_str("was DOWN and now enters maintenance.");
+            text.push_str("was DOWN and now enters maintenance");
+            push_via_if(&mut text, server, cause);
+            text.push('.');
             Level::Notice
         }
-        Transition::MaintEnds => {
-            let state = if health.in_drain() { "DRAIN" } else { "READY" };
-            let _ = write!(text, "is UP/{state} (leaving forced maintenance).");
+        Transition::MaintEnds { inherited } => {
+            let state = if up { "UP" } else { "DOWN" };
+            let mode = if health.in_drain() { "DRAIN" } else { "READY" };
+            let which = if inherited { "" } else { "forced " };
+            let _ = write!(text, "is {state}/{mode} (leaving {which}maintenance).");
+            Level::Notice
+        }
+        Transition::MaintRemains => {
+            if health.is_forced_maint() {
+                text.push_str("remains in forced maintenance.");
+            } else {
+                text.push_str("is leaving forced maintenance but remains in maintenance");
+                push_via(&mut text, server);
+                text.push('.');
+            }
             Level::Notice
         }
         Transition::DrainBegins => {
             text.push_str("enters drain state");
+            push_via_if(&mut text, server, cause);
             if up {
                 push_online(&mut text, counts)
             } else {
                 push_left(&mut text, counts)
             }
+            Level::Notice
+        }
+        Transition::DrainRemains => {
+            push_drain(&mut text, health, server);
             Level::Notice
         }
         Transition::DrainEnds => {
@@ -113,44 +146,79 @@ pub fn server_lines(server: Server<'_>, health: &Health, transition: Transition,
         }
     };
     let mut lines = vec![Line { level, text }];
-    if health.in_drain() && matches!(transition, Transition::Up | Transition::Down | Transition::MaintEnds) {
-        let text = format!(
-            "{}erver {}/{} remains in forced drain mode.",
-            if server.backup { "Backup S" } else { "S" },
-            server.backend,
-            server.name
-        );
+    if health.in_drain() && matches!(transition, Transition::Up | Transition::Down | Transition::Stopping | Transition::MaintEnds { .. }) {
+        let mut text = subject(server);
+        push_drain(&mut text, health, server);
         lines.push(Line { level: Level::Notice, text });
     }
     lines
 }
 
 /// The line of `option log-health-checks`, for a verdict that [`crate::Applied::noticed`] points out.
-pub fn check_line(server: Server<'_>, health: &Health, verdict: &Verdict) -> Line {
+/// `by`: whose verdict it is.
+pub fn check_line(server: Server<'_>, health: &Health, verdict: &Verdict, by: Checker) -> Line {
     let result = match verdict.status.outcome() {
         Outcome::Conditional => "conditionally succeeded",
         Outcome::Passed => "succeeded",
         Outcome::Failed | Outcome::Neutral => "failed",
     };
     let kind = if server.backup { "backup server" } else { "server" };
-    let mut text = format!("Health check for {kind} {}/{} {result}", server.backend, server.name);
+    let who = if by == Checker::Agent { "Agent" } else { "Health" };
+    let mut text = format!("{who} check for {kind} {}/{} {result}", server.backend, server.name);
     push_verdict(&mut text, verdict);
-    let (done, of) = health.progress();
-    let state = if health.is_up() { "UP" } else { "DOWN" };
+    // The state is that which this check knows.
+    let (done, of, well) = match by {
+        Checker::Agent => {
+            let well = health.agent().is_none_or(|(_, well)| well);
+            (u32::from(well), 1, well)
+        }
+        Checker::Health => {
+            let (done, of) = health.progress();
+            (done, of, health.level() >= health.spec().rise)
+        }
+    };
+    let state = if well { "UP" } else { "DOWN" };
     let _ = write!(text, ", status: {done}/{of} {state}.");
     Line { level: Level::Notice, text }
 }
 
-/// The line that follows when the last usable server of a backend was lost.
-pub fn no_server_line(backend: &str) -> Line {
-    Line { level: Level::Emerg, text: format!("backend {backend} has no server available!") }
+/// The line that follows when the last usable server of a backend was lost. `kind`: what haproxy calls it, `proxy` if it is a frontend too.
+pub fn no_server_line(kind: &str, backend: &str) -> Line {
+    Line { level: Level::Emerg, text: format!("{kind} {backend} has no server available!") }
 }
 
-fn push_cause(text: &mut String, cause: Cause<'_>) {
+fn subject(server: Server<'_>) -> String {
+    format!("{}erver {}/{} ", if server.backup { "Backup S" } else { "S" }, server.backend, server.name)
+}
+
+fn push_via(text: &mut String, server: Server<'_>) {
+    if let Some((backend, name)) = server.tracks {
+        let _ = write!(text, " via {backend}/{name}");
+    }
+}
+
+fn push_via_if(text: &mut String, server: Server<'_>, cause: Cause<'_>) {
+    if let Cause::Follows = cause {
+        push_via(text, server);
+    }
+}
+
+fn push_drain(text: &mut String, health: &Health, server: Server<'_>) {
+    if health.is_forced_drain() {
+        text.push_str("remains in forced drain mode.");
+    } else {
+        text.push_str("is leaving forced drain but remains in drain mode");
+        push_via(text, server);
+        text.push('.');
+    }
+}
+
+fn push_cause(text: &mut String, server: Server<'_>, cause: Cause<'_>) {
     match cause {
         Cause::Check(verdict) => push_verdict(text, verdict),
         Cause::LoggedCheck => {}
         Cause::Cli => text.push_str(", changed from CLI"),
+        Cause::Follows => push_via(text, server),
     }
 }
 
@@ -165,7 +233,10 @@ fn push_verdict(text: &mut String, verdict: &Verdict) {
         push_escaped(text, &verdict.info);
         text.push('"');
     }
-    let _ = write!(text, ", check duration: {}ms", verdict.duration.as_millis());
+    // Errors that were counted took no time of their own.
+    if verdict.status != Status::Hana {
+        let _ = write!(text, ", check duration: {}ms", verdict.duration.as_millis());
+    }
 }
 
 /// Bytes that are no printable ASCII, and quotes, as `<XX>`.

@@ -13,6 +13,10 @@ pub enum Status {
     /// No check has ended yet.
     #[default]
     Initial,
+    /// An agent has answered, and said nothing of the state.
+    Checked,
+    /// Too many errors in a row in the traffic (`observe`).
+    Hana,
     /// The socket failed, locally or by a reset during the exchange.
     SockErr,
     /// The connection was made, and nothing more was asked for.
@@ -37,6 +41,12 @@ pub enum Status {
     L7Rsp,
     /// The application answered that it is not well.
     L7Sts,
+    /// The program of `external-check` says no, or could not be run.
+    ProcErr,
+    /// The program did not end in time.
+    ProcTout,
+    /// The program says yes.
+    ProcOk,
 }
 
 /// What a status means for the server.
@@ -73,6 +83,8 @@ impl Status {
         match self {
             Status::Unknown => ("UNK", "Unknown", Neutral),
             Status::Initial => ("INI", "Initializing", Neutral),
+            Status::Checked => ("CHECKED", "No status change", Neutral),
+            Status::Hana => ("HANA", "Health analyze", Failed),
             Status::SockErr => ("SOCKERR", "Socket error", Failed),
             Status::L4Ok => ("L4OK", "Layer4 check passed", Passed),
             Status::L4Tout => ("L4TOUT", "Layer4 timeout", Failed),
@@ -85,6 +97,9 @@ impl Status {
             Status::L7Tout => ("L7TOUT", "Layer7 timeout", Failed),
             Status::L7Rsp => ("L7RSP", "Layer7 invalid response", Failed),
             Status::L7Sts => ("L7STS", "Layer7 wrong status", Failed),
+            Status::ProcErr => ("PROCERR", "External check error", Failed),
+            Status::ProcTout => ("PROCTOUT", "External check timeout", Failed),
+            Status::ProcOk => ("PROCOK", "External check passed", Passed),
         }
     }
 }

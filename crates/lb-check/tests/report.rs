@@ -1,11 +1,11 @@
 //! The log lines that haproxy 2.6.12 sent to a syslog receiver, beside ours for the same events.
 
-use lb_check::report::{Cause, Counts, Level, Line, Server, check_line, no_server_line, server_lines};
+use lb_check::report::{Cause, Checker, Counts, Level, Line, Server, check_line, no_server_line, server_lines};
 use lb_check::{Admin, Health, HealthSpec, Status, Transition, Verdict};
 use std::time::Duration;
 
-const S: Server<'_> = Server { backend: "b", name: "s", backup: false };
-const K: Server<'_> = Server { backend: "b", name: "k", backup: true };
+const S: Server<'_> = Server { backend: "b", name: "s", backup: false, tracks: None };
+const K: Server<'_> = Server { backend: "b", name: "k", backup: true, tracks: None };
 
 fn verdict(status: Status, code: Option<u32>, info: &[u8], ms: u64) -> Verdict {
     Verdict { status, code, info: info.into(), duration: Duration::from_millis(ms) }
@@ -34,7 +34,7 @@ fn log(server: Server<'_>, health: &mut Health, verdict: &Verdict, log_checks: b
     let applied = health.apply(verdict);
     let mut lines = Vec::new();
     if log_checks && applied.noticed {
-        lines.push(check_line(server, health, verdict));
+        lines.push(check_line(server, health, verdict, Checker::Health));
     }
     if let Some(transition) = applied.transition {
         let cause = if log_checks { Cause::LoggedCheck } else { Cause::Check(verdict) };
@@ -55,7 +55,7 @@ fn down_and_up() {
              0 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.",
         )],
     );
-    assert_eq!(no_server_line("b"), Line { level: Level::Emerg, text: "backend b has no server available!".into() });
+    assert_eq!(no_server_line("backend", "b"), Line { level: Level::Emerg, text: "backend b has no server available!".into() });
     same(
         &log(S, &mut health, &ok(), false, counts(2, 0)),
         &[(
@@ -111,14 +111,14 @@ fn health_lines() {
     );
     let odd = verdict(Status::L7Sts, Some(500), b"a\x01\x02b\xff\t\"q\" \\ c", 3);
     assert_eq!(
-        check_line(S, &health, &odd).text,
+        check_line(S, &health, &odd, Checker::Health).text,
         format!("{failed}Layer7 wrong status, code: 500, info: \"a<01><02>b<FF><09><22>q<22> \\ c\", check duration: 3ms, status: 3/3 UP.")
     );
     let slow = verdict(Status::L7Tout, None, b"", 301);
     let once = HealthSpec { fall: 1, rise: 1, ..HealthSpec::default() };
     let mut health = Health::new(once);
     health.apply(&slow);
-    let line = check_line(K, &health, &slow);
+    let line = check_line(K, &health, &slow, Checker::Health);
     assert_eq!(line.level, Level::Notice);
     assert_eq!(line.text, "Health check for backup server b/k failed, reason: Layer7 timeout, check duration: 301ms, status: 0/1 DOWN.");
 }

@@ -6,7 +6,9 @@ use crate::proxy::{AsksFor, Backend, turnaround};
 use crate::queue::{self, Granted, Slot};
 use crate::record::Record;
 use crate::timers::Step;
+use crate::watched;
 use lb_balance::{Key, Pick, ServerId, Tried};
+use lb_check::Sign;
 use lb_config::{LogStep, Redispatch, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
 use lb_rt::{Rt, Socket};
@@ -29,8 +31,8 @@ pub enum Refused {
     QueueFull,
     /// The client left.
     ClientGone(Phase),
-    /// An operator ended the stream.
-    Killed(Phase),
+    /// An operator, or a change of a server, ended the stream.
+    Killed(Cause, Phase),
     /// The last attempt was refused.
     Connect(io::Error),
     /// The last attempt took too long.
@@ -51,7 +53,7 @@ impl Refused {
             Refused::QueueTimeout => Termination::new(Cause::ServerTimeout, Phase::Queue),
             Refused::QueueFull => Termination::new(Cause::ServerAbort, Phase::Queue),
             Refused::ClientGone(phase) => Termination::new(Cause::ClientAbort, *phase),
-            Refused::Killed(phase) => Termination::new(Cause::Killed, *phase),
+            Refused::Killed(cause, phase) => Termination::new(*cause, *phase),
             Refused::Connect(_) => Termination::new(Cause::ServerAbort, Phase::Connect),
             Refused::ConnectTimeout => Termination::new(Cause::ServerTimeout, Phase::Connect),
             Refused::ByRule => Termination::new(Cause::Proxy, Phase::Request),
@@ -202,8 +204,8 @@ impl<'a> Attempts<'a> {
                 if watch.poll_gone().is_ready() {
                     return Poll::Ready(Err(Refused::ClientGone(Phase::Queue)));
                 }
-                if record.client.killed.get() {
-                    return Poll::Ready(Err(Refused::Killed(Phase::Queue)));
+                if let Some(cause) = record.client.killed.get() {
+                    return Poll::Ready(Err(Refused::Killed(cause, Phase::Queue)));
                 }
                 rt.poll_deadline(deadline).map(|()| Err(Refused::QueueTimeout))
             })
@@ -348,6 +350,19 @@ fn begin(rt: &Rt, record: &mut Record, slot: &Slot, watch: ClientWatch<'_>) -> i
 
 /// Connects to the slot's server.
 pub async fn connect(rt: &Rt, record: &mut Record, slot: &Slot, watch: ClientWatch<'_>) -> Result<Socket, Refused> {
+    let connected = try_connect(rt, record, slot, watch).await;
+    if slot.server().watched.observes() {
+        let sign = match &connected {
+            Ok(_) => Some(Sign::Connected),
+            Err(Refused::Connect(_) | Refused::ConnectTimeout) => Some(Sign::NotConnected),
+            Err(_) => None,
+        };
+        sign.inspect(|sign| watched::note(record.client.worker(), slot.backend(), slot.server(), *sign));
+    }
+    connected
+}
+
+async fn try_connect(rt: &Rt, record: &mut Record, slot: &Slot, watch: ClientWatch<'_>) -> Result<Socket, Refused> {
     let socket = begin(rt, record, slot, watch).map_err(Refused::Connect)?;
     record.note_source(&socket);
     let deadline = slot_timeout(record).map(|d| rt.now() + d);
@@ -360,8 +375,8 @@ pub async fn connect(rt: &Rt, record: &mut Record, slot: &Slot, watch: ClientWat
         if watch.poll_gone().is_ready() {
             return Poll::Ready(Err(Refused::ClientGone(Phase::Connect)));
         }
-        if record.client.killed.get() {
-            return Poll::Ready(Err(Refused::Killed(Phase::Connect)));
+        if let Some(cause) = record.client.killed.get() {
+            return Poll::Ready(Err(Refused::Killed(cause, Phase::Connect)));
         }
         rt.poll_deadline(deadline).map(|()| Err(Refused::ConnectTimeout))
     })
@@ -386,7 +401,7 @@ pub async fn open(rt: &Rt, record: &mut Record, attempts: &mut Attempts<'_>, wat
                 attempts.backend.note_latency(slot.server_id(), rt.now(), rt.now().saturating_duration_since(sent));
                 return Ok((socket, slot));
             }
-            Err(gone @ (Refused::ClientGone(_) | Refused::Killed(_))) => return Err(gone),
+            Err(gone @ (Refused::ClientGone(_) | Refused::Killed(..))) => return Err(gone),
             Err(failure) => failure,
         };
         if !attempts.again(rt, record, slot, &failure, watch).await? {

@@ -4,6 +4,7 @@ use crate::gate::Pass;
 use crate::proxy::Frontend;
 use crate::variables::{self, Variables};
 use crate::worker::Worker;
+use lb_expr::Cause;
 use lb_rt::{Socket, TaskKey};
 use lb_sys::{Addr, addr};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -70,8 +71,8 @@ pub struct Client {
     pub since: Cell<u64>,
     /// Its backend and server by their places, and one; 0: not chosen yet.
     at: Cell<(u32, u32)>,
-    /// An operator ends the stream.
-    pub killed: Cell<bool>,
+    /// Somebody ends the stream: why.
+    pub killed: Cell<Option<Cause>>,
     /// Its place in [`Clients`].
     seat: Cell<u32>,
     /// Variables of the session.
@@ -146,7 +147,7 @@ impl Client {
             stream: Cell::new(0),
             since: Cell::new(now),
             at: Cell::new((0, 0)),
-            killed: Cell::new(false),
+            killed: Cell::new(None),
             seat: Cell::new(STANDING),
             variables: Variables::default(),
             proxied: None,
@@ -177,7 +178,7 @@ impl Client {
     pub(crate) fn end_stream(&self) {
         self.stream.set(0);
         self.at.set((0, 0));
-        self.killed.set(false);
+        self.killed.set(None);
     }
 
     /// Where the stream is: places of its backend and server.

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client;
 pub mod context;
 pub mod counters;
+mod ending;
 pub mod explain;
 pub mod gate;
 pub mod handover;
@@ -38,6 +39,7 @@ pub mod tcp;
 pub mod timers;
 pub mod variables;
 mod warmth;
+mod watched;
 pub mod worker;
 
 /// The README's example, compiled with the tests.

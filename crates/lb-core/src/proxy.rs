@@ -13,6 +13,7 @@ use crate::reply::ErrorPages;
 use crate::server::{CheckAt, History, NO_LIMIT};
 pub use crate::server::{Server, ServerState};
 use crate::warmth::Warmth;
+use crate::watched::{self, Watched};
 use lb_balance::{Function, Key, Kind, LoadView, Pick, Policy, ServerId, ServerSpec, Settings, State, Tried, Weight, WeightError, seed};
 use lb_config::{Balance, BindAddress, Config, Destination, HashKey, HttpReuse, Mode, ProxyIndex, ProxyKind, ServerAddress, ServerHashKey};
 use lb_expr::{Field, LogFormat};
@@ -543,6 +544,7 @@ impl Topology {
                 Arc::new(Frontend { index, order: order.0, ..Frontend::new(config, p, backend, loggers, process_maxconn, &spellings) })
             })
             .collect();
+        watched::link(&by_index);
         let backends: Vec<_> = by_index.iter().flatten().cloned().collect();
         let names = Names::new(&frontends, &backends, &config.userlists, &config.named.referents);
         let uses = Uses::new(&config.named);
@@ -663,7 +665,7 @@ impl Backend {
                 backup: s.backup,
                 id: s.id,
                 seed: ring_seed(s, like_3_0),
-                state: if s.disabled { State::Down } else { State::Usable },
+                state: if crate::health::state_at_start(s) == ServerState::Up { State::Usable } else { State::Down },
             })
             .chain(implicit.iter().map(|s| ServerSpec::new(s.weight)))
             .collect();
@@ -723,8 +725,9 @@ impl Backend {
                     health: crate::health::new_health(s),
                     history: Mutex::default(),
                     check_at: Mutex::new(s.check.as_ref().map_or_else(CheckAt::default, |c| CheckAt { address: c.address, port: c.port })),
+                    watched: Watched::new(s),
                     checks_stopped: AtomicBool::new(false),
-                    state: AtomicU8::new(if s.disabled { ServerState::Maintenance } else { ServerState::Up } as u8),
+                    state: AtomicU8::new(crate::health::state_at_start(s) as u8),
                 })
             })
             .collect();

@@ -513,11 +513,11 @@ impl Record {
         if killed && self.client.serves_http() && !self.timers.reached(Step::FirstByte) {
             return;
         }
-        let by_operator = self.client.killed.get();
-        let cause = if killed || by_operator { Cause::Killed } else { Cause::Internal };
+        let ended = self.client.killed.get();
+        let cause = ended.unwrap_or(if killed { Cause::Killed } else { Cause::Internal });
         let phase = match self.phase() {
             // As haproxy has it for a relay.
-            Phase::Data if by_operator && !self.client.serves_http() => Phase::Done,
+            Phase::Data if ended.is_some() && !self.client.serves_http() => Phase::Done,
             phase => phase,
         };
         self.finish(Termination::new(cause, phase));

@@ -5,6 +5,7 @@
 use crate::health::lock;
 use crate::proxy::{Backend, unix_addr};
 use crate::warmth::Warmth;
+use crate::watched::Watched;
 use lb_balance::ServerId;
 use lb_check::{Health, Verdict};
 use lb_config::ServerAddress;
@@ -59,6 +60,8 @@ pub struct Server {
     pub(crate) history: Mutex<History>,
     /// Where it is checked, if not at its own address and port.
     pub(crate) check_at: Mutex<CheckAt>,
+    /// What its state hangs on beside its checks.
+    pub(crate) watched: Watched,
     /// An operator has stopped its checks.
     pub(crate) checks_stopped: AtomicBool,
     pub(crate) state: AtomicU8,

@@ -1,5 +1,5 @@
 //! `slowstart`: a server that was down takes little at first, and more from second to second. Called by proxy.rs when states change
-//! and by health.rs, whose task for the server counts the seconds.
+//! and by health/, which has a task count the seconds.
 //!
 //! Holds: weight and limit are those of the first second before the server takes anything; one that leaves before it is warm begins anew
 //! when it comes back; without the word a server costs one comparison when its limit is asked for.
@@ -22,15 +22,22 @@ pub(crate) struct Warmth {
     slow_start: Option<SlowStart>,
     /// Whole seconds since it came up, or [`WARM`].
     seconds: AtomicU32,
+    /// How often it has begun to warm up: who counts the seconds of an earlier time leaves it alone.
+    round: AtomicU32,
 }
 
 impl Warmth {
     pub(crate) fn new(slowstart: Option<Duration>) -> Warmth {
-        Warmth { slow_start: slowstart.map(SlowStart::new), seconds: AtomicU32::new(WARM) }
+        Warmth { slow_start: slowstart.map(SlowStart::new), seconds: AtomicU32::new(WARM), round: AtomicU32::new(0) }
     }
 
     pub(crate) fn is_warming(&self) -> bool {
         self.seconds.load(Ordering::Relaxed) != WARM
+    }
+
+    /// How often it has begun to warm up.
+    pub(crate) fn round(&self) -> u32 {
+        self.round.load(Ordering::Relaxed)
     }
 
     /// Streams that it takes at once, of `full` when it is warm.
@@ -46,7 +53,10 @@ impl Warmth {
     /// Before the server's state changes; `changes` of the backend is held, or nobody else is there yet.
     pub(crate) fn state_changes(&self, server: &Server, backend: &Backend, to: ServerState) {
         match (server.usable(), to) {
-            (false, ServerState::Up) => self.set(server, backend, 0),
+            (false, ServerState::Up) => {
+                self.set(server, backend, 0);
+                self.round.fetch_add(u32::from(self.is_warming()), Ordering::Relaxed);
+            }
             (true, ServerState::Down | ServerState::Maintenance) => self.seconds.store(WARM, Ordering::Relaxed),
             _ => {}
         }
@@ -71,7 +81,7 @@ impl Warmth {
     }
 }
 
-/// Counts the seconds of a server without checks that an operator has brought up, if it is to warm up.
+/// Counts the seconds of a server that has just come up.
 pub(crate) fn warm_up(worker: &Rc<Worker>, backend: &Arc<Backend>, id: ServerId) {
     let Some(mut warming) = WarmUp::of(backend.server(id), worker.rt.now()) else { return };
     let (rt, backend) = (worker.rt.clone(), backend.clone());
@@ -90,26 +100,30 @@ pub(crate) fn warm_up(worker: &Rc<Worker>, backend: &Arc<Backend>, id: ServerId)
 }
 
 /// The seconds of one server that is warming up.
-pub(crate) struct WarmUp {
+struct WarmUp {
     begun: Instant,
     seconds: u32,
+    round: u32,
 }
 
 impl WarmUp {
     /// Of a server that came up at `now`; `None` when it is warm.
-    pub(crate) fn of(server: &Server, now: Instant) -> Option<WarmUp> {
-        server.warmth.is_warming().then_some(WarmUp { begun: now, seconds: 0 })
+    fn of(server: &Server, now: Instant) -> Option<WarmUp> {
+        server.warmth.is_warming().then_some(WarmUp { begun: now, seconds: 0, round: server.warmth.round() })
     }
 
     /// When the next second is over.
-    pub(crate) fn next(&self) -> Instant {
+    fn next(&self) -> Instant {
         self.begun + SlowStart::STEP * (self.seconds + 1)
     }
 
     /// Another second is over; `None`: the server is warm, or has left.
-    pub(crate) fn step(mut self, backend: &Arc<Backend>, id: ServerId) -> Option<WarmUp> {
+    fn step(mut self, backend: &Arc<Backend>, id: ServerId) -> Option<WarmUp> {
         let server = backend.server(id);
         self.seconds += 1;
+        if server.warmth.round() != self.round {
+            return None;
+        }
         if server.warmth.is_warming() {
             server.warmth.set(server, backend, self.seconds);
             // It has more room now.

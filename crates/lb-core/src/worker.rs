@@ -222,6 +222,11 @@ impl Process {
         self.threads().iter().find(|t| t.index == index).map(|t| t.remote.clone())
     }
 
+    /// The way to a thread that runs.
+    pub(crate) fn any_thread(&self) -> Option<Remote> {
+        self.threads().first().map(|t| t.remote.clone())
+    }
+
     /// The thread whose turn it is when connections are dealt out: its index and the way to it.
     pub(crate) fn deal(&self) -> Option<(usize, Remote)> {
         let threads = self.threads();

@@ -91,7 +91,7 @@ fn a_server_that_only_accepts_is_well_and_hears_nothing() {
     assert_eq!(a.accepted(), 1, "a check is reset before the server's application sees it");
     a.kill();
     assert!(proxy.told(0, "is DOWN").2.starts_with("Server b/a is DOWN. 0 active"), "the reason has its own line");
-    let (_, severity, _) = proxy.told(0, "backend 'b' has no server available!");
+    let (_, severity, _) = proxy.told(0, "proxy 'b' has no server available!");
     assert_eq!(severity, Severity::Alert);
     assert_eq!(asked(port, "/").0, 503);
     a.revive();

@@ -32,6 +32,7 @@ mod spelling;
 mod timeouts;
 mod usage;
 mod users;
+mod watching;
 mod words;
 
 use crate::diag::Problem;
@@ -281,6 +282,7 @@ const TABLES: &[&[Keyword]] = &[
     bind::KEYWORDS,
     server::KEYWORDS,
     server_rest::KEYWORDS,
+    watching::KEYWORDS,
     rules::KEYWORDS,
     users::KEYWORDS,
     actions::TABLES[0],

@@ -23,12 +23,9 @@ const SO: &str = "says what is so while the rest of it is not there";
 const WITHOUT_TLS: &str = "says what is so without TLS";
 const TLS: &str = "TLS";
 const RESOLVERS: &str = "name resolution at run time";
-const AGENT: &str = "agent checks";
 const CHECKS: &str = "more of health checks";
-const SWITCH: &str = "reactions of health checks";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
-    idle("no-agent-check", "takes 'agent-check' back", SO),
     idle("no-ssl", "takes 'ssl' back", WITHOUT_TLS),
     idle("no-check-ssl", "takes 'check-ssl' back", WITHOUT_TLS),
     idle("no-send-proxy-v2-ssl", "takes 'send-proxy-v2-ssl' back", WITHOUT_TLS),
@@ -73,11 +70,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     skipped("log-bufsize", "<size>", "buffer towards a log server", "has a meaning for log backends only"),
     skipped("shard", "<number>", "share of a peer", "has a meaning for peers only"),
     // Known, not there yet.
-    refused("agent-check", "", "asks an agent for weight and state", AGENT),
-    refused("agent-send", "<text>", "what the agent is asked", AGENT),
-    refused("agent-inter", "<time>", "time between questions to the agent", AGENT),
-    refused("agent-addr", "<address>", "address of the agent", AGENT),
-    refused("agent-port", "<port>", "port of the agent", AGENT),
     refused("cc", "<algorithm>", "congestion control", "choice of congestion control"),
     refused("check-pool-conn-name", "<name>", "connections that checks may take", CHECKS),
     refused("check-reuse-pool", "", "checks take idle connections", CHECKS),
@@ -87,15 +79,9 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("check-ssl", "", "checks with TLS", TLS),
     refused("check-via-socks4", "", "checks through a SOCKS4 proxy", "SOCKS4"),
     refused("cookie", "<value>", "the server's value in the persistence cookie", "cookie persistence"),
-    refused("error-limit", "<count>", "errors until 'on-error' acts", SWITCH),
     refused("healthcheck", "<name>", "a named health check", CHECKS),
     refused("idle-ping", "<time>", "probes of idle HTTP/2 connections", "HTTP/2"),
-    refused("init-state", "<state>", "state at the start", CHECKS),
     refused("namespace", "<name>", "network namespace", "network namespaces"),
-    refused("observe", "layer4|layer7", "watches traffic for health", SWITCH),
-    refused("on-error", "<mode>", "what errors in traffic do", SWITCH),
-    refused("on-marked-down", "<action>", "what happens to sessions when it goes down", SWITCH),
-    refused("on-marked-up", "<action>", "what happens to sessions when it comes up", SWITCH),
     refused("pool-conn-name", "<expression>", "which idle connections match", "named connection pools"),
     refused("quic-cc-algo", "<algorithm>", "congestion control of QUIC", "QUIC"),
     refused("redir", "<prefix>", "GET and HEAD are redirected to the server", "redirection to servers"),
@@ -107,7 +93,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("strict-maxconn", "", "connections, not streams, are limited", "strict maxconn"),
     refused("tcp-md5sig", "<password>", "TCP MD5 signatures", "TCP MD5 signatures"),
     refused("tfo", "", "TCP fast open", "TCP fast open towards servers"),
-    refused("track", "[<backend>/]<server>", "state follows another server", "tracking of servers"),
     refused("allow-0rtt", "", "early data", TLS),
     refused("alpn", "<protocols>", "protocols to negotiate", TLS),
     refused("ca-file", "<file>", "authorities of the server's certificate", TLS),

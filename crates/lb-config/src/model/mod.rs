@@ -16,6 +16,7 @@ mod ring;
 mod rules;
 mod server;
 mod users;
+mod watching;
 
 pub use balance::*;
 pub use bind::*;
@@ -29,6 +30,7 @@ pub use ring::*;
 pub use rules::*;
 pub use server::*;
 pub use users::*;
+pub use watching::*;
 
 use std::fmt;
 use std::net::SocketAddr;

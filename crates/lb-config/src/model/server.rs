@@ -1,6 +1,6 @@
 //! Servers. Source: manual 5.2.
 
-use super::{LogProto, ServerCheck, ServerHashKey, Source, Span, UnixAddress};
+use super::{Agent, LogProto, ServerCheck, ServerHashKey, Source, Span, Track, UnixAddress, Watching};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub struct Server {
     pub slowstart: Option<Duration>,
     /// `log-proto`: how a server of a ring tells lines apart.
     pub log_proto: LogProto,
+    /// What it says of its health beside its checks; `None`: nothing.
+    pub watching: Option<Box<Watching>>,
     /// Where the line stands.
     pub span: Span,
 }
@@ -75,8 +77,19 @@ impl Server {
             hash_key: None,
             slowstart: None,
             log_proto: LogProto::default(),
+            watching: None,
             span: Span::default(),
         }
+    }
+
+    /// Its agent, if it has one.
+    pub fn agent(&self) -> Option<&Agent> {
+        self.watching.as_ref().map(|watching| &watching.agent).filter(|agent| agent.on)
+    }
+
+    /// The server that it tracks, if there is one.
+    pub fn track(&self) -> Option<&Track> {
+        self.watching.as_ref()?.track.as_ref()
     }
 }
 

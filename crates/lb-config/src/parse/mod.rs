@@ -14,6 +14,7 @@ mod profiles;
 mod programs;
 mod resolve;
 mod rings;
+mod tracking;
 mod users;
 
 pub(crate) use asked::{Asked, expression, unknown_action};

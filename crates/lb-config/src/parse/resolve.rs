@@ -38,6 +38,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, userlists: Vec
         default_backend(&mut draft, index, &names, &modes, world);
         backends(&mut draft, index, &names, &modes, world);
         servers(&mut draft, world);
+        super::tracking::settle(&mut draft.proxy, world);
         use_servers(&mut draft, world);
         finish_destination(&mut draft, world);
         finish_balance(&mut draft, world);
@@ -47,6 +48,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, userlists: Vec
         finish_keepalive(&mut draft);
         proxies.push(prune(draft));
     }
+    super::tracking::resolve(&mut proxies, world);
     super::errors::resolve_sets(world);
     let named = exprs::resolve(&proxies, &userlists, world);
     Config {

@@ -19,6 +19,7 @@ mod session;
 mod show;
 
 pub use command::commands_like;
+pub(crate) use servers::{set_maxconn, set_weight};
 
 use crate::gate::{Gate, Pass};
 use crate::handover;

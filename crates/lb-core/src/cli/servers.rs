@@ -2,9 +2,10 @@
 
 use super::command::Command;
 use super::{Answer, Cx, Message, Outcome, error};
-use crate::health::{lock, operate};
+use crate::health::{lock, operate, reweigh};
 use crate::proxy::{Backend, Server};
 use crate::server::CheckAt;
+use crate::worker::{Moment, Process};
 use lb_balance::ServerId;
 use lb_check::Admin;
 use lb_config::{CliLevel, Level, ServerAddress, ServerPort};
@@ -22,22 +23,16 @@ pub(super) const COMMANDS: &[Command] = &[
     Command { name: "get weight", args: "<backend>/<server>", doc: "the share of a server", level: CliLevel::User, run: get_weight },
     admin("set weight", "<backend>/<server> <weight>[%]", "changes the share of a server", |cx| {
         let (backend, id) = named(cx)?;
-        set_weight(&backend, id, cx.arg(1))
+        set_weight(&cx.worker.process, cx.worker.moment(), &backend, id, cx.arg(1))
     }),
     admin("enable server", "<backend>/<server>", "ends maintenance and drain", |cx| wish(cx, Admin::Ready)),
     admin("disable server", "<backend>/<server>", "begins maintenance", |cx| wish(cx, Admin::Maint)),
     admin("enable health", "<backend>/<server>", "goes on with the checks of a server", |cx| checks(cx, false)),
     admin("disable health", "<backend>/<server>", "stops the checks of a server", |cx| checks(cx, true)),
-    admin("enable agent", "<backend>/<server>", "goes on with the agent checks of a server", |cx| {
-        named(cx)?;
-        Err(error("Agent was not configured on this server, cannot enable.\n"))
-    }),
-    admin("disable agent", "<backend>/<server>", "stops the agent checks of a server", |cx| {
-        // None has any.
-        named(cx).map(|_| Answer::Done)
-    }),
+    admin("enable agent", "<backend>/<server>", "goes on with the agent checks of a server", |cx| agents(cx, true)),
+    admin("disable agent", "<backend>/<server>", "stops the agent checks of a server", |cx| agents(cx, false)),
     admin("set server", "<backend>/<server> <what> <value>", "changes state, share, address, check of a server", set_server),
-    admin("set maxconn server", "<backend>/<server> <number>", "changes how many streams a server takes at once", set_maxconn),
+    admin("set maxconn server", "<backend>/<server> <number>", "changes how many streams a server takes at once", maxconn),
     admin("shutdown sessions server", "<backend>/<server>", "ends all streams that a server has", super::sess::shutdown_server),
 ];
 
@@ -67,7 +62,8 @@ fn leading(text: &str) -> Option<(i64, &str)> {
     Some((trimmed[..end].parse().unwrap_or(limit), &trimmed[end..]))
 }
 
-fn set_weight(backend: &Arc<Backend>, id: ServerId, text: &str) -> Outcome {
+/// Changes a server's share: a number, or a percentage of what the file says. For agents, too.
+pub(crate) fn set_weight(process: &Process, moment: Moment, backend: &Arc<Backend>, id: ServerId, text: &str) -> Outcome {
     const MAX: i64 = 256;
     if text.is_empty() {
         return Err(error("Require <weight> or <weight%>.\n"));
@@ -80,7 +76,7 @@ fn set_weight(backend: &Arc<Backend>, id: ServerId, text: &str) -> Outcome {
         "" => return Err(error("Absolute weight can only be between 0 and 256 inclusive.\n")),
         _ => return Err(error("Trailing garbage in weight string")),
     };
-    match backend.set_weight(id, weight as u16) {
+    match reweigh(process, moment, backend, id, weight as u16) {
         Ok(()) => Ok(Answer::Done),
         Err(_) => Err(error("Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n")),
     }
@@ -89,9 +85,6 @@ fn set_weight(backend: &Arc<Backend>, id: ServerId, text: &str) -> Outcome {
 fn wish(cx: &mut Cx<'_>, wish: Admin) -> Outcome {
     let (backend, id) = named(cx)?;
     operate(&cx.worker.process, cx.worker.moment(), &backend, id, wish);
-    if backend.server(id).settings.check.is_none() {
-        crate::warmth::warm_up(cx.worker, &backend, id);
-    }
     Ok(Answer::Done)
 }
 
@@ -102,15 +95,21 @@ fn checks(cx: &mut Cx<'_>, stop: bool) -> Outcome {
         return Err(error("Health check was not configured on this server, cannot enable.\n"));
     }
     server.checks_stopped.store(stop, Ordering::Relaxed);
+    lock(&server.health).set_checked(server.is_checked());
     Ok(Answer::Done)
 }
 
-fn set_maxconn(cx: &mut Cx<'_>) -> Outcome {
+fn maxconn(cx: &mut Cx<'_>) -> Outcome {
     let (backend, id) = named(cx)?;
-    if cx.arg(1).is_empty() {
+    set_maxconn(&backend, id, cx.arg(1))
+}
+
+/// Changes how many streams a server takes at once. For agents, too.
+pub(crate) fn set_maxconn(backend: &Arc<Backend>, id: ServerId, text: &str) -> Outcome {
+    if text.is_empty() {
         return Err(error("Require <maxconn>.\n"));
     }
-    let (number, rest) = leading(cx.arg(1)).ok_or_else(|| error("maxconn string empty or preceded by garbage"))?;
+    let (number, rest) = leading(text).ok_or_else(|| error("maxconn string empty or preceded by garbage"))?;
     if !rest.is_empty() {
         return Err(error("Trailing garbage in maxconn string"));
     }
@@ -123,27 +122,24 @@ const USAGE: &str = "usage: set server <backend>/<server> addr | agent | agent-a
 
 /// `set server <backend>/<server> <what> …`
 fn set_server(cx: &mut Cx<'_>) -> Outcome {
-    const NO_AGENT: &str = "agent checks are not enabled on this server.\n";
     let (backend, id) = named(cx)?;
     let value = cx.arg(2).to_owned();
     match cx.arg(1) {
-        "weight" => set_weight(&backend, id, &value),
+        "weight" => set_weight(&cx.worker.process, cx.worker.moment(), &backend, id, &value),
         "state" => match value.as_str() {
             "ready" => wish(cx, Admin::Ready),
             "drain" => wish(cx, Admin::Drain),
             "maint" => wish(cx, Admin::Maint),
             _ => Err(error("'set server <srv> state' expects 'ready', 'drain' and 'maint'.\n")),
         },
+        "health" if tracks(&backend, id) => Err(error("cannot change health on a tracking server.\n")),
         "health" => match value.as_str() {
             "up" => wish(cx, Admin::ForceUp),
             "stopping" => wish(cx, Admin::ForceStopping),
             "down" => wish(cx, Admin::ForceDown),
             _ => Err(error("'set server <srv> health' expects 'up', 'stopping', or 'down'.\n")),
         },
-        "agent" | "agent-send" => Err(error(NO_AGENT)),
-        "agent-addr" if value.is_empty() => Err(error("set server <b>/<s> agent-addr requires an address and optionally a port.\n")),
-        "agent-port" if value.is_empty() => Err(error("set server <b>/<s> agent-port requires a port.\n")),
-        "agent-addr" | "agent-port" => Err(warning("agent checks are not enabled on this server")),
+        "agent" | "agent-addr" | "agent-port" | "agent-send" => set_agent(cx, &backend, id, &value),
         "check-addr" if value.is_empty() => Err(error("set server <b>/<s> check-addr requires an address and optionally a port.\n")),
         "check-addr" => set_check(backend.server(id), Some(&value), (cx.arg(3) == "port").then(|| cx.arg(4))),
         "check-port" if value.is_empty() => Err(error("set server <b>/<s> check-port requires a port.\n")),
@@ -158,6 +154,55 @@ fn set_server(cx: &mut Cx<'_>) -> Outcome {
         "ssl" => Err(error("'set server <srv> ssl' cannot be set.  default-server should define ssl settings\n")),
         _ => Err(error(USAGE)),
     }
+}
+
+/// `enable agent`, `disable agent`
+fn agents(cx: &mut Cx<'_>, on: bool) -> Outcome {
+    let (backend, id) = named(cx)?;
+    let server = backend.server(id);
+    if on && server.watched.agent.is_none() {
+        return Err(error("Agent was not configured on this server, cannot enable.\n"));
+    }
+    lock(&server.health).set_agent_enabled(on);
+    Ok(Answer::Done)
+}
+
+/// `agent up|down`, `agent-addr <ip> [port <port>]`, `agent-port <port>`, `agent-send <text>`
+fn set_agent(cx: &mut Cx<'_>, backend: &Arc<Backend>, id: ServerId, value: &str) -> Outcome {
+    let server = backend.server(id);
+    let enabled = lock(&server.health).agent().is_some();
+    let agent = server.watched.agent.as_ref().filter(|_| enabled);
+    match (cx.arg(1), agent) {
+        ("agent-addr", _) if value.is_empty() => Err(error("set server <b>/<s> agent-addr requires an address and optionally a port.\n")),
+        ("agent-port", _) if value.is_empty() => Err(error("set server <b>/<s> agent-port requires a port.\n")),
+        ("agent-addr" | "agent-port", None) => Err(warning("agent checks are not enabled on this server")),
+        (_, None) => Err(error("agent checks are not enabled on this server.\n")),
+        ("agent", Some(_)) => match value {
+            "up" => wish(cx, Admin::AgentUp),
+            "down" => wish(cx, Admin::AgentDown),
+            _ => Err(error("'set server <srv> agent' expects 'up' or 'down'.\n")),
+        },
+        ("agent-send", Some(agent)) => {
+            lock(&agent.at).send = value.as_bytes().into();
+            Ok(Answer::Done)
+        }
+        ("agent-port", Some(agent)) => {
+            lock(&agent.at).port = check_port(value)?;
+            Ok(Answer::Done)
+        }
+        (_, Some(agent)) => {
+            let address = value.parse::<IpAddr>().map_err(|_| warning(format!("invalid addr '{value}'")))?;
+            let port = if cx.arg(3) == "port" { Some(check_port(cx.arg(4))?) } else { None };
+            let mut at = lock(&agent.at);
+            at.address = Some(address);
+            at.port = port.unwrap_or(at.port);
+            Ok(Answer::Done)
+        }
+    }
+}
+
+fn tracks(backend: &Backend, id: ServerId) -> bool {
+    backend.server(id).settings.track().is_some()
 }
 
 fn warning(text: impl Into<Cow<'static, str>>) -> Message {

@@ -3,12 +3,11 @@
 use super::command::Command;
 use super::{Answer, Cx, Outcome, ask_all, error};
 use crate::client::Client;
-use crate::worker::Worker;
-use lb_balance::ServerId;
+use crate::ending::{end, end_at};
 use lb_config::{CliLevel, Mode};
+use lb_expr::Cause;
 use lb_sys::Addr;
 use std::fmt::Write as _;
-use std::rc::Rc;
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -20,17 +19,6 @@ pub(super) const COMMANDS: &[Command] = &[
     },
     Command { name: "shutdown session", args: "<id>", doc: "ends a stream", level: CliLevel::Admin, run: shutdown_session },
 ];
-
-/// Ends a stream: one in mode tcp at once, one in mode http where it waits next, so that its client gets an answer.
-fn end(worker: &Rc<Worker>, client: &Rc<Client>) {
-    client.killed.set(true);
-    let Some(task) = worker.clients.task(client) else { return };
-    if client.serves_http() {
-        worker.rt.wake(task);
-    } else {
-        worker.rt.kill(task);
-    }
-}
 
 /// A number as `show sess` writes it, with or without `0x`.
 fn id(text: &str) -> u64 {
@@ -48,7 +36,7 @@ fn shutdown_session(cx: &mut Cx<'_>) -> Outcome {
     Ok(Answer::Later(Box::pin(async move {
         let ended = ask_all(&worker, move |worker| {
             let found = worker.clients.all().into_iter().find(|c| c.stream.get() == wanted);
-            found.inspect(|client| end(worker, client)).is_some()
+            found.inspect(|client| end(worker, client, Cause::Killed)).is_some()
         });
         if ended.await.contains(&true) { Ok(Answer::Done) } else { Err(error("No such session (use 'show sess').\n")) }
     })))
@@ -56,14 +44,10 @@ fn shutdown_session(cx: &mut Cx<'_>) -> Outcome {
 
 /// `shutdown sessions server`
 pub(super) fn shutdown_server(cx: &mut Cx<'_>) -> Outcome {
-    let (backend, ServerId(server)) = super::servers::named(cx)?;
+    let (backend, server) = super::servers::named(cx)?;
     let (backend, worker) = (backend.index, cx.worker.clone());
     Ok(Answer::Later(Box::pin(async move {
-        ask_all(&worker, move |worker| {
-            let at_it = |c: &Rc<Client>| c.stream.get() != 0 && c.place_of_stream() == (Some(backend), Some(server));
-            worker.clients.all().iter().filter(|c| at_it(c)).for_each(|client| end(worker, client));
-        })
-        .await;
+        ask_all(&worker, move |worker| end_at(worker, backend, server, Cause::Killed)).await;
         Ok(Answer::Done)
     })))
 }

@@ -9,6 +9,7 @@ use crate::worker::Process;
 use lb_check::{Status, Verdict};
 use lb_config::{CliLevel, ServerAddress, ServerPort};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -246,9 +247,12 @@ fn state_line(out: &mut String, process: &Process, backend: &Backend, server: &S
         _ if server.warmth.is_warming() => 1,
         _ => 2,
     };
-    let admin = u32::from(health.in_maintenance())
-        + if server.settings.disabled && health.in_maintenance() { 4 } else { 0 }
-        + if health.in_drain() { 8 } else { 0 };
+    let bit = |on: bool, value: u32| if on { value } else { 0 };
+    let admin = bit(health.is_forced_maint(), 1)
+        + bit(health.is_inherited_maint(), 2)
+        + bit(server.settings.disabled, 4)
+        + bit(health.is_forced_drain(), 8)
+        + bit(health.is_inherited_drain(), 16);
     let configured = server.settings.check.is_some();
     let check_state = match (configured, health.in_maintenance()) {
         (false, true) if server.settings.disabled => 8,
@@ -258,12 +262,22 @@ fn state_line(out: &mut String, process: &Process, backend: &Backend, server: &S
         (true, false) => 6 + u32::from(history.checking),
     };
     let check = *lock(&server.check_at);
+    let agent = server.watched.agent.as_ref().map(|agent| (lock(&agent.at).clone(), lock(&agent.history).checking));
+    let agent_state = match (&agent, health.agent()) {
+        (Some((_, checking)), Some(_)) => 22 + u32::from(*checking),
+        (Some(_), None) => 18,
+        (None, _) => 0,
+    };
+    // An agent without a place of its own has that of the check, in haproxy even one that there is not.
+    let agent_port = agent.as_ref().map(|(at, _)| at.port).or(check.port).unwrap_or(0);
+    let agent_ip = agent.and_then(|(at, _)| at.address).or(check.address);
+    let ip = |ip: Option<IpAddr>| ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
     let (address, port) = place(&server.destination());
     let result = history.last.as_ref().map_or(0, result_number);
     let level = if health.in_maintenance() { 0 } else { health.level() };
     let _ = writeln!(
         out,
-        "{} {} {} {} {address} {operational} {admin} {} {} {since} {} {result} {level} {check_state} 0 {} {} - {port} - 0 {} {} - 0",
+        "{} {} {} {} {address} {operational} {admin} {} {} {since} {} {result} {level} {check_state} {agent_state} {} {} - {port} - 0 {} {} {} {}",
         backend.settings.id,
         backend.name(),
         server.settings.id,
@@ -274,7 +288,9 @@ fn state_line(out: &mut String, process: &Process, backend: &Backend, server: &S
         u32::from(backend.settings.has_own_id),
         u32::from(server.settings.has_own_id),
         check.port.unwrap_or(0),
-        check.address.map_or_else(|| "-".to_owned(), |ip| ip.to_string()),
+        ip(check.address),
+        ip(agent_ip),
+        agent_port,
     );
 }
 
@@ -282,6 +298,8 @@ fn state_line(out: &mut String, process: &Process, backend: &Backend, server: &S
 fn status_number(status: Status) -> u32 {
     match status {
         Status::Unknown => 0,
+        Status::Checked => 3,
+        Status::Hana => 4,
         Status::SockErr => 5,
         Status::L4Ok => 6,
         Status::L4Tout => 7,
@@ -294,6 +312,9 @@ fn status_number(status: Status) -> u32 {
         Status::L7Ok => 15,
         Status::L7OkC => 16,
         Status::L7Sts => 17,
+        Status::ProcErr => 18,
+        Status::ProcTout => 19,
+        Status::ProcOk => 20,
         _ => 1,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Holds: a check has one descriptor at most and, while there are bytes to read, one buffer; when the run ends, it has none.
 
-use super::{Checked, target};
+use super::Checked;
 use lb_check::{Action, Check, Destination, Event, SystemError, Verdict, World};
 use lb_config::SendProxy;
 use lb_http::proxy::{self, Endpoints};
@@ -96,7 +96,7 @@ impl Conn {
             // Refused when the configuration is read.
             return Err(io::ErrorKind::Unsupported.into());
         }
-        let to = redirected(target(checked.server()), destination);
+        let to = redirected(checked.target(), destination);
         let server = &checked.server().settings;
         let greeting = match (destination.own, destination.send_proxy) {
             (_, true) => Some(server.send_proxy.clone().unwrap_or(SendProxy::V1)),

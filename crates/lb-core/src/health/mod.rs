@@ -1,16 +1,18 @@
 //! Drives the health checks of lb-check: one task for each checked server, in one of the threads. Called by worker.rs.
 //!
 //! Here are the plan of all checks and the watch over one server, in [`conn`] a check's connection, in [`view`] what its script may ask for, in
-//! [`effects`] what verdicts lead to. Holds: a check starts when its server is due and not in maintenance, and ends with a soft stop, as haproxy's do.
+//! [`agent`] what asks agents, in [`effects`] what verdicts lead to. Holds: a check starts when its server is due and not in maintenance, and
+//! ends with a soft stop, as haproxy's do.
 
+mod agent;
 mod conn;
 mod effects;
 mod view;
 
 use crate::proxy::{Backend, Server, ServerState, Topology, unix_addr};
 use crate::server::CheckAt;
-use crate::warmth::WarmUp;
 use crate::worker::Worker;
+use agent::Asked;
 use conn::Scripted;
 use lb_balance::ServerId;
 use lb_check::{Check, CheckSpec, Health, HealthSpec, Script};
@@ -22,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use view::Asking;
 
-pub(crate) use effects::operate;
+pub(crate) use effects::{errors_in_traffic, operate, reweigh, state_of};
 
 /// Checks never follow each other faster than this, whatever the settings say.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -30,6 +32,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// All checks of a process: which server, how, and when first.
 pub struct Plan {
     checks: Vec<Arc<Checked>>,
+    agents: Vec<Arc<Asked>>,
     threads: usize,
     /// `spread-checks`, in percent.
     spread: u32,
@@ -48,6 +51,8 @@ struct Checked {
     options: Vec<SockOpt>,
     /// The PROXY header before a check.
     greeting: Option<SendProxy>,
+    /// It is the server's agent that is asked.
+    agent: bool,
 }
 
 /// A server's health before its first check.
@@ -59,13 +64,27 @@ pub(crate) fn new_health(settings: &lb_config::Server) -> Mutex<Health> {
         fastinter: c.fastinter,
         downinter: c.downinter,
     });
-    Mutex::new(if settings.disabled { Health::new_disabled(spec) } else { Health::new(spec) })
+    let watching = settings.watching.as_deref();
+    let initial = watching.map(|watching| watching.initial).unwrap_or_default();
+    let health = if settings.disabled { Health::new_disabled(spec) } else { Health::new(spec) };
+    // Nothing would bring up one that is not checked.
+    let mut health = if settings.check.is_some() { health.starting(initial) } else { health };
+    health.set_checked(settings.check.is_some());
+    Mutex::new(if settings.agent().is_some() { health.with_agent() } else { health })
+}
+
+/// A server's state before its first check, and before it hears of the one that it tracks.
+pub(crate) fn state_at_start(settings: &lb_config::Server) -> ServerState {
+    state_of(&lock(&new_health(settings)))
 }
 
 impl Plan {
     /// The checks that a configuration asks for, to be run by `threads` loops.
     pub fn new(config: &Config, topology: &Topology, threads: usize) -> Plan {
         let mut checks = Vec::new();
+        let mut agents = Vec::new();
+        // All of them in the order of the file: checks and agents by their places in those lists, and how often they come.
+        let mut order: Vec<(bool, usize, Duration)> = Vec::new();
         for backend in &topology.backends {
             let script = match &backend.settings.check {
                 CheckKind::Connect => Arc::new(Script::connect()),
@@ -73,18 +92,25 @@ impl Plan {
             };
             for server in backend.servers() {
                 if let Some(check) = &server.settings.check {
+                    order.push((false, checks.len(), lock(&server.health).interval()));
                     checks.push(Checked::new(backend, server, check, script.clone()));
+                }
+                if let Some(agent) = server.settings.agent() {
+                    let asked = Asked::new(backend, server.id, agent);
+                    order.push((true, agents.len(), asked.interval()));
+                    agents.push(asked);
                 }
             }
         }
-        let intervals: Vec<Duration> = checks.iter().map(|c| lock(&c.server().health).interval()).collect();
+        let intervals: Vec<Duration> = order.iter().map(|(.., interval)| *interval).collect();
         let offsets = lb_check::start_offsets(&intervals, config.global.max_spread_checks);
-        for (check, first) in checks.iter_mut().zip(offsets) {
-            check.first = first;
+        for ((is_agent, place, _), first) in order.into_iter().zip(offsets) {
+            if is_agent { agents[place].first = first } else { checks[place].first = first }
         }
         let checks = checks.into_iter().map(Arc::new).collect();
+        let agents = agents.into_iter().map(Arc::new).collect();
         let node = config.global.node.clone();
-        Plan { checks, threads: threads.max(1), spread: u32::from(config.global.spread_checks), node: node.map(Into::into) }
+        Plan { checks, agents, threads: threads.max(1), spread: u32::from(config.global.spread_checks), node: node.map(Into::into) }
     }
 
     /// Loops that share the checks.
@@ -96,6 +122,10 @@ impl Plan {
     pub(crate) fn start(&self, worker: &Rc<Worker>) {
         for check in self.checks.iter().skip(worker.index).step_by(self.threads) {
             let key = worker.rt.spawn(watch(worker.clone(), check.clone(), self.spread, self.node.clone()));
+            worker.ends_with_soft_stop(key);
+        }
+        for asked in self.agents.iter().skip(worker.index).step_by(self.threads) {
+            let key = worker.rt.spawn(agent::ask(worker.clone(), asked.clone(), self.spread));
             worker.ends_with_soft_stop(key);
         }
     }
@@ -115,11 +145,19 @@ impl Checked {
         let source = server.settings.source.as_ref().or(backend.settings.source.as_ref());
         let from = source.filter(|_| over_ip).map(|s| Addr::Ip(s.address));
         let greeting = check.send_proxy.then(|| server.settings.send_proxy.clone().unwrap_or(SendProxy::V1));
-        Checked { backend: backend.clone(), id: server.id, spec: spec.into(), first: Duration::ZERO, from, options, greeting }
+        Checked { backend: backend.clone(), id: server.id, spec: spec.into(), first: Duration::ZERO, from, options, greeting, agent: false }
     }
 
     fn server(&self) -> &Arc<Server> {
         self.backend.server(self.id)
+    }
+
+    /// Where the next connection goes.
+    fn target(&self) -> Addr {
+        match &self.server().watched.agent {
+            Some(agent) if self.agent => agent::target(&self.server().destination(), agent),
+            _ => target(self.server()),
+        }
     }
 }
 
@@ -147,17 +185,12 @@ async fn watch(worker: Rc<Worker>, checked: Arc<Checked>, spread: u32, node: Opt
     let rt = &worker.rt;
     let mut check = Check::new(checked.spec.clone());
     let mut next = rt.now() + checked.first;
-    let mut warming: Option<WarmUp> = None;
+    checked.server().watched.watched_by(rt.remote().clone(), rt.current());
     loop {
-        while let Some(at) = warming.as_ref().map(WarmUp::next).filter(|at| *at < next) {
-            rt.sleep_until(at).await;
-            rt.progress();
-            let _in_order = lock(&checked.backend.changes);
-            warming = warming.and_then(|warming| warming.step(&checked.backend, checked.id));
-        }
-        rt.sleep_until(next).await;
-        rt.progress();
         let server = checked.server();
+        let fastinter = lock(&server.health).spec().fastinter;
+        server.watched.wait(rt, next, fastinter).await;
+        rt.progress();
         if server.state() != ServerState::Maintenance && server.is_checked() {
             lock(&server.history).checking = true;
             let world = Asking { worker: &worker, backend: &checked.backend, server, node: node.as_deref() };
@@ -168,8 +201,6 @@ async fn watch(worker: Rc<Worker>, checked: Arc<Checked>, spread: u32, node: Opt
             if server.is_checked() {
                 effects::apply(&worker.process, worker.moment(), &checked.backend, checked.id, &verdict);
             }
-            // It came up just now, or is still at it.
-            warming = warming.or_else(|| WarmUp::of(server, rt.now())).filter(|_| server.warmth.is_warming());
         }
         let interval = lock(&checked.server().health).interval();
         next = rt.now() + lb_check::spread_interval(interval, spread, rt.random() as u32).max(SHORTEST);

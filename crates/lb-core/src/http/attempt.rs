@@ -15,6 +15,8 @@ use crate::record::counted_size;
 use crate::relay::{Relay, TunnelTimeouts};
 use crate::rules::replies::Own;
 use crate::timers::Step;
+use crate::watched;
+use lb_check::Sign;
 use lb_config::{HttpConnectionMode, HttpReuse, LogStep, RetryOn};
 use lb_expr::{CaptureSide, Cause, Phase, Termination};
 use lb_http::chunk::{self, Trailers};
@@ -169,8 +171,8 @@ enum Waited {
     ClientTimeout,
     ClientGone,
     BadChunk,
-    /// By an operator.
-    Killed,
+    /// By an operator, or because of a server.
+    Killed(Cause),
 }
 
 /// The state of one attempt that is on its way.
@@ -244,7 +246,7 @@ impl Attempt<'_> {
             // The client has stopped in its body.
             Waited::ServerTimeout if !self.up_done => failed(RetryOn::NONE, 504, Cause::ServerTimeout, Phase::Headers, false),
             Waited::ServerTimeout => failed(RetryOn::RESPONSE_TIMEOUT, 504, Cause::ServerTimeout, Phase::Headers, false),
-            Waited::Killed => failed(RetryOn::NONE, 502, Cause::Killed, Phase::Headers, false),
+            Waited::Killed(cause) => failed(RetryOn::NONE, 502, *cause, Phase::Headers, false),
             Waited::ClientTimeout => failed(RetryOn::NONE, 0, Cause::ClientTimeout, Phase::Data, false),
             Waited::BadChunk => failed(RetryOn::NONE, 400, Cause::Proxy, Phase::Headers, false),
             Waited::ClientGone if self.up_done && !self.conn.socket.is_broken() => {
@@ -254,14 +256,28 @@ impl Attempt<'_> {
         }
     }
 
+    /// What it tells of the server's health. `reused`: the connection may have been closed before anything was asked of it.
+    #[cold]
+    fn sign(&self, waited: &Waited, status: u16, reused: bool) -> Option<Sign> {
+        match waited {
+            Waited::Head { .. } => Some(Sign::of_status(status)),
+            Waited::Closed { heard: false } if reused => None,
+            Waited::Closed { .. } if self.server.is_broken() => Some(Sign::ReadError),
+            Waited::Closed { .. } => Some(Sign::Closed),
+            Waited::Junk => Some(Sign::BadHead),
+            Waited::ServerTimeout => Some(Sign::ReadTimeout),
+            Waited::ClientTimeout | Waited::ClientGone | Waited::BadChunk | Waited::Killed(_) => None,
+        }
+    }
+
     /// Due when the client, or else the server, has been silent for too long.
     fn poll_silence(&self, client: bool) -> Poll<Termination> {
         let (seen, limit, cause) = match client {
             true => (self.client_seen, self.client_timeout, Cause::ClientTimeout),
             false => (self.server_seen, self.server_timeout, Cause::ServerTimeout),
         };
-        if self.conn.client.killed.get() {
-            return Poll::Ready(Termination::new(Cause::Killed, Phase::Data));
+        if let Some(cause) = self.conn.client.killed.get() {
+            return Poll::Ready(Termination::new(cause, Phase::Data));
         }
         self.conn.client.worker().rt.poll_deadline(limit.map(|d| seen + d)).map(|()| Termination::new(cause, Phase::Data))
     }
@@ -305,8 +321,8 @@ impl Attempt<'_> {
             }
         }
         Buffer::release_empty(&mut self.input);
-        if self.conn.client.killed.get() {
-            return Poll::Ready(Waited::Killed);
+        if let Some(cause) = self.conn.client.killed.get() {
+            return Poll::Ready(Waited::Killed(cause));
         }
         // While the answer is waited for, `timeout server` alone counts, even when the client stops in its body: haproxy 2.6
         // then answers with 504 and logs `sH`. Without one it is the client's, and ends the stream without a word (`cD`; both
@@ -451,6 +467,11 @@ pub async fn run(
         }
         response.clear();
     };
+    if slot.server().watched.observes()
+        && let Some(sign) = attempt.sign(&waited, response.status(), server.uses != 0)
+    {
+        watched::note(worker, backend, slot.server(), sign);
+    }
     let Waited::Head { framing } = waited else {
         let failure = attempt.failure(&waited);
         record.note_body(attempt.up.payload);
@@ -616,7 +637,7 @@ async fn tunnel(conn: &mut Conn, record: &mut Record, mut up: Flow, down: Flow, 
     let timeouts = TunnelTimeouts::new(&conn.client.frontend().settings, &backend.settings);
     let mut relay = Relay::new(up, down, timeouts, worker.rt.now());
     let end = poll_fn(|_| match relay.poll(&worker.rt, &worker.outs, &conn.socket, server) {
-        Poll::Pending if conn.client.killed.get() => Poll::Ready(Termination::new(Cause::Killed, Phase::Data)),
+        Poll::Pending => conn.client.killed.get().map_or(Poll::Pending, |cause| Poll::Ready(Termination::new(cause, Phase::Data))),
         polled => polled,
     })
     .await;

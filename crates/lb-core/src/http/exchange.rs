@@ -343,7 +343,7 @@ async fn try_servers(
         };
         let server = match attempt::server_connection(conn, record, request, &slot).await {
             Ok(server) => server,
-            Err(gone @ (Refused::ClientGone(_) | Refused::Killed(_))) => return refuse(record, &gone),
+            Err(gone @ (Refused::ClientGone(_) | Refused::Killed(..))) => return refuse(record, &gone),
             Err(failure) => {
                 let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
                 match attempts.again(&worker.rt, record, slot, &failure, watch).await {

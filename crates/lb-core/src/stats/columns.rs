@@ -183,6 +183,7 @@ pub mod at {
     pub const SID: usize = 28;
     pub const THROTTLE: usize = 29;
     pub const LBTOT: usize = 30;
+    pub const TRACKED: usize = 31;
     pub const TYPE: usize = 32;
     pub const RATE: usize = 33;
     pub const RATE_LIM: usize = 34;
@@ -192,6 +193,7 @@ pub mod at {
     pub const CHECK_DURATION: usize = 38;
     pub const HRSP_1XX: usize = 39;
     pub const HRSP_OTHER: usize = 44;
+    pub const HANAFAIL: usize = 45;
     pub const REQ_RATE: usize = 46;
     pub const REQ_RATE_MAX: usize = 47;
     pub const REQ_TOT: usize = 48;
@@ -201,11 +203,19 @@ pub mod at {
     pub const COMP_RSP: usize = 54;
     pub const LASTSESS: usize = 55;
     pub const LAST_CHK: usize = 56;
+    pub const LAST_AGT: usize = 57;
     pub const QTIME: usize = 58;
+    pub const AGENT_STATUS: usize = 62;
+    pub const AGENT_CODE: usize = 63;
+    pub const AGENT_DURATION: usize = 64;
     pub const CHECK_DESC: usize = 65;
+    pub const AGENT_DESC: usize = 66;
     pub const CHECK_RISE: usize = 67;
     pub const CHECK_FALL: usize = 68;
     pub const CHECK_HEALTH: usize = 69;
+    pub const AGENT_RISE: usize = 70;
+    pub const AGENT_FALL: usize = 71;
+    pub const AGENT_HEALTH: usize = 72;
     pub const ADDR: usize = 73;
     pub const MODE: usize = 75;
     pub const ALGO: usize = 76;
@@ -250,6 +260,12 @@ mod tests {
             (at::TYPE, "type"),
             (at::LASTSESS, "lastsess"),
             (at::QTIME + 3, "ttime"),
+            (at::LAST_AGT, "last_agt"),
+            (at::AGENT_DURATION, "agent_duration"),
+            (at::AGENT_DESC, "agent_desc"),
+            (at::AGENT_HEALTH, "agent_health"),
+            (at::TRACKED, "tracked"),
+            (at::HANAFAIL, "hanafail"),
             (at::QTIME_MAX + 3, "ttime_max"),
             (at::UWEIGHT, "uweight"),
             (FIXED, "ssl_sess"),

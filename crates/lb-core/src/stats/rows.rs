@@ -8,7 +8,7 @@ use crate::health::lock;
 use crate::proxy::{Backend, Frontend, Server, ServerState};
 use crate::worker::Process;
 use lb_balance::{ServerId, Weight};
-use lb_check::Status;
+use lb_check::{Health, Status};
 use lb_config::{Balance, HashKey, Mode, ServerAddress, ServerPort};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -270,7 +270,7 @@ pub(crate) fn algorithm(balance: &Balance) -> &'static str {
     }
 }
 
-fn server_row(process: &Process, rates: &mut Rates, backend: &Backend, server: &Server, legends: bool, now: Instant) -> Row {
+fn server_row(process: &Process, rates: &mut Rates, backend: &Backend, server: &Arc<Server>, legends: bool, now: Instant) -> Row {
     let http = backend.is_http();
     let mut row = Row::new(Kind::Server, backend.settings.id, server.settings.id);
     row.names(backend.name(), server.name());
@@ -312,25 +312,49 @@ fn server_row(process: &Process, rates: &mut Rates, backend: &Backend, server: &
     row
 }
 
+/// What a server's agent has said.
+fn agent(row: &mut Row, health: &Health, server: &Server) {
+    let (Some((status, well)), Some(agent)) = (health.agent(), &server.watched.agent) else { return };
+    let history = lock(&agent.history);
+    let running = if history.checking { "* " } else { "" };
+    row.set(at::AGENT_STATUS, format!("{running}{}", status.code()).as_str());
+    row.set(at::AGENT_DESC, status.description());
+    row.set(at::AGENT_DURATION, history.last.as_ref().map_or(0, |last| last.duration.as_millis() as u64));
+    row.set(at::AGENT_RISE, 1u32);
+    row.set(at::AGENT_FALL, 1u32);
+    row.set(at::AGENT_HEALTH, u32::from(well));
+    let Some(last) = &history.last else { return };
+    if let Some(code) = last.code {
+        row.set(at::AGENT_CODE, code);
+    }
+    if !last.info.is_empty() {
+        row.set(at::LAST_AGT, String::from_utf8_lossy(&last.info).as_ref());
+    }
+}
+
 /// State and checks of a server.
-fn check(row: &mut Row, process: &Process, server: &Server, now: Instant) {
+fn check(row: &mut Row, process: &Process, server: &Arc<Server>, now: Instant) {
     let health = lock(&server.health);
     let history = lock(&server.history);
     let since = process.since(history.changed, now);
     row.set(at::LASTCHG, since.as_secs());
     let checked = server.is_checked();
-    let word = health.to_string();
-    // Without checks nothing is on its way up or down.
-    let word = match word.split_once(' ') {
-        _ if !checked && health.takes_new() => "no check",
-        Some((state, _)) if !checked => state,
-        _ => &word,
+    let via = server.leader();
+    let word = match &via {
+        None => health.to_string(),
+        Some((backend, id)) if health.is_inherited_maint() => format!("MAINT (via {}/{})", backend.name(), backend.server(*id).name()),
+        Some(_) => health.shown(&lock(&server.checked_by().health)),
     };
-    row.set(at::STATUS, word);
+    row.set(at::STATUS, word.as_str());
+    if let Some((backend, id)) = &via {
+        row.set(at::TRACKED, format!("{}/{}", backend.name(), backend.server(*id).name()).as_str());
+    }
+    agent(row, &health, server);
     if !checked {
         return;
     }
     row.set(at::CHKFAIL, health.failed_checks().saturating_sub(history.forgotten_failures));
+    row.set(at::HANAFAIL, server.watched.overruns.load(Ordering::Relaxed));
     row.set(at::CHKDOWN, history.downs);
     row.set(at::DOWNTIME, history.down_for(!server.usable(), since).as_secs());
     if health.in_maintenance() {
@@ -347,7 +371,7 @@ fn check(row: &mut Row, process: &Process, server: &Server, now: Instant) {
     if let Some(code) = last.code {
         row.set(at::CHECK_CODE, code);
     }
-    if health.status() != Status::Initial {
+    if !matches!(health.status(), Status::Initial | Status::Hana) {
         row.set(at::CHECK_DURATION, last.duration.as_millis() as u64);
     }
     if !last.info.is_empty() {
