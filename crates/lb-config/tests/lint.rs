@@ -173,3 +173,15 @@ fn acls_and_rules() {
     let chosen = "frontend f\n mode http\n timeout client 1s\n timeout http-request 1s\n bind :1\n http-request return status 200\n";
     assert_eq!(lint(chosen), [""; 0]);
 }
+
+/// `http-request explain` is not haproxy's; where it would tell nobody, that is said.
+#[test]
+fn what_is_explained_to_nobody() {
+    let text = format!(
+        "defaults\n mode http\n{T}frontend f\n bind :1\n http-request explain json if TRUE\n default_backend b\nbackend b\n server s 127.0.0.1:1\n"
+    );
+    assert_eq!(remarks(Severity::Notice, &text), ["9: 'http-request explain' writes to the log, and 'f' has none"]);
+    assert_eq!(remarks(Severity::Notice, &text.replace(" bind :1", " bind :1\n log 127.0.0.1 local0")), [""; 0]);
+    let message = &remarks(Severity::Error, &text.replace("json if", "xml if"))[0];
+    assert!(message.contains("'xml'"), "{message}");
+}

@@ -554,6 +554,14 @@ impl Topology {
         Topology { frontends, backends, names, uses, files, patterns, by_place: by_index.into(), by_name }
     }
 
+    /// Where in which file something stands.
+    pub fn place(&self, span: lb_config::Span) -> String {
+        match self.files.get(span.file as usize) {
+            Some(file) if !span.is_none() => format!("{file}:{}", span.line),
+            _ => "built-in".to_owned(),
+        }
+    }
+
     /// Number of servers in all backends.
     pub fn server_count(&self) -> usize {
         self.backends.iter().map(|b| b.servers.len()).sum()

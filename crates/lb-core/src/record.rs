@@ -4,6 +4,7 @@
 use crate::capture::Captured;
 use crate::client::Client;
 use crate::context::View;
+use crate::explain::told::Told;
 use crate::log::Words;
 use crate::loggers::FrontendLog;
 use crate::proxy::{Backend, Server};
@@ -98,6 +99,8 @@ struct Extra {
     /// Of the request and of the response.
     captured: [Captured; 2],
     rules: RuleState,
+    /// What is told of the stream, which a rule wants explained.
+    told: Option<Box<Told>>,
 }
 
 /// One stream, as its log line sees it.
@@ -273,6 +276,22 @@ impl Record {
         &mut self.extra().rules
     }
 
+    /// From here on it is told what rules do with the stream: for tools, or for the log.
+    pub fn explain(&mut self, json: bool) {
+        self.extra().told.get_or_insert_default().json = json;
+    }
+
+    /// What is told of the stream; `None`: it is not to be explained.
+    #[inline]
+    pub fn told(&mut self) -> Option<&mut Told> {
+        self.extra.as_deref_mut()?.told.as_deref_mut()
+    }
+
+    /// The same, at its end.
+    pub fn take_told(&mut self) -> Option<Told> {
+        self.extra.as_deref_mut()?.told.take().map(|told| *told)
+    }
+
     /// The client's address, or what rules made of it.
     pub fn peer(&self) -> Cow<'_, Addr> {
         self.rules().source.map_or(Cow::Borrowed(&self.client.peer), |source| Cow::Owned(Addr::Ip(source)))
@@ -388,6 +407,30 @@ impl Record {
         if !self.logged {
             self.write(LogStep::Close);
         }
+        if let Some(told) = self.take_told() {
+            self.write_told(told);
+        }
+    }
+
+    /// The message of the action `explain`, on one line.
+    #[cold]
+    fn write_told(&mut self, told: Told) {
+        let client = self.client.clone();
+        let (Some(log), Some(level)) = (&client.frontend().log, self.level(Level::Info)) else { return };
+        let (at, json) = (client.worker().timestamp(), told.json);
+        let peer = match &*self.peer() {
+            Addr::Ip(addr) => addr.to_string(),
+            _ => "unix".to_owned(),
+        };
+        let line = String::from_utf8_lossy(&self.line);
+        let begin = format!("explain {peer} \"{line}\" | {}", self.status);
+        let members = serde_json::json!({ "client": peer, "line": line, "status": self.status });
+        let explanation = told.explanation(client.frontend().name(), self.backend.as_ref().map(|backend| backend.name()));
+        let place = |span: Span| client.worker().process.topology.place(span);
+        log.logger.log_with(level, at, |limit, out| {
+            out.extend_from_slice(explanation.one_line((&begin, members), json, limit, place).as_bytes());
+            out.truncate(limit);
+        });
     }
 
     /// Writes a line that has nothing to wait for when the response's head is there.

@@ -326,6 +326,11 @@ pub enum Action {
     SetPriorityOffset(Expr),
     /// `do-log`
     DoLog(super::LogStep),
+    /// `explain`: what the rules behind it do goes to the log when the stream ends. Not haproxy's.
+    Explain {
+        /// As JSON and not as text.
+        json: bool,
+    },
     /// `expect-proxy`: a PROXY header comes before anything else.
     ExpectProxy,
     /// `expect-netscaler-cip`

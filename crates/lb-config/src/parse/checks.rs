@@ -5,7 +5,7 @@
 
 use super::draft::{Draft, World};
 use crate::diag::Severity;
-use crate::model::{Global, LogFormatKind, LogFormatText, Mode};
+use crate::model::{Action, Global, LogFormatKind, LogFormatText, Mode};
 use crate::tree::shown;
 
 /// Checks a proxy, and takes away what its mode has no use for.
@@ -14,6 +14,7 @@ pub(super) fn proxy(draft: &mut Draft, global: &Global, world: &mut World<'_>) {
         captures(draft, global, world);
         timeouts(draft, world);
         log_format(draft, world);
+        explains_to_nobody(draft, world);
         if draft.proxy.mode == Mode::Tcp {
             ignored(draft, world);
             tcp_log_format(draft, world);
@@ -57,6 +58,19 @@ fn timeouts(draft: &Draft, world: &mut World<'_>) {
             missing.join(" and ")
         );
         world.warn(proxy.span, message, Some("set them here or in 'defaults', for example 30s".into()));
+    }
+}
+
+/// `http-request explain` in a frontend that logs nowhere.
+fn explains_to_nobody(draft: &Draft, world: &mut World<'_>) {
+    if !draft.proxy.kind.is_frontend() || !draft.proxy.logs.is_empty() {
+        return;
+    }
+    let rules = draft.proxy.rules.iter().flat_map(|rules| &rules.request);
+    let explain = rules.filter(|rule| matches!(rule.action, Action::Explain { .. })).map(|rule| rule.span).next();
+    if let Some(span) = explain {
+        let message = format!("'http-request explain' writes to the log, and '{}' has none", shown(&draft.proxy.name));
+        world.notice(span, message, Some("add a 'log' line, for example 'log global'".into()));
     }
 }
 

@@ -24,7 +24,8 @@ pub(crate) struct Names {
     spelled: Vec<String>,
     asked: Vec<Name>,
     fetches: BTreeSet<&'static str>,
-    words: bool,
+    /// Formats show words of log lines.
+    pub words: bool,
     /// The line that is being read.
     pub place: Span,
     /// The proxy that is being read, by its place.

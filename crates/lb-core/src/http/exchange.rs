@@ -5,6 +5,7 @@ use super::attempt::{self, Outcome};
 use super::receive::{self, Chunks, NoBody, NoRequest};
 use super::{Conn, PooledHead, answer, fields, hash_key, rules, target};
 use crate::admit::{Attempts, ClientWatch, Preferred, Refused};
+use crate::explain::told::Why;
 use crate::proxy::{AsksFor, Backend, Frontend};
 use crate::record::{Record, log_connect};
 use crate::reply::ReplyTo;
@@ -333,14 +334,23 @@ async fn try_servers(
         }
     }
     let chosen = rules::use_server(conn, record, head, request, backend).map(|server| Preferred { server, bound: true });
-    attempts.prefer(chosen.or_else(|| preferred(conn, backend)));
+    let wished = chosen.or_else(|| preferred(conn, backend));
+    attempts.prefer(wished);
     let body = attempt::KeptBody::new(conn, request, backend);
     loop {
         let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
         let slot = match attempts.admit(&worker.rt, record, watch).await {
             Ok(slot) => slot,
-            Err(refused) => return refuse(record, &refused),
+            Err(refused) => {
+                if let Some(told) = record.told() {
+                    told.served(backend, None);
+                }
+                return refuse(record, &refused);
+            }
         };
+        if let Some(told) = record.told() {
+            told.served(backend, Some((slot.server_id(), why(slot.server_id(), chosen, wished))));
+        }
         let server = match attempt::server_connection(conn, record, request, &slot).await {
             Ok(server) => server,
             Err(gone @ (Refused::ClientGone(_) | Refused::Killed(..))) => return refuse(record, &gone),
@@ -453,6 +463,16 @@ fn preferred(conn: &Conn, backend: &Backend) -> Option<Preferred> {
     let last = conn.last.as_ref()?.upgrade()?;
     let same = backend.servers().get(last.id.0 as usize).filter(|s| Arc::ptr_eq(s, &last))?;
     Some(Preferred { server: same.id, bound })
+}
+
+/// Why a server is the one, for who wants it explained; it was `wished`, and by a rule if that is `by_rule`.
+fn why(id: lb_balance::ServerId, by_rule: Option<Preferred>, wished: Option<Preferred>) -> Why {
+    match wished {
+        Some(wished) if wished.server != id => Why::Scheduler,
+        Some(_) if by_rule.is_some() => Why::Rule,
+        Some(_) => Why::Kept,
+        None => Why::Scheduler,
+    }
 }
 
 /// A request that got no server.

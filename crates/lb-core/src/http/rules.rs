@@ -10,9 +10,9 @@ use crate::admit::Attempts;
 use crate::proxy::{Backend, Frontend, Topology};
 use crate::record::{Record, RuleState};
 use crate::rules::replies::{self, Own};
-use crate::rules::{self, Stage, Step};
+use crate::rules::{self, Choice, Stage, Step};
 use crate::timers::Step as Reached;
-use lb_config::{Action, BackendTarget, HttpConnectionMode, Rule, Rules, ServerTarget};
+use lb_config::{Action, BackendTarget, HttpConnectionMode, Rule, Rules, ServerTarget, UseBackend, UseServer};
 use lb_expr::sample::{Bytes, Expr, Scope, Side};
 use lb_expr::{Cause, Phase, Termination};
 use lb_http::{Body, FieldId, Head, Version};
@@ -179,6 +179,9 @@ pub fn keep_framing(head: &mut Head, body: Body) {
 async fn failed(conn: &mut Conn, record: &mut Record, request: &Request, status: u16) -> Ended {
     let end = Termination::new(Cause::Proxy, Phase::Request);
     let own = Own { logged: Some(status), ..Own::page(pages(conn, record).iter().copied(), status) };
+    if let Some(told) = record.told() {
+        told.answered(Some(&own.head));
+    }
     Ended::Answered(reply(conn, record, request, own, end).await)
 }
 
@@ -214,6 +217,9 @@ async fn end(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &Re
         let pages = || backend.iter().map(|backend| &backend.errors).chain([&client.frontend().errors]);
         at_request(conn, record, head, request, |stage| replies::made(action, stage, pages()))
     };
+    if let Some(told) = record.told() {
+        told.answered(made.as_ref().map(|own| &own.head));
+    }
     let worker = conn.client.worker().clone();
     let counters = worker.counters.front(conn.client.frontend());
     let backend = record.backend.clone();
@@ -381,10 +387,19 @@ pub fn route<'t>(
 }
 
 /// The same, in any mode.
-pub fn choose_backend<'t>(rules: &Rules, stage: &Stage<'_>, frontend: &'t Frontend, topology: &'t Topology) -> Option<&'t Arc<Backend>> {
+pub fn choose_backend<'r, 't>(
+    rules: &'r Rules,
+    stage: &mut Stage<'_>,
+    frontend: &'t Frontend,
+    topology: &'t Topology,
+) -> Option<&'t Arc<Backend>> {
     let by_line = stage.record.as_deref().and_then(|record| record.rules().line_backend).and_then(|at| rules.line_backends.get(at));
-    let chosen = || stage.first(rules.use_backend.iter().map(|rule| rule.condition.as_ref())).map(|at| &rules.use_backend[at]);
-    match by_line.or_else(chosen).map(|rule| &rule.target) {
+    let choice = |rule: &'r UseBackend| Choice { condition: rule.condition.as_ref(), text: &rule.text, span: rule.span };
+    let chosen = by_line.or_else(|| stage.first(rules.use_backend.iter().map(choice)).map(|at| &rules.use_backend[at]));
+    if let Some(told) = stage.told() {
+        told.switched(chosen.map(|rule| rule.span));
+    }
+    match chosen.map(|rule| &rule.target) {
         Some(BackendTarget::Fixed(index)) => topology.backend_of(*index),
         Some(BackendTarget::Computed(format)) => {
             let mut name = Vec::new();
@@ -404,10 +419,11 @@ pub fn use_server(conn: &Conn, record: &mut Record, head: &mut Head, request: &R
 }
 
 /// The same, in any mode.
-pub fn choose_server(rules: &Rules, stage: &Stage<'_>, backend: &Backend) -> Option<lb_balance::ServerId> {
+pub fn choose_server<'r>(rules: &'r Rules, stage: &mut Stage<'_>, backend: &Backend) -> Option<lb_balance::ServerId> {
     let mut name = Vec::new();
     let mut rest = &rules.use_server[..];
-    while let Some(at) = stage.first(rest.iter().map(|rule| rule.condition.as_ref())) {
+    let choice = |rule: &'r UseServer| Choice { condition: rule.condition.as_ref(), text: &rule.text, span: rule.span };
+    while let Some(at) = stage.first(rest.iter().map(choice)) {
         let rule = &rest[at];
         rest = &rest[at + 1..];
         let server = match &rule.target {
@@ -580,6 +596,9 @@ fn ended(
     let (client, backend) = (conn.client.clone(), record.backend.clone());
     let pages = || backend.iter().map(|backend| &backend.errors).chain([&client.frontend().errors]);
     let made = at_response(conn, record, request_head, head, body, |stage| replies::made(action, stage, pages()));
+    if let Some(told) = record.told() {
+        told.answered(made.as_ref().map(|own| &own.head));
+    }
     // What is here of the response counts for haproxy, the end of chunks as one.
     let (here, whole, _) = body_here(body.0, body.1);
     record.downloaded += here.len() as u64 + u64::from(body.0 == Body::Chunked && whole);

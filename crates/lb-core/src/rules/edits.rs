@@ -116,6 +116,12 @@ pub fn apply(action: &Action, stage: &mut Stage<'_>, scratch: &Bump) -> bool {
             stage.session.expects_netscaler = true;
             true
         }
+        Action::Explain { json } => {
+            if let Some(record) = stage.record.as_deref_mut() {
+                record.explain(*json);
+            }
+            true
+        }
         Action::DoLog(step) => {
             if let Some(record) = stage.record.as_deref_mut() {
                 record.log_now(*step);

@@ -13,10 +13,11 @@ mod target;
 use crate::admit::Attempts;
 use crate::client::Client;
 use crate::context::View;
+use crate::explain::told::{self, Told};
 use crate::record::Record;
 use bumpalo::Bump;
 use lb_balance::Key;
-use lb_config::{Action, LineEdit, Rule, TimeValue};
+use lb_config::{Action, LineEdit, Rule, Span, TimeValue};
 use lb_expr::acl::{Condition, Verdict};
 use lb_expr::sample::{Bytes, Context, Cx, Expr, Side, Type, Value};
 use lb_expr::{CaptureSide, Field, LogFormat, LogSource, LogValue};
@@ -124,13 +125,29 @@ impl Stage<'_> {
         condition.eval(Cx { last: true, ..self.cx(&view, &scratch) }) == Verdict::Pass
     }
 
-    /// The place of the first condition that holds now; what is not known yet counts as not.
-    pub fn first<'c>(&self, conditions: impl Iterator<Item = Option<&'c Condition>>) -> Option<usize> {
+    /// The place of the first line whose condition holds now; what is not known yet counts as not.
+    pub fn first<'c>(&mut self, mut choices: impl Iterator<Item = Choice<'c>>) -> Option<usize> {
+        if self.told().is_some() {
+            return told::first(choices, self);
+        }
         let scratch = self.client.worker().scratches.lend();
         let view = self.view();
         let cx = Cx { last: true, ..self.cx(&view, &scratch) };
-        let mut conditions = conditions;
-        conditions.position(|condition| condition.is_none_or(|condition| condition.eval(cx) == Verdict::Pass))
+        choices.position(|choice| choice.condition.is_none_or(|condition| condition.eval(cx) == Verdict::Pass))
+    }
+
+    /// What is told of the stream, if it is to be explained.
+    #[inline]
+    pub fn told(&mut self) -> Option<&mut Told> {
+        self.record.as_deref_mut()?.told()
+    }
+
+    /// The head that rules of this direction change.
+    pub fn head(&self) -> Option<&Head> {
+        match self.side {
+            Side::Request => self.request.as_deref(),
+            Side::Response => self.response.as_deref(),
+        }
     }
 
     /// Hashes by the value that an expression has now; without one the stream takes turns.
@@ -187,6 +204,17 @@ impl LogSource for Spoken<'_> {
     }
 }
 
+/// A line that chooses a backend or a server.
+#[derive(Clone, Copy)]
+pub struct Choice<'c> {
+    /// `None`: it always does.
+    pub condition: Option<&'c Condition>,
+    /// The line as it was read.
+    pub text: &'c str,
+    /// Where it stands.
+    pub span: Span,
+}
+
 /// Where going through a list has led.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -209,7 +237,7 @@ pub enum Step {
 
 /// Goes through `list` from the rule at `from`.
 pub fn run(list: &[Arc<Rule>], from: usize, stage: &mut Stage<'_>) -> Step {
-    let step = walk(list, from, stage);
+    let step = if stage.told().is_some() { told::run(list, from, stage) } else { walk(list, from, stage) };
     keep_late_captures(stage);
     step
 }
@@ -239,52 +267,73 @@ fn walk(list: &[Arc<Rule>], from: usize, stage: &mut Stage<'_>) -> Step {
             }
             Err(place) => return Step::NeedMore(place),
         };
-        match &rule.action {
-            Action::Accept => {
-                note_last(rule, stage);
-                return Step::Pass { allowed: true };
-            }
-            Action::Reject
-            | Action::Close
-            | Action::SilentDrop { .. }
-            | Action::Deny(_)
-            | Action::Tarpit(_)
-            | Action::Return(_)
-            | Action::Auth { .. } => {
-                note_last(rule, stage);
-                return Step::End(at);
-            }
-            Action::Redirect(redirect) => {
-                if !redirect.ignore_empty || !replies::is_empty(redirect, stage) {
-                    note_last(rule, stage);
-                    return Step::End(at);
-                }
-            }
-            Action::Lines(rule_of_lines) => match lines::apply(rule_of_lines, stage) {
-                lines::Outcome::Next => {}
-                lines::Outcome::Skip => return Step::Pass { allowed: true },
-                lines::Outcome::End => {
-                    note_last(rule, stage);
-                    return Step::End(at);
-                }
-                lines::Outcome::Unreadable => return Step::Unreadable,
-            },
-            Action::WaitForBody { .. } | Action::Pause(_) | Action::EarlyHint { .. } => return Step::Wait(at),
-            action => {
-                if !edits::apply(action, stage, &scratch) {
-                    // As haproxy: a target that cannot be read is the client's fault, strict or not.
-                    if matches!(action, Action::Line(LineEdit::Normalize(_))) {
-                        return Step::Unreadable;
-                    }
-                    if edits::is_strict(stage) {
-                        return Step::Failed;
-                    }
-                }
-            }
+        if let Some(step) = act(rule, at, stage, &scratch) {
+            return step;
         }
         at += 1;
+        if matches!(rule.action, Action::Explain { .. }) {
+            return told::run(list, at, stage);
+        }
     }
     Step::Pass { allowed: false }
+}
+
+/// Does what a rule says whose condition holds; `at` is its place. `None`: the next one is to be asked.
+#[inline]
+pub fn act(rule: &Rule, at: usize, stage: &mut Stage<'_>, scratch: &Bump) -> Option<Step> {
+    match &rule.action {
+        Action::Accept => {
+            note_last(rule, stage);
+            Some(Step::Pass { allowed: true })
+        }
+        Action::Reject
+        | Action::Close
+        | Action::SilentDrop { .. }
+        | Action::Deny(_)
+        | Action::Tarpit(_)
+        | Action::Return(_)
+        | Action::Auth { .. } => {
+            note_last(rule, stage);
+            Some(Step::End(at))
+        }
+        Action::Redirect(redirect) => {
+            if redirect.ignore_empty && replies::is_empty(redirect, stage) {
+                return None;
+            }
+            note_last(rule, stage);
+            Some(Step::End(at))
+        }
+        Action::Lines(rule_of_lines) => match lines::apply(rule_of_lines, stage) {
+            lines::Outcome::Next => None,
+            lines::Outcome::Skip => Some(Step::Pass { allowed: true }),
+            lines::Outcome::End => {
+                note_last(rule, stage);
+                Some(Step::End(at))
+            }
+            lines::Outcome::Unreadable => Some(Step::Unreadable),
+        },
+        Action::WaitForBody { .. } | Action::Pause(_) | Action::EarlyHint { .. } => Some(Step::Wait(at)),
+        Action::SetVar(set) => {
+            let view = stage.view();
+            let cx = stage.cx(&view, scratch);
+            set.apply(&Spoken { view: &view, cx }, cx);
+            None
+        }
+        Action::UnsetVar(variable) => {
+            stage.view().set_variable(*variable, None);
+            None
+        }
+        action => {
+            if edits::apply(action, stage, scratch) {
+                return None;
+            }
+            // As haproxy: a target that cannot be read is the client's fault, strict or not.
+            if matches!(action, Action::Line(LineEdit::Normalize(_))) {
+                return Some(Step::Unreadable);
+            }
+            edits::is_strict(stage).then_some(Step::Failed)
+        }
+    }
 }
 
 /// Notes where a rule stands that ends a list, if somebody asks.

@@ -57,6 +57,19 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         }
         Ok(Action::SetRetries(NumberValue::Expr(cx.expression()?)))
     }),
+    works(
+        "explain",
+        Sets::REQUEST,
+        "[json]",
+        "logs what the rules behind it did, and why which server was taken; not haproxy's",
+        |cx, _| {
+            let json = cx.peek() == Some("json");
+            cx.at += usize::from(json);
+            // It shows the request line.
+            cx.world.names.words = true;
+            Ok(Action::Explain { json })
+        },
+    ),
     works("do-log", Sets::ALL, "", "writes a log line now", |cx, _| Ok(Action::DoLog(LogStep::of_rules(cx.set)))),
 ];
 
