@@ -1,93 +1,106 @@
-//! The `vrrpd` binary: arguments, wiring, exit codes.
+//! The `vrrpd` binary: arguments, wiring, exit codes. Started under the name `keepalived` it has keepalived's names: files with its number,
+//! ident in the log.
 
 mod args;
+mod process;
 
-use args::Args;
-use lb_sys::process::Forked;
-use std::os::unix::net::UnixDatagram;
+use args::{Args, Task};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use vrrp_daemon::daemon::{Daemon, Options};
-use vrrp_daemon::log::{self, Sink};
-use vrrp_daemon::reload::{Origin, Prepared, prepare};
+use vrrp_daemon::daemon::signal_named;
+use vrrp_daemon::reload::{Origin, prepare};
+use vrrp_daemon::{explain, service};
 
 fn main() -> ExitCode {
-    match args::parse(std::env::args().skip(1)) {
-        Ok(Args { help: true, .. }) => {
-            println!("{}", args::USAGE);
-            ExitCode::SUCCESS
-        }
-        Ok(Args { version: true, .. }) => {
-            println!("vrrpd {}", env!("CARGO_PKG_VERSION"));
-            ExitCode::SUCCESS
-        }
-        Ok(args) if args.test => test(&args),
-        Ok(args) => run(&args),
+    let mut words = std::env::args();
+    let called = words.next().unwrap_or_default();
+    let as_keepalived = Path::new(&called).file_name().is_some_and(|name| name == "keepalived");
+    let args = match args::parse(words) {
+        Ok(args) => args,
         Err(error) => {
-            eprintln!("{error}\n{}", args::USAGE);
-            ExitCode::FAILURE
+            eprintln!("{error}\n'vrrpd --help' lists what there is");
+            return ExitCode::FAILURE;
         }
+    };
+    match &args.task {
+        Task::Help => print!("{}", args::usage()),
+        Task::Version if as_keepalived => eprintln!("Keepalived (vrrpd {})", env!("CARGO_PKG_VERSION")),
+        Task::Version => println!("vrrpd {}", env!("CARGO_PKG_VERSION")),
+        Task::SignalNumber(name) => match signal_named(name) {
+            Some(number) => println!("{number}"),
+            None => {
+                eprintln!("Unknown sigfunc {name}");
+                return ExitCode::FAILURE;
+            }
+        },
+        Task::Ask(question) => return ask(&args, question),
+        Task::Test(log) => return test(&args, log.as_deref()),
+        Task::Explain => return explain(&args),
+        Task::Run => return process::run(&args, origin(&args), as_keepalived),
     }
+    ExitCode::SUCCESS
 }
 
 fn origin(args: &Args) -> Origin {
     let host = lb_sys::process::host_name();
     let first = host.split('.').next().unwrap_or_default();
-    Origin { file: args.file.clone(), id: args.id.clone().unwrap_or_else(|| first.into()), all_files: false }
+    Origin { file: args.file.clone(), id: args.id.clone().unwrap_or_else(|| first.into()), all_files: args.all_files }
 }
 
 /// `-t`. A word that is not supported yet is an error here although keepalived knows it.
-fn test(args: &Args) -> ExitCode {
+fn test(args: &Args, log: Option<&Path>) -> ExitCode {
+    if let Err(e) = args.namespace.as_deref().map_or(Ok(()), process::enter) {
+        eprintln!("{e}");
+        return ExitCode::FAILURE;
+    }
     let diagnostics = origin(args).read().diagnostics;
-    diagnostics.all().iter().for_each(|d| eprintln!("{d}"));
+    let mut text: String = diagnostics.all().iter().map(|d| format!("{d}\n")).collect();
     if diagnostics.beyond() > 0 {
-        eprintln!("{} messages more", diagnostics.beyond());
+        text += &format!("{} messages more\n", diagnostics.beyond());
+    }
+    match log {
+        None => eprint!("{text}"),
+        Some(path) => {
+            if let Err(e) = std::fs::write(path, text) {
+                eprintln!("{}: {e}", path.display());
+                return ExitCode::FAILURE;
+            }
+        }
     }
     ExitCode::from(diagnostics.exit_code())
 }
 
-fn run(args: &Args) -> ExitCode {
-    let origin = origin(args);
-    let loaded = origin.read();
-    let code = loaded.diagnostics.exit_code().max(1);
-    let prepared = match prepare(loaded, None) {
-        Ok(prepared) => prepared,
-        Err(lines) => {
-            lines.iter().for_each(|line| eprintln!("{line}"));
-            return ExitCode::from(code);
+fn ask(args: &Args, question: &str) -> ExitCode {
+    let socket = args.socket.clone().unwrap_or_else(|| PathBuf::from(process::SOCKET));
+    match service::question(&socket, question) {
+        Ok(answer) => {
+            print!("{answer}");
+            ExitCode::SUCCESS
         }
-    };
-    match start(args, origin, prepared) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("vrrpd: {error}");
+        Err(e) => {
+            eprintln!("{}: {e}; does vrrpd run, and with this --socket?", socket.display());
             ExitCode::FAILURE
         }
     }
 }
 
-fn start(args: &Args, origin: Origin, prepared: Prepared) -> Result<(), Box<dyn std::error::Error>> {
-    if !args.foreground {
-        // Before there are threads. The parent says with its exit code no more than that the file could be read.
-        if let Forked::Parent(_) = lb_sys::process::fork()? {
-            return Ok(());
+fn explain(args: &Args) -> ExitCode {
+    // Other hosts' files may be asked about: interfaces and scripts need not be here.
+    let loaded = origin(args).load();
+    match prepare(loaded, None) {
+        Ok(prepared) => match explain::answer(&prepared.conf, &args.question, vrrp_daemon::now()) {
+            Ok(text) => {
+                print!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(e) => {
+                eprintln!("{e}");
+                ExitCode::FAILURE
+            }
+        },
+        Err(lines) => {
+            lines.iter().for_each(|line| eprintln!("{line}"));
+            ExitCode::from(5)
         }
-        lb_sys::process::new_session()?;
-    }
-    let sink = match args.console {
-        true => Sink::console(),
-        false => Sink { console: false, facility: Some(log::DAEMON), ident: "vrrpd".into(), ..Sink::console() },
-    };
-    let daemon = Daemon::open(prepared, Options { origin, sink, keep_addresses: false })?;
-    std::fs::write(&args.pidfile, format!("{}\n", std::process::id())).map_err(|e| format!("{}: {e}", args.pidfile.display()))?;
-    let result = daemon.run(ready);
-    let _ = std::fs::remove_file(&args.pidfile);
-    Ok(result?)
-}
-
-/// Tells systemd, if it has started us.
-fn ready() {
-    let socket = std::env::var_os("NOTIFY_SOCKET").zip(UnixDatagram::unbound().ok());
-    if let Some((path, socket)) = socket {
-        let _ = socket.send_to(b"READY=1", path);
     }
 }

@@ -24,8 +24,6 @@ pub enum Letter {
     },
     /// Somebody wants to know how everything is doing. The answer is sent where it is awaited, or nowhere if nobody waits any more.
     Ask(SyncSender<Box<Snapshot>>),
-    /// As [`Letter::Ask`], and all counters of packets begin anew (`SIGFUNC=STATS_CLEAR`).
-    AskAndClear(SyncSender<Box<Snapshot>>),
     /// The file has been read again, or has been refused: then the lines say why.
     Reload(Result<Box<Prepared>, Vec<String>>),
 }

@@ -5,15 +5,27 @@
 
 pub mod conf;
 pub mod daemon;
+pub mod dump;
+pub mod explain;
 pub mod firewall;
 pub mod frames;
 pub mod inbox;
+pub mod json;
 pub mod log;
+pub mod mail;
+pub mod metrics;
 pub mod netlink;
 pub mod notifier;
 pub mod reload;
 pub mod scripts;
+pub mod service;
 pub mod snapshot;
 pub mod sockets;
+pub mod status;
 pub mod sysctl;
 pub mod track;
+
+/// The time, for who asks [`explain`]: only differences count.
+pub fn now() -> std::time::Instant {
+    lb_rt::clock::now()
+}

@@ -23,11 +23,16 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads it, with all that is to be said about it.
-    pub fn read(&self) -> Loaded {
+    /// Reads it, whatever this host has of what it names.
+    pub fn load(&self) -> Loaded {
         let seed = u64::from(std::process::id());
         let surroundings = Surroundings { id: self.id.clone(), seed, most: MAX_EXPANDED, all_files: self.all_files };
-        let mut loaded = load(&Disk, &self.file, &surroundings);
+        load(&Disk, &self.file, &surroundings)
+    }
+
+    /// Reads it, with all that is to be said about it.
+    pub fn read(&self) -> Loaded {
+        let mut loaded = self.load();
         loaded.check_interfaces(lb_sys::packet::interface_exists);
         loaded.check_scripts(scripts::problem);
         loaded.refuse_unsupported();

@@ -1,10 +1,18 @@
 //! Scripts: which program, who runs it, and whether it is safe to do so.
 
 use crate::conf::model::{Command, Conf, User};
+use lb_rt::clock::now;
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+/// What a script that takes too long has between SIGTERM and SIGKILL.
+pub const GRACE: Duration = Duration::from_secs(1);
+/// How often a child is looked at while its end is waited for.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// Who runs a script; root by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,6 +65,14 @@ impl Identity {
     }
 }
 
+/// The name of the user that this process runs as.
+pub fn own_name() -> Option<String> {
+    let uid = lb_sys::account::effective_user().to_string();
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    let line = passwd.lines().find(|line| line.split(':').nth(2) == Some(&uid))?;
+    line.split(':').next().map(str::to_string)
+}
+
 fn own_group(user: &str) -> Option<u32> {
     let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
     let line = passwd.lines().find(|line| line.split(':').next() == Some(user))?;
@@ -100,4 +116,37 @@ pub fn prepared(command: &Command, who: Identity, more: &[String]) -> std::proce
         process.uid(who.uid).gid(who.gid);
     }
     process
+}
+
+/// Runs a command and waits for its end, but not longer than `timeout`: then it is ended with all that it has started.
+///
+/// # Errors
+/// What kept it from being started, or that it took too long or failed.
+pub fn run_once(command: &Command, who: Identity, timeout: Duration) -> Result<(), String> {
+    let mut child = prepared(command, who, &[]).spawn().map_err(|e| format!("cannot be run: {e}"))?;
+    let until = now() + timeout;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(()),
+            Ok(Some(status)) => return Err(format!("failed: {status}")),
+            Ok(None) if now() < until => std::thread::sleep(GLANCE),
+            _ => {
+                end_group(&mut child);
+                return Err(format!("was ended after {} s", timeout.as_secs()));
+            }
+        }
+    }
+}
+
+/// Ends a script and everything in its process group: SIGTERM, and after [`GRACE`] SIGKILL.
+pub fn end_group(child: &mut Child) {
+    let group = Pid::from_child(child);
+    let _ = kill_process_group(group, Signal::TERM);
+    let until = now() + GRACE;
+    while now() < until && matches!(child.try_wait(), Ok(None)) {
+        std::thread::sleep(GLANCE);
+    }
+    // Also when the script itself has gone: what it has started may not have.
+    let _ = kill_process_group(group, Signal::KILL);
+    let _ = child.wait();
 }

@@ -102,6 +102,35 @@ impl Net {
         self.addresses(host).contains(&format!(" {address}/"))
     }
 
+    /// A file of this net's own.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// A program in a host's network namespace.
+    pub fn command(&self, host: &str, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &format!("{}{host}", self.prefix), program]).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs something on a thread of a host.
+    pub fn on<T: Send + 'static>(&self, host: &str, work: impl FnOnce() -> T + Send + 'static) -> std::thread::JoinHandle<T> {
+        let name = format!("{}{host}", self.prefix);
+        std::thread::spawn(move || {
+            let file = std::fs::File::open(std::path::Path::new("/run/netns").join(name)).expect("a namespace");
+            let kind = Some(rustix::thread::LinkNameSpaceType::Network);
+            rustix::thread::move_into_link_name_space(std::os::fd::AsFd::as_fd(&file), kind).expect("into the namespace");
+            work()
+        })
+    }
+
+    /// What a router of ours answers to `vrrpd status` and the like.
+    pub fn ask(&self, host: &str, words: &str) -> String {
+        let socket = self.file(&format!("{host}.sock"));
+        run(VRRPD, &format!("{words} --socket {}", socket.display()))
+    }
+
     pub fn start(&self, host: &str, program: &str, conf: &str) -> Router {
         let file = |what: &str| self.dir.join(format!("{host}.{what}")).to_string_lossy().into_owned();
         std::fs::write(file("conf"), conf).expect("a file");
@@ -121,9 +150,10 @@ impl Net {
             "-p",
             &file("pid"),
         ]);
-        if program == "keepalived" {
-            command.args(["-r", &file("vpid")]);
-        }
+        match program {
+            "keepalived" => command.args(["-r", &file("vpid")]),
+            _ => command.args(["--socket", &file("sock"), "--dump-dir", &self.dir.to_string_lossy()]),
+        };
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("a program");
         Router { child, log: file("log").into(), conf: file("conf").into() }
     }

@@ -16,7 +16,6 @@ const DAY: u32 = 86_400;
 const OTHER_DAEMON: &str = "of the checkers, IPVS or BFD, whose blocks are refused";
 /// Why buffers, priorities of the process and the like change nothing of what hosts see.
 const PROCESS: &str = "the process has other ways";
-const MAIL: &str = "mail is sent where smtp_alert asks for it, and that is refused";
 
 /// Of names of virtual interfaces: room is left for a number and an id behind it.
 fn prefix(arg: &mut super::arg::Arg<'_>) -> Option<String> {
@@ -69,22 +68,41 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("vrrp_notify_fifo_script", Set(|it, arg| it.fifos[1].script = arg.command())),
     ("fifo_write_vrrp_states_on_reload", Set(|it, _| it.fifo_states_on_reload = true)),
     ("dynamic_interfaces", Set(|it, _| it.dynamic_interfaces = true)),
+    ("notification_email", Set(|it, arg| it.mail.to.extend(arg.node.list().map(|(_, word)| word.to_string())))),
+    ("notification_email_from", Set(|it, arg| it.mail.from = arg.text().or(it.mail.from.take()))),
     (
-        "smtp_alert",
-        Set(|_, arg| {
-            if arg.boolean() == Some(true) {
-                arg.unsupported("smtp_alert")
+        "smtp_server",
+        Set(|it, arg| {
+            let Some(server) = arg.text() else { return };
+            match arg.node.value(1).map_or(Ok(25), str::parse) {
+                Ok(port) => it.mail.server = Some((server, port)),
+                Err(_) => arg.warn("smtp_server wants a name or an address, and a port of 1 to 65535; it is left out"),
             }
         }),
     ),
+    ("smtp_helo_name", Set(|it, arg| it.mail.helo = arg.text().or(it.mail.helo.take()))),
+    ("smtp_connect_timeout", Set(|it, arg| it.mail.timeout = arg.number(1..=86_400).map(Duration::from_secs).or(it.mail.timeout))),
+    ("no_email_faults", Set(|it, _| it.mail.no_faults = true)),
+    ("smtp_alert", Set(|it, arg| it.mail.alert = arg.boolean().or(it.mail.alert))),
+    ("smtp_alert_vrrp", Set(|it, arg| it.mail.alert_vrrp = arg.boolean().or(it.mail.alert_vrrp))),
+    ("startup_script", Set(|it, arg| it.startup = arg.command())),
+    ("startup_script_timeout", Set(|it, arg| it.startup_timeout = arg.number(1..=1000).map(Duration::from_secs).or(it.startup_timeout))),
+    ("shutdown_script", Set(|it, arg| it.shutdown = arg.command())),
+    ("shutdown_script_timeout", Set(|it, arg| it.shutdown_timeout = arg.number(1..=1000).map(Duration::from_secs).or(it.shutdown_timeout))),
+    ("process_names", Set(|it, _| it.process_name = it.process_name.take().or(Some("keepalived_vrrp".into())))),
+    ("vrrp_process_name", Set(|it, arg| it.process_name = arg.text().or(it.process_name.take()))),
     (
-        "smtp_alert_vrrp",
-        Set(|_, arg| {
-            if arg.boolean() == Some(true) {
-                arg.unsupported("smtp_alert_vrrp")
-            }
-        }),
+        "max_auto_priority",
+        Set(|it, arg| it.max_auto_priority = if arg.node.value(0).is_none() { 99 } else { arg.number(-1..=99).unwrap_or(0).max(0) }),
     ),
+    (
+        "min_auto_priority_delay",
+        Set(|it, arg| it.auto_priority_delay = arg.number(1..=10_000_000).map(Duration::from_micros).or(it.auto_priority_delay)),
+    ),
+    ("umask", Set(|it, arg| it.umask = umask(arg).or(it.umask))),
+    ("log_unknown_vrids", Set(|it, _| it.log_unknown_vrids = true)),
+    ("data_use_instance", Set(|it, arg| it.data_use_instance = arg.boolean().unwrap_or(it.data_use_instance))),
+    ("reload_file", Set(|it, arg| it.reload_file = Some(arg.node.value(0).map(str::to_string)))),
     ("vrrp_priority", Set(|it, arg| it.nice = arg.number(-20..=19).or(it.nice))),
     ("vrrp_rt_priority", Set(|it, arg| it.realtime = arg.number(1..=99).or(it.realtime))),
     ("vrrp_rlimit_rttime", Set(|it, arg| it.rttime = arg.number(2..=u64::from(u32::MAX)).map(Duration::from_micros).or(it.rttime))),
@@ -99,8 +117,6 @@ pub const GLOBAL: &[Keyword<Global>] = &[
         }),
     ),
     ("vrrp_strict", Not),
-    ("startup_script", Not),
-    ("shutdown_script", Not),
     ("vrrp_iptables", Not),
     ("vrrp_ipsets", Not),
     ("vrrp_garp_extra_if", Not),
@@ -111,10 +127,7 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("enable_traps", Not),
     ("enable_dbus", Not),
     ("reload_time_file", Not),
-    ("reload_file", Not),
     ("disable_local_igmp", Not),
-    ("startup_script_timeout", Nothing("startup_script is refused")),
-    ("shutdown_script_timeout", Nothing("shutdown_script is refused")),
     ("reload_repeat", Nothing("reload_time_file is refused")),
     ("dbus_service_name", Nothing("enable_dbus is refused")),
     ("snmp_socket", Nothing("SNMP is refused")),
@@ -136,12 +149,6 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("vmac_addr_prefix", Set(|it, arg| it.vmac_addr_prefix = prefix(arg).or(it.vmac_addr_prefix.take()))),
     ("vrrp_garp_interval", Set(|it, arg| it.garp_interval = arg.seconds(DAY).unwrap_or(it.garp_interval))),
     ("vrrp_gna_interval", Set(|it, arg| it.gna_interval = arg.seconds(DAY).unwrap_or(it.gna_interval))),
-    ("notification_email", Nothing(MAIL)),
-    ("notification_email_from", Nothing(MAIL)),
-    ("smtp_server", Nothing(MAIL)),
-    ("smtp_helo_name", Nothing(MAIL)),
-    ("smtp_connect_timeout", Nothing(MAIL)),
-    ("no_email_faults", Nothing(MAIL)),
     ("smtp_alert_checker", Nothing(OTHER_DAEMON)),
     ("checker_log_all_failures", Nothing(OTHER_DAEMON)),
     ("lvs_sync_daemon", Nothing(OTHER_DAEMON)),
@@ -172,11 +179,7 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("lvs_netlink_cmd_rcv_bufs_force", Nothing(OTHER_DAEMON)),
     ("lvs_netlink_monitor_rcv_bufs", Nothing(OTHER_DAEMON)),
     ("lvs_netlink_monitor_rcv_bufs_force", Nothing(OTHER_DAEMON)),
-    ("process_names", Nothing(PROCESS)),
     ("process_name", Nothing(PROCESS)),
-    ("vrrp_process_name", Nothing(PROCESS)),
-    ("max_auto_priority", Nothing(PROCESS)),
-    ("min_auto_priority_delay", Nothing(PROCESS)),
     ("vrrp_netlink_cmd_rcv_bufs", Nothing(PROCESS)),
     ("vrrp_netlink_cmd_rcv_bufs_force", Nothing(PROCESS)),
     ("vrrp_netlink_monitor_rcv_bufs", Nothing(PROCESS)),
@@ -185,8 +188,6 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("process_monitor_rcv_bufs_force", Nothing(PROCESS)),
     ("vrrp_rx_bufs_policy", Nothing(PROCESS)),
     ("vrrp_rx_bufs_multiplier", Nothing(PROCESS)),
-    ("umask", Nothing("no file is made but what -p names")),
-    ("log_unknown_vrids", Nothing("a matter of the log")),
     (
         "random_seed",
         Set(|_, arg| {
@@ -198,11 +199,47 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("include_check", Set(|_, _| { /* the reader has heeded it */ })),
     ("tmp_config_directory", Nothing("the file is read once")),
     ("config_save_dir", Nothing("for debugging of keepalived")),
-    ("data_use_instance", Nothing("no such files are written")),
 ];
 
 /// `PATH [USER [GROUP]]`.
 fn fifo(fifo: &mut FifoConf, arg: &mut Arg<'_>) {
     fifo.path = arg.text();
     fifo.user = arg.node.value(1).map(|user| User { user: user.into(), group: arg.node.value(2).map(str::to_string) });
+}
+
+/// A number (`0177`, `0x7f`, `127`) or `IWGRP|IWOTH`.
+fn umask(arg: &mut Arg<'_>) -> Option<u32> {
+    let text = arg.text()?;
+    let umask = parse_umask(&text);
+    if umask.is_none() {
+        arg.warn(format!("umask '{text}' is neither a number up to 0777 nor a list like IWGRP|IWOTH; it is left out"));
+    }
+    umask
+}
+
+/// See [`umask`]; also for `-u`.
+pub fn parse_umask(text: &str) -> Option<u32> {
+    let number = match text.as_bytes() {
+        [b'0', b'x' | b'X', ..] => u32::from_str_radix(&text[2..], 16).ok(),
+        [b'0', _, ..] => u32::from_str_radix(text, 8).ok(),
+        [b'0'..=b'9', ..] => text.parse().ok(),
+        _ => text.split('|').map(|bit| bits(bit.trim())).try_fold(0, |all, bit| Some(all | bit?)),
+    };
+    number.filter(|n| *n <= 0o777)
+}
+
+fn bits(word: &str) -> Option<u32> {
+    let (kind, who) = (word.get(..2)?, word.get(2..)?);
+    let bit = match kind {
+        "IR" => 4,
+        "IW" => 2,
+        "IX" => 1,
+        _ => return None,
+    };
+    match who {
+        "USR" => Some(bit << 6),
+        "GRP" => Some(bit << 3),
+        "OTH" => Some(bit),
+        _ => None,
+    }
 }

@@ -108,14 +108,7 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
             arg.warn("lvs_sync_daemon_interface is deprecated and has no effect without IPVS; take it away, or use lvs_sync_daemon in global_defs");
         }),
     ),
-    (
-        "smtp_alert",
-        Set(|_, arg| {
-            if arg.boolean() == Some(true) {
-                arg.unsupported("smtp_alert")
-            }
-        }),
-    ),
+    ("smtp_alert", Set(|it, arg| it.smtp_alert = arg.boolean())),
     (
         "strict_mode",
         Set(|_, arg| {
@@ -183,14 +176,7 @@ pub const GROUP: &[Keyword<GroupConf>] = &[
     ("notify_stop", Set(|it, arg| it.notifies.stop = arg.command())),
     ("notify_deleted", Set(|it, arg| it.notifies.deleted = Some(deleted(arg)))),
     ("notify", Set(|it, arg| it.notifies.any = arg.command())),
-    (
-        "smtp_alert",
-        Set(|_, arg| {
-            if arg.boolean() == Some(true) {
-                arg.unsupported("smtp_alert")
-            }
-        }),
-    ),
+    ("smtp_alert", Set(|it, arg| it.smtp_alert = arg.boolean())),
     ("notify_priority_changes", Nothing("a group has no priority")),
     ("global_tracking", Nothing("deprecated: what the group tracks counts for all members anyway")),
     ("sync_group_tracking_weight", Set(|it, _| it.tracking_weight = true)),
@@ -283,6 +269,7 @@ impl InstanceConf {
             track_processes: Vec::new(),
             notifies: Notifies::default(),
             notify_priority_changes: None,
+            smtp_alert: None,
         }
     }
 }
@@ -299,6 +286,7 @@ impl GroupConf {
             track_files: Vec::new(),
             track_processes: Vec::new(),
             tracking_weight: false,
+            smtp_alert: None,
             notifies: Notifies::default(),
         }
     }

@@ -20,6 +20,7 @@ mod words;
 
 use arg::Arg;
 use diag::Diagnostics;
+pub use global::parse_umask;
 use model::{Conf, GroupConf, InstanceConf, ScriptConf, Unsupported};
 use std::path::Path;
 use text::{Source, Surroundings};
@@ -71,14 +72,21 @@ const NOT_YET: &[&str] = &[
     "garp_group",
     "linkbeat_interfaces",
     "interface_up_down_delays",
-    "net_namespace",
-    "net_namespace_ipvs",
     "linkbeat_use_polling",
-    "instance",
 ];
-const WITHOUT_EFFECT: &[&str] = &["namespace_with_ipsets", "use_pid_dir", "child_wait_time"];
-const KNOWN: &[&str] =
-    &["global_defs", "vrrp_instance", "vrrp_sync_group", "vrrp_script", "track_file", "vrrp_track_file", "vrrp_track_process"];
+const WITHOUT_EFFECT: &[&str] = &["namespace_with_ipsets", "net_namespace_ipvs", "child_wait_time"];
+const KNOWN: &[&str] = &[
+    "global_defs",
+    "vrrp_instance",
+    "vrrp_sync_group",
+    "vrrp_script",
+    "track_file",
+    "vrrp_track_file",
+    "vrrp_track_process",
+    "net_namespace",
+    "instance",
+    "use_pid_dir",
+];
 
 struct Loader {
     conf: Conf,
@@ -153,6 +161,18 @@ impl Loader {
                     }
                 });
             }
+            "net_namespace" | "instance" => {
+                let Some(name) = self.name(node) else { return };
+                // It becomes a part of names of files.
+                if name.contains('/') || name.starts_with('.') {
+                    return self.diagnostics.warn(&node.place, format!("'{name}' is no name for {}; it is left out", node.name()));
+                }
+                match node.name() {
+                    "instance" => self.conf.instance_name = Some(name),
+                    _ => self.conf.namespace = Some(name),
+                }
+            }
+            "use_pid_dir" => self.conf.pid_dir = true,
             name if NOT_YET.contains(&name) => {
                 self.unsupported.push(Unsupported { place: node.place.clone(), keyword: name.into(), block: "the file" });
             }

@@ -23,6 +23,12 @@ pub struct Conf {
     pub processes: Vec<ProcessConf>,
     /// Virtual interfaces that `use_vmac` and its like ask for.
     pub links: Vec<LinkConf>,
+    /// `net_namespace`: where it runs.
+    pub namespace: Option<String>,
+    /// `instance`: one of several on a host.
+    pub instance_name: Option<String>,
+    /// `use_pid_dir`: files with numbers of processes are in `/run/keepalived`.
+    pub pid_dir: bool,
     /// What the file asks for and this program does not do yet: it does not start with any of these.
     pub unsupported: Vec<Unsupported>,
 }
@@ -101,6 +107,58 @@ pub struct Global {
     pub cores: Vec<usize>,
     /// `vrrp_rlimit_rttime`.
     pub rttime: Option<Duration>,
+    /// `max_auto_priority`: up to which real-time priority the thread of the elections raises itself when it is late; 0 for not at all.
+    pub max_auto_priority: i32,
+    /// `min_auto_priority_delay`: how late that is.
+    pub auto_priority_delay: Option<Duration>,
+    /// Whom mail goes to, and how.
+    pub mail: MailConf,
+    /// `startup_script` and the time that it has.
+    pub startup: Option<Command>,
+    /// `startup_script_timeout`.
+    pub startup_timeout: Option<Duration>,
+    /// `shutdown_script`.
+    pub shutdown: Option<Command>,
+    /// `shutdown_script_timeout`.
+    pub shutdown_timeout: Option<Duration>,
+    /// `vrrp_process_name`, or keepalived's with `process_names`.
+    pub process_name: Option<String>,
+    /// `umask`: of the files that it makes.
+    pub umask: Option<u32>,
+    /// `log_unknown_vrids`.
+    pub log_unknown_vrids: bool,
+    /// `data_use_instance`.
+    pub data_use_instance: bool,
+    /// `reload_file`: it is there while the file is read. Without a path of its own the default.
+    pub reload_file: Option<Option<String>>,
+}
+
+/// What `notification_email`, `smtp_…` and `smtp_alert` say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MailConf {
+    /// `notification_email`.
+    pub to: Vec<String>,
+    /// `notification_email_from`; without it the user that it runs as, at the host's name.
+    pub from: Option<String>,
+    /// `smtp_server`: a name or an address, and the port.
+    pub server: Option<(String, u16)>,
+    /// `smtp_helo_name`; without it the host's name.
+    pub helo: Option<String>,
+    /// `smtp_connect_timeout`.
+    pub timeout: Option<Duration>,
+    /// `no_email_faults`.
+    pub no_faults: bool,
+    /// `smtp_alert`.
+    pub alert: Option<bool>,
+    /// `smtp_alert_vrrp`.
+    pub alert_vrrp: Option<bool>,
+}
+
+impl MailConf {
+    /// Whether there is mail about an instance or a group that says `own` about it.
+    pub fn alerts(&self, own: Option<bool>) -> bool {
+        own.or(self.alert_vrrp).or(self.alert).unwrap_or(false)
+    }
 }
 
 impl Global {
@@ -258,6 +316,8 @@ pub struct InstanceConf {
     pub notifies: Notifies,
     /// `notify_priority_changes`.
     pub notify_priority_changes: Option<bool>,
+    /// `smtp_alert`.
+    pub smtp_alert: Option<bool>,
 }
 
 /// `preferred_lft forever`, as the kernel writes it.
@@ -460,6 +520,8 @@ pub struct GroupConf {
     pub track_processes: Vec<TrackConf>,
     /// `sync_group_tracking_weight`: members may have weights of their own.
     pub tracking_weight: bool,
+    /// `smtp_alert`.
+    pub smtp_alert: Option<bool>,
     /// `notify_…`.
     pub notifies: Notifies,
 }

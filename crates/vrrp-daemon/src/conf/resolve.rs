@@ -277,7 +277,8 @@ impl Conf {
         let scripts = self.scripts.iter().filter_map(|s| s.command.as_ref()).filter(|c| !c.words.is_empty());
         let notifies = self.instances.iter().map(|i| &i.notifies).chain(self.groups.iter().map(|g| &g.notifies));
         let fifos = self.global.fifos.iter().filter_map(|f| f.script.as_ref());
-        scripts.chain(notifies.flat_map(Notifies::commands)).chain(fifos)
+        let of_process = self.global.startup.iter().chain(&self.global.shutdown);
+        scripts.chain(notifies.flat_map(Notifies::commands)).chain(fifos).chain(of_process)
     }
 
     /// The fifos that are told of everything.
@@ -358,6 +359,12 @@ impl Loaded {
             }
         }
         let disabled = |command: &Option<Command>| command.as_ref().is_some_and(|c| bad.contains(&c.words));
+        let of_process = [&mut conf.global.startup, &mut conf.global.shutdown].into_iter();
+        for slot in of_process.chain(conf.global.fifos.iter_mut().map(|f| &mut f.script)) {
+            if disabled(slot) {
+                *slot = None;
+            }
+        }
         let gone: Vec<String> = conf.scripts.iter().filter(|s| disabled(&s.command)).map(|s| s.name.clone()).collect();
         let notifies = conf.instances.iter_mut().map(|i| &mut i.notifies).chain(conf.groups.iter_mut().map(|g| &mut g.notifies));
         for it in notifies {

@@ -81,6 +81,7 @@ impl Daemon {
                 }
             }
             Action::AddAddresses => self.add_addresses(entry, member, &name),
+            Action::RemoveAddresses if self.stopping && self.options.keep_addresses => {}
             Action::RemoveAddresses => self.remove_addresses(entry, member, &name),
             Action::Announce(times) => self.announce(entry, member, times),
             // One whose name another one has now is not deleted: it has become another virtual router.
@@ -88,6 +89,8 @@ impl Daemon {
             Action::Notify { notice, priority } => {
                 let notifies = self.conf.instances[at].notifies.clone();
                 self.notify(&notifies, "INSTANCE", &name, notice, priority);
+                let alert = self.conf.global.mail.alerts(self.conf.instances[at].smtp_alert);
+                self.mail("Instance", &name, alert, notice);
             }
             Action::Report(report) => self.log.line(format!("({name}) {report}")),
             _ => {}

@@ -77,6 +77,7 @@ impl Daemon {
     fn note(&mut self, changes: Vec<Change>) -> Vec<Gone> {
         let mut gone = Vec::new();
         for change in changes {
+            self.log_address(&change);
             match change {
                 Change::Link { index, name, up, hardware, macvlan_of } => {
                     let it = self.interfaces.entry(index).or_default();
@@ -109,6 +110,18 @@ impl Daemon {
             }
         }
         gone
+    }
+
+    /// `-a`: what the kernel says of addresses.
+    fn log_address(&self, change: &Change) {
+        let (word, index, address) = match change {
+            _ if !self.options.log_addresses => return,
+            Change::Address { index, address, .. } => ("added to", index, address),
+            Change::AddressGone { index, address } => ("removed from", index, address),
+            _ => return,
+        };
+        let name = self.interfaces.get(index).map_or("?", |it| it.name.as_str());
+        self.log.line(format!("Netlink reports: {address} {word} {name}"));
     }
 
     /// Masters that had their addresses there do not have them any more. One whose own interface is gone knows already.

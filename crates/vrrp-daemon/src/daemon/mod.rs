@@ -12,17 +12,20 @@ mod tracking;
 mod vmac;
 
 use crate::conf::model::Conf;
+use crate::dump::Kind;
 use crate::inbox::{self, Inbox, Letter, Post};
 use crate::log::{Ending, Log};
+use crate::mail::Mailer;
 use crate::netlink::Netlink;
 use crate::notifier::{Job, Notifier};
 use crate::reload::{Origin, Prepared, Users};
+use crate::service::{Doors, Service};
 use crate::snapshot::Pace;
 use crate::sockets::Sockets;
 use crate::track::Tracker;
 use instance::{Entry, Machine};
 use interfaces::Interface;
-use lb_sys::signal::{SIGHUP, SIGINT, SIGTERM, SIGXCPU, SignalFd};
+use lb_sys::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, Signal, SignalFd, realtime};
 use receive::Wanted;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -52,6 +55,9 @@ pub enum StartError {
 /// What a real-time thread may run without waiting, if the file says nothing: keepalived's.
 const RTTIME: Duration = Duration::from_millis(10);
 
+/// How late a timer is when `max_auto_priority` acts, if the file says nothing: keepalived's.
+const AUTO_PRIORITY_DELAY: Duration = Duration::from_secs(1);
+
 fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
     move |error| StartError::System { what, error }
 }
@@ -63,8 +69,49 @@ pub struct Options {
     pub origin: Origin,
     /// Where lines go.
     pub sink: crate::log::Sink,
+    /// Who may ask.
+    pub doors: Doors,
     /// `-V`: addresses stay at the end.
     pub keep_addresses: bool,
+    /// `-a`: what the kernel says of addresses is logged.
+    pub log_addresses: bool,
+    /// `-d`: configuration and state are written to the log at the start.
+    pub dump: bool,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy)]
+enum Wish {
+    Stop,
+    Reload,
+    Dump(Kind),
+    StatsClear,
+    Overrun,
+}
+
+/// The signals that are heard; keepalived's. The real-time ones are functions of the system.
+const SIGNALS: [(fn() -> Signal, Wish); 8] = [
+    (|| SIGTERM, Wish::Stop),
+    (|| SIGINT, Wish::Stop),
+    (|| SIGHUP, Wish::Reload),
+    (|| SIGUSR1, Wish::Dump(Kind::Data)),
+    (|| SIGUSR2, Wish::Dump(Kind::Stats)),
+    (|| realtime(2), Wish::Dump(Kind::Json)),
+    (|| realtime(-2), Wish::StatsClear),
+    (|| SIGXCPU, Wish::Overrun),
+];
+
+/// The number of the signal for one of keepalived's names (`--signum`).
+pub fn signal_named(name: &str) -> Option<Signal> {
+    match name {
+        "STOP" => Some(SIGTERM),
+        "RELOAD" => Some(SIGHUP),
+        "DATA" => Some(SIGUSR1),
+        "STATS" => Some(SIGUSR2),
+        "STATS_CLEAR" => Some(realtime(-2)),
+        "JSON" => Some(realtime(2)),
+        _ => None,
+    }
 }
 
 /// The daemon.
@@ -77,6 +124,8 @@ pub struct Daemon {
     ending: Ending,
     notifier: Notifier,
     telling: std::thread::JoinHandle<()>,
+    mailer: Mailer,
+    service: Service,
     netlink: Netlink,
     frames: OwnedFd,
     interfaces: BTreeMap<u32, Interface>,
@@ -105,6 +154,10 @@ pub struct Daemon {
     complaints: Arc<HashSet<String>>,
     reloading: reload::Reloading,
     pace: Pace,
+    /// The real-time priority that lateness has led to.
+    raised: i32,
+    /// When a packet for an id that nobody here has was reported last.
+    unknown_said: Option<Instant>,
     signals: SignalFd,
     /// The loop has begun: nothing is waited for any more.
     started: bool,
@@ -118,11 +171,13 @@ impl Daemon {
     /// What the kernel refuses.
     pub fn open(prepared: Prepared, options: Options) -> Result<Daemon, StartError> {
         let Prepared { conf, users, complaints, lines } = prepared;
-        let signals = SignalFd::new(&[SIGTERM, SIGINT, SIGHUP, SIGXCPU]).map_err(system("signals"))?;
+        let signals = SignalFd::new(&SIGNALS.map(|(signal, _)| signal())).map_err(system("signals"))?;
         let (log, ending) = Log::start(options.sink.clone()).map_err(system("log"))?;
         lines.into_iter().for_each(|line| log.line(line));
         let (notifier, telling) = Notifier::start(log.clone()).map_err(system("thread of notices"))?;
+        let mailer = Mailer::start(log.clone()).map_err(system("thread of mail"))?;
         let (inbox, post) = inbox::open().map_err(system("eventfd"))?;
+        let service = Service::start(&options.doors, &post, &log).map_err(system("thread of the status"))?;
         let mut tracker = 0;
         let trackers =
             tracking::trackers(&conf, &users, Vec::new(), None, &mut tracker, &post, &log).map_err(system("thread of a tracker"))?;
@@ -147,11 +202,15 @@ impl Daemon {
             complaints: Arc::new(complaints),
             reloading: reload::Reloading::default(),
             pace: Pace { since: Some(lb_rt::clock::wall()), ..Pace::default() },
+            raised: 0,
+            unknown_said: None,
             options,
             log,
             ending,
             notifier,
             telling,
+            mailer,
+            service,
             inbox,
             post,
             trackers,
@@ -215,6 +274,9 @@ impl Daemon {
         self.track_all(now);
         let mut start = Some(now + self.conf.global.startup_delay);
         ready();
+        if self.options.dump {
+            self.service.log(Box::new(self.snapshot(now)));
+        }
         loop {
             let now = lb_rt::clock::now();
             if start.is_some_and(|at| at <= now) {
@@ -232,8 +294,8 @@ impl Daemon {
         }
         self.remove_links();
         self.trackers.clear();
-        let Daemon { notifier, telling, log, ending, inbox, post, .. } = self;
-        drop((notifier, inbox, post));
+        let Daemon { notifier, telling, mailer, service, log, ending, inbox, post, .. } = self;
+        drop((notifier, mailer, service, inbox, post));
         let _ = telling.join();
         log.line("Stopped".into());
         drop(log);
@@ -265,6 +327,21 @@ impl Daemon {
         }
     }
 
+    /// `max_auto_priority`: who is late becomes more urgent, by one each time.
+    fn hurry(&mut self, late: Duration) {
+        let global = &self.conf.global;
+        let most = global.max_auto_priority;
+        let present = self.raised.max(global.realtime.unwrap_or(0));
+        if late < global.auto_priority_delay.unwrap_or(AUTO_PRIORITY_DELAY) || present >= most {
+            return;
+        }
+        self.raised = present + 1;
+        let result =
+            lb_sys::process::limit_realtime(global.rttime.unwrap_or(RTTIME)).and_then(|()| lb_sys::process::set_realtime(self.raised));
+        let outcome = result.map_or_else(|e| e.to_string(), |()| format!("real-time priority is {} now", self.raised));
+        self.log.line(format!("a timer was served {} ms late: {outcome}", late.as_millis()));
+    }
+
     fn start(&mut self, now: Instant) {
         if self.stopping {
             return;
@@ -289,6 +366,7 @@ impl Daemon {
                 let late = now.saturating_duration_since(due);
                 self.pace.latest = self.pace.latest.max(late);
                 self.pace.late += u64::from(late > vrrp::LATE);
+                self.hurry(late);
                 match &mut self.entries[entry].machine {
                     Machine::Single(one) => one.handle_timeout(now),
                     Machine::Group(group) => group.handle_timeout(now),
@@ -335,10 +413,6 @@ impl Daemon {
                 Letter::Tracked { tracker, status, count } => self.tracked(now, tracker, status, count),
                 // Who has asked may have gone.
                 Letter::Ask(reply) => drop(reply.try_send(Box::new(self.snapshot(now)))),
-                Letter::AskAndClear(reply) => {
-                    let _ = reply.try_send(Box::new(self.snapshot(now)));
-                    self.clear_stats();
-                }
                 Letter::Reload(outcome) => self.reloaded(now, outcome),
             }
         }
@@ -346,17 +420,23 @@ impl Daemon {
 
     fn read_signals(&mut self, now: Instant) {
         while let Ok(Some(signal)) = self.signals.take() {
-            match signal {
-                SIGXCPU => self.log.line("vrrp_rlimit_rttime: the elections ran longer than that without waiting".into()),
-                SIGHUP => self.read_again(),
-                _ if self.stopping => {}
-                _ => {
+            let Some((_, wish)) = SIGNALS.iter().find(|(of, _)| of() == signal) else { continue };
+            match wish {
+                Wish::Stop if self.stopping => {}
+                Wish::Stop => {
                     self.stopping = true;
                     self.log.line("Stopping".into());
                     for entry in 0..self.entries.len() {
                         self.stop(now, entry, Departure::Stop);
                     }
                 }
+                Wish::Reload => self.read_again(),
+                Wish::Dump(kind) => self.service.dump(*kind, Box::new(self.snapshot(now))),
+                Wish::StatsClear => {
+                    self.service.dump(Kind::Stats, Box::new(self.snapshot(now)));
+                    self.clear_stats();
+                }
+                Wish::Overrun => self.log.line("vrrp_rlimit_rttime: the elections ran longer than that without waiting".into()),
             }
         }
     }

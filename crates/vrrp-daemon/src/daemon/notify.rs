@@ -3,6 +3,7 @@
 use super::Daemon;
 use super::instance::Machine;
 use crate::conf::model::{Command, Notifies};
+use crate::mail::Mail;
 use crate::notifier::Job;
 use vrrp::{Notice, State};
 
@@ -27,8 +28,32 @@ impl Daemon {
         let Some(group) = self.entries[entry].group else { return };
         let it = &self.conf.groups[group];
         let (name, notifies) = (it.name.clone(), it.notifies.clone());
+        let alert = self.conf.global.mail.alerts(it.smtp_alert);
+        self.mail("Group", &name, alert, notice);
         // keepalived passes no priority for a group.
         self.notify(&notifies, "GROUP", &name, notice, 0);
+    }
+
+    /// Mail about a new state, with keepalived's words. One that is deleted is at fault; one that stops says nothing: keepalived's mail about
+    /// that is lost with its process.
+    pub(super) fn mail(&self, kind: &str, name: &str, alert: bool, notice: Notice) {
+        let how = &self.conf.global.mail;
+        let state = match notice {
+            Notice::Master => "MASTER",
+            Notice::Backup => "BACKUP",
+            Notice::Fault | Notice::Deleted if !how.no_faults => "FAULT",
+            _ => return,
+        };
+        if !alert {
+            return;
+        }
+        let body = match (kind, state) {
+            ("Group", _) => format!("=> All VRRP group instances are now in {state} state <="),
+            (_, "MASTER") => "=> VRRP Instance is now owning VRRP VIPs <=".into(),
+            _ => "=> VRRP Instance is no longer owning VRRP VIPs <=".into(),
+        };
+        let router = self.conf.global.router_id.clone().unwrap_or_else(lb_sys::process::host_name);
+        self.mailer.send(Mail { how: how.clone(), router, subject: format!("VRRP {kind} {name} - Entering {state} state"), body });
     }
 
     /// keepalived's order: the script of the state, the general one, the fifos.

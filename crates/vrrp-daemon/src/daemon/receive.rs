@@ -3,7 +3,7 @@
 use super::Daemon;
 use std::net::IpAddr;
 use std::time::Instant;
-use vrrp::{Event, Family, Packet};
+use vrrp::{Event, Family, Packet, REPORT_SPACING};
 
 /// What the packets of an instance look like, as far as it takes to find the instance.
 pub(super) struct Wanted {
@@ -37,6 +37,15 @@ impl Wanted {
 }
 
 impl Daemon {
+    /// `log_unknown_vrids`, at most one line a second.
+    fn unknown_vrid(&mut self, now: Instant, index: u32, vrid: u8, from: IpAddr) {
+        if self.conf.global.log_unknown_vrids && self.unknown_said.is_none_or(|at| now.saturating_duration_since(at) >= REPORT_SPACING) {
+            self.unknown_said = Some(now);
+            let name = self.interfaces.get(&index).map_or("?", |it| it.name.as_str());
+            self.log.line(format!("Unknown VRID({vrid}) received on interface({name}) from {from}. ignoring"));
+        }
+    }
+
     pub(super) fn read_packets(&mut self, now: Instant) {
         let mut all = Vec::new();
         for (index, sockets) in &self.sockets {
@@ -46,7 +55,10 @@ impl Daemon {
             // What is no packet belongs to nobody here.
             let Ok(packet) = arrived.packet() else { continue };
             let vrid = vrrp::packet::vrid(packet.pdu).unwrap_or_default();
-            let Some(listeners) = self.listeners.get(&(index, Family::of(packet.source), vrid)) else { continue };
+            let Some(listeners) = self.listeners.get(&(index, Family::of(packet.source), vrid)) else {
+                self.unknown_vrid(now, index, vrid, packet.source);
+                continue;
+            };
             let fits = |(entry, member): &&(usize, usize)| self.wanted[self.entries[*entry].members[*member]].fits(&packet);
             // A packet that fits none of several is a mistake that one of them reports.
             let chosen = listeners.iter().find(fits).or(listeners.first()).copied();

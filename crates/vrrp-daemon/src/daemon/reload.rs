@@ -15,6 +15,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use vrrp::{Departure, Event, Instance, Notice, Status, SyncGroup};
 
+/// `reload_file` without a path.
+const RELOAD_FILE: &str = "/run/keepalived.reload";
+
 /// Where reading the file again stands.
 #[derive(Debug, Default)]
 pub(super) struct Reloading {
@@ -44,8 +47,14 @@ impl Daemon {
         }
         self.log.line("Reloading ...".into());
         let (origin, post, complaints) = (self.options.origin.clone(), self.post.clone(), self.complaints.clone());
+        let mark = self.conf.global.reload_file.clone().map(|path| path.unwrap_or_else(|| RELOAD_FILE.into()));
         let read = move || {
+            // It is there, and empty, while the file is read.
+            let marked = mark.filter(|path| std::fs::write(path, "").is_ok());
             let outcome = prepare(origin.read(), Some(&complaints)).map(Box::new);
+            if let Some(path) = marked {
+                let _ = std::fs::remove_file(path);
+            }
             post.send(Letter::Reload(outcome));
         };
         if let Err(e) = std::thread::Builder::new().name("reload".into()).spawn(read) {

@@ -6,24 +6,23 @@ use super::{Leash, Object, Tracker, Woken};
 use crate::conf::model::{Command, ScriptConf};
 use crate::inbox::{Letter, Post};
 use crate::log::Log;
-use crate::scripts::{Identity, prepared};
+use crate::scripts::{Identity, end_group, prepared};
 use lb_rt::clock::now;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::io;
 use std::os::fd::AsFd;
-use std::process::Child;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 use vrrp::{Script, Status};
 
-/// What a script that takes too long has between SIGTERM and SIGKILL.
-pub const GRACE: Duration = Duration::from_secs(1);
 /// How often a child is looked at where the kernel has no descriptors of processes.
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Run {
-    Ended { success: bool },
+    Ended(ExitStatus),
     TimedOut,
     NotStarted,
     Stopped,
@@ -52,21 +51,22 @@ pub fn start(id: u64, script: &ScriptConf, command: Command, who: Identity, befo
             let run = once(&command, who, timeout, &leash);
             let success = match run {
                 Run::Stopped => return,
-                Run::Ended { success } => success,
+                Run::Ended(status) => status.success(),
                 Run::TimedOut | Run::NotStarted => false,
             };
             // Once, and again after it has worked: a script that is missing would fill the log.
             let why = match run {
                 Run::TimedOut => Some("timed out"),
                 Run::NotStarted => Some("cannot be run"),
-                Run::Ended { .. } | Run::Stopped => None,
+                Run::Ended(_) | Run::Stopped => None,
             };
             if let Some(why) = why.filter(|_| !said_why) {
                 log.line(format!("VRRP_Script({name}) {why}"));
             }
             said_why = why.is_some();
             if let Some(status) = state.result(success) {
-                log.line(format!("VRRP_Script({name}) {}", if status == Status::Up { "succeeded" } else { "failed" }));
+                let word = if status == Status::Up { "succeeded" } else { "failed" };
+                log.line(format!("VRRP_Script({name}) {word}{}", how(run)));
             }
             let found = (state.status(), i64::from(state.against()));
             if last.replace(found) != Some(found) && !post.send(Letter::Tracked { tracker: id, status: found.0, count: found.1 }) {
@@ -82,13 +82,27 @@ pub fn start(id: u64, script: &ScriptConf, command: Command, who: Identity, befo
     Ok(tracker)
 }
 
+/// As keepalived has it behind its line about a failure.
+fn how(run: Run) -> String {
+    match run {
+        Run::Ended(status) => match (status.code(), status.signal()) {
+            (Some(0), _) | (None, None) => String::new(),
+            (Some(code), _) => format!(" (exited with status {code})"),
+            (None, Some(signal)) => format!(" (due to signal {signal})"),
+        },
+        Run::TimedOut => " (timed out)".into(),
+        Run::NotStarted => " (cannot be run)".into(),
+        Run::Stopped => String::new(),
+    }
+}
+
 fn once(command: &Command, who: Identity, timeout: Duration, leash: &Leash) -> Run {
     let mut process = prepared(command, who, &[]);
     lb_sys::process::end_with_parent(&mut process);
     let Ok(mut child) = process.spawn() else { return Run::NotStarted };
     let run = wait(&mut child, timeout, leash);
     if matches!(run, Run::TimedOut | Run::Stopped) {
-        end(&mut child);
+        end_group(&mut child);
     }
     run
 }
@@ -98,9 +112,10 @@ fn wait(child: &mut Child, timeout: Duration, leash: &Leash) -> Run {
     let descriptor = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok();
     loop {
         match child.try_wait() {
-            Ok(Some(status)) => return Run::Ended { success: status.success() },
+            Ok(Some(status)) => return Run::Ended(status),
             Ok(None) => {}
-            Err(_) => return Run::Ended { success: false },
+            // The child is somebody else's: that cannot be.
+            Err(_) => return Run::NotStarted,
         }
         let Some(rest) = rest_until(until) else { return Run::TimedOut };
         let woken = match &descriptor {
@@ -115,17 +130,4 @@ fn wait(child: &mut Child, timeout: Duration, leash: &Leash) -> Run {
 
 fn rest_until(until: Instant) -> Option<Duration> {
     until.checked_duration_since(now()).filter(|rest| !rest.is_zero())
-}
-
-/// Ends a script and everything in its process group.
-fn end(child: &mut Child) {
-    let group = Pid::from_child(child);
-    let _ = kill_process_group(group, Signal::TERM);
-    let until = now() + GRACE;
-    while rest_until(until).is_some() && matches!(child.try_wait(), Ok(None)) {
-        std::thread::sleep(GLANCE);
-    }
-    // Also when the script itself has gone: what it has started may not have.
-    let _ = kill_process_group(group, Signal::KILL);
-    let _ = child.wait();
 }

@@ -1,0 +1,439 @@
+//! `keepalived.data`: configuration and state, for people and for the scripts that look through it.
+
+use super::{address, command, unix};
+use crate::conf::model::{AuthType, Command, Conf, Global, InstanceConf, Notifies, RouteConf, TrackConf};
+use crate::conf::tracking::ParamMatch;
+use crate::log::date;
+use crate::scripts::Identity;
+use crate::snapshot::{InstanceView, Snapshot, TrackedView};
+use crate::track::Object;
+use std::fmt::Write;
+use std::time::SystemTime;
+use vrrp::{Family, State, Status, Transport, Version, Weight};
+
+/// Lines with an indent.
+struct Out(String);
+
+impl Out {
+    /// One space of indent for a heading, three for what it has, five for lists.
+    fn line(&mut self, indent: usize, text: impl AsRef<str>) {
+        let _ = writeln!(self.0, "{:indent$}{}", "", text.as_ref());
+    }
+
+    fn section(&mut self, name: &str) {
+        let _ = writeln!(self.0, "------< {name} >------");
+    }
+
+    fn pair(&mut self, indent: usize, name: &str, value: impl std::fmt::Display) {
+        self.line(indent, format!("{name} = {value}"));
+    }
+}
+
+pub(super) fn data(snapshot: &Snapshot) -> String {
+    let mut out = Out(String::new());
+    global(&mut out, &snapshot.conf);
+    out.section("VRRP Topology");
+    for (conf, it) in snapshot.instances() {
+        instance(&mut out, snapshot, conf, it);
+    }
+    groups(&mut out, snapshot);
+    scripts(&mut out, snapshot);
+    files(&mut out, snapshot);
+    processes(&mut out, snapshot);
+    interfaces(&mut out, snapshot);
+    out.0
+}
+
+fn set(of: Option<bool>) -> &'static str {
+    match of {
+        None => "unset",
+        Some(true) => "on",
+        Some(false) => "off",
+    }
+}
+
+fn global(out: &mut Out, conf: &Conf) {
+    let Global { garp, mail, .. } = &conf.global;
+    let it = &conf.global;
+    let host = lb_sys::process::host_name();
+    let garp = crate::conf::model::GarpConf::default().over(garp);
+    out.section("Global definitions");
+    out.pair(1, "Network namespace", conf.namespace.as_deref().unwrap_or("(default)"));
+    if let Some(name) = &conf.instance_name {
+        out.pair(1, "Instance name", name);
+    }
+    out.pair(1, "Router ID", it.router_id.as_ref().unwrap_or(&host));
+    if let Some((server, port)) = &mail.server {
+        out.pair(1, "Smtp server", server);
+        out.pair(1, "Smtp server port", port);
+    }
+    out.pair(1, "Smtp HELO name", mail.helo.as_ref().unwrap_or(&host));
+    out.pair(1, "Smtp server connection timeout", mail.timeout.unwrap_or(crate::mail::TIMEOUT).as_secs());
+    out.pair(1, "Email notification from", mail.from.clone().unwrap_or_else(|| crate::mail::sender(&host)));
+    if !mail.to.is_empty() {
+        out.line(1, "Email notification to:");
+        mail.to.iter().for_each(|to| out.line(3, to));
+    }
+    if mail.no_faults {
+        out.pair(1, "Send emails for fault transitions", "off");
+    }
+    out.pair(1, "Default smtp_alert", set(mail.alert));
+    out.pair(1, "Default smtp_alert_vrrp", set(mail.alert_vrrp));
+    out.pair(1, "Dynamic interfaces", it.dynamic_interfaces);
+    out.pair(1, "Default interface", it.default_interface.as_deref().unwrap_or("eth0"));
+    out.pair(1, "FIFO write vrrp states on reload", it.fifo_states_on_reload);
+    out.pair(1, "VRRP notify priority changes", it.notify_priority_changes);
+    out.pair(1, "VRRP IPv4 mcast group", it.group4.unwrap_or_else(|| Family::V4.group()));
+    out.pair(1, "VRRP IPv6 mcast group", it.group6.unwrap_or_else(|| Family::V6.group()));
+    out.pair(1, "Gratuitous ARP delay", garp.master_delay.as_secs());
+    out.pair(1, "Gratuitous ARP repeat", garp.master_repeat);
+    out.pair(1, "Gratuitous ARP refresh timer", garp.master_refresh.as_secs());
+    out.pair(1, "Gratuitous ARP refresh repeat", garp.master_refresh_repeat);
+    out.pair(1, "Gratuitous ARP lower priority delay", garp.lower_prio_delay.as_secs());
+    out.pair(1, "Gratuitous ARP lower priority repeat", garp.lower_prio_repeat);
+    out.pair(1, "Num adverts before down", it.down_timer_adverts.unwrap_or(3));
+    out.pair(1, "Send advert after receive lower priority advert", !it.lower_prio_no_advert);
+    out.pair(1, "Send advert after receive higher priority advert", it.higher_prio_send_advert);
+    out.pair(1, "VRRP default protocol version", if it.vrrp_version == Some(Version::V3) { 3 } else { 2 });
+    out.pair(1, "VRRP check unicast_src", it.check_unicast_src);
+    out.pair(1, "VRRP skip check advert addresses", it.skip_check_adv_addr);
+    out.pair(1, "Max auto priority", it.max_auto_priority);
+    out.pair(1, "Min auto priority delay", format!("{} usecs", it.auto_priority_delay.map_or(1_000_000, |d| d.as_micros())));
+    out.pair(1, "VRRP process priority", it.nice.unwrap_or(0));
+    out.pair(1, "VRRP don't swap", it.no_swap);
+    out.pair(1, "VRRP realtime priority", it.realtime.unwrap_or(0));
+    out.pair(1, "VRRP realtime limit", it.rttime.map_or(10_000, |d| d.as_micros()));
+    out.line(1, format!("Script security {}", if it.script_security { "enabled" } else { "disabled" }));
+    let (uid, gid) = Identity::of_user(conf, None).unwrap_or_default().ids();
+    out.line(1, format!("Default script uid:gid {uid}:{gid}"));
+    out.pair(1, "umask", format!("0{:o}", it.umask.unwrap_or(0o177)));
+}
+
+fn yes(of: bool) -> &'static str {
+    if of { "yes" } else { "no" }
+}
+
+fn enabled(of: bool) -> &'static str {
+    if of { "enabled" } else { "disabled" }
+}
+
+/// `1795867519.931034 (Sat Nov 28 12:05:19.931034 2026)`.
+fn moment(at: SystemTime) -> String {
+    let number = unix(at);
+    let micros = number.split_once('.').map_or("", |(_, micros)| micros);
+    let date = date(at);
+    let (day, year) = date.rsplit_once(' ').unwrap_or((&date, ""));
+    format!("{number} ({day}.{micros} {year})")
+}
+
+fn instance(out: &mut Out, snapshot: &Snapshot, conf: &InstanceConf, it: &InstanceView) {
+    let config = &it.config;
+    let interface = conf.interface.as_deref().unwrap_or_default();
+    out.pair(1, "VRRP Instance", &conf.name);
+    out.pair(3, "VRRP Version", if config.version == Version::V2 { 2 } else { 3 });
+    if config.family == Family::V6 {
+        out.line(3, "Using Native IPv6");
+    }
+    if let Some(group) = snapshot.group_of(&conf.name) {
+        out.pair(3, "Sync group", group);
+    }
+    out.pair(3, "State", it.state);
+    if let Some(master) = it.master {
+        out.pair(3, "Master router", master.address);
+        out.pair(3, "Master priority", master.priority);
+        if config.version == Version::V3 {
+            out.pair(3, "Master advert int", format!("{:.2} sec", it.master_interval.as_secs_f64()));
+        }
+    }
+    match &config.transport {
+        Transport::Multicast { .. } => out.line(3, "Flags: none"),
+        Transport::Unicast { .. } => {
+            out.line(3, "Flags:");
+            out.line(5, "Using unicast");
+        }
+    }
+    out.pair(3, "Wantstate", it.state);
+    out.pair(3, "Number of interface and track script faults", u8::from(it.impediment.is_some()));
+    out.pair(3, "Number of track scripts init", it.statuses.iter().filter(|s| **s == Status::Unknown).count());
+    if let Some(last) = it.history.last() {
+        out.pair(3, "Last transition", moment(snapshot.wall_at(last.at)));
+    }
+    match it.next.filter(|_| it.state != State::Fault) {
+        Some(at) => out.pair(3, "Read timeout", moment(snapshot.wall_at(at))),
+        None => out.pair(3, "Read timeout", "DISABLED"),
+    }
+    out.pair(3, "Master down timer", format!("{} usecs", it.master_down.as_micros()));
+    out.pair(3, "Interface", interface);
+    if config.dont_track_primary {
+        out.line(3, "VRRP interface tracking disabled");
+    }
+    if config.skip_check_adv_addr {
+        out.line(3, "Skip checking advert IP addresses");
+    }
+    if let Some(source) = it.source {
+        out.pair(3, "Using src_ip", format!("{source}{}", if conf.source.is_some() { " (from configuration)" } else { "" }));
+    }
+    if let Transport::Multicast { group } = &config.transport {
+        let index = snapshot.interfaces.iter().find(|i| i.name == interface).map(|i| i.index);
+        let scope = index.filter(|_| config.family == Family::V6).map(|index| format!(", ifindex {index}")).unwrap_or_default();
+        out.line(3, format!("Multicast address {group}{scope}"));
+    }
+    out.pair(3, "Gratuitous ARP delay", config.garp.master_delay.as_secs());
+    out.pair(3, "Gratuitous ARP repeat", config.garp.master_repeat);
+    out.pair(3, "Gratuitous ARP refresh", config.garp.master_refresh.as_secs());
+    out.pair(3, "Gratuitous ARP refresh repeat", config.garp.master_refresh_repeat);
+    out.pair(3, "Gratuitous ARP lower priority delay", config.garp.lower_prio_delay.as_secs());
+    out.pair(3, "Gratuitous ARP lower priority repeat", config.garp.lower_prio_repeat);
+    out.pair(3, "Down timer adverts", config.down_timer_adverts);
+    out.pair(3, "Send advert after receive lower priority advert", !config.lower_prio_no_advert);
+    out.pair(3, "Send advert after receive higher priority advert", config.higher_prio_send_advert);
+    out.pair(3, "Virtual Router ID", config.vrid);
+    out.pair(3, "Priority", config.priority);
+    out.pair(3, "Effective priority", it.priority);
+    out.pair(3, "Total priority", it.priority);
+    match config.version {
+        Version::V2 => out.pair(3, "Advert interval", format!("{} sec", config.advert_int.as_secs())),
+        Version::V3 => {
+            out.pair(3, "Advert interval", format!("{} milli-sec", config.advert_int.as_millis()));
+            if it.state == State::Backup {
+                out.pair(3, "Master advert interval", format!("{} milli-sec", it.master_interval.as_millis()));
+            }
+        }
+    }
+    out.pair(3, "Accept", enabled(!conf.no_accept));
+    out.pair(3, "Preempt", enabled(config.preempt));
+    if !config.preempt_delay.is_zero() {
+        out.pair(3, "Preempt delay", format!("{} secs", config.preempt_delay.as_secs_f64()));
+    }
+    out.pair(3, "Promote_secondaries", enabled(conf.promote_secondaries));
+    if config.version == Version::V2 {
+        match (conf.auth_type, &conf.auth_pass) {
+            (Some(AuthType::Pass), Some(password)) => {
+                out.pair(3, "Authentication type", "SIMPLE_PASSWORD");
+                out.pair(3, "Password", password.chars().take(vrrp::PASSWORD_LEN).collect::<String>());
+            }
+            (Some(AuthType::Ah), _) => out.pair(3, "Authentication type", "IPSEC_AH"),
+            _ => out.pair(3, "Authentication type", "none"),
+        }
+    }
+    let is_set = it.has_addresses;
+    out.line(3, format!("Virtual IP ({}):", conf.addresses.len()));
+    conf.addresses.iter().for_each(|a| out.line(5, address(a, interface, is_set)));
+    if !conf.excluded.is_empty() {
+        out.line(3, "Virtual IP Excluded :");
+        conf.excluded.iter().for_each(|a| out.line(5, address(a, interface, is_set)));
+    }
+    if let Transport::Unicast { peers, ttl, check_source } = &config.transport {
+        out.pair(3, "Unicast TTL", ttl.unwrap_or(255));
+        out.line(3, format!("Check unicast src : {}", yes(*check_source)));
+        out.line(3, "Unicast Peer :");
+        for peer in peers {
+            out.line(5, format!("{} min_ttl {} max_ttl {}", peer.address, peer.min_ttl, peer.max_ttl));
+        }
+    }
+    if !conf.routes.is_empty() {
+        out.line(3, "Virtual Routes :");
+        conf.routes.iter().for_each(|r| out.line(5, route(r)));
+    }
+    let tracks = snapshot.conf.tracks_of(conf);
+    track(out, "Tracked interfaces", &tracks, |o| matches!(o, Object::Interface(_)), " ");
+    track(out, "Tracked scripts", &tracks, |o| matches!(o, Object::Script(_)), " ");
+    track(out, "Tracked files", &tracks, |o| matches!(o, Object::File(_)), ", ");
+    track(out, "Tracked processes", &tracks, |o| matches!(o, Object::Process(_)), ", ");
+    out.pair(3, "Using smtp notification", yes(snapshot.conf.global.mail.alerts(conf.smtp_alert)));
+    out.pair(3, "Notify deleted", if conf.notifies.deleted.is_some() { "Deleted" } else { "Fault" });
+    notifies(out, &snapshot.conf, &conf.notifies);
+    out.pair(3, "Notify priority changes", config.notify_priority_changes);
+}
+
+fn weight(of: &Weight) -> String {
+    format!("weight {}{}", of.value, if of.reverse { " reverse" } else { "" })
+}
+
+fn track(out: &mut Out, heading: &str, tracks: &[(Object, Weight)], which: fn(&Object) -> bool, between: &str) {
+    let mut some = tracks.iter().filter(|(object, _)| which(object)).peekable();
+    if some.peek().is_some() {
+        out.line(3, format!("{heading} :"));
+        some.for_each(|(object, of)| out.line(5, format!("{}{between}{}", object.name(), weight(of))));
+    }
+}
+
+fn notifies(out: &mut Out, conf: &Conf, it: &Notifies) {
+    let deleted = it.deleted.as_ref().and_then(Option::as_ref);
+    let all: [(&str, Option<&Command>); 7] = [
+        ("Backup", it.backup.as_ref()),
+        ("Master", it.master.as_ref()),
+        ("Fault", it.fault.as_ref()),
+        ("Stop", it.stop.as_ref()),
+        ("Deleted", deleted),
+        ("Master rx lower pri", it.master_rx_lower_pri.as_ref()),
+        ("Generic", it.any.as_ref()),
+    ];
+    for (name, script) in all {
+        if let Some(script) = script {
+            let (uid, gid) = Identity::of(conf, script).unwrap_or_default().ids();
+            out.pair(3, &format!("{name} state transition script"), format!("{}, uid:gid {uid}:{gid}", command(script)));
+        }
+    }
+}
+
+/// `10.77.0.0/16 via 10.8.0.2 proto 18`.
+pub(super) fn route(it: &RouteConf) -> String {
+    let mut out = format!("prepend {}/{}", it.to, it.prefix);
+    if let Some(via) = it.via {
+        let _ = write!(out, " via {} {via}", if via.is_ipv4() { "inet" } else { "inet6" });
+    }
+    if let Some(dev) = &it.dev {
+        let _ = write!(out, " dev {dev}");
+    }
+    out.push_str(" proto 18");
+    if let Some(src) = it.src {
+        let _ = write!(out, " src {src}");
+    }
+    if let Some(metric) = it.metric {
+        let _ = write!(out, " metric {metric}");
+    }
+    out
+}
+
+fn groups(out: &mut Out, snapshot: &Snapshot) {
+    let conf = &snapshot.conf;
+    if conf.groups.is_empty() {
+        return;
+    }
+    out.section("VRRP Sync groups");
+    for (group, it) in conf.groups.iter().zip(&snapshot.groups).filter(|(g, _)| g.members.iter().all(|m| *m < snapshot.live)) {
+        out.line(1, format!("VRRP Sync Group = {}, {}", group.name, it.state));
+        let faults = group.members.iter().filter(|m| snapshot.instances[**m].state == State::Fault).count();
+        let init = group.members.iter().filter(|m| snapshot.instances[**m].state == State::Init).count();
+        out.line(3, format!("Num member fault {faults}, num member init {init}"));
+        out.line(3, "VRRP member instances :");
+        group.members.iter().for_each(|m| out.line(5, &conf.instances[*m].name));
+        let tracks = conf.tracks_of_group(group);
+        track(out, "Tracked interfaces", &tracks, |o| matches!(o, Object::Interface(_)), " ");
+        track(out, "Tracked scripts", &tracks, |o| matches!(o, Object::Script(_)), " ");
+        track(out, "Tracked files", &tracks, |o| matches!(o, Object::File(_)), ", ");
+        track(out, "Tracked processes", &tracks, |o| matches!(o, Object::Process(_)), ", ");
+        out.pair(3, "Using smtp notification", yes(conf.global.mail.alerts(group.smtp_alert)));
+        notifies(out, conf, &group.notifies);
+    }
+}
+
+fn view<'a>(snapshot: &'a Snapshot, object: &Object) -> Option<&'a TrackedView> {
+    snapshot.tracked.iter().find(|t| t.object == *object)
+}
+
+/// Who tracks something: those whose list has a line about it.
+fn tracking(out: &mut Out, snapshot: &Snapshot, object: &Object) {
+    out.line(3, "Tracking instances :");
+    for (conf, _) in snapshot.instances() {
+        for (_, of) in snapshot.conf.tracks_of(conf).iter().filter(|(o, _)| o == object) {
+            out.line(5, format!("{}, {}", conf.name, weight(of)));
+        }
+    }
+}
+
+fn scripts(out: &mut Out, snapshot: &Snapshot) {
+    let conf = &snapshot.conf;
+    if conf.scripts.is_empty() {
+        return;
+    }
+    out.section("VRRP Scripts");
+    for it in &conf.scripts {
+        let object = Object::Script(it.name.clone());
+        let seen = view(snapshot, &object);
+        out.pair(1, "VRRP Script", &it.name);
+        if let Some(script) = &it.command {
+            out.pair(3, "Command", command(script));
+        }
+        out.pair(3, "Interval", format!("{} sec", it.interval.as_secs_f64()));
+        out.pair(3, "Timeout", format!("{} sec", it.timeout.unwrap_or_default().as_secs_f64()));
+        out.line(3, weight(&it.weight).replacen("weight ", "Weight = ", 1));
+        out.pair(3, "Rise", it.rise);
+        out.pair(3, "Fall", it.fall);
+        out.pair(3, "Insecure", "no");
+        let status = match seen.map(|t| t.status) {
+            Some(Status::Up) => "GOOD",
+            Some(Status::Down) => "BAD",
+            _ => "INIT",
+        };
+        out.pair(3, "Status", status);
+        if let Some(script) = &it.command {
+            let (uid, gid) = Identity::of(conf, script).unwrap_or_default().ids();
+            out.pair(3, "Script uid:gid", format!("{uid}:{gid}"));
+        }
+        tracking(out, snapshot, &object);
+    }
+}
+
+fn files(out: &mut Out, snapshot: &Snapshot) {
+    if snapshot.conf.files.is_empty() {
+        return;
+    }
+    out.section("VRRP Track files");
+    for it in &snapshot.conf.files {
+        let object = Object::File(it.name.clone());
+        out.pair(1, "Track file", &it.name);
+        out.pair(3, "File", &it.path);
+        out.pair(3, "Status", view(snapshot, &object).map_or(0, |t| t.count));
+        out.line(3, weight(&it.weight).replacen("weight ", "Weight = ", 1));
+        tracking(out, snapshot, &object);
+    }
+}
+
+fn processes(out: &mut Out, snapshot: &Snapshot) {
+    if snapshot.conf.processes.is_empty() {
+        return;
+    }
+    out.section("VRRP Track processes");
+    for it in &snapshot.conf.processes {
+        let object = Object::Process(it.name.clone());
+        let seen = view(snapshot, &object);
+        out.pair(1, "VRRP Track process", &it.name);
+        out.pair(3, "Process", &it.command);
+        if !it.params.is_empty() {
+            out.pair(3, "Parameters", it.params.join(" "));
+        }
+        match it.param_match {
+            ParamMatch::None => {}
+            ParamMatch::Exact => out.pair(3, "Param match", "exact"),
+            ParamMatch::Partial => out.pair(3, "Param match", "partial"),
+            ParamMatch::Initial => out.pair(3, "Param match", "initial"),
+        }
+        out.pair(3, "Min processes", it.quorum.min);
+        if it.quorum.max < u32::MAX {
+            out.pair(3, "Max processes", it.quorum.max);
+        }
+        out.pair(3, "Current processes", seen.map_or(0, |t| t.count));
+        out.pair(3, "Have quorum", seen.is_some_and(|t| t.status == Status::Up));
+        out.line(3, weight(&it.weight).replacen("weight ", "Weight = ", 1));
+        out.pair(3, "Terminate delay", format!("{:.6}s", it.terminate_delay.as_secs_f64()));
+        out.pair(3, "Fork delay", format!("{:.6}s", it.fork_delay.as_secs_f64()));
+        out.pair(3, "Full command", it.full_command || !it.params.is_empty() || it.param_match != ParamMatch::None);
+        tracking(out, snapshot, &object);
+    }
+}
+
+fn interfaces(out: &mut Out, snapshot: &Snapshot) {
+    out.section("Interfaces");
+    for it in &snapshot.interfaces {
+        out.pair(1, "Name", &it.name);
+        out.pair(3, "index", it.index);
+        for (family, v4) in [("IPv4", true), ("IPv6", false)] {
+            let all: Vec<String> = it.addresses.iter().filter(|a| a.is_ipv4() == v4).map(ToString::to_string).collect();
+            out.pair(3, &format!("{family} address"), if all.is_empty() { "(none)".into() } else { all.join(", ") });
+        }
+        if it.hardware.len() == 6 && it.hardware.iter().any(|b| *b != 0) {
+            out.pair(3, "MAC", it.hardware.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(":"));
+        }
+        out.pair(3, "State", if it.up { "UP, RUNNING" } else { "not UP or not RUNNING" });
+        let tracks = |t: &TrackConf| t.name == it.name;
+        let users =
+            snapshot.instances().filter(|(conf, _)| conf.interface.as_ref() == Some(&it.name) || conf.track_interfaces.iter().any(tracks));
+        let names: Vec<&str> = users.map(|(conf, _)| conf.name.as_str()).collect();
+        if !names.is_empty() {
+            out.line(3, "Tracking VRRP instances :");
+            names.iter().for_each(|name| out.line(5, name));
+        }
+    }
+}

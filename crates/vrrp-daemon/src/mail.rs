@@ -1,0 +1,253 @@
+//! Mail about changes (`smtp_alert`): one thread, one exchange of SMTP (RFC 5321) after the other.
+//!
+//! Holds: nobody waits for a mail. At most [`QUEUE`] wait; what is beyond is said to be lost. Each step of an exchange has
+//! `smtp_connect_timeout`.
+
+use crate::conf::model::MailConf;
+use crate::log::Log;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Mails that wait.
+pub const QUEUE: usize = 256;
+/// `smtp_connect_timeout`, if the file says nothing.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest line of an answer (RFC 5321 §4.5.3.1.5), and the most lines of one.
+const MAX_LINE: u64 = 512;
+const MAX_LINES: usize = 64;
+
+/// One mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// To whom, from whom, through which server.
+    pub how: MailConf,
+    /// The router's name in the subject.
+    pub router: String,
+    /// What follows it there.
+    pub subject: String,
+    /// The text, of one line.
+    pub body: String,
+}
+
+/// The thread that sends. Clones send through the same.
+#[derive(Clone)]
+pub struct Mailer {
+    queue: SyncSender<Mail>,
+    log: Log,
+}
+
+impl Mailer {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(log: Log) -> io::Result<Mailer> {
+        let (queue, mails) = sync_channel(QUEUE);
+        let own = log.clone();
+        std::thread::Builder::new().name("mail".into()).spawn(move || send_all(&mails, &own))?;
+        Ok(Mailer { queue, log })
+    }
+
+    /// Sends a mail some time, if there is a server and somebody to send it to. Never waits.
+    pub fn send(&self, mail: Mail) {
+        if mail.how.server.is_none() || mail.how.to.is_empty() {
+            return;
+        }
+        if let Err(TrySendError::Full(mail)) = self.queue.try_send(mail) {
+            self.log.line(format!("SMTP alert lost, {QUEUE} wait already: {}", mail.subject));
+        }
+    }
+}
+
+fn send_all(mails: &Receiver<Mail>, log: &Log) {
+    for mail in mails {
+        match send(&mail, lb_rt::clock::wall()) {
+            Ok(()) => log.line("SMTP alert successfully sent.".into()),
+            Err(e) => log.line(format!("SMTP alert '{}' was not sent: {e}", mail.subject)),
+        }
+    }
+}
+
+/// A dialogue with the server.
+struct Dialogue {
+    stream: BufReader<TcpStream>,
+}
+
+impl Dialogue {
+    /// Says something and reads the answer, which has to begin with this digit.
+    fn say(&mut self, words: &str, wanted: char) -> io::Result<()> {
+        self.stream.get_mut().write_all(words.as_bytes())?;
+        self.answer(words, wanted)
+    }
+
+    fn answer(&mut self, to: &str, wanted: char) -> io::Result<()> {
+        for _ in 0..MAX_LINES {
+            let mut line = Vec::new();
+            (&mut self.stream).take(MAX_LINE).read_until(b'\n', &mut line)?;
+            let line = String::from_utf8_lossy(&line);
+            let code = line.get(..3).filter(|code| code.bytes().all(|b| b.is_ascii_digit()));
+            // A dash behind the code: another line follows.
+            match (code, line.as_bytes().get(3)) {
+                (Some(_), Some(b'-')) => {}
+                (Some(code), _) if code.starts_with(wanted) => return Ok(()),
+                _ => {
+                    let what = to.lines().next().filter(|w| !w.is_empty()).unwrap_or("the connection");
+                    return Err(io::Error::other(format!("the server answers {:?} to {what:?}", line.trim_end())));
+                }
+            }
+        }
+        Err(io::Error::other("the server's answer has no end"))
+    }
+}
+
+/// A line of a mail cannot hold another one.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn send(mail: &Mail, now: SystemTime) -> io::Result<()> {
+    let (name, port) = mail.how.server.as_ref().ok_or(io::ErrorKind::InvalidInput)?;
+    let timeout = mail.how.timeout.unwrap_or(TIMEOUT);
+    let mut last = io::Error::other(format!("{name} has no address"));
+    let mut connected = None;
+    for address in (name.as_str(), *port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, timeout) {
+            Ok(stream) => {
+                connected = Some(stream);
+                break;
+            }
+            Err(e) => last = e,
+        }
+    }
+    let stream = connected.ok_or(last)?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
+    let mut dialogue = Dialogue { stream: BufReader::new(stream) };
+    let host = lb_sys::process::host_name();
+    let from = plain(&mail.how.from.clone().unwrap_or_else(|| sender(&host)));
+    dialogue.answer("", '2')?;
+    dialogue.say(&format!("HELO {}\r\n", plain(mail.how.helo.as_ref().unwrap_or(&host))), '2')?;
+    dialogue.say(&format!("MAIL FROM:<{from}>\r\n"), '2')?;
+    for to in &mail.how.to {
+        dialogue.say(&format!("RCPT TO:<{}>\r\n", plain(to)), '2')?;
+    }
+    dialogue.say("DATA\r\n", '3')?;
+    dialogue.say(&text(mail, &from, now), '2')?;
+    // It has been taken; whether the server also says goodbye does not matter.
+    let _ = dialogue.say("QUIT\r\n", '2');
+    Ok(())
+}
+
+/// Who sends mail if the file does not say: as keepalived does it (its manual says otherwise), the user that it runs as.
+pub fn sender(host: &str) -> String {
+    format!("{}@{host}", crate::scripts::own_name().unwrap_or_else(|| "keepalived".into()))
+}
+
+/// The mail with its end.
+fn text(mail: &Mail, from: &str, now: SystemTime) -> String {
+    let seconds = i64::try_from(now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())).unwrap_or(0);
+    let date = lb_sys::localtime::written(seconds, c"%a, %d %b %Y %H:%M:%S %z");
+    let to: Vec<String> = mail.how.to.iter().map(|to| plain(to)).collect();
+    // Folded, so that no line is too long.
+    let to = to.chunks(4).map(|some| some.join(", ")).collect::<Vec<_>>().join(",\r\n ");
+    let body = plain(&mail.body);
+    let dot = if body.starts_with('.') { "." } else { "" };
+    format!(
+        "Date: {date}\r\nFrom: {from}\r\nSubject: [{}] {}\r\nX-Mailer: Keepalived\r\nTo: {to}\r\n\r\n{dot}{body}\r\n\r\n.\r\n",
+        plain(&mail.router),
+        plain(&mail.subject)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn mail(port: u16) -> Mail {
+        let how = MailConf {
+            to: vec!["ops@example.org".into(), "two@example.org".into()],
+            from: Some("ka@example.org".into()),
+            server: Some(("127.0.0.1".into(), port)),
+            helo: Some("vm".into()),
+            timeout: Some(Duration::from_secs(20)),
+            ..MailConf::default()
+        };
+        let (subject, body) = ("VRRP Instance V1 - Entering MASTER state", "=> VRRP Instance is now owning VRRP VIPs <=");
+        Mail { how, router: "LVS_A".into(), subject: subject.into(), body: body.into() }
+    }
+
+    /// Answers, and gives back what the client said.
+    fn server(answer: fn(&str) -> &'static str) -> (u16, std::thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let thread = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().expect("a client");
+            let mut reader = BufReader::new(stream);
+            reader.get_mut().write_all(b"220-one\r\n220 two\r\n").expect("written");
+            let (mut all, mut data) = (Vec::new(), false);
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                    return all;
+                }
+                let reply = if data && line != ".\r\n" { "" } else { answer(&line) };
+                data = line == "DATA\r\n" || (data && line != ".\r\n");
+                all.push(line);
+                reader.get_mut().write_all(reply.as_bytes()).expect("written");
+            }
+        });
+        (port, thread)
+    }
+
+    /// keepalived 2.2.7's dialogue, but for the date.
+    #[test]
+    fn as_keepalived() {
+        let (port, server) = server(|line| match line {
+            "DATA\r\n" => "354 go\r\n",
+            _ => "250 ok\r\n",
+        });
+        send(&mail(port), UNIX_EPOCH + Duration::from_secs(1_795_867_553)).expect("sent");
+        let mut said = server.join().expect("no panic");
+        let date = said.remove(5);
+        assert!(date.starts_with("Date: Sat, 28 Nov 2026 ") && date.len() == "Date: Sat, 28 Nov 2026 12:05:53 +0000\r\n".len(), "{date}");
+        let expected = [
+            "HELO vm",
+            "MAIL FROM:<ka@example.org>",
+            "RCPT TO:<ops@example.org>",
+            "RCPT TO:<two@example.org>",
+            "DATA",
+            "From: ka@example.org",
+            "Subject: [LVS_A] VRRP Instance V1 - Entering MASTER state",
+            "X-Mailer: Keepalived",
+            "To: ops@example.org, two@example.org",
+            "",
+            "=> VRRP Instance is now owning VRRP VIPs <=",
+            "",
+            ".",
+            "QUIT",
+        ];
+        assert_eq!(said.iter().map(|line| line.trim_end_matches("\r\n")).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_server_that_refuses() {
+        let (port, server) = server(|line| if line.starts_with("RCPT") { "550 no such user\r\n" } else { "250 ok\r\n" });
+        let error = send(&mail(port), UNIX_EPOCH).expect_err("refused").to_string();
+        assert!(error.contains("550 no such user") && error.contains("RCPT TO:<ops@example.org>"), "{error}");
+        drop(server);
+        let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+        assert!(send(&mail(nobody), UNIX_EPOCH).is_err());
+    }
+
+    #[test]
+    fn nothing_of_a_file_becomes_a_line_of_its_own() {
+        let mut bad = mail(1);
+        bad.router = "x\r\nBcc: y".into();
+        bad.body = ".\r\nQUIT".into();
+        let text = text(&bad, "a@b", UNIX_EPOCH);
+        assert!(text.contains("Subject: [x  Bcc: y] VRRP") && text.contains("\r\n..  QUIT\r\n"), "{text}");
+    }
+}
