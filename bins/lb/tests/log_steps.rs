@@ -117,3 +117,17 @@ fn lines_of_rules() {
     let after = "GET s1 200 --";
     expect(&lb, &["GET <NOSRV> -1 --", after, after, after], &["request GET <NOSRV>", "response 200", after]);
 }
+
+#[test]
+fn lines_tell_their_step() {
+    let rules = "\n    tcp-request content do-log\n    http-request do-log\n    http-response do-log\n    http-after-response do-log";
+    let (_origin, lb) = site("http", &format!("log-format %OG\n    log-steps all{rules}"), "    on any format own-%OG");
+    assert_eq!(get(lb.addr(), "/").unwrap().status, 200);
+    let steps =
+        ["txn_accept", "txn_request", "tcp-req-cont", "http-req", "txn_connect", "http-res", "http-after-res", "txn_response", "txn_close"];
+    must("all lines", || plain(&lb).len() == steps.len());
+    assert_eq!(plain(&lb), steps);
+    let mut connection = TcpStream::connect(lb.addr()).unwrap();
+    connection.write_all(b"no request\r\n\r\n").unwrap();
+    must("the line of what was no request", || plain(&lb).iter().any(|line| line == "sess_error"));
+}

@@ -13,6 +13,7 @@ use lb_config::{LogStep, Redispatch, RetryOn};
 use lb_expr::{Cause, Phase, Termination};
 use lb_rt::{Rt, Socket};
 use lb_sys::Addr;
+use lb_sys::socket::SockOpt;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -345,7 +346,12 @@ fn begin(rt: &Rt, record: &mut Record, slot: &Slot, watch: ClientWatch<'_>) -> i
     let backend = record.backend.as_ref();
     let source = server.settings.source.as_ref().or_else(|| backend.and_then(|b| b.settings.source.as_ref()));
     let local = source.map(|s| Addr::Ip(s.address));
-    Socket::connect(rt, &to, local.as_ref(), options)
+    let rules = record.rules();
+    if !rules.marks_server() {
+        return Socket::connect(rt, &to, local.as_ref(), options);
+    }
+    let wishes = rules.server_mark.map(SockOpt::Mark).into_iter().chain(rules.server_tos.map(SockOpt::Tos));
+    Socket::connect_with(rt, &to, local.as_ref(), options, &wishes.collect::<Vec<_>>())
 }
 
 /// Connects to the slot's server.

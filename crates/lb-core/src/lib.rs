@@ -5,6 +5,7 @@
 //! to the binary.
 
 pub mod admit;
+mod at_start;
 mod capture;
 pub mod cli;
 pub mod client;

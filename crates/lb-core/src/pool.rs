@@ -65,6 +65,8 @@ pub struct ServerConn {
     pub pool_index: usize,
     /// It is authenticated for one client and may serve no other.
     pub private: bool,
+    /// It is for one stream alone.
+    pub once: bool,
     /// [`Server::moves`] when it was made: a server that has moved since is somewhere else.
     pub moves: u32,
 }
@@ -72,7 +74,7 @@ pub struct ServerConn {
 impl ServerConn {
     /// A connection to `server`, which had moved so often when it began.
     pub fn new(socket: Socket, server: &Server, moves: u32) -> Box<ServerConn> {
-        Box::new(ServerConn { socket: BackStream::new(socket), uses: 0, pool_index: server.pool_index, private: false, moves })
+        Box::new(ServerConn { socket: BackStream::new(socket), uses: 0, pool_index: server.pool_index, private: false, once: false, moves })
     }
 
     /// True when the server has neither closed the connection nor sent anything that nobody asked for.

@@ -63,12 +63,23 @@ pub struct RuleState {
     pub source: Option<SocketAddr>,
     /// `set-dst`
     pub destination: Option<SocketAddr>,
+    /// `set-bc-mark`
+    pub server_mark: Option<u32>,
+    /// `set-bc-tos`
+    pub server_tos: Option<u8>,
     /// `reqallow`
     pub allowed: bool,
     /// `reqsetbe`: the place among the backends that such lines name.
     pub line_backend: Option<usize>,
     /// Where the last rule stands that ended a list, if somebody asks.
     pub last_rule: Option<Span>,
+}
+
+impl RuleState {
+    /// Packets to the server are marked: the connection is made for this stream, and is nobody's after it.
+    pub fn marks_server(&self) -> bool {
+        self.server_mark.is_some() || self.server_tos.is_some()
+    }
 }
 
 /// What they make of a stream without any.
@@ -85,6 +96,8 @@ const NO_RULES: RuleState = RuleState {
     timeout_client: None,
     source: None,
     destination: None,
+    server_mark: None,
+    server_tos: None,
     allowed: false,
     line_backend: None,
     last_rule: None,
@@ -141,6 +154,8 @@ pub struct Record {
     pub end: Termination,
     /// The line was written, or there is none to write.
     pub logged: bool,
+    /// The step of the line that is being written.
+    origin: LogStep,
     /// Stands in place of the server's name.
     pub applet: Option<&'static str>,
     /// It has become a stream: a connection in mode tcp, a request whose head was complete in mode http.
@@ -188,6 +203,7 @@ impl Record {
             left: None,
             end: Termination::NORMAL,
             logged,
+            origin: LogStep::Close,
             applet: None,
             is_stream: false,
             number: 0,
@@ -472,6 +488,7 @@ impl Record {
             self.unique_id();
         }
         self.mark(Step::End);
+        self.origin = step;
         log.logger.log_step(step, level, client.worker().timestamp(), words, log.structured.as_ref(), self);
         self.timers.unmark(Step::End);
         log.lines.fetch_add(1, Ordering::Relaxed);
@@ -527,6 +544,7 @@ impl Record {
         {
             return;
         }
+        self.origin = step;
         if !self.is_stream {
             self.take_number();
         } else if client.frontend().unique_id.is_some() {
@@ -642,6 +660,7 @@ pub fn log_connection_error(client: &Rc<Client>, fault: Fault) {
         record.timers.mark(Step::End, client.accepted);
         record.end = Termination::new(Cause::Proxy, Phase::Request);
         record.extra().fault = Some(fault);
+        record.origin = LogStep::Error;
         record.take_number();
     }
     let fixed = |limit: usize, out: &mut Vec<u8>| lb_expr::write_connection_error(&record, fault.text, limit, out);
@@ -725,6 +744,7 @@ impl LogSource for Record {
             Field::FrontendTls => LogValue::Flag(false),
             Field::FrontendIp => ip_of(self.local().as_deref()),
             Field::FrontendPort => port_of(self.local().as_deref(), i64::from(client.place.listener_id)),
+            Field::LogOrigin => self.origin.origin().into(),
             Field::LogCounter => LogValue::Int(frontend.log.as_ref().map_or(0, |l| l.lines.load(Ordering::Relaxed)) as i64),
             // A message that never was has no captures at all.
             Field::RequestCaptures | Field::ResponseCaptures if !self.is_stream => LogValue::Captures(0),

@@ -22,7 +22,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -121,6 +121,10 @@ pub struct Process {
     pub(crate) rates: OnceLock<Mutex<Rates>>,
     /// Variables of the process, and how large all of them may grow.
     pub variables: variables::Shared,
+    /// Those that have a value from the start.
+    at_start: Box<[lb_expr::sample::SetVar]>,
+    /// They have been set.
+    set_up: Once,
 }
 
 impl Process {
@@ -162,6 +166,8 @@ impl Process {
             report,
             rates: OnceLock::new(),
             variables: variables::Shared::new(tune.variables),
+            at_start: config.global.variables.clone().into(),
+            set_up: Once::new(),
         })
     }
 
@@ -505,6 +511,8 @@ impl Worker {
         ));
     });
         rt.set_local(worker.clone());
+        // The first thread does it, the others wait: all of them see what the file has set.
+        process.set_up.call_once(|| crate::at_start::set_variables(&worker, &process.at_start));
         worker
     }
 

@@ -143,12 +143,23 @@ impl Socket {
     /// `EMFILE`; `ECONNREFUSED`, `ENETUNREACH` and the like when they are known at once; `EAGAIN` for a UNIX listener whose
     /// queue is full.
     pub fn connect(rt: &Rt, addr: &Addr, local: Option<&Addr>, options: &[SockOpt]) -> io::Result<Socket> {
+        Self::connect_with(rt, addr, local, options, &[])
+    }
+
+    /// As [`Socket::connect`], with options that may be refused: the connection is made without them then.
+    ///
+    /// # Errors
+    /// As [`Socket::connect`].
+    pub fn connect_with(rt: &Rt, addr: &Addr, local: Option<&Addr>, options: &[SockOpt], wishes: &[SockOpt]) -> io::Result<Socket> {
         if let Addr::Over(channel) = addr {
             return Socket::pass(rt, channel);
         }
         let handle = rt.driver().borrow().open(addr, Kind::Stream)?;
         for option in options {
             handle.apply(option)?;
+        }
+        for option in wishes {
+            let _ = handle.apply(option);
         }
         if let Some(local) = local {
             handle.bind(local)?;

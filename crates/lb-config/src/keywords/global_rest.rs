@@ -25,7 +25,6 @@ const CLI: &str = "output is not anonymised";
 const CHECKED: &str = "checks are never so many at once that it matters";
 const COPY: &str = "how bytes are moved inside, not which";
 const DEVICE: &str = "device detection";
-const RULES: &str = "ACLs and rules";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
     // Process.
@@ -230,8 +229,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("lua-load", "<file>", "a script", "Lua"),
     refused("lua-load-per-thread", "<file>", "a script", "Lua"),
     refused("lua-prepend-path", "<path>", "where scripts are", "Lua"),
-    refused("set-var", "<name> <expression>", "a variable of the process", RULES),
-    refused("set-var-fmt", "<name> <format>", "a variable of the process", RULES),
 ];
 
 const LISTENERS: &str = "every thread has a listening socket of its own for each address";

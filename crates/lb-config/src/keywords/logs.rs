@@ -1,13 +1,13 @@
 //! Keywords of proxies about logs: where lines go, how they look, what is captured for them. Source: manual 4.2.
 
-use super::{Context, Keyword, Lookup, Parser, Sections, State};
+use super::{Context, Keyword, Parser, Sections, State};
 use crate::address::{Address, Host, Port, StandardStream, Use};
 use crate::diag::Problem;
 use crate::model::{
     CookieCapture, Facility, HeaderCapture, Level, LogAddress, LogFormatKind, LogFormatText, LogSample, LogStep, LogSteps, LogTarget,
     LogTransportFormat, Ring, Server, ServerAddress,
 };
-use crate::parse::{Asked, Line, Negation, ProxyCx, World, address_for, expression, exprs, resolve_host};
+use crate::parse::{Line, Negation, ProxyCx, World, address_for, exprs, resolve_host};
 use crate::tree::shown;
 use lb_expr::Purpose;
 use lb_expr::sample::{Point, Points};
@@ -215,24 +215,12 @@ fn format_of(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, purpose: Purpose) -> Res
 
 /// The format in argument `n`.
 pub(super) fn format_in(world: &mut World<'_>, line: &Line<'_>, n: usize, purpose: Purpose) -> Result<LogFormatText, Problem> {
-    let text = line.need(n)?;
-    let compiled = world.compiling(line.span(), |compiler| lb_expr::LogFormat::compile_with(text, purpose, compiler));
-    match compiled {
-        Ok(format) => {
-            // An id is made when the request is there.
-            let point = if purpose == Purpose::Id { Point::FrontRequest } else { Point::Log };
-            exprs::format_available(&format, Points::of(point), line, n)?;
-            let compiled = Some(Box::new(format));
-            Ok(LogFormatText { kind: LogFormatKind::Custom, text: text.to_owned(), span: line.span(), compiled })
-        }
-        Err(error) => {
-            if let Some(problem) = sample_of_format(world.lookup, line, &text[error.offset.min(text.len())..]) {
-                return Err(problem);
-            }
-            let message = format!("{} (at byte {} of the format)", error.message, error.offset + 1);
-            Err(line.problem(n, message).help("the words of log formats are listed in section 8.2.6 of haproxy's manual"))
-        }
-    }
+    let format = exprs::format(world, line, n, purpose)?;
+    // An id is made when the request is there.
+    let point = if purpose == Purpose::Id { Point::FrontRequest } else { Point::Log };
+    exprs::format_available(&format, Points::of(point), line, n)?;
+    let (text, compiled) = (line.need(n)?.to_owned(), Some(Box::new(format)));
+    Ok(LogFormatText { kind: LogFormatKind::Custom, text, span: line.span(), compiled })
 }
 
 // The last one of `log-format` and the options counts.
@@ -349,18 +337,4 @@ fn httpslog(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 fn built_in(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, kind: LogFormatKind) {
     let text = LogFormatText::built_in(kind).unwrap_or_default().to_owned();
     cx.draft.proxy.log_format = LogFormatText { kind, text, span: line.span(), compiled: None };
-}
-
-/// The sample that a format stumbled over, by name; `rest` begins where it did.
-fn sample_of_format(lookup: &Lookup, line: &Line<'_>, rest: &str) -> Option<Problem> {
-    let (before, rest) = rest.split_once('[')?;
-    let inside = rest.split(']').next()?;
-    let at_once = before == "%" || before.starts_with("%{") && before.ends_with('}');
-    match expression(lookup, Context::Sample, inside, line.first).filter(|_| at_once)? {
-        Asked::Unknown(problem) => Some(problem),
-        Asked::Later(name, what) => Some(
-            line.problem(0, format!("'%[{}]': '{name}' is known but not there yet in this version ({what})", shown(inside)))
-                .help("the words of log formats that work are listed in docs/keywords.md"),
-        ),
-    }
 }

@@ -4,11 +4,11 @@ use super::actions::{self, ActionCx};
 use super::{Context, Keyword, Parser, Sections, State};
 use crate::diag::Problem;
 use crate::model::{Action, BackendTarget, Rule, RuleSet, ServerTarget, Span, UseBackend, UseServer, When};
-use crate::parse::{Draft, Line, ProxyCx, World, exprs};
+use crate::parse::{Draft, GlobalCx, Line, ProxyCx, World, exprs};
 use crate::tree::shown;
 use lb_expr::Purpose;
 use lb_expr::acl::Condition;
-use lb_expr::sample::{Point, Points};
+use lb_expr::sample::{Point, Points, Scope, SetVar, VarValue, Variable, args};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,7 +90,48 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         Parser::Proxy(|cx, line| persist(cx, line, false)),
     )
     .sections(L_B),
+    Keyword::new(
+        Context::Global,
+        "set-var",
+        "<name> <expression>",
+        "a variable of the process",
+        State::Works,
+        Parser::Global(|cx, line| {
+            let variable = process_variable(cx, line)?;
+            let mut at = 1;
+            let value = exprs::expression(cx.world, line, &mut at)?;
+            exprs::available(&value, Points::of(Point::Load), line, 1)?;
+            cx.global.variables.push(SetVar { variable, when: [].into(), value: VarValue::Expr(value) });
+            line.end(at)
+        }),
+    ),
+    Keyword::new(
+        Context::Global,
+        "set-var-fmt",
+        "<name> <format>",
+        "a variable of the process",
+        State::Works,
+        Parser::Global(|cx, line| {
+            let variable = process_variable(cx, line)?;
+            let value = exprs::format(cx.world, line, 1, Purpose::Text)?;
+            exprs::format_available(&value, Points::of(Point::Load), line, 1)?;
+            cx.global.variables.push(SetVar { variable, when: [].into(), value: VarValue::Format(value) });
+            line.end(2)
+        }),
+    ),
 ];
+
+/// The name of a variable of the process. Manual 3.1, `set-var`.
+fn process_variable(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Result<Variable, Problem> {
+    let name = line.need(0)?;
+    let variable = cx.world.compiling(line.span(), |compiler| args::variable(name, compiler.loader));
+    let variable = variable.map_err(|message| line.problem(0, message).help("write 'proc.' and a name of letters, digits, '.' and '_'"))?;
+    if variable.scope != Scope::Process {
+        let message = format!("cannot set variable '{}': only those of the process are there in 'global'", shown(name));
+        return Err(line.problem(0, message).help("write 'proc.<name>', or set it in a rule of a proxy"));
+    }
+    Ok(variable)
+}
 
 /// Where the rules of a list are evaluated in a section.
 pub(super) fn points(set: RuleSet, draft: &Draft) -> Points {

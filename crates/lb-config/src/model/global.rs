@@ -88,6 +88,8 @@ pub struct Global {
     pub process: ProcessSettings,
     /// All `tune.*` values.
     pub tune: Tune,
+    /// `set-var`, `set-var-fmt`: set one after the other before anything is served.
+    pub variables: Vec<lb_expr::sample::SetVar>,
 }
 
 impl Global {

@@ -223,6 +223,25 @@ impl LogStep {
         }
     }
 
+    /// What `%OG` shows of it, as haproxy 3.1 calls it.
+    pub const fn origin(self) -> &'static str {
+        match self {
+            Self::Accept => "txn_accept",
+            Self::Request => "txn_request",
+            Self::Connect => "txn_connect",
+            Self::Response => "txn_response",
+            Self::Close => "txn_close",
+            Self::Error => "sess_error",
+            Self::DoConnection => "tcp-req-conn",
+            Self::DoSession => "tcp-req-sess",
+            Self::DoContent => "tcp-req-cont",
+            Self::DoAnswer => "tcp-res-cont",
+            Self::DoRequest => "http-req",
+            Self::DoResponse => "http-res",
+            Self::DoAfterResponse => "http-after-res",
+        }
+    }
+
     /// The steps of `log-steps`.
     pub const STREAM: [(&'static str, Self); 5] = [
         ("accept", Self::Accept),

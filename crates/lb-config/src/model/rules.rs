@@ -279,15 +279,15 @@ pub enum Action {
     SetTos {
         /// Towards the client.
         client: bool,
-        /// 0 to 255.
-        tos: u8,
+        /// 0 to 255; another value is none.
+        tos: NumberValue,
     },
     /// `set-mark`, `set-fc-mark`, `set-bc-mark`.
     SetMark {
         /// Towards the client.
         client: bool,
-        /// The mark.
-        mark: u32,
+        /// The mark, 32 bits.
+        mark: NumberValue,
     },
     /// `set-src`, `set-src-port`, `set-dst`, `set-dst-port`.
     SetAddress {

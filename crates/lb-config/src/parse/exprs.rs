@@ -168,9 +168,39 @@ pub(crate) fn text_of(line: &Line<'_>) -> Box<str> {
 /// The format in argument `n`.
 pub(crate) fn format(world: &mut World<'_>, line: &Line<'_>, n: usize, purpose: Purpose) -> Result<LogFormat, Problem> {
     let text = line.need(n)?;
-    world.compiling(line.span(), |compiler| LogFormat::compile_with(text, purpose, compiler)).map_err(|error| {
+    format_of(world, line, n, text, purpose)
+}
+
+/// A format that argument `n` is, or that stands in the file of that name.
+pub(crate) fn format_of(world: &mut World<'_>, line: &Line<'_>, n: usize, text: &str, purpose: Purpose) -> Result<LogFormat, Problem> {
+    let compiled = world.compiling(line.span(), |compiler| LogFormat::compile_with(text, purpose, compiler));
+    compiled.map_err(|error| {
+        if let Some(problem) = sample_of_format(world, line, n, text.get(error.offset..).unwrap_or_default()) {
+            return problem;
+        }
         let message = format!("{} (at byte {} of the format)", error.message, error.offset + 1);
-        line.problem(n, message).help("the words of formats are listed in section 8.2.6 of haproxy's manual")
+        let help = match error.message.starts_with("failed to parse sample") {
+            true => "docs/keywords.md has all samples and converters with their arguments",
+            false => "the words of formats are listed in docs/keywords.md, and in section 8.2.6 of haproxy's manual",
+        };
+        line.problem(n, message).help(help)
+    })
+}
+
+/// The sample or converter that a format stumbled over, by name; `rest` begins where it did.
+fn sample_of_format(world: &World<'_>, line: &Line<'_>, n: usize, rest: &str) -> Option<Problem> {
+    let (before, rest) = rest.split_once('[')?;
+    let inside = rest.split(']').next()?;
+    let at_once = before == "%" || before.starts_with("%{") && before.ends_with('}') || before.starts_with("%(") && before.ends_with(')');
+    let asked = asked::expression(world.lookup, Context::Sample, inside, line.first + n).filter(|_| at_once)?;
+    let inside = shown(inside);
+    Some(match asked {
+        Asked::Unknown(problem) => Problem { message: format!("{} in '%[{inside}]'", problem.message), ..problem },
+        Asked::Later(name, what) => {
+            let message = format!("'%[{inside}]': '{name}' is known but not there yet in this version ({what})");
+            line.problem(n, message)
+                .help("leave it out if what it shows is not needed; docs/keywords.md says which samples and converters work")
+        }
     })
 }
 

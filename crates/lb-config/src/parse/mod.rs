@@ -17,7 +17,7 @@ mod rings;
 mod tracking;
 mod users;
 
-pub(crate) use asked::{Asked, expression, unknown_action};
+pub(crate) use asked::{Asked, unknown_action};
 pub(crate) use draft::{
     BindCx, Draft, ErrorsCx, ErrorsDraft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, Mention, NamedErrors, ProfileCx, ProgramCx, ProxyCx,
     RingCx, RingDraft, ServerCx, ServerDraft, UsersCx, UsersDraft, World,

@@ -117,7 +117,9 @@ pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &R
     let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
     let moves = slot.server().moves();
     let socket = admit::connect(&worker.rt, record, slot, watch).await?;
-    Ok(ServerConn::new(socket, slot.server(), moves))
+    let mut server = ServerConn::new(socket, slot.server(), moves);
+    server.once = record.rules().marks_server();
+    Ok(server)
 }
 
 #[inline]
@@ -130,7 +132,7 @@ fn note_reuse(record: &mut Record, slot: &Slot, kept: &ServerConn) {
 
 fn take_kept(conn: &mut Conn, record: &Record, request: &Request, slot: &Slot) -> Option<Box<ServerConn>> {
     let server = slot.server();
-    if let Some(own) = conn.own.take()
+    if let Some(own) = conn.own.take().filter(|_| !record.rules().marks_server())
         && own.pool_index == server.pool_index
         && own.moves == server.moves()
         && own.is_silent()
@@ -144,7 +146,7 @@ fn take_kept(conn: &mut Conn, record: &Record, request: &Request, slot: &Slot) -
 /// How many requests an idle connection must have carried that this one may use; `None`: it may use none.
 fn may_share(conn: &Conn, record: &Record, request: &Request, slot: &Slot) -> Option<u32> {
     let server = slot.server();
-    if request.mode != HttpConnectionMode::KeepAlive || server.per_client.load(Ordering::Relaxed) {
+    if request.mode != HttpConnectionMode::KeepAlive || server.per_client.load(Ordering::Relaxed) || record.rules().marks_server() {
         return None;
     }
     let reuse = record.backend.as_ref().map_or(HttpReuse::Never, |b| b.reuse());
@@ -535,6 +537,11 @@ pub async fn run(
         // Counted, as haproxy has it, and not sent.
         record.downloaded += rules::body_here(framing.body, attempt.input.as_ref()).0.len() as u64;
     }
+    // What is here as a whole is out of the way; the rest of a longer one would have to be waited for.
+    let skipped = bodiless && is_all(framing.body, attempt.input.as_ref());
+    if skipped {
+        attempt.input = None;
+    }
     let dechunk = hop::fit_version(&mut response, &framing, request.version);
     let keep_client = request.reply.keep_alive && !closes && !dechunk && framing.body != Body::UntilClose && !conn.client.has_to_leave();
     if framing.body != Body::Tunnel {
@@ -574,7 +581,13 @@ pub async fn run(
     record.note_body(up.payload);
     let whole = end.is_normal() && up_done && !up_refused;
     settle_body(conn, request, &mut up, up_done && !up_refused);
-    if whole && !is_doubtful(request) && framing.keep_alive && request.mode == HttpConnectionMode::KeepAlive && silent && !bodiless {
+    if whole
+        && !is_doubtful(request)
+        && framing.keep_alive
+        && request.mode == HttpConnectionMode::KeepAlive
+        && silent
+        && (skipped || !bodiless)
+    {
         server.uses = server.uses.saturating_add(1);
         // No later answer makes an authenticated connection anybody's again.
         server.private |= private;
@@ -607,7 +620,7 @@ fn is_all(body: Body, input: Option<&Buffer>) -> bool {
 fn keep(conn: &mut Conn, slot: &Slot, backend: &Backend, kept: Box<ServerConn>) {
     let private = kept.private;
     let server = slot.server();
-    if conn.client.worker().process.stopping() || server.settings.max_reuse.is_some_and(|max| kept.uses > max) {
+    if kept.once || conn.client.worker().process.stopping() || server.settings.max_reuse.is_some_and(|max| kept.uses > max) {
         return;
     }
     if private || backend.reuse() == HttpReuse::Never || server.per_client.load(Ordering::Relaxed) {

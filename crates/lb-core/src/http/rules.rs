@@ -15,7 +15,7 @@ use crate::timers::Step as Reached;
 use lb_config::{Action, BackendTarget, HttpConnectionMode, Rule, Rules, ServerTarget, UseBackend, UseServer};
 use lb_expr::sample::{Bytes, Expr, Scope, Side};
 use lb_expr::{Cause, Phase, Termination};
-use lb_http::{Body, FieldId, Head, Version};
+use lb_http::{Body, FieldId, Head, Method, Version};
 use lb_rt::Buffer;
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -535,6 +535,10 @@ pub async fn response(
     at_response(conn, record, request_head, head, body, |stage| replies::after_response(&lists, stage));
     let close = head.has_token(FieldId::Connection, b"close");
     head.remove_id(FieldId::Connection);
+    if body.0 == Body::None && has_no_body(record.server_status) && request_head.method() != Method::Head {
+        // What a length here would announce does not come.
+        keep_framing(head, Body::Length(0));
+    }
     keep_framing_of_response(head, body.0);
     record.status = head.status();
     Responded::Pass { close }

@@ -83,8 +83,15 @@ pub fn apply(action: &Action, stage: &mut Stage<'_>, scratch: &Bump) -> bool {
                 StreamTimeout::Client => rules.timeout_client = Some(time),
             })
         }
-        Action::SetTos { client, tos } => !client || stage.socket.apply(&SockOpt::Tos(*tos)).is_ok(),
-        Action::SetMark { client, mark } => !client || stage.socket.apply(&SockOpt::Mark(*mark)).is_ok(),
+        // As haproxy: marks that the system refuses are left out, and so is what has no value.
+        Action::SetTos { client, tos } => {
+            let tos = number(tos, stage, scratch).and_then(|tos| u8::try_from(tos).ok());
+            mark(*client, tos.map(SockOpt::Tos), stage, |rules| rules.server_tos = tos)
+        }
+        Action::SetMark { client, mark: value } => {
+            let value = number(value, stage, scratch).and_then(|value| u32::try_from(value).ok());
+            mark(*client, value.map(SockOpt::Mark), stage, |rules| rules.server_mark = value)
+        }
         Action::SetAddress { part, value } => {
             let view = stage.view();
             let kind = if matches!(part, AddressPart::Source | AddressPart::Destination) { Type::Addr } else { Type::Int };
@@ -141,6 +148,18 @@ fn with_rules(stage: &mut Stage<'_>, change: impl FnOnce(&mut crate::record::Rul
         change(record.rules_mut());
     }
     true
+}
+
+/// Marks the packets to the client, or has those to the server marked.
+fn mark(client: bool, option: Option<SockOpt>, stage: &mut Stage<'_>, note: impl FnOnce(&mut crate::record::RuleState)) -> bool {
+    match option {
+        Some(option) if client => {
+            let _ = stage.socket.apply(&option);
+            true
+        }
+        Some(_) => with_rules(stage, note),
+        None => true,
+    }
 }
 
 /// The time that a rule gives; `None`: its expression has no value.

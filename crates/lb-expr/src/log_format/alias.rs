@@ -93,6 +93,7 @@ const TABLE: &[Entry] = &[
     http("HU", Show::Request(RequestPart::Target)),
     http("HV", Show::Request(RequestPart::Version)),
     any("ID", Show::Text(Field::UniqueId)),
+    any("OG", Show::Text(Field::LogOrigin)),
     any("ST", Show::Int(Field::Status)),
     any("T", Show::DateGmt(Field::AcceptDate)),
     http("Ta", Show::Int(Field::TimeActive)),

@@ -101,6 +101,8 @@ pub enum Field {
     FrontendIp,
     /// `%fp`, port that the client connected to: [`LogValue::Int`].
     FrontendPort,
+    /// `%OG`, the step of the stream that a line is written at: [`LogValue::Text`].
+    LogOrigin,
     /// `%lc`, lines that this frontend has logged: [`LogValue::Int`].
     LogCounter,
     /// `%hr`, `%hrl`: [`LogValue::Captures`] with the number of request capture slots; each is then asked for through

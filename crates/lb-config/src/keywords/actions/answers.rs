@@ -4,6 +4,7 @@ use super::{ActionCx, Outcome, Sets, works};
 use crate::diag::Problem;
 use crate::keywords::Keyword;
 use crate::model::{Action, FileBytes, Redirect, RedirectTo, Reply, ReplyBody, ReplyContent, RuleSet};
+use crate::parse::exprs;
 use crate::tree::shown;
 use lb_expr::Purpose;
 
@@ -139,9 +140,10 @@ fn reply(cx: &mut ActionCx<'_, '_>, status: u16, refusal: bool) -> Result<Reply,
                 once(cx, own || body.is_some())?;
                 let bytes = read(cx)?;
                 let text = std::str::from_utf8(&bytes).map_err(|_| cx.problem("the file is not valid UTF-8"))?;
-                let compiled =
-                    cx.world.compiling(cx.line.span(), |compiler| lb_expr::LogFormat::compile_with(text, Purpose::Http, compiler));
-                body = Some(ReplyBody::Format(compiled.map_err(|error| cx.problem(error.message))?));
+                let at = cx.at - 1;
+                let format = exprs::format_of(cx.world, cx.line, at, text, Purpose::Http)?;
+                exprs::format_available(&format, cx.points, cx.line, at)?;
+                body = Some(ReplyBody::Format(format));
             }
             "hdr" => {
                 let name = cx.boxed()?;

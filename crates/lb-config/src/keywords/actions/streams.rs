@@ -41,9 +41,11 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         }),
     ),
     works("set-tos", Sets::ALL.but_after(), "<tos>", "class of packets to the client (old name)", |cx, _| tos(cx, true)),
-    works("set-fc-tos", Sets::ALL.but_after(), "<tos>", "class of packets to the client", |cx, _| tos(cx, true)),
+    works("set-fc-tos", Sets::ALL.but_after(), "<tos>|<expression>", "class of packets to the client", |cx, _| tos(cx, true)),
+    works("set-bc-tos", Sets::CONTENT.or(Sets::REQUEST), "<tos>|<expression>", "class of packets to the server", |cx, _| tos(cx, false)),
     works("set-mark", Sets::ALL.but_after(), "<mark>", "marks packets to the client (old name)", |cx, _| mark(cx, true)),
-    works("set-fc-mark", Sets::ALL.but_after(), "<mark>", "marks packets to the client", |cx, _| mark(cx, true)),
+    works("set-fc-mark", Sets::ALL.but_after(), "<mark>|<expression>", "marks packets to the client", |cx, _| mark(cx, true)),
+    works("set-bc-mark", Sets::CONTENT.or(Sets::REQUEST), "<mark>|<expression>", "marks packets to the server", |cx, _| mark(cx, false)),
     works("set-timeout", Sets::REQUEST.or(Sets::RESPONSE), "server|tunnel|client <time>|<expression>", "timeouts of this stream", timeout),
     works("wait-for-body", Sets::REQUEST.or(Sets::RESPONSE), "time <time> [at-least <bytes>]", "waits for the body", wait_for_body),
     works("wait-for-handshake", Sets::REQUEST, "", "waits for the end of the handshake", |_, _| Ok(Action::Nothing)),
@@ -165,8 +167,10 @@ fn log_level(cx: &mut ActionCx<'_, '_>, _: Option<&str>) -> Outcome {
 }
 
 fn tos(cx: &mut ActionCx<'_, '_>, client: bool) -> Outcome {
-    let value = radix(cx)?;
-    let tos = u8::try_from(value).map_err(|_| cx.problem("a class of packets is a number from 0 to 255"))?;
+    let tos = radix(cx)?;
+    if let NumberValue::Fixed(256..) = tos {
+        return Err(cx.problem("a class of packets is a number from 0 to 255").help("for example 46 or 0x2e"));
+    }
     Ok(Action::SetTos { client, tos })
 }
 
@@ -174,9 +178,13 @@ fn mark(cx: &mut ActionCx<'_, '_>, client: bool) -> Outcome {
     Ok(Action::SetMark { client, mark: radix(cx)? })
 }
 
-/// A number in decimal, or with `0x` in hexadecimal, as C reads it.
-fn radix(cx: &mut ActionCx<'_, '_>) -> Result<u32, Problem> {
-    let text = cx.need()?;
+/// A number of 32 bits in decimal, or with `0x` in hexadecimal, with `0` in octal, as C reads it; or an expression (3.0).
+fn radix(cx: &mut ActionCx<'_, '_>) -> Result<NumberValue, Problem> {
+    let text = cx.line.need(cx.at)?;
+    if !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(NumberValue::Expr(cx.expression()?));
+    }
+    cx.at += 1;
     let number = match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
         None => match text.strip_prefix('0').filter(|rest| !rest.is_empty()) {
@@ -184,7 +192,8 @@ fn radix(cx: &mut ActionCx<'_, '_>) -> Result<u32, Problem> {
             None => text.parse().ok(),
         },
     };
-    number.ok_or_else(|| cx.problem(format!("'{}' is no number of 32 bits", shown(text))).help("for example 46 or 0x2e"))
+    let number = number.ok_or_else(|| cx.problem(format!("'{}' is no number of 32 bits", shown(text))).help("for example 46 or 0x2e"));
+    number.map(|number| NumberValue::Fixed(number.into()))
 }
 
 fn timeout(cx: &mut ActionCx<'_, '_>, _: Option<&str>) -> Outcome {

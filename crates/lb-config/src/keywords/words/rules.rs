@@ -43,8 +43,6 @@ pub(in crate::keywords) const ACTIONS: &[Keyword] = &[
     action("send-retry", "", "asks for address validation", "QUIC"),
     action("send-spoe-group", "<engine> <group>", "asks an agent", SPOE),
     action("set-bandwidth-limit", "<name> [limit <expression>] [period <expression>]", "limits the rate", LIMITS),
-    action("set-bc-mark", "<mark>", "marks packets to the server", RULES),
-    action("set-bc-tos", "<tos>", "class of packets to the server", RULES),
     action("set-headers-bin", "<sample>", "sets header fields from binary data", RULES),
     action("switch-mode", "http [proto <name>]", "mode http from here on", H2),
     action("track-sc0", "<key> [table <table>]", "counts by a key", STICK),

@@ -3,6 +3,7 @@
 
 mod after;
 mod edits;
+mod priorities;
 mod redirects;
 mod replies;
 mod responses;
@@ -21,6 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
     all.extend(responses::cases());
     all.extend(after::cases());
     all.extend(streams::cases());
+    all.extend(priorities::cases());
     all.extend(routing::cases());
     all.extend(tcp::cases());
     all

@@ -50,6 +50,19 @@ pub(in super::super) fn cases() -> Vec<Case> {
             &[head, head],
         ),
         asks(
+            answered("rule-response/200-for-304", &["http-response set-status 200"], "HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n"),
+            &[GET],
+        ),
+        asks(answered("rule-response/200-for-204", &["http-response set-status 200"], "HTTP/1.1 204 No Content\r\nX-A: x\r\n\r\n"), &[GET]),
+        asks(
+            answered(
+                "rule-response/200-for-304-with-length",
+                &["http-response set-status 200"],
+                "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+            ),
+            &[GET],
+        ),
+        asks(
             answered("rule-response/order", &["http-response add-header X-A f", "http-response add-header X-S %[status]"], ANSWER)
                 .be("http-response add-header X-A b")
                 .be("http-response set-status 201"),

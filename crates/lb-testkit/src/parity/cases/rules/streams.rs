@@ -67,6 +67,18 @@ fn variables() -> Vec<Case> {
                 "http-request set-var(req.b,iflt) int(7)",
             ],
         ),
+        asks(
+            front(
+                "rule-var/of-the-process",
+                &["http-request set-header X-V \"%[var(proc.a)] %[var(proc.b)] %[var(proc.c)] %[var(proc.d)]\""],
+            )
+            .global("set-var proc.a str(primary),upper")
+            .global("set-var proc.b int(200),sub(proc.n)")
+            .global("set-var proc.n int(3)")
+            .global("set-var proc.c int(200),sub(proc.n)")
+            .global("set-var-fmt proc.d \"%[var(proc.a)]-%[var(proc.none)]-%%\""),
+            &[GET],
+        ),
         case("rule-var/default-value", &["http-request set-var(txn.a) var(txn.none,dflt)"]),
         asks(
             front(
