@@ -45,11 +45,12 @@ fn queued(name: &'static str, rules: &[&str], priorities: &[&str; 4]) -> Case {
     for (n, (signal, priority)) in SIGNALS.into_iter().zip(priorities).enumerate() {
         let field = if priority.is_empty() { String::new() } else { format!("X-P: {priority}\r\n") };
         let request = format!("GET /{n} HTTP/1.1\r\nHost: a\r\n{field}\r\n");
-        case = case.beside(vec![Step::Wait(signal), send(request), RESP]);
+        case = case.beside(vec![Step::Wait(signal), send(request), RESP, Step::Wait("done")]);
     }
     let mut steps = vec![send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"), Step::Wait("held")];
     // Long enough apart that the order in which they come is the order in which they wait.
     steps.extend(SIGNALS.into_iter().flat_map(|signal| [Step::Signal(signal), pause(60)]));
-    steps.extend([Step::Signal("free"), RESP]);
+    // Nobody leaves before all lines are written, so that these show the same numbers of connections.
+    steps.extend([Step::Signal("free"), RESP, Step::Logs(5), Step::Signal("done")]);
     case.client(steps).logs(5).build()
 }
