@@ -192,11 +192,8 @@ fn an_instance_with_everything() {
     let first = &it.addresses[0];
     assert_eq!((first.prefix, first.scope, first.dev.as_deref(), first.label.as_deref()), (24, 253, Some("e1"), Some("e1:x")));
     let [route, default] = &it.routes[..] else { panic!("two routes") };
-    assert_eq!(
-        (route.to.to_string(), route.prefix, route.table, route.metric, route.scope),
-        ("10.0.0.0".into(), 8, 100, Some(5), Some(253))
-    );
-    assert_eq!((default.prefix, default.table, default.via.map(|v| v.to_string())), (0, 254, Some("10.9.0.1".into())));
+    assert_eq!((route.to.to_string(), route.prefix, route.table, route.metric, route.scope), ("10.0.0.0".into(), 8, 100, Some(5), 253));
+    assert_eq!((default.prefix, default.table, default.hops[0].via.map(|v| v.to_string())), (0, 254, Some("10.9.0.1".into())));
     assert!(first.no_track && it.addresses[1].prefix == 32);
     let notify = it.notifies.any.as_ref().expect("notify");
     assert_eq!(notify.words, ["/bin/n", "a", "b c"]);
@@ -279,7 +276,7 @@ fn what_is_bounded() {
 fn what_is_not_there_yet_is_refused_by_name() {
     let mut loaded = read(&format!(
         "virtual_server 10.0.0.1 80 {{\n lb_algo rr\n}}\nvirtual_server fwmark x {{\n}}\n{}",
-        instance(" use_ipvlan\n virtual_routes {\n 10.0.0.0/8 via 10.9.0.254 mtu 1400\n }")
+        instance(" use_ipvlan\n virtual_routes {\n 10.0.0.0/8 via 10.9.0.254 encap mpls 100\n }")
     ));
     assert_eq!(says(&loaded), Vec::<String>::new(), "the file is sound");
     loaded.refuse_unsupported();
@@ -289,7 +286,7 @@ fn what_is_not_there_yet_is_refused_by_name() {
             "(/k.conf: Line 1) 'virtual_server' in the file is not supported yet",
             "(/k.conf: Line 4) 'virtual_server' in the file is not supported yet",
             "(/k.conf: Line 9) 'use_ipvlan' in vrrp_instance is not supported yet",
-            "(/k.conf: Line 11) 'mtu' in virtual_routes is not supported yet",
+            "(/k.conf: Line 11) 'encap' in virtual_routes is not supported yet",
         ]
     );
     assert!(loaded.diagnostics.all().iter().all(|d| d.level == Level::Error));
@@ -306,6 +303,70 @@ fn a_sync_group_takes_weights_away() {
     assert_eq!(loaded.conf.groups[0].members, [1, 0]);
     assert_eq!(loaded.conf.instances[1].track_interfaces[0].weight, Some(Weight::new(0)));
     assert!(says(&loaded)[0].contains("taken for 0"), "{:?}", says(&loaded));
+}
+
+#[test]
+fn routes_and_rules_have_keepaliveds_verdicts() {
+    let of = |block: &str, line: &str| read(&instance(&format!(" {block} {{\n {line}\n }}"))).diagnostics.exit_code();
+    let routes = [
+        ("10.0.0.0/8 dev e0 mtu 1400 hoplimit 9 cwnd 106 ssthresh lock 107 realms 3/4 features ecn congctl cubic fastopen_no_cookie 1", 0),
+        ("10.0.0.0/8 dev e0 protocol bird tos 0x04 preference 12 table 6909", 5),
+        ("10.0.0.0/8 dev e0 protocol bird no_track", 0),
+        ("10.0.0.0/8 dev e0 pref high", 5),
+        ("fd00::/8 dev e0 pref high expires 30", 0),
+        ("10.0.0.0/8 dev e0 onlink append", 0),
+        ("10.0.0.0/8 via inet6 fe80::1 dev e0", 5),
+        ("default dev e0", 0),
+        ("dev e0", 5),
+        ("10.0.0.0/8 dev e0 table nosuch", 5),
+        ("10.0.0.0/8 dev e0 ttl-propagate enabled", 0),
+        ("10.0.0.0/8 dev e0 as 10.1.1.1", 5),
+        ("10.0.0.0/8 dev e0 mtu x", 5),
+        ("10.0.0.0/8 dev e0 track_group G", 5),
+        ("unreachable 10.0.0.0/8", 5),
+        ("unreachable 10.0.0.0/8 no_track", 0),
+        ("local 10.0.0.0/8 dev e0", 0),
+        ("10.0.0.0/8 nexthop via 10.9.0.2 dev e0 weight 3 nexthop via 10.9.0.3 dev e0 weight 300", 5),
+        ("10.0.0.0/8 nexthop via 10.9.0.2 dev e0 weight 3 nexthop via 10.9.0.3 dev e0 weight 256 no_track", 0),
+        ("10.0.0.0/8 via 10.9.0.2 or 10.9.0.3 dev e0", 5),
+        ("from fd01::/64 to fd00::/8 dev e0", 0),
+        ("10.0.0.0/8 dev e0 congctl lock cubic", 0),
+    ];
+    for (line, code) in routes {
+        assert_eq!(of("virtual_routes", line), code, "{line}");
+    }
+    let rules = [
+        ("from 10.0.0.0/8 table 5", 5),
+        ("from 10.0.0.0/8 table 5 preference 9", 0),
+        ("from 10.0.0.0/8 lookup 5 order 9", 0),
+        ("from 10.0.0.0/8 table nosuch preference 9", 5),
+        ("from 10.0.0.0/8 preference 9", 5),
+        ("table 9 preference 9", 0),
+        ("not from 10.0.0.0/8 table 5 preference 9", 0),
+        ("from 10.0.0.0/8 goto 20 preference 9", 0),
+        ("from 10.0.0.0/8 goto 2 preference 9", 5),
+        ("from 10.0.0.0/8 type prohibit preference 9", 0),
+        ("from 10.0.0.0/8 table 5 preference 9 suppress_prefixlength 3 suppress_ifgroup 4 uidrange 1-5 protocol 12", 0),
+        ("from 10.0.0.0/8 table 5 preference 9 ipproto udp sport 1-3 dport 5-6", 0),
+        ("from 10.0.0.0/8 l3mdev preference 9", 0),
+        ("from 10.0.0.0/8 table 5 preference 9 iif nope", 5),
+        ("from fd00::/8 to fd01::/9 table 5 preference 9 no_track", 0),
+        ("from 10.0.0.0/8 to fd01::/9 table 5 preference 9", 5),
+        ("from all table 5 preference 9", 0),
+        ("from 10.0.0.0/8 table 5 preference 9 frob", 5),
+        ("from 10.0.0.0/8 table 5 preference 9 track_group G", 5),
+    ];
+    for (line, code) in rules {
+        assert_eq!(of("virtual_rules", line), code, "{line}");
+    }
+    let named = read_files(
+        &[
+            ("/k.conf", &instance(" virtual_routes {\n 10.0.0.0/8 dev e0 table small\n }")),
+            ("/etc/iproute2/rt_tables", "# a comment\n77\tsmall # x\n"),
+        ],
+        "main",
+    );
+    assert_eq!((named.diagnostics.exit_code(), named.conf.instances[0].routes[0].table), (0, 77));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::diag::{Code, Diagnostic, Diagnostics, Level, Place};
 use super::model::{Command, TrackConf, Unsupported, User};
+use super::names::Names;
 use super::tree::Node;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -17,6 +18,14 @@ pub struct Arg<'a> {
     pub block: &'static str,
     pub diagnostics: &'a mut Diagnostics,
     pub unsupported: &'a mut Vec<Unsupported>,
+    pub common: &'a mut Common,
+}
+
+/// What lines of any block may need.
+pub struct Common {
+    pub names: Names,
+    /// What the next rule without a preference gets, of IPv4 and of IPv6.
+    pub preferences: (u32, u32),
 }
 
 impl Arg<'_> {

@@ -5,9 +5,8 @@ use super::arg::{Arg, command, weight};
 use super::diag::Place;
 use super::keywords::Does::{Not, Nothing, Set};
 use super::keywords::Keyword;
-use super::model::{AuthType, GroupConf, InstanceConf, Notifies, RouteConf, ScriptConf, Unsupported};
+use super::model::{AuthType, GroupConf, InstanceConf, Notifies, ScriptConf};
 use super::tree::Node;
-use std::net::IpAddr;
 use std::time::Duration;
 use vrrp::{MAX_ADVERT_INT_V2, MAX_DOWN_TIMER_ADVERTS, MAX_PREEMPT_DELAY, OldChecksum, Peer, Version, Weight};
 
@@ -68,7 +67,7 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
         }),
     ),
     ("virtual_ipaddress", Set(|it, arg| it.addresses.extend(addresses(arg)))),
-    ("virtual_routes", Set(|it, arg| it.routes.extend(routes(arg)))),
+    ("virtual_routes", Set(|it, arg| it.routes.extend(super::route::routes(arg, false)))),
     ("virtual_ipaddress_excluded", Set(|it, arg| it.excluded.extend(addresses(arg)))),
     ("garp_master_delay", Set(|it, arg| it.garp.master_delay = arg.seconds(MAX_GARP_DELAY).or(it.garp.master_delay))),
     ("garp_master_repeat", Set(|it, arg| it.garp.master_repeat = arg.number(0..=255).or(it.garp.master_repeat))),
@@ -138,7 +137,7 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
     ("use_ipvlan", Not),
     ("vrf", Not),
     ("track_bfd", Not),
-    ("virtual_rules", Not),
+    ("virtual_rules", Set(|it, arg| it.rules.extend(super::rule::rules(arg, false)))),
     ("linkbeat_use_polling", Not),
 ];
 
@@ -255,6 +254,8 @@ impl InstanceConf {
             addresses: Vec::new(),
             excluded: Vec::new(),
             routes: Vec::new(),
+            rules: Vec::new(),
+            needs: Vec::new(),
             garp: Default::default(),
             nopreempt: false,
             preempt_delay: Duration::ZERO,
@@ -300,7 +301,7 @@ impl ScriptConf {
 }
 
 fn reborrow<'b>(arg: &'b mut Arg<'_>) -> Arg<'b> {
-    Arg { node: arg.node, who: arg.who, block: arg.block, diagnostics: arg.diagnostics, unsupported: arg.unsupported }
+    Arg { node: arg.node, who: arg.who, block: arg.block, diagnostics: arg.diagnostics, unsupported: arg.unsupported, common: arg.common }
 }
 
 /// `version`, `vrrp_version`.
@@ -330,120 +331,3 @@ fn peer(line: &Node) -> Option<Peer> {
     }
     (peer.min_ttl <= peer.max_ttl).then_some(peer)
 }
-
-fn routes(arg: &mut Arg<'_>) -> Vec<RouteConf> {
-    let mut all = Vec::new();
-    for line in arg.node.lines() {
-        match route(line, arg) {
-            Ok(Some(route)) => all.push(route),
-            Ok(None) => {}
-            Err(text) => arg.warn_at(&line.place.clone(), text),
-        }
-    }
-    all
-}
-
-/// `[src ADDRESS] [to] NETWORK [via ADDRESS] [dev NAME] …`. Words that are not there yet are noted, and the route with them.
-fn route(line: &Node, arg: &mut Arg<'_>) -> Result<Option<RouteConf>, String> {
-    let (mut to, mut tracked) = (None, true);
-    let (mut via, mut dev, mut src, mut table, mut metric, mut scope) = (None, None, None, 254, None, None);
-    let mut words = line.words.iter().map(|w| w.text.as_str());
-    while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or_else(|| format!("'{word}' needs a value behind it; the route is left out"));
-        let address =
-            |text: &str| text.parse::<IpAddr>().map_err(|_| format!("'{word} {text}' is not an IP address; the route is left out"));
-        let number = |text: &str| text.parse::<u32>().map_err(|_| format!("'{word} {text}' is not a number; the route is left out"));
-        match word {
-            "via" | "gw" => via = Some(address(value()?)?),
-            "src" => src = Some(address(value()?)?),
-            "dev" | "oif" => dev = Some(value()?.to_string()),
-            "table" => {
-                table = match value()? {
-                    "main" => 254,
-                    "local" => 255,
-                    "default" => 253,
-                    other => number(other)?,
-                }
-            }
-            "metric" | "priority" => metric = Some(number(value()?)?),
-            "scope" => {
-                scope = Some(super::address::scope(value()?).map_err(|text| format!("{text}; the route is left out"))?);
-            }
-            "no_track" => tracked = false,
-            "to" => to = Some(network(value()?)?),
-            _ if ROUTE_WORDS.contains(&word) => {
-                let keyword = word.to_string();
-                arg.unsupported.push(Unsupported { place: line.place.clone(), keyword, block: "virtual_routes" });
-                return Ok(None);
-            }
-            other if to.is_none() => to = Some(network(other)?),
-            other => return Err(format!("unknown route keyword {other}; it knows via, dev, src, table, metric, scope, no_track")),
-        }
-    }
-    let (to, prefix) = to.ok_or("the route has no network; it is left out")?;
-    if tracked && dev.is_none() {
-        let text = format!("Warning - cannot track route {to}/{prefix} with no interface specified, not tracking; write dev or no_track");
-        arg.warn_at(&line.place.clone(), text);
-    }
-    Ok(Some(RouteConf { place: line.place.clone(), to, prefix, via, dev, src, table, metric, scope }))
-}
-
-fn network(text: &str) -> Result<(IpAddr, u8), String> {
-    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-    let address = if address == "default" { Ok(IpAddr::from([0, 0, 0, 0])) } else { address.parse() };
-    let most = |ip: &IpAddr| {
-        if text == "default" {
-            0
-        } else if ip.is_ipv4() {
-            32
-        } else {
-            128
-        }
-    };
-    let found = address.ok().and_then(|ip| {
-        let prefix = prefix.map_or(Some(most(&ip)), |p| p.parse().ok().filter(|p| *p <= most(&ip)))?;
-        Some((ip, prefix))
-    });
-    found.ok_or_else(|| format!("'{text}' is not a network, like 192.0.2.0/24; the route is left out"))
-}
-
-/// Words of routes that are not there yet.
-const ROUTE_WORDS: &[&str] = &[
-    "or",
-    "nexthop",
-    "tos",
-    "dsfield",
-    "protocol",
-    "preference",
-    "mtu",
-    "hoplimit",
-    "advmss",
-    "rtt",
-    "rttvar",
-    "reordering",
-    "window",
-    "cwnd",
-    "ssthresh",
-    "realms",
-    "rto_min",
-    "initcwnd",
-    "initrwnd",
-    "features",
-    "quickack",
-    "congctl",
-    "pref",
-    "expires",
-    "fastopen_no_cookie",
-    "ttl-propagate",
-    "encap",
-    "onlink",
-    "vrf",
-    "blackhole",
-    "unreachable",
-    "prohibit",
-    "throw",
-    "inet6",
-    "append",
-    "track_group",
-    "as",
-];

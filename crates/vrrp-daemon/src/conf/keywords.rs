@@ -19,7 +19,8 @@ pub type Keyword<T> = (&'static str, Does<T>);
 /// Reads the lines of a block into `target`.
 pub fn block<T>(table: &[Keyword<T>], target: &mut T, lines: &[Node], arg: &mut Arg<'_>) {
     for node in lines {
-        let mut arg = Arg { node, who: arg.who, block: arg.block, diagnostics: arg.diagnostics, unsupported: arg.unsupported };
+        let mut arg =
+            Arg { node, who: arg.who, block: arg.block, diagnostics: arg.diagnostics, unsupported: arg.unsupported, common: arg.common };
         match table.iter().find(|(name, _)| *name == node.name()) {
             Some((_, Does::Set(set))) => set(target, &mut arg),
             Some((_, Does::Nothing(_))) => {}

@@ -11,17 +11,21 @@ mod global;
 mod instance;
 mod keywords;
 pub mod model;
+mod names;
 mod resolve;
+pub mod route;
+pub mod rule;
 pub mod text;
 pub mod tracking;
 mod tree;
 mod vmac;
 mod words;
 
-use arg::Arg;
+use arg::{Arg, Common};
 use diag::Diagnostics;
 pub use global::parse_umask;
-use model::{Conf, GroupConf, InstanceConf, ScriptConf, Unsupported};
+use model::{Conf, GroupConf, InstanceConf, ScriptConf, TrackGroupConf, Unsupported};
+use names::Names;
 use std::path::Path;
 use text::{Source, Surroundings};
 use tracking::{FileConf, ProcessConf};
@@ -41,11 +45,12 @@ pub fn load(source: &dyn Source, path: &Path, surroundings: &Surroundings) -> Lo
     let mut diagnostics = Diagnostics::default();
     let lines = text::read(source, path, surroundings, &mut diagnostics);
     let nodes = tree::build(&lines, &mut diagnostics);
-    let mut loader = Loader { conf: Conf::default(), unsupported: Vec::new(), diagnostics };
+    let common = Common { names: Names::load(source), preferences: (rule::FIRST_PREFERENCE, rule::FIRST_PREFERENCE) };
+    let mut loader = Loader { conf: Conf::default(), unsupported: Vec::new(), diagnostics, common };
     for node in &nodes {
         loader.top(node);
     }
-    let Loader { mut conf, unsupported, mut diagnostics } = loader;
+    let Loader { mut conf, unsupported, mut diagnostics, .. } = loader;
     conf.unsupported = unsupported;
     resolve::resolve(&mut conf, &mut diagnostics);
     Loaded { conf, diagnostics }
@@ -65,10 +70,6 @@ const NOT_YET: &[&str] = &[
     "virtual_server_group",
     "SSL",
     "bfd_instance",
-    "static_ipaddress",
-    "static_routes",
-    "static_rules",
-    "track_group",
     "garp_group",
     "linkbeat_interfaces",
     "interface_up_down_delays",
@@ -86,12 +87,17 @@ const KNOWN: &[&str] = &[
     "net_namespace",
     "instance",
     "use_pid_dir",
+    "static_ipaddress",
+    "static_routes",
+    "static_rules",
+    "track_group",
 ];
 
 struct Loader {
     conf: Conf,
     unsupported: Vec<Unsupported>,
     diagnostics: Diagnostics,
+    common: Common,
 }
 
 impl Loader {
@@ -173,6 +179,17 @@ impl Loader {
                 }
             }
             "use_pid_dir" => self.conf.pid_dir = true,
+            "static_ipaddress" => {
+                self.block("", "static_ipaddress", node, |conf, arg| conf.statics.addresses.extend(address::addresses(arg)))
+            }
+            "static_routes" => self.block("", "static_routes", node, |conf, arg| conf.statics.routes.extend(route::routes(arg, true))),
+            "static_rules" => self.block("", "static_rules", node, |conf, arg| conf.statics.rules.extend(rule::rules(arg, true))),
+            "track_group" => {
+                let Some(name) = self.name(node) else { return };
+                let group = node.lines().iter().filter(|line| line.name() == "group");
+                let members = group.flat_map(|line| line.list().map(|(place, name)| (place.clone(), name.to_string()))).collect();
+                self.conf.track_groups.push(TrackGroupConf { place: node.place.clone(), name, members });
+            }
             name if NOT_YET.contains(&name) => {
                 self.unsupported.push(Unsupported { place: node.place.clone(), keyword: name.into(), block: "the file" });
             }
@@ -189,8 +206,8 @@ impl Loader {
         if node.block.is_none() {
             self.diagnostics.warn(&node.place, format!("{who}{} has no block; a '{{' is missing behind it", node.name()));
         }
-        let Loader { conf, unsupported, diagnostics } = self;
-        read(conf, &mut Arg { node, who, block, diagnostics, unsupported });
+        let Loader { conf, unsupported, diagnostics, common } = self;
+        read(conf, &mut Arg { node, who, block, diagnostics, unsupported, common });
     }
 
     fn name(&mut self, node: &Node) -> Option<String> {

@@ -1,6 +1,8 @@
 //! What a keepalived.conf says, after it has been understood. Names are keepalived's.
 
 use super::diag::Place;
+pub use super::route::{HopConf, RouteConf};
+pub use super::rule::{Does, RuleConf};
 use super::tracking::{FileConf, ProcessConf};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,6 +23,10 @@ pub struct Conf {
     pub files: Vec<FileConf>,
     /// `vrrp_track_process`.
     pub processes: Vec<ProcessConf>,
+    /// `static_ipaddress`, `static_routes`, `static_rules`.
+    pub statics: Statics,
+    /// `track_group`.
+    pub track_groups: Vec<TrackGroupConf>,
     /// Virtual interfaces that `use_vmac` and its like ask for.
     pub links: Vec<LinkConf>,
     /// `net_namespace`: where it runs.
@@ -288,6 +294,10 @@ pub struct InstanceConf {
     pub excluded: Vec<AddressConf>,
     /// `virtual_routes`.
     pub routes: Vec<RouteConf>,
+    /// `virtual_rules`.
+    pub rules: Vec<RuleConf>,
+    /// Interfaces that have to be up beside its own: those of what it puts in place and of static things that it depends on.
+    pub needs: Vec<String>,
     /// `garp_…`.
     pub garp: GarpConf,
     /// `nopreempt`.
@@ -435,27 +445,26 @@ pub struct LinkConf {
     pub of_address: bool,
 }
 
-/// One line of `virtual_routes`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteConf {
-    /// Where.
+/// What stays on the host whoever is master.
+#[derive(Debug, Clone, Default)]
+pub struct Statics {
+    /// `static_ipaddress`.
+    pub addresses: Vec<AddressConf>,
+    /// `static_routes`.
+    pub routes: Vec<RouteConf>,
+    /// `static_rules`.
+    pub rules: Vec<RuleConf>,
+}
+
+/// `track_group`: instances that depend on static addresses, routes and rules which name it.
+#[derive(Debug, Clone)]
+pub struct TrackGroupConf {
+    /// Where it begins.
     pub place: Place,
-    /// The network.
-    pub to: IpAddr,
-    /// Its prefix.
-    pub prefix: u8,
-    /// `via` or `gw`.
-    pub via: Option<IpAddr>,
-    /// `dev`.
-    pub dev: Option<String>,
-    /// `src`.
-    pub src: Option<IpAddr>,
-    /// `table`; 254 is the main one.
-    pub table: u32,
-    /// `metric`, `priority`.
-    pub metric: Option<u32>,
-    /// `scope`; by default what fits: a host's network without `via` is on the link.
-    pub scope: Option<u8>,
+    /// Its name.
+    pub name: String,
+    /// The names of its instances, with the places that name them.
+    pub members: Vec<(Place, String)>,
 }
 
 /// Something tracked, with its weight if the line has one.

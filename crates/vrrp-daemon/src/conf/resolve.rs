@@ -23,6 +23,7 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     groups(conf, diagnostics);
     duplicates(conf, diagnostics);
     super::vmac::resolve(conf, diagnostics);
+    needs(conf, diagnostics);
     for instance in &conf.instances {
         // Whatever else `vrrp` refuses; most has been mended above.
         if let Err(e) = instance.config(&conf.global, Vec::new()).validate() {
@@ -182,6 +183,43 @@ fn groups(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// Static addresses get their interfaces; instances get those that they depend on.
+fn needs(conf: &mut Conf, diagnostics: &mut Diagnostics) {
+    let default = conf.global.default_interface.as_deref().unwrap_or("eth0");
+    for address in &mut conf.statics.addresses {
+        address.on = Some(address.dev.clone().unwrap_or_else(|| default.into()));
+    }
+    let statics = &conf.statics;
+    let addresses = statics.addresses.iter().map(|a| (&a.place, &a.track_group, a.on.iter().map(String::as_str).collect::<Vec<_>>()));
+    let routes = statics.routes.iter().map(|r| (&r.place, &r.track_group, r.devices().collect()));
+    let rules = statics.rules.iter().map(|r| (&r.place, &r.track_group, r.devices().collect()));
+    let mut of_groups: HashMap<&str, Vec<String>> = HashMap::new();
+    for (place, group, devices) in addresses.chain(routes).chain(rules) {
+        let Some(group) = group else { continue };
+        match conf.track_groups.iter().find(|g| g.name == *group) {
+            Some(group) => of_groups.entry(&group.name).or_default().extend(devices.into_iter().map(str::to_string)),
+            None => diagnostics.warn(place, format!("track_group {group} not found; a block 'track_group {group} {{' makes it")),
+        }
+    }
+    for (place, name) in conf.track_groups.iter().flat_map(|g| &g.members) {
+        if !conf.instances.iter().any(|i| i.name == *name) {
+            diagnostics.warn(place, format!("vrrp instance {name} in track_group doesn't exist - ignoring"));
+        }
+    }
+    for it in &mut conf.instances {
+        let addresses = it.addresses.iter().chain(&it.excluded).filter(|a| !a.no_track).filter_map(|a| a.on.clone());
+        let routes = it.routes.iter().filter(|r| !r.no_track).flat_map(|r| r.devices().map(str::to_string));
+        let rules = it.rules.iter().filter(|r| !r.no_track).flat_map(|r| r.devices().map(str::to_string));
+        let groups = conf.track_groups.iter().filter(|g| g.members.iter().any(|(_, name)| *name == it.name));
+        let statics = groups.filter_map(|g| of_groups.get(g.name.as_str())).flatten().cloned();
+        let mut all: Vec<String> = addresses.chain(routes).chain(rules).chain(statics).collect();
+        all.sort();
+        all.dedup();
+        all.retain(|name| Some(name) != it.interface.as_ref() && Some(name) != it.wire.as_ref());
+        it.needs = all;
+    }
+}
+
 /// The same id twice on one interface, in one family, to one group.
 fn duplicates(conf: &Conf, diagnostics: &mut Diagnostics) {
     let mut seen: HashMap<_, &InstanceConf> = HashMap::new();
@@ -318,15 +356,26 @@ impl Conf {
         interfaces.chain(scripts).chain(files).chain(processes).collect()
     }
 
+    /// Whether the loss of a route or a rule matters to anybody.
+    pub fn has_tracked_routes(&self) -> bool {
+        let of_instances = self.instances.iter().any(|i| i.routes.iter().any(|r| !r.no_track) || i.rules.iter().any(|r| !r.no_track));
+        of_instances || self.statics.routes.iter().any(|r| !r.no_track) || self.statics.rules.iter().any(|r| !r.no_track)
+    }
+
     /// Every interface that the file names, with a place that does.
     pub fn interfaces(&self) -> Vec<(&Place, &str)> {
         let mut all = Vec::new();
         for it in &self.instances {
             all.extend(it.interface.as_deref().map(|name| (&it.place, name)));
             all.extend(it.addresses.iter().chain(&it.excluded).filter_map(|a| a.dev.as_deref().map(|dev| (&a.place, dev))));
-            all.extend(it.routes.iter().filter_map(|r| r.dev.as_deref().map(|dev| (&r.place, dev))));
+            all.extend(it.routes.iter().flat_map(|r| r.devices().map(|dev| (&r.place, dev))));
+            all.extend(it.rules.iter().flat_map(|r| r.devices().map(|dev| (&r.place, dev))));
             all.extend(it.track_interfaces.iter().map(|t| (&t.place, t.name.as_str())));
         }
+        let statics = &self.statics;
+        all.extend(statics.addresses.iter().filter_map(|a| a.on.as_deref().map(|dev| (&a.place, dev))));
+        all.extend(statics.routes.iter().flat_map(|r| r.devices().map(|dev| (&r.place, dev))));
+        all.extend(statics.rules.iter().flat_map(|r| r.devices().map(|dev| (&r.place, dev))));
         all.extend(self.groups.iter().flat_map(|g| &g.track_interfaces).map(|t| (&t.place, t.name.as_str())));
         all
     }

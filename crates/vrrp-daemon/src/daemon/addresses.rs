@@ -1,44 +1,44 @@
-//! Addresses and routes of instances: put in place, taken away, announced.
+//! Addresses, routes and rules of instances: put in place, taken away, announced.
 
 use super::Daemon;
-use crate::conf::model::AddressConf;
+use crate::conf::model::{AddressConf, RouteConf, RuleConf};
 use crate::frames;
-use crate::netlink::Route;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 impl Daemon {
     pub(super) fn add_addresses(&mut self, entry: usize, member: usize, name: &str) {
-        let at = self.entries[entry].members[member];
+        let it = self.conf.clone();
+        let it = &it.instances[self.entries[entry].members[member]];
         self.log.line(format!("({name}) setting VIPs."));
         for (interface, address) in self.addresses(entry, member) {
             if let Err(e) = self.netlink.add(interface, &address) {
                 self.log.line(format!("({name}) {}/{} cannot be set: {e}", address.address, address.prefix));
             }
         }
-        for route in self.routes(at) {
-            if let Err(e) = self.netlink.add_route(&route) {
+        for route in &it.routes {
+            if let Err(e) = self.netlink.add_route(route, &self.names) {
                 self.log.line(format!("({name}) route {}/{} cannot be set: {e}", route.to, route.prefix));
+            }
+        }
+        for rule in &it.rules {
+            if let Err(e) = self.netlink.add_rule(rule) {
+                self.log.line(format!("({name}) rule {} cannot be set: {e}", rule.preference.unwrap_or_default()));
             }
         }
     }
 
     pub(super) fn remove_addresses(&mut self, entry: usize, member: usize, name: &str) {
-        let at = self.entries[entry].members[member];
+        let it = self.conf.clone();
+        let it = &it.instances[self.entries[entry].members[member]];
         let of_others = self.in_place_of_others(entry, member);
         self.log.line(format!("({name}) removing VIPs."));
-        for route in self.routes(at) {
-            if let Err(e) = self.netlink.remove_route(&route) {
-                self.log.line(format!("({name}) route {}/{} cannot be removed: {e}", route.to, route.prefix));
-            }
-        }
+        it.rules.iter().for_each(|rule| self.remove_rule(name, rule));
+        it.routes.iter().for_each(|route| self.remove_route(name, route));
         for (interface, address) in self.addresses(entry, member) {
-            if of_others.contains(&(interface, address.clone().bare())) {
-                continue;
-            }
-            if let Err(e) = self.netlink.remove(interface, &address) {
-                self.log.line(format!("({name}) {}/{} cannot be removed: {e}", address.address, address.prefix));
+            if !of_others.contains(&(interface, address.clone().bare())) {
+                self.remove_address(name, interface, &address);
             }
         }
     }
@@ -59,27 +59,29 @@ impl Daemon {
         all
     }
 
+    pub(super) fn remove_rule(&mut self, name: &str, rule: &RuleConf) {
+        if let Err(e) = self.netlink.remove_rule(rule) {
+            self.log.line(format!("({name}) rule {} cannot be removed: {e}", rule.preference.unwrap_or_default()));
+        }
+    }
+
+    pub(super) fn remove_route(&mut self, name: &str, route: &RouteConf) {
+        if let Err(e) = self.netlink.remove_route(route, &self.names) {
+            self.log.line(format!("({name}) route {}/{} cannot be removed: {e}", route.to, route.prefix));
+        }
+    }
+
+    pub(super) fn remove_address(&mut self, name: &str, interface: u32, address: &AddressConf) {
+        if let Err(e) = self.netlink.remove(interface, address) {
+            self.log.line(format!("({name}) {}/{} cannot be removed: {e}", address.address, address.prefix));
+        }
+    }
+
     /// The addresses of an instance with the interfaces that they go to.
     pub(super) fn addresses(&self, entry: usize, member: usize) -> Vec<(u32, AddressConf)> {
         let it = &self.conf.instances[self.entries[entry].members[member]];
         let interface = |a: &AddressConf| self.index_of(a.on.as_deref()?);
         it.addresses.iter().chain(&it.excluded).filter_map(|a| Some((interface(a)?, a.clone()))).collect()
-    }
-
-    /// The routes of an instance.
-    pub(super) fn routes(&self, at: usize) -> Vec<Route> {
-        let resolved = self.conf.instances[at].routes.iter().map(|r| Route {
-            to: r.to,
-            prefix: r.prefix,
-            via: r.via,
-            interface: r.dev.as_deref().and_then(|dev| self.index_of(dev)),
-            src: r.src,
-            table: r.table,
-            metric: r.metric,
-            // 253 is the link.
-            scope: r.scope.unwrap_or(if r.via.is_some() || r.to.is_ipv6() { 0 } else { 253 }),
-        });
-        resolved.collect()
     }
 
     pub(super) fn announce(&self, entry: usize, member: usize, times: u8) {

@@ -1,7 +1,7 @@
 //! What the kernel says of interfaces and addresses, and what instances are told of it.
 
 use super::Daemon;
-use crate::conf::model::AddressConf;
+use crate::conf::model::{AddressConf, RouteConf, RuleConf};
 use crate::netlink::Change;
 use crate::sockets::Sockets;
 use std::net::IpAddr;
@@ -29,11 +29,27 @@ pub(super) struct Own {
 }
 
 /// What is not there any more.
-enum Gone {
+pub(super) enum Gone {
     /// With all that was on it.
     Link(String),
     /// An interface's index, and the address.
     Address(u32, IpAddr),
+    /// A network, its prefix, its table, its metric.
+    Route(IpAddr, u8, u32, u32),
+    /// Of IPv6, and its preference.
+    Rule(bool, u32),
+}
+
+impl Gone {
+    pub fn is_route(&self, route: &RouteConf) -> bool {
+        let Gone::Route(to, prefix, table, metric) = self else { return false };
+        // Without a metric of its own a route of IPv6 gets one from the kernel.
+        (route.to, route.prefix, route.table) == (*to, *prefix, *table) && route.metric.is_none_or(|own| own == *metric)
+    }
+
+    pub fn is_rule(&self, rule: &RuleConf) -> bool {
+        matches!(self, Gone::Rule(ipv6, preference) if rule.ipv6 == *ipv6 && rule.preference == Some(*preference))
+    }
 }
 
 impl Own {
@@ -68,7 +84,11 @@ impl Daemon {
         if matters {
             self.refresh(now);
         }
+        if std::mem::take(&mut self.risen) {
+            self.place_statics();
+        }
         for what in gone {
+            self.restore_static(&what);
             self.lost(now, &what);
         }
     }
@@ -85,6 +105,7 @@ impl Daemon {
                         self.names.remove(&it.name);
                     }
                     self.names.insert(name.clone(), index);
+                    self.risen |= up && !it.up;
                     (it.name, it.up, it.hardware, it.macvlan_of) = (name, up, hardware, macvlan_of);
                 }
                 Change::LinkGone { index } => {
@@ -107,6 +128,8 @@ impl Daemon {
                     }
                     gone.push(Gone::Address(index, address));
                 }
+                Change::RouteGone { to, prefix, table, metric } => gone.push(Gone::Route(to, prefix, table, metric)),
+                Change::RuleGone { ipv6, preference } => gone.push(Gone::Rule(ipv6, preference)),
             }
         }
         gone
@@ -141,9 +164,12 @@ impl Daemon {
                         a.address == *address && a.on.as_deref().and_then(|on| self.index_of(on)) == Some(*index)
                     }
                     Gone::Link(name) => a.on.as_ref() == Some(name),
+                    Gone::Route(..) | Gone::Rule(..) => false,
                 };
-                let tracked = it.addresses.iter().chain(&it.excluded).filter(|a| !a.no_track);
-                if self.entries[entry].instance(member).has_addresses() && tracked.into_iter().any(is_it) {
+                let is_ours = it.addresses.iter().chain(&it.excluded).any(|a| !a.no_track && is_it(a))
+                    || it.routes.iter().any(|r| !r.no_track && what.is_route(r))
+                    || it.rules.iter().any(|r| !r.no_track && what.is_rule(r));
+                if is_ours && self.entries[entry].instance(member).has_addresses() {
                     self.event(now, entry, member, Event::AddressLost);
                 }
             }
@@ -198,7 +224,8 @@ impl Daemon {
                 let first = base.addresses.iter().find(|a| a.is_source(wanted.family) && !self.ours.contains(&a.address));
                 let fixed = it.source.filter(|own| !it.track_src_ip || base.addresses.iter().any(|a| a.address == *own && !a.tentative));
                 let source = if it.source.is_some() { fixed } else { first.map(|a| a.address) };
-                (base.up && wire.up, Some(wire.name.as_str()), index, source)
+                let needs = it.needs.iter().all(|name| self.index_of(name).is_some_and(|index| self.interfaces[&index].up));
+                (base.up && wire.up && needs, Some(wire.name.as_str()), index, source)
             }
             // Unicast over whatever interface routes say.
             _ => {

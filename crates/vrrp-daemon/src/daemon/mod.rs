@@ -8,6 +8,7 @@ mod notify;
 mod receive;
 mod reload;
 mod report;
+mod statics;
 mod tracking;
 mod vmac;
 
@@ -129,6 +130,8 @@ pub struct Daemon {
     netlink: Netlink,
     frames: OwnedFd,
     interfaces: BTreeMap<u32, Interface>,
+    /// An interface has come up: what is static may be missing on it.
+    risen: bool,
     /// Interfaces by name.
     names: HashMap<String, u32>,
     sockets: BTreeMap<u32, Sockets>,
@@ -192,6 +195,7 @@ impl Daemon {
             frames: lb_sys::packet::open().map_err(system("packet socket"))?,
             interfaces: BTreeMap::new(),
             names: HashMap::new(),
+            risen: false,
             sockets: BTreeMap::new(),
             entries: Vec::new(),
             listeners: HashMap::new(),
@@ -270,6 +274,9 @@ impl Daemon {
             return Err(system("no_accept")(e));
         }
         self.promote();
+        if self.conf.has_tracked_routes() {
+            self.netlink.watch_routes().map_err(system("netlink"))?;
+        }
         self.started = true;
         self.track_all(now);
         let mut start = Some(now + self.conf.global.startup_delay);
@@ -292,6 +299,7 @@ impl Daemon {
             }
             self.wait(now, start);
         }
+        self.remove_statics();
         self.remove_links();
         self.trackers.clear();
         let Daemon { notifier, telling, mailer, service, log, ending, inbox, post, .. } = self;

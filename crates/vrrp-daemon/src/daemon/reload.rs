@@ -5,9 +5,8 @@
 
 use super::instance::{Entry, Machine};
 use super::{Daemon, tracking};
-use crate::conf::model::{AddressConf, Conf};
+use crate::conf::model::{AddressConf, Conf, RouteConf, RuleConf};
 use crate::inbox::Letter;
-use crate::netlink::Route;
 use crate::notifier::Job;
 use crate::reload::{Plan, Prepared, Users, plan, prepare};
 use std::collections::{HashMap, HashSet};
@@ -30,9 +29,11 @@ pub(super) struct Reloading {
 }
 
 /// What is in place, with the name of the instance that wants it.
+#[derive(Default)]
 struct InPlace {
     addresses: Vec<(String, u32, AddressConf)>,
-    routes: Vec<(String, Route)>,
+    routes: Vec<(String, RouteConf)>,
+    rules: Vec<(String, RuleConf)>,
 }
 
 impl Daemon {
@@ -116,6 +117,7 @@ impl Daemon {
         }
         (0..self.entries.len()).for_each(|entry| self.act(entry));
         self.forget_links();
+        self.forget_statics(&old.statics);
         if old.global.urgency() != self.conf.global.urgency() {
             self.urgency();
         }
@@ -217,42 +219,43 @@ impl Daemon {
         made.map_err(|e| self.log.line(format!("({}) {e}", self.conf.instances[index].name))).ok()
     }
 
-    /// The addresses and routes that are in place because of an instance.
+    /// The addresses, routes and rules that are in place because of an instance.
     fn in_place(&self) -> InPlace {
-        let (mut addresses, mut routes) = (Vec::new(), Vec::new());
+        let mut all = InPlace::default();
         for entry in 0..self.entries.len() {
             for (member, at) in self.entries[entry].members.iter().enumerate() {
                 if self.entries[entry].instance(member).has_addresses() {
-                    let name = &self.conf.instances[*at].name;
+                    let it = &self.conf.instances[*at];
                     let here = self.addresses(entry, member).into_iter();
-                    addresses.extend(here.map(|(interface, address)| (name.clone(), interface, address.bare())));
-                    routes.extend(self.routes(*at).into_iter().map(|route| (name.clone(), route)));
+                    all.addresses.extend(here.map(|(interface, address)| (it.name.clone(), interface, address.bare())));
+                    all.routes.extend(it.routes.iter().map(|route| (it.name.clone(), route.clone().bare())));
+                    all.rules.extend(it.rules.iter().map(|rule| (it.name.clone(), rule.clone().bare())));
                 }
             }
         }
-        InPlace { addresses, routes }
+        all
     }
 
     /// Takes away what was in place and is no longer asked for.
     fn take_away(&mut self, before: InPlace) {
-        let InPlace { addresses, routes } = self.in_place();
+        let InPlace { addresses, routes, rules } = self.in_place();
         let addresses: HashSet<(u32, AddressConf)> = addresses.into_iter().map(|(_, interface, address)| (interface, address)).collect();
-        let routes: HashSet<Route> = routes.into_iter().map(|(_, route)| route).collect();
+        let routes: HashSet<RouteConf> = routes.into_iter().map(|(_, route)| route).collect();
+        let rules: HashSet<RuleConf> = rules.into_iter().map(|(_, rule)| rule).collect();
+        for (name, rule) in before.rules.into_iter().filter(|(_, rule)| !rules.contains(rule)) {
+            self.log.line(format!("({name}) rule {}, no longer exist", rule.preference.unwrap_or_default()));
+            self.remove_rule(&name, &rule);
+        }
         for (name, route) in before.routes.into_iter().filter(|(_, route)| !routes.contains(route)) {
             self.log.line(format!("({name}) route {}/{}, no longer exist", route.to, route.prefix));
-            if let Err(e) = self.netlink.remove_route(&route) {
-                self.log.line(format!("({name}) route {}/{} cannot be removed: {e}", route.to, route.prefix));
-            }
+            self.remove_route(&name, &route);
         }
         for (name, interface, address) in before.addresses {
             let key = (interface, address);
-            if addresses.contains(&key) {
-                continue;
-            }
-            let (interface, address) = key;
-            self.log.line(format!("({name}) ip address {}/{}, no longer exist", address.address, address.prefix));
-            if let Err(e) = self.netlink.remove(interface, &address) {
-                self.log.line(format!("({name}) {}/{} cannot be removed: {e}", address.address, address.prefix));
+            if !addresses.contains(&key) {
+                let (interface, address) = key;
+                self.log.line(format!("({name}) ip address {}/{}, no longer exist", address.address, address.prefix));
+                self.remove_address(&name, interface, &address);
             }
         }
     }

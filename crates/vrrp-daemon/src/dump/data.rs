@@ -279,14 +279,22 @@ fn notifies(out: &mut Out, conf: &Conf, it: &Notifies) {
 
 /// `10.77.0.0/16 via 10.8.0.2 proto 18`.
 pub(super) fn route(it: &RouteConf) -> String {
-    let mut out = format!("prepend {}/{}", it.to, it.prefix);
-    if let Some(via) = it.via {
-        let _ = write!(out, " via {} {via}", if via.is_ipv4() { "inet" } else { "inet6" });
+    let mut out = format!("{} {}/{}", if it.append { "append" } else { "prepend" }, it.to, it.prefix);
+    for hop in &it.hops {
+        if it.hops.len() > 1 {
+            out.push_str(" nexthop");
+        }
+        if let Some(via) = hop.via {
+            let _ = write!(out, " via {} {via}", if via.is_ipv4() { "inet" } else { "inet6" });
+        }
+        if let Some(dev) = &hop.dev {
+            let _ = write!(out, " dev {dev}");
+        }
+        if it.hops.len() > 1 {
+            let _ = write!(out, " weight {}", hop.weight.max(1));
+        }
     }
-    if let Some(dev) = &it.dev {
-        let _ = write!(out, " dev {dev}");
-    }
-    out.push_str(" proto 18");
+    let _ = write!(out, " proto {}", it.protocol);
     if let Some(src) = it.src {
         let _ = write!(out, " src {src}");
     }

@@ -113,7 +113,7 @@ fn address(it: &AddressConf, interface: &str, set: bool) -> String {
     if let Some(brd) = it.brd {
         let _ = write!(out, " brd {brd}");
     }
-    let _ = write!(out, " dev {} scope {}", it.dev.as_deref().unwrap_or(interface), scope(it.scope));
+    let _ = write!(out, " dev {} scope {}", it.on.as_deref().unwrap_or(interface), scope(it.scope));
     if let Some(label) = &it.label {
         let _ = write!(out, " label {label}");
     }

@@ -2,17 +2,20 @@
 
 mod address;
 mod link;
+mod route;
+mod rule;
 
-use crate::conf::model::AddressConf;
+use crate::conf::model::{AddressConf, RouteConf, RuleConf};
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload,
 };
+use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteScope, RouteType};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
+use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -20,29 +23,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// Groups of the kernel's announcements: links, addresses of either family.
 const GROUPS: [u32; 3] = [1, 5, 9];
 
-/// A route, as it is put in place.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Route {
-    /// The network.
-    pub to: IpAddr,
-    /// Its prefix.
-    pub prefix: u8,
-    /// The router.
-    pub via: Option<IpAddr>,
-    /// The index of the interface.
-    pub interface: Option<u32>,
-    /// The address that connections of our own come from.
-    pub src: Option<IpAddr>,
-    /// The table.
-    pub table: u32,
-    /// The metric.
-    pub metric: Option<u32>,
-    /// As the kernel numbers scopes.
-    pub scope: u8,
-}
-
-/// Who has made a route, in the kernel's numbers: keepalived.
-const ROUTE_PROTOCOL: u8 = 18;
+/// The same of routes and rules.
+const ROUTE_GROUPS: [u32; 4] = [7, 8, 11, 19];
 
 /// What the kernel announces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +58,24 @@ pub enum Change {
         /// Of IPv6: somebody else may have it, so that nothing can be sent from it.
         tentative: bool,
     },
+    /// A route that keepalived or we have made was taken away by somebody else.
+    RouteGone {
+        /// The network.
+        to: IpAddr,
+        /// Its prefix.
+        prefix: u8,
+        /// The table.
+        table: u32,
+        /// The metric.
+        metric: u32,
+    },
+    /// The same of a rule.
+    RuleGone {
+        /// Of IPv6.
+        ipv6: bool,
+        /// Its preference.
+        preference: u32,
+    },
     /// An address is gone.
     AddressGone {
         /// The interface's index.
@@ -89,7 +89,16 @@ pub enum Change {
 pub struct Netlink {
     announcements: Socket,
     commands: Socket,
+    /// The port of the latter.
+    own: u32,
     sequence: u32,
+}
+
+impl Change {
+    /// Routes and rules that we have taken away ourselves are nobody's loss.
+    fn is_ours(&self, by_us: bool) -> bool {
+        by_us && matches!(self, Change::RouteGone { .. } | Change::RuleGone { .. })
+    }
 }
 
 impl Netlink {
@@ -107,7 +116,9 @@ impl Netlink {
         let (announcements, commands) = (open()?, open()?);
         GROUPS.iter().try_for_each(|group| announcements.add_membership(*group))?;
         announcements.set_non_blocking(true)?;
-        Ok(Netlink { announcements, commands, sequence: 0 })
+        let mut own = SocketAddr::new(0, 0);
+        commands.get_address(&mut own)?;
+        Ok(Netlink { announcements, commands, own: own.port_number(), sequence: 0 })
     }
 
     /// Turns readable when there is something to [`Netlink::take`].
@@ -130,7 +141,9 @@ impl Netlink {
         let mut changes = Vec::new();
         loop {
             match self.announcements.recv_from_full() {
-                Ok((bytes, _)) => drop(messages(&bytes, |payload| changes.extend(change(payload)))),
+                Ok((bytes, _)) => {
+                    drop(messages(&bytes, |payload, by| changes.extend(change(payload).filter(|c| !c.is_ours(by == self.own)))))
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Some(changes),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return None,
@@ -186,24 +199,55 @@ impl Netlink {
         }
     }
 
-    /// Puts a route in place.
+    /// Puts a route in place, before others to the same network; one that is there already is no error. `names`: interfaces.
     ///
     /// # Errors
-    /// The kernel's: `ENETUNREACH` when its router is not in reach.
-    pub fn add_route(&mut self, route: &Route) -> io::Result<()> {
-        self.ask(RouteNetlinkMessage::NewRoute(route_message(route)), NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE).map(drop)
+    /// The kernel's: `ENETUNREACH` when its router is not in reach. `NotFound` for an interface that there is not.
+    pub fn add_route(&mut self, route: &RouteConf, names: &HashMap<String, u32>) -> io::Result<()> {
+        let flags = NLM_F_ACK | NLM_F_CREATE | if route.append { NLM_F_APPEND } else { 0 };
+        there_already(self.ask(RouteNetlinkMessage::NewRoute(route::message(route, names)?), flags))
     }
 
     /// Takes a route away; one that is not there is no error.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn remove_route(&mut self, route: &Route) -> io::Result<()> {
-        match self.ask(RouteNetlinkMessage::DelRoute(route_message(route)), NLM_F_ACK) {
+    pub fn remove_route(&mut self, route: &RouteConf, names: &HashMap<String, u32>) -> io::Result<()> {
+        // It went with its interface.
+        let Ok(message) = route::message(route, names) else { return Ok(()) };
+        match self.ask(RouteNetlinkMessage::DelRoute(message), NLM_F_ACK) {
             // ESRCH, ENODEV: it went with its address or interface.
             Err(e) if matches!(e.raw_os_error(), Some(3 | 19)) => Ok(()),
             other => other.map(drop),
         }
+    }
+
+    /// Puts a rule in place; one that is there already is no error.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn add_rule(&mut self, rule: &RuleConf) -> io::Result<()> {
+        there_already(self.ask(RouteNetlinkMessage::NewRule(rule::message(rule)), NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL))
+    }
+
+    /// Takes a rule away; one that is not there is no error.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn remove_rule(&mut self, rule: &RuleConf) -> io::Result<()> {
+        match self.ask(RouteNetlinkMessage::DelRule(rule::message(rule)), NLM_F_ACK) {
+            // ENOENT.
+            Err(e) if e.raw_os_error() == Some(2) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// Has routes and rules announced that others take away.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn watch_routes(&mut self) -> io::Result<()> {
+        ROUTE_GROUPS.iter().try_for_each(|group| self.announcements.add_membership(*group))
     }
 
     /// A request and its answers. The kernel answers within the call.
@@ -221,7 +265,7 @@ impl Netlink {
         loop {
             let (bytes, _) = self.commands.recv_from_full()?;
             let mut end = None;
-            messages(&bytes, |payload| match payload {
+            messages(&bytes, |payload, _| match payload {
                 NetlinkPayload::Done(_) => end = Some(Ok(())),
                 NetlinkPayload::Error(e) => end = Some(if e.code.is_some() { Err(e.to_io()) } else { Ok(()) }),
                 other => all.extend(change(other)),
@@ -233,15 +277,23 @@ impl Netlink {
     }
 }
 
-/// Each message of a datagram.
-fn messages(bytes: &[u8], mut each: impl FnMut(NetlinkPayload<RouteNetlinkMessage>)) -> io::Result<()> {
+/// `EEXIST` is what was asked for.
+fn there_already<T>(result: io::Result<T>) -> io::Result<()> {
+    match result {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Each message of a datagram, with the port of the socket that has caused it.
+fn messages(bytes: &[u8], mut each: impl FnMut(NetlinkPayload<RouteNetlinkMessage>, u32)) -> io::Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let length = rest.first_chunk::<4>().map_or(0, |l| u32::from_ne_bytes(*l) as usize);
         let message = rest.get(..length).filter(|m| m.len() >= 16).ok_or(io::ErrorKind::InvalidData)?;
         // What this library cannot read (kinds of interfaces it does not know) is nothing that matters here.
         if let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(message) {
-            each(message.payload);
+            each(message.payload, message.header.port_number);
         }
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
@@ -255,30 +307,13 @@ fn change(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<Change> {
         RouteNetlinkMessage::DelLink(message) => Some(Change::LinkGone { index: message.header.index }),
         RouteNetlinkMessage::NewAddress(m) => address::change(&m, false),
         RouteNetlinkMessage::DelAddress(m) => address::change(&m, true),
+        RouteNetlinkMessage::DelRoute(m) => route::gone(&m),
+        RouteNetlinkMessage::DelRule(m) => rule::gone(&m),
         _ => None,
     }
 }
 
-fn route_message(route: &Route) -> RouteMessage {
-    let address = |ip| match ip {
-        IpAddr::V4(v4) => RouteAddress::Inet(v4),
-        IpAddr::V6(v6) => RouteAddress::Inet6(v6),
-    };
-    let mut message = RouteMessage::default();
-    message.header.address_family = if route.to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    message.header.destination_prefix_length = route.prefix;
-    message.header.table = u8::try_from(route.table).unwrap_or(0);
-    message.header.protocol = ROUTE_PROTOCOL.into();
-    message.header.scope = RouteScope::from(route.scope);
-    message.header.kind = RouteType::Unicast;
-    let attributes = &mut message.attributes;
-    attributes.push(RouteAttribute::Table(route.table));
-    if route.prefix > 0 {
-        attributes.push(RouteAttribute::Destination(address(route.to)));
-    }
-    attributes.extend(route.via.map(|via| RouteAttribute::Gateway(address(via))));
-    attributes.extend(route.src.map(|src| RouteAttribute::PrefSource(address(src))));
-    attributes.extend(route.interface.map(RouteAttribute::Oif));
-    attributes.extend(route.metric.map(RouteAttribute::Priority));
-    message
+/// The index of an interface.
+fn device(names: &HashMap<String, u32>, name: &str) -> io::Result<u32> {
+    names.get(name).copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no interface {name}")))
 }
