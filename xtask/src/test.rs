@@ -19,6 +19,7 @@ const PEERS: &[(&str, &str)] = &[
     ("socat", "socat"),
     ("hatop", "hatop"),
     ("nft", "nftables"),
+    ("aiosmtpd", "python3-aiosmtpd"),
 ];
 
 /// A step: its name, and what it does.

@@ -38,6 +38,7 @@ mod check;
 mod expect;
 mod health;
 mod http;
+pub mod mail;
 mod passive;
 mod protocols;
 pub mod report;

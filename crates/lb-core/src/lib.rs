@@ -21,6 +21,7 @@ mod incoming;
 pub mod listener;
 pub mod log;
 pub mod loggers;
+mod mail;
 pub mod out;
 mod outgoing;
 pub mod pool;

@@ -7,6 +7,7 @@ use crate::gate::Gate;
 use crate::health::lock;
 use crate::listener::Mode as Accepting;
 use crate::loggers::{FrontendLog, Loggers, ProxyLog, compiled};
+use crate::mail::Alerts;
 use crate::queue::Queue;
 use crate::rate::Rate;
 use crate::reply::ErrorPages;
@@ -129,6 +130,8 @@ pub struct Backend {
     pub errors: ErrorPages,
     /// For messages about its servers.
     pub log: Option<ProxyLog>,
+    /// Mails about its servers.
+    pub(crate) alerts: Option<Alerts>,
     /// What [`Limits`] of `lb-http` say for its servers.
     pub limits: lb_http::h1::Limits,
     /// How fields and trailers go to its servers.
@@ -747,6 +750,7 @@ impl Backend {
             fullconn: config.fullconn(index, process_maxconn),
             errors: ErrorPages::new(proxy),
             log: loggers.proxy(config, proxy),
+            alerts: proxy.email_alert.as_deref().map(Alerts::new),
             limits: limits(config, proxy.options.accept_invalid_http_response),
             spelling: Spelling::new(spellings, proxy.options.h1_case_adjust_bogus_server, proxy.options.http_drop_request_trailers),
             needs_client_address: AtomicBool::new(

@@ -6,6 +6,7 @@ use crate::gate::Gate;
 use crate::health::Plan;
 use crate::listener::{Accepting, Mode, accept_loop};
 use crate::log::LocalTime;
+use crate::mail;
 use crate::out::OutPool;
 use crate::pool::{Offers, Pools};
 use crate::proxy::{Backend, Frontend, Server, Topology};
@@ -574,6 +575,9 @@ impl Worker {
             }
         }
         process.checks.start(&self);
+        if self.index == 0 {
+            mail::start(&self);
+        }
         // From here on it hears what is said to all.
         process.threads().push(Thread { index: self.index, remote: self.rt.remote().clone(), main: self.rt.current() });
         if process.topology.uses.rates && self.index == 0 {

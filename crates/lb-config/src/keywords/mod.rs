@@ -15,6 +15,7 @@ mod global;
 mod global_rest;
 mod global_tune;
 mod logs;
+mod mail;
 mod old;
 mod old_rules;
 mod options;
@@ -36,7 +37,9 @@ mod watching;
 mod words;
 
 use crate::diag::Problem;
-use crate::parse::{BindCx, ErrorsCx, ForwardCx, GlobalCx, Line, Params, ProfileCx, ProgramCx, ProxyCx, RingCx, ServerCx, UsersCx};
+use crate::parse::{
+    BindCx, ErrorsCx, ForwardCx, GlobalCx, Line, MailersCx, Params, ProfileCx, ProgramCx, ProxyCx, RingCx, ServerCx, UsersCx,
+};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -176,6 +179,7 @@ pub(crate) enum Parser {
     Forward(fn(&mut ForwardCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     /// The lists that it may stand in.
     Action(actions::Sets, actions::ActionParser),
+    Mailers(fn(&mut MailersCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     Program(fn(&mut ProgramCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     Errors(fn(&mut ErrorsCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     Users(fn(&mut UsersCx<'_>, &Line<'_>) -> Result<(), Problem>),
@@ -237,7 +241,7 @@ const SECTIONS: &[Keyword] = &[
     section("include", "<file>|<glob>", "other files in the place of the line; haproxy has no such word", State::Works),
     section("userlist", "<name>", "users and passwords", State::Works),
     section("peers", "<name>", "processes that share stick tables", State::Refused("stick tables")),
-    section("mailers", "<name>", "mail servers for alerts", State::Refused("mail alerts")),
+    section("mailers", "<name>", "mail servers for alerts", State::Works),
     section("program", "<name>", "a process that the master starts beside its worker", State::Works),
     section("http-errors", "<name>", "a named set of error files", State::Works),
     section("ring", "<name>", "a buffer for log lines on their way to servers", State::Works),
@@ -269,6 +273,7 @@ const TABLES: &[&[Keyword]] = &[
     timeouts::KEYWORDS,
     options::KEYWORDS,
     logs::KEYWORDS,
+    mail::KEYWORDS,
     rings::KEYWORDS,
     forwards::KEYWORDS,
     programs::KEYWORDS,

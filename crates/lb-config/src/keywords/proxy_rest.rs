@@ -24,7 +24,6 @@ const STICK: &str = "stick tables";
 const STATS: &str = "the statistics page";
 const COOKIE: &str = "cookie persistence";
 const CHECKS: &str = "more of health checks";
-const MAIL: &str = "mail alerts";
 const STATE_FILE: &str = "server state files";
 const FILTERS: &str = "filters";
 
@@ -53,11 +52,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("compression", D_F_L_B, "...", "compresses responses", "compression"),
     refused("cookie", D_L_B, "<name> ...", "persistence by cookie", COOKIE),
     refused("crt", F_L, "<file>", "certificate", "TLS"),
-    refused("email-alert from", D_F_L_B, "<address>", "sender of alerts", MAIL),
-    refused("email-alert level", D_F_L_B, "<level>", "lowest level of alerts", MAIL),
-    refused("email-alert mailers", D_F_L_B, "<name>", "mail servers of alerts", MAIL),
-    refused("email-alert myhostname", D_F_L_B, "<name>", "host name in alerts", MAIL),
-    refused("email-alert to", D_F_L_B, "<address>", "receiver of alerts", MAIL),
     refused("external-check command", D_L_B, "<file>", "program that checks", CHECKS),
     refused("external-check path", D_L_B, "<path>", "PATH of the program that checks", CHECKS),
     refused("filter", F_L_B, "<name> ...", "a filter", FILTERS),

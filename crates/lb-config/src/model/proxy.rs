@@ -1,8 +1,8 @@
 //! Frontends, backends, listens. Source: manual 4.
 
 use super::{
-    Affinity, BackendTarget, Balance, Bind, Captures, CheckKind, FileBytes, Hash, IpNet, LogFormatText, LogSteps, LogTarget, ProxyIndex,
-    Reply, Rules, Server, ServerAddress, Source, Span,
+    Affinity, BackendTarget, Balance, Bind, Captures, CheckKind, EmailAlert, FileBytes, Hash, IpNet, LogFormatText, LogSteps, LogTarget,
+    ProxyIndex, Reply, Rules, Server, ServerAddress, Source, Span,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +72,8 @@ pub struct Proxy {
     pub source: Option<Source>,
     /// How servers with `check` are checked.
     pub check: CheckKind,
+    /// `email-alert`: mails about its servers.
+    pub email_alert: Option<Box<EmailAlert>>,
 
     /// All `timeout` values.
     pub timeouts: Timeouts,
@@ -139,6 +141,7 @@ impl Proxy {
             http_send_name_header: None,
             source: None,
             check: CheckKind::Connect,
+            email_alert: None,
             timeouts: Timeouts::default(),
             options: Options::default(),
             logs: Vec::new(),

@@ -31,6 +31,8 @@ pub(crate) struct Draft {
     pub id: Option<Span>,
     /// `dispatch` and what else stands in place of servers.
     pub destination: crate::keywords::Said,
+    /// `email-alert`
+    pub email: Option<Box<EmailDraft>>,
     /// The last line with each keyword, here or in the defaults.
     pub said: BTreeMap<&'static str, Mention>,
     pub client_keepalive: (bool, TcpKeepAlive),
@@ -40,6 +42,22 @@ pub(crate) struct Draft {
     pub acls: SectionAcls,
     /// `errorfiles`, in the order of the lines.
     pub errorfiles: Vec<NamedErrors>,
+}
+
+/// `email-alert` lines.
+#[derive(Clone, Default)]
+pub(crate) struct EmailDraft {
+    pub mailers: Option<String>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub level: Option<crate::model::Level>,
+    pub hostname: Option<String>,
+}
+
+/// What the functions of a `mailers` section's lines work on.
+pub(crate) struct MailersCx<'p, 's> {
+    pub mailers: &'p mut crate::model::Mailers,
+    pub world: &'p mut World<'s>,
 }
 
 /// An `errorfiles` line.
@@ -87,6 +105,7 @@ impl Draft {
             http_mode: "",
             id: None,
             destination: Default::default(),
+            email: None,
             said: BTreeMap::new(),
             client_keepalive: (false, TcpKeepAlive::default()),
             server_keepalive: (false, TcpKeepAlive::default()),
@@ -306,6 +325,8 @@ pub(crate) struct World<'s> {
     pub sets: std::sync::Arc<lb_expr::acl::Sets>,
     /// `http-errors` sections that were named or read, and where first.
     pub error_sets: Vec<(Arc<ErrorSet>, Span)>,
+    /// `mailers` sections.
+    pub mailers: Vec<Arc<crate::model::Mailers>>,
     /// Files that were included, in the order in which they were met: they count on from those of the source.
     pub included: Vec<(String, Vec<u8>)>,
 }
@@ -330,6 +351,7 @@ impl<'s> World<'s> {
             names: Default::default(),
             sets: Default::default(),
             error_sets: Vec::new(),
+            mailers: Vec::new(),
             included: Vec::new(),
         }
     }

@@ -10,6 +10,7 @@ mod errors;
 pub(crate) mod exprs;
 mod guid;
 mod line;
+mod mailers;
 mod profiles;
 mod programs;
 mod resolve;
@@ -19,8 +20,8 @@ mod users;
 
 pub(crate) use asked::{Asked, unknown_action};
 pub(crate) use draft::{
-    BindCx, Draft, ErrorsCx, ErrorsDraft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, Mention, NamedErrors, ProfileCx, ProgramCx, ProxyCx,
-    RingCx, RingDraft, ServerCx, ServerDraft, UsersCx, UsersDraft, World,
+    BindCx, Draft, EmailDraft, ErrorsCx, ErrorsDraft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, MailersCx, Mention, NamedErrors,
+    ProfileCx, ProgramCx, ProxyCx, RingCx, RingDraft, ServerCx, ServerDraft, UsersCx, UsersDraft, World,
 };
 pub(crate) use line::{Line, Negation, Params, address, address_for, resolve as resolve_host};
 
@@ -28,10 +29,11 @@ use crate::diag::{Diagnostic, Problem, Severity, nearest};
 use crate::keywords::{Context, Keyword, Lookup, OldLine, OldWord, Parser, Sections, State, Today};
 use crate::lexer::Word;
 use crate::lint::Lint;
-use crate::model::{Config, Global, LogProfile, Program, Span, Userlist};
+use crate::model::{Config, Global, LogProfile, Mailers, Program, Span, Userlist};
 use crate::source::Source;
 use crate::tree::{self, Directive, Sink, shown};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// Reads a configuration: the resolved values, and everything there is to say about it, in the order of the files.
 ///
@@ -122,6 +124,7 @@ enum Open {
     Ring(Box<RingDraft>),
     Forward(Box<ForwardDraft>),
     Program(Box<Program>),
+    Mailers(Box<Mailers>),
     Errors(Box<ErrorsDraft>),
     Users(Box<UsersDraft>),
     Profile(Box<LogProfile>),
@@ -176,6 +179,10 @@ impl<'s> Sink<'s> for Walk<'s> {
                 self.open = Open::Errors(Box::new(self.errors(header)));
                 return;
             }
+            "mailers" => {
+                self.open = Open::Mailers(Box::new(self.mailers(header)));
+                return;
+            }
             "program" => {
                 self.open = Open::Program(Box::new(self.program(header)));
                 return;
@@ -213,6 +220,10 @@ impl<'s> Sink<'s> for Walk<'s> {
                 self.program_line(&mut program, directive);
                 self.open = Open::Program(program);
             }
+            Open::Mailers(mut mailers) => {
+                self.mailers_line(&mut mailers, directive);
+                self.open = Open::Mailers(mailers);
+            }
             Open::Ring(mut ring) => {
                 self.ring_line(&mut ring, directive);
                 self.open = Open::Ring(ring);
@@ -232,6 +243,7 @@ impl<'s> Sink<'s> for Walk<'s> {
             Open::Ring(ring) => return self.rings.push(*ring),
             Open::Forward(forward) => return self.forwards.push(*forward),
             Open::Program(program) => return self.programs.push(*program),
+            Open::Mailers(mailers) => return self.world.mailers.push(Arc::new(*mailers)),
             Open::Users(users) => {
                 let list = users::finish(*users, &mut self.world);
                 self.userlists.push(list);

@@ -38,6 +38,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, userlists: Vec
         default_backend(&mut draft, index, &names, &modes, world);
         backends(&mut draft, index, &names, &modes, world);
         servers(&mut draft, world);
+        super::mailers::finish(&mut draft, world);
         super::tracking::settle(&mut draft.proxy, world);
         use_servers(&mut draft, world);
         finish_destination(&mut draft, world);
@@ -416,6 +417,7 @@ fn prune(draft: Draft) -> Proxy {
         proxy.timeouts.tunnel = None;
         proxy.options.server_keepalive = None;
         proxy.source = None;
+        proxy.email_alert = None;
         proxy.http_send_name_header = None;
     }
     proxy

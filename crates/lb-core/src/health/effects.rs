@@ -135,7 +135,9 @@ impl Change<'_> {
         let log_checks = self.backend.settings.options.log_health_checks;
         self.named(|names| {
             if log_checks && applied.noticed {
-                say(self.process, self.moment.at, self.backend, &report::check_line(names, health, verdict, by));
+                let line = report::check_line(names, health, verdict, by);
+                say(self.process, self.moment.at, self.backend, &line);
+                self.mail(lb_config::Level::Info, &line.text);
             }
         });
         let cause = if log_checks { Cause::LoggedCheck } else { Cause::Check(verdict) };
@@ -177,8 +179,14 @@ impl Change<'_> {
         let state = matches!(transition, Transition::Up | Transition::Down | Transition::Stopping);
         let cause = if state && server.watched.leader.get().is_some() { Cause::Follows } else { cause };
         self.named(|names| {
-            for line in report::server_lines(names, health, transition, cause, counts) {
-                say(process, moment.at, backend, &line);
+            let lines = report::server_lines(names, health, transition, cause, counts);
+            for line in &lines {
+                say(process, moment.at, backend, line);
+            }
+            // Maintenance, which somebody has wanted, is no news.
+            let line = lines.first().filter(|_| state || transition == Transition::DrainBegins);
+            if let Some(line) = line {
+                self.mail(level_of(line), &line.text);
             }
         });
         if had_one && !has_one {
@@ -198,6 +206,12 @@ impl Change<'_> {
         if watching.shutdown_backup_sessions && !was_usable && takes && !server.settings.backup {
             let backups = backend.servers().iter().filter(|s| s.settings.backup).map(|s| s.id);
             end_everywhere(process, backend.index, backups, End::ServerUp);
+        }
+    }
+
+    fn mail(&self, level: lb_config::Level, text: &str) {
+        if let Some(alerts) = &self.backend.alerts {
+            alerts.send(self.process, level, self.moment.at, text);
         }
     }
 
@@ -248,12 +262,15 @@ fn say(process: &Process, at: Timestamp, backend: &Backend, line: &Line) {
 }
 
 fn log(at: Timestamp, backend: &Backend, line: &Line) {
-    let level = match line.level {
+    if let Some(log) = &backend.log {
+        log.send(level_of(line), at, &line.text);
+    }
+}
+
+fn level_of(line: &Line) -> lb_config::Level {
+    match line.level {
         report::Level::Emerg => lb_config::Level::Emerg,
         report::Level::Alert => lb_config::Level::Alert,
         report::Level::Notice => lb_config::Level::Notice,
-    };
-    if let Some(log) = &backend.log {
-        log.send(level, at, &line.text);
     }
 }

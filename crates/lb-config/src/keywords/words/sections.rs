@@ -8,7 +8,6 @@ const fn line(section: &'static str, name: &'static str, args: &'static str, doc
     word(Context::In(section), name, args, doc, State::Refused(what))
 }
 
-const MAIL: &str = "mail alerts";
 const RESOLVE: &str = "name resolution at run time";
 const CHECKS: &str = "named health checks";
 
@@ -23,8 +22,6 @@ pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
     line("peers", "server", "<name> [<address>:<port>] [<parameter> ...]", "a peer", STICK),
     line("peers", "shards", "<number>", "shares of the keys", STICK),
     line("peers", "table", "<name> type <type> size <size> ...", "a table of keys", STICK),
-    line("mailers", "mailer", "<name> <address>:<port>", "a mail server", MAIL),
-    line("mailers", "timeout mail", "<time>", "time for a mail", MAIL),
     line("resolvers", "accepted_payload_size", "<bytes>", "longest answer", RESOLVE),
     line("resolvers", "hold", "<status> <time>", "how long an answer counts", RESOLVE),
     line("resolvers", "nameserver", "<name> <address>:<port> [<parameter> ...]", "a name server", RESOLVE),
