@@ -370,6 +370,26 @@ fn routes_and_rules_have_keepaliveds_verdicts() {
 }
 
 #[test]
+fn blocks_about_interfaces() {
+    let of = |text: &str| read(&format!("{text}{}", instance(""))).diagnostics.exit_code();
+    let blocks = [
+        ("linkbeat_interfaces {\n e0\n e1 MII\n}\n", 0),
+        ("linkbeat_interfaces {\n e9 ETHTOOL\n}\n", 5),
+        ("linkbeat_interfaces {\n e1 FOO\n}\n", 5),
+        ("interface_up_down_delays {\n e0 1 2\n e1 0.5\n}\n", 0),
+        ("interface_up_down_delays {\n e1 x\n}\n", 5),
+        ("interface_up_down_delays {\n e1 300\n}\n", 5),
+        ("garp_group {\n garp_interval 0.1\n gna_interval 0.2\n interfaces {\n e0\n e1\n }\n}\n", 0),
+        ("garp_group {\n garp_interval 0.1\n interface e0\n}\ngarp_group {\n interface e0\n}\n", 5),
+        ("track_group G {\n group {\n V1\n }\n}\nstatic_ipaddress {\n 10.9.5.1/24 dev e0 track_group G\n}\n", 0),
+        ("static_ipaddress {\n 10.9.5.1/24 dev e0 track_group G\n}\n", 5),
+    ];
+    for (text, code) in blocks {
+        assert_eq!(of(text), code, "{text}");
+    }
+}
+
+#[test]
 fn virtual_interfaces() {
     let second = instance(" use_vmac\n use_vmac_addr").replace("V1", "V2").replace("51", "52");
     let second = second.replace("10.9.0.100/24", "10.9.0.110/24\n 10.9.0.111/24 dev e0\n 10.9.1.110/24 dev e1\n 10.9.1.111/24 dev e1");

@@ -138,7 +138,12 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
     ("vrf", Not),
     ("track_bfd", Not),
     ("virtual_rules", Set(|it, arg| it.rules.extend(super::rule::rules(arg, false)))),
-    ("linkbeat_use_polling", Not),
+    (
+        "linkbeat_use_polling",
+        Set(|_, arg| {
+            arg.warn("'linkbeat_use_polling' in vrrp instance deprecated - use linkbeat_interfaces block instead; neither is needed here")
+        }),
+    ),
 ];
 
 const AUTHENTICATION: &[Keyword<InstanceConf>] = &[

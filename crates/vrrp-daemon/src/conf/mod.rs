@@ -10,6 +10,7 @@ pub mod diag;
 mod global;
 mod instance;
 mod keywords;
+pub mod links;
 pub mod model;
 mod names;
 mod resolve;
@@ -65,17 +66,8 @@ pub fn without_effect() -> Vec<(&'static str, &'static str, &'static str)> {
 }
 
 /// Blocks and words at the top that are not there yet, and those without effect.
-const NOT_YET: &[&str] = &[
-    "virtual_server",
-    "virtual_server_group",
-    "SSL",
-    "bfd_instance",
-    "garp_group",
-    "linkbeat_interfaces",
-    "interface_up_down_delays",
-    "linkbeat_use_polling",
-];
-const WITHOUT_EFFECT: &[&str] = &["namespace_with_ipsets", "net_namespace_ipvs", "child_wait_time"];
+const NOT_YET: &[&str] = &["virtual_server", "virtual_server_group", "SSL", "bfd_instance"];
+const WITHOUT_EFFECT: &[&str] = &["namespace_with_ipsets", "net_namespace_ipvs", "child_wait_time", "linkbeat_use_polling"];
 const KNOWN: &[&str] = &[
     "global_defs",
     "vrrp_instance",
@@ -91,6 +83,9 @@ const KNOWN: &[&str] = &[
     "static_routes",
     "static_rules",
     "track_group",
+    "garp_group",
+    "linkbeat_interfaces",
+    "interface_up_down_delays",
 ];
 
 struct Loader {
@@ -190,6 +185,14 @@ impl Loader {
                 let members = group.flat_map(|line| line.list().map(|(place, name)| (place.clone(), name.to_string()))).collect();
                 self.conf.track_groups.push(TrackGroupConf { place: node.place.clone(), name, members });
             }
+            "interface_up_down_delays" => {
+                self.block("", "interface_up_down_delays", node, |conf, arg| conf.delays.extend(links::delays(arg)))
+            }
+            "linkbeat_interfaces" => self.block("", "linkbeat_interfaces", node, |conf, arg| conf.polled.extend(links::linkbeat(arg))),
+            "garp_group" => self.block("", "garp_group", node, |conf, arg| {
+                let group = links::garp_group(arg, &conf.garp_groups);
+                conf.garp_groups.push(group);
+            }),
             name if NOT_YET.contains(&name) => {
                 self.unsupported.push(Unsupported { place: node.place.clone(), keyword: name.into(), block: "the file" });
             }

@@ -1,6 +1,7 @@
 //! What a keepalived.conf says, after it has been understood. Names are keepalived's.
 
 use super::diag::Place;
+pub use super::links::{DelayConf, GarpGroupConf};
 pub use super::route::{HopConf, RouteConf};
 pub use super::rule::{Does, RuleConf};
 use super::tracking::{FileConf, ProcessConf};
@@ -27,6 +28,12 @@ pub struct Conf {
     pub statics: Statics,
     /// `track_group`.
     pub track_groups: Vec<TrackGroupConf>,
+    /// `interface_up_down_delays`.
+    pub delays: Vec<DelayConf>,
+    /// `linkbeat_interfaces`: the names.
+    pub polled: Vec<(Place, String)>,
+    /// `garp_group`.
+    pub garp_groups: Vec<GarpGroupConf>,
     /// Virtual interfaces that `use_vmac` and its like ask for.
     pub links: Vec<LinkConf>,
     /// `net_namespace`: where it runs.

@@ -372,6 +372,8 @@ impl Conf {
             all.extend(it.rules.iter().flat_map(|r| r.devices().map(|dev| (&r.place, dev))));
             all.extend(it.track_interfaces.iter().map(|t| (&t.place, t.name.as_str())));
         }
+        all.extend(self.polled.iter().map(|(place, name)| (place, name.as_str())));
+        all.extend(self.delays.iter().map(|d| (&d.place, d.name.as_str())));
         let statics = &self.statics;
         all.extend(statics.addresses.iter().filter_map(|a| a.on.as_deref().map(|dev| (&a.place, dev))));
         all.extend(statics.routes.iter().flat_map(|r| r.devices().map(|dev| (&r.place, dev))));

@@ -2,10 +2,7 @@
 
 use super::Daemon;
 use crate::conf::model::{AddressConf, RouteConf, RuleConf};
-use crate::frames;
 use std::collections::HashSet;
-use std::net::IpAddr;
-use std::os::fd::AsFd;
 
 impl Daemon {
     pub(super) fn add_addresses(&mut self, entry: usize, member: usize, name: &str) {
@@ -37,6 +34,7 @@ impl Daemon {
         it.rules.iter().for_each(|rule| self.remove_rule(name, rule));
         it.routes.iter().for_each(|route| self.remove_route(name, route));
         for (interface, address) in self.addresses(entry, member) {
+            self.announcements.forget(interface, address.address);
             if !of_others.contains(&(interface, address.clone().bare())) {
                 self.remove_address(name, interface, &address);
             }
@@ -82,21 +80,5 @@ impl Daemon {
         let it = &self.conf.instances[self.entries[entry].members[member]];
         let interface = |a: &AddressConf| self.index_of(a.on.as_deref()?);
         it.addresses.iter().chain(&it.excluded).filter_map(|a| Some((interface(a)?, a.clone()))).collect()
-    }
-
-    pub(super) fn announce(&self, entry: usize, member: usize, times: u8) {
-        let addresses = self.addresses(entry, member);
-        for _ in 0..times {
-            for (interface, address) in &addresses {
-                let hardware = self.interfaces.get(interface).and_then(|i| <[u8; 6]>::try_from(i.hardware.as_slice()).ok());
-                // An interface without Ethernet addresses has nobody to tell.
-                let Some(hardware) = hardware else { continue };
-                let frame = match address.address {
-                    IpAddr::V4(v4) => frames::gratuitous_arp(hardware, v4),
-                    IpAddr::V6(v6) => frames::neighbour_advertisement(hardware, v6),
-                };
-                let _ = lb_sys::packet::send(self.frames.as_fd(), *interface, &frame);
-            }
-        }
     }
 }

@@ -1,12 +1,12 @@
 //! What the kernel says of interfaces and addresses, and what instances are told of it.
 
 use super::Daemon;
-use crate::conf::model::{AddressConf, RouteConf, RuleConf};
+use crate::conf::model::{AddressConf, Conf, RouteConf, RuleConf};
 use crate::netlink::Change;
 use crate::sockets::Sockets;
 use std::net::IpAddr;
 use std::time::Instant;
-use vrrp::{Event, Family};
+use vrrp::{Debounce, Event, Family};
 
 /// The index of no interface in particular.
 const ANYWHERE: u32 = 0;
@@ -14,7 +14,9 @@ const ANYWHERE: u32 = 0;
 #[derive(Default)]
 pub(super) struct Interface {
     pub name: String,
+    /// Whether it counts as up, and, with `interface_up_down_delays`, when that may change.
     pub up: bool,
+    pub debounce: Option<Debounce>,
     pub hardware: Vec<u8>,
     /// The interface below, if it is a macvlan.
     pub macvlan_of: Option<u32>,
@@ -38,6 +40,13 @@ pub(super) enum Gone {
     Route(IpAddr, u8, u32, u32),
     /// Of IPv6, and its preference.
     Rule(bool, u32),
+}
+
+/// The delays of an interface, or of the one below it; what is under way goes on.
+fn debounce(conf: &Conf, name: &str, it: &Interface, up: bool) -> Option<Debounce> {
+    let base = conf.links.iter().find(|l| l.name == name).map_or(name, |l| &l.base);
+    let delay = conf.delays.iter().find(|d| d.name == base)?;
+    Some(it.debounce.unwrap_or_else(|| Debounce::new(if it.name.is_empty() { up } else { it.up }, delay.up, delay.down)))
 }
 
 impl Gone {
@@ -80,7 +89,7 @@ impl Daemon {
         // Our own addresses come and go with each election; nothing else depends on them.
         let own = |change: &Change| matches!(change, Change::Address { address, .. } | Change::AddressGone { address, .. } if self.ours.contains(address));
         let matters = !changes.iter().all(own);
-        let gone = self.note(changes);
+        let gone = self.note(now, changes);
         if matters {
             self.refresh(now);
         }
@@ -94,7 +103,7 @@ impl Daemon {
     }
 
     /// Keeps what the kernel says. What is gone is handed back.
-    fn note(&mut self, changes: Vec<Change>) -> Vec<Gone> {
+    fn note(&mut self, now: Instant, changes: Vec<Change>) -> Vec<Gone> {
         let mut gone = Vec::new();
         for change in changes {
             self.log_address(&change);
@@ -105,6 +114,11 @@ impl Daemon {
                         self.names.remove(&it.name);
                     }
                     self.names.insert(name.clone(), index);
+                    it.debounce = debounce(&self.conf, &name, it, up);
+                    let up = it.debounce.as_mut().map_or(up, |delayed| {
+                        delayed.seen(now, up);
+                        delayed.is_up()
+                    });
                     self.risen |= up && !it.up;
                     (it.name, it.up, it.hardware, it.macvlan_of) = (name, up, hardware, macvlan_of);
                 }
@@ -176,16 +190,38 @@ impl Daemon {
         }
     }
 
+    /// When the state of an interface may come to count.
+    pub(super) fn poll_delays(&self) -> Option<Instant> {
+        self.interfaces.values().filter_map(|it| it.debounce.as_ref()?.poll_timeout()).min()
+    }
+
+    pub(super) fn handle_delays(&mut self, now: Instant) {
+        let mut any = false;
+        for it in self.interfaces.values_mut() {
+            let Some(delayed) = &mut it.debounce else { continue };
+            if delayed.handle_timeout(now) {
+                (it.up, any) = (delayed.is_up(), true);
+                self.risen |= it.up;
+            }
+        }
+        if any {
+            self.refresh(now);
+            if std::mem::take(&mut self.risen) {
+                self.place_statics();
+            }
+        }
+    }
+
     /// Tells instances of their interfaces, opens sockets where there are none.
     pub(super) fn refresh(&mut self, now: Instant) {
         if !self.stopping && self.make_links() {
-            self.ask_again();
+            self.ask_again(now);
             if self.started {
                 self.make_rules_again();
             }
         }
         if self.set_up_links() {
-            self.ask_again();
+            self.ask_again(now);
         }
         self.listeners.clear();
         self.paths = vec![None; self.conf.instances.len()];
@@ -203,9 +239,9 @@ impl Daemon {
     }
 
     /// For what we have made ourselves: its announcements are still to be read.
-    fn ask_again(&mut self) {
+    fn ask_again(&mut self, now: Instant) {
         if let Ok(all) = self.netlink.all() {
-            self.note(all);
+            self.note(now, all);
         }
     }
 

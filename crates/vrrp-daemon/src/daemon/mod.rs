@@ -2,6 +2,7 @@
 //! scripts, the log and fifos have threads of their own.
 
 mod addresses;
+mod announce;
 mod instance;
 mod interfaces;
 mod notify;
@@ -145,6 +146,7 @@ pub struct Daemon {
     /// The index of the interface that adverts of each instance go over.
     paths: Vec<Option<u32>>,
     links: vmac::Links,
+    announcements: announce::Announcements,
     /// What each instance was told of its interface.
     told: Vec<(bool, Option<IpAddr>)>,
     inbox: Inbox,
@@ -191,6 +193,7 @@ impl Daemon {
             told: vec![(false, None); conf.instances.len()],
             paths: vec![None; conf.instances.len()],
             links: vmac::Links::default(),
+            announcements: announce::Announcements::default(),
             netlink: Netlink::open().map_err(system("netlink"))?,
             frames: lb_sys::packet::open().map_err(system("packet socket"))?,
             interfaces: BTreeMap::new(),
@@ -369,6 +372,10 @@ impl Daemon {
 
     fn timers(&mut self, now: Instant) {
         self.pace.turns += 1;
+        if self.poll_delays().is_some_and(|at| at <= now) {
+            self.handle_delays(now);
+        }
+        self.announcements.send(now, self.frames.as_fd());
         for entry in 0..self.entries.len() {
             if let Some(due) = self.entries[entry].poll_timeout().filter(|at| *at <= now) {
                 let late = now.saturating_duration_since(due);
@@ -387,7 +394,8 @@ impl Daemon {
     /// Waits for the next timer or for something to read, and reads. Timers come after packets that have arrived, so that a pause of ours
     /// is not taken for one of the master.
     fn wait(&mut self, now: Instant, start: Option<Instant>) {
-        let due = self.entries.iter().filter_map(Entry::poll_timeout).chain(start).min();
+        let others = [start, self.poll_delays(), self.announcements.poll_timeout(now)];
+        let due = self.entries.iter().filter_map(Entry::poll_timeout).chain(others.into_iter().flatten()).min();
         let timeout = due.map(|at| at.saturating_duration_since(now));
         let timeout = timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: i64::from(t.subsec_nanos()) });
         let (signal, link, letter) = (self.signals.as_fd(), self.netlink.fd(), self.inbox.fd());

@@ -1,0 +1,123 @@
+//! Interfaces that go down and come up, and what is announced on them.
+
+mod common;
+
+use common::{Net, VIP, VRRPD, conf, may_run, run, until};
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_change_within_its_delay_has_not_happened() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let lines = " version 3\n advert_int 0.5\n track_interface {\n e1\n }";
+    let router = net.start("a", VRRPD, &format!("interface_up_down_delays {{\n e1 30 0\n}}\n{}", conf(150, lines)));
+    until("a master", || net.has("a", VIP));
+    net.link("a1", "down");
+    until("the kernel knows", || net.says("a", "ip -br link show e1").contains("DOWN"));
+    net.link("a1", "up");
+    until("the kernel knows", || net.says("a", "ip -br link show e1").contains("UP"));
+    // Without the delay the first of these is a fault.
+    net.link("a0", "down");
+    until("a fault", || router.log().contains("Entering FAULT STATE"));
+    net.link("a0", "up");
+    until("a master again", || net.has("a", VIP));
+    assert_eq!(router.log().matches("Entering FAULT STATE").count(), 1, "{}", router.log());
+}
+
+#[test]
+fn a_change_that_lasts_counts_when_its_delay_is_over() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let lines = " version 3\n advert_int 0.5\n track_interface {\n e1\n }";
+    let router = net.start("a", VRRPD, &format!("interface_up_down_delays {{\n e1 0.4 0.2\n}}\n{}", conf(150, lines)));
+    until("a master", || net.has("a", VIP));
+    let since = Instant::now();
+    net.link("a1", "down");
+    until("a fault", || router.log().contains("Entering FAULT STATE"));
+    assert!(since.elapsed() >= Duration::from_millis(400));
+    let since = Instant::now();
+    net.link("a1", "up");
+    until("a master again", || net.has("a", VIP));
+    assert!(since.elapsed() >= Duration::from_millis(200));
+}
+
+#[test]
+fn an_interface_appears_and_vanishes() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let p = &net.prefix;
+    run("ip", &format!("-n {p}s link del a1"));
+    let lines = " version 3\n advert_int 0.3\n virtual_ipaddress_excluded {\n 10.9.1.100/24 dev e1\n }";
+    let router = net.start("a", VRRPD, &format!("global_defs {{\n dynamic_interfaces\n}}\n{}", conf(150, lines)));
+    until("a fault", || router.log().contains("Entering FAULT STATE"));
+    let make = || {
+        run("ip", &format!("-n {p}s link add a1 type veth peer name e1 netns {p}a"));
+        run("ip", &format!("-n {p}s link set a1 master br1 up"));
+        run("ip", &format!("-n {p}a link set e1 up"));
+    };
+    for _ in 0..2 {
+        make();
+        until("a master with both addresses", || net.has("a", VIP) && net.has("a", "10.9.1.100"));
+        run("ip", &format!("-n {p}s link del a1"));
+        until("a fault", || !net.has("a", VIP));
+    }
+}
+
+#[test]
+fn a_weight_counts_instead_of_a_fault() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let lines = " version 3\n advert_int 0.3";
+    let first = net.start("a", VRRPD, &conf(150, &format!("{lines}\n track_interface {{\n e1 weight -60\n }}")));
+    let second = net.start("b", VRRPD, &conf(100, lines));
+    until("the better one is master", || net.has("a", VIP) && !net.has("b", VIP));
+    net.link("a1", "down");
+    until("the other is better now", || net.has("b", VIP) && !net.has("a", VIP));
+    net.link("a1", "up");
+    until("back again", || net.has("a", VIP) && !net.has("b", VIP));
+    // With dont_track_primary the link of the instance itself is no fault.
+    drop((first, second));
+    let alone = net.start("a", VRRPD, &conf(150, &format!("{lines}\n dont_track_primary")));
+    until("a master", || net.has("a", VIP));
+    net.link("a0", "down");
+    until("the kernel knows", || net.says("a", "ip -br link show e0").contains("DOWN"));
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(net.has("a", VIP), "{}", alone.log());
+}
+
+#[test]
+fn announcements_keep_their_distance() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let lines = " version 3\n advert_int 0.3\n garp_master_repeat 4\n garp_master_delay 0";
+    let seen = net.within("s", || {
+        let kind = socket2::Type::RAW;
+        let protocol = socket2::Protocol::from(i32::from(u16::to_be(0x0806)));
+        socket2::Socket::new_raw(socket2::Domain::PACKET, kind, Some(protocol)).expect("a packet socket")
+    });
+    seen.set_read_timeout(Some(Duration::from_secs(20))).expect("a time");
+    let router = net.start("a", VRRPD, &format!("garp_group {{\n garp_interval 0.25\n interface e0\n}}\n{}", conf(150, lines)));
+    // The bridge's own port and the one of the host see each frame.
+    let mut times = Vec::new();
+    let mut buffer = [0u8; 128];
+    while times.len() < 4 {
+        let length = std::io::Read::read(&mut &seen, &mut buffer).expect("an announcement");
+        let is_ours = length >= 42 && buffer[28..32] == [10, 9, 0, 100] && buffer[38..42] == [10, 9, 0, 100];
+        let now = Instant::now();
+        if is_ours && times.last().is_none_or(|last| now.duration_since(*last) > Duration::from_millis(60)) {
+            times.push(now);
+        }
+    }
+    let all = times[3].duration_since(times[0]);
+    assert!(all >= Duration::from_millis(600), "{all:?}\n{}", router.log());
+}

@@ -1,0 +1,113 @@
+//! Blocks about interfaces: `interface_up_down_delays`, `linkbeat_interfaces`, `garp_group`.
+
+use super::arg::{Arg, seconds};
+use super::diag::Place;
+use std::time::Duration;
+
+/// The longest delay of a change of an interface's state.
+const MAX_DELAY: Duration = Duration::from_secs(255);
+/// The longest time between announcements: a day.
+const MAX_INTERVAL: u32 = 86_400;
+
+/// A line of `interface_up_down_delays`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DelayConf {
+    /// Where.
+    pub place: Place,
+    /// The interface.
+    pub name: String,
+    /// How long it is down before that counts.
+    pub down: Duration,
+    /// How long it is up before that counts.
+    pub up: Duration,
+}
+
+/// `garp_group`: interfaces that share the time between announcements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GarpGroupConf {
+    /// Where it begins.
+    pub place: Place,
+    /// `garp_interval`.
+    pub garp: Option<Duration>,
+    /// `gna_interval`.
+    pub gna: Option<Duration>,
+    /// `interface` and `interfaces`.
+    pub interfaces: Vec<String>,
+}
+
+/// `NAME DOWN [UP]`, in seconds.
+pub fn delays(arg: &mut Arg<'_>) -> Vec<DelayConf> {
+    let mut all = Vec::new();
+    for line in arg.node.lines() {
+        let mut delay = |text: &str| {
+            let time = seconds(text).filter(|time| *time <= MAX_DELAY);
+            if time.is_none() {
+                arg.warn_at(
+                    &line.place.clone(),
+                    format!("delay '{text}' of {} is not a number of seconds from 0 to 255; it is left out", line.name()),
+                );
+            }
+            time
+        };
+        let Some(down) = line.value(0) else {
+            arg.warn_at(&line.place.clone(), format!("{} wants a delay behind it: NAME DOWN [UP], in seconds", line.name()));
+            continue;
+        };
+        let down = delay(down);
+        let up = line.value(1).map_or(down, delay);
+        if let Some((down, up)) = down.zip(up) {
+            all.push(DelayConf { place: line.place.clone(), name: line.name().into(), down, up });
+        }
+    }
+    all
+}
+
+/// The kernel announces what polling would find; the names are checked all the same. Those that the block names come back.
+pub fn linkbeat(arg: &mut Arg<'_>) -> Vec<(Place, String)> {
+    let mut all = Vec::new();
+    for line in arg.node.lines() {
+        if let Some(other) = line.value(0).filter(|word| !["MII", "ETHTOOL", "IOCTL"].contains(word)) {
+            arg.warn_at(
+                &line.place.clone(),
+                format!("extra characters {other} in linkbeat interface; MII, ETHTOOL or IOCTL may stand there"),
+            );
+        }
+        all.push((line.place.clone(), line.name().to_string()));
+    }
+    all
+}
+
+/// The block; `taken` are interfaces of the groups before.
+pub fn garp_group(arg: &mut Arg<'_>, taken: &[GarpGroupConf]) -> GarpGroupConf {
+    let mut it = GarpGroupConf { place: arg.node.place.clone(), garp: None, gna: None, interfaces: Vec::new() };
+    for line in arg.node.lines() {
+        let mut arg = Arg {
+            node: line,
+            who: arg.who,
+            block: arg.block,
+            diagnostics: arg.diagnostics,
+            unsupported: arg.unsupported,
+            common: arg.common,
+        };
+        match line.name() {
+            "garp_interval" => it.garp = arg.seconds(MAX_INTERVAL).or(it.garp),
+            "gna_interval" => it.gna = arg.seconds(MAX_INTERVAL).or(it.gna),
+            "interface" | "interfaces" => {
+                for (_, name) in line.list() {
+                    if taken.iter().any(|g| g.interfaces.iter().any(|n| n == name)) {
+                        arg.warn(format!("garp_group already specified for {name} - ignoring"));
+                    } else if !it.interfaces.iter().any(|n| n == name) {
+                        it.interfaces.push(name.to_string());
+                    }
+                }
+            }
+            other => {
+                arg.warn(format!("Unknown keyword '{other}' in garp_group; it knows garp_interval, gna_interval, interface and interfaces"))
+            }
+        }
+    }
+    if it.interfaces.is_empty() {
+        arg.warn("garp_group has no interface; write 'interface NAME' into it");
+    }
+    it
+}
