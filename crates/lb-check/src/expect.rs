@@ -284,7 +284,7 @@ fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Bytes of hexadecimal digits; `None`: they are none, or not two for each byte.
-pub(crate) fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
+pub fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
     let digit = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
     if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return None;

@@ -50,6 +50,7 @@ mod world;
 
 pub use agent::{AgentCheck, AgentSpec, Answer, MAX_LINE, Reply};
 pub use check::{Action, Check, CheckSpec, Destination, Event};
+pub use expect::from_hex;
 pub use health::{Admin, Applied, Health, HealthSpec, Initial, Lead, Transition};
 pub use http::{HttpRequest, RequestError};
 pub use passive::{Observe, OnError, Sign, errors_verdict};

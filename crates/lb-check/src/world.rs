@@ -1,7 +1,7 @@
 //! A check as formats and expressions see it: its answer and its variables are here, all else is its owner's to know.
 
 use bumpalo::Bump;
-use lb_expr::sample::{Bytes, Context, Cx, Expr, Fact, Lookup, OwnedValue, Scope, Side, Value, Variable};
+use lb_expr::sample::{Bytes, Context, Cx, Expr, Fact, Lookup, OwnedValue, Scope, Side, Type, Value, Variable};
 use lb_expr::{Field, LogFormat, LogSource, LogValue, Timestamp};
 use lb_http::Head;
 use std::cell::RefCell;
@@ -142,9 +142,11 @@ impl<'a> View<'a> {
     /// An expression as a number; what is none counts as haproxy has it.
     pub(crate) fn number(&self, expr: &Expr) -> Option<i64> {
         let scratch = Bump::new();
-        match expr.eval_as(lb_expr::sample::Type::Int, self.cx(&scratch)).value() {
+        let value = expr.eval(self.cx(&scratch)).value()?;
+        match value.cast(Type::Int, &scratch) {
             Some(Value::Int(number)) => Some(number),
-            _ => None,
+            // Bytes of an answer are read as a number, too.
+            _ => value.bytes().map(lb_expr::sample::leading_int),
         }
     }
 }

@@ -79,13 +79,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("tune.vars.sess-max-size", "<bytes>", "memory of variables of a session and its transaction", vars_session),
     works("tune.vars.txn-max-size", "<bytes>", "memory of variables of a transaction", vars_transaction),
     works("tune.vars.reqres-max-size", "<bytes>", "memory of variables of a request or response", vars_message),
-    accepted(
-        "tune.vars.check-max-size",
-        "<bytes>",
-        "memory of variables of a check",
-        "checks have no variables yet: the lines that would set them are refused by name",
-        vars_check,
-    ),
+    works("tune.vars.check-max-size", "<bytes>", "memory of variables of a check", vars_check),
 ];
 
 /// Largest size of a buffer; more is certainly a mistake.

@@ -8,6 +8,7 @@
 mod actions;
 mod balance;
 mod bind;
+mod checks;
 mod destination;
 mod errors;
 mod forwards;
@@ -45,6 +46,7 @@ use std::sync::LazyLock;
 
 pub(crate) use balance::finish_balance;
 pub(crate) use bind::bind_line;
+pub(crate) use checks::{CheckDraft, finish_check};
 pub(crate) use destination::{Said, finish_destination};
 pub(crate) use old::{Names, OldLine, OldWord, Today, turn};
 pub(crate) use options::finish_keepalive;
@@ -279,6 +281,7 @@ const TABLES: &[&[Keyword]] = &[
     programs::KEYWORDS,
     profiles::KEYWORDS,
     errors::KEYWORDS,
+    checks::KEYWORDS,
     proxy_rest::KEYWORDS,
     destination::KEYWORDS,
     balance::KEYWORDS,
@@ -344,7 +347,9 @@ impl Lookup {
                 both.push_str(first);
                 both.push(' ');
                 both.push_str(second);
-                if let Some(keyword) = self.words.get(&(context, both.as_str())) {
+                // `set-var(x)`: what stands in parentheses is no part of the name.
+                let name = both.split('(').next().unwrap_or_default();
+                if let Some(keyword) = self.words.get(&(context, both.as_str())).or_else(|| self.words.get(&(context, name))) {
                     return Some((keyword, keyword.name.split(' ').count()));
                 }
             }

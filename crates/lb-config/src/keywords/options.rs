@@ -2,10 +2,9 @@
 
 use super::{Context, Keyword, Parser, Sections, State};
 use crate::diag::Problem;
-use crate::model::{CheckKind, ForwardFor, Forwarded, HttpConnectionMode, IpNet, OriginalTo, Redispatch, RestrictNames, TcpKeepAlive};
+use crate::model::{ForwardFor, Forwarded, HttpConnectionMode, IpNet, OriginalTo, Redispatch, RestrictNames, TcpKeepAlive};
 use crate::parse::{Draft, Line, Negation, ProxyCx};
 use crate::tree::shown;
-use lb_check::{HttpRequest, RequestError, Script};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -176,7 +175,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     switch("option log-health-checks", D_L_B, "each change of a check's result is logged", |cx, line| {
         flag(cx, line, |o| &mut o.log_health_checks)
     }),
-    works("option httpchk", D_L_B, "[[<method>] <uri> [<version>]]", "checks with an HTTP request", httpchk),
     accepted(
         "option contstats",
         D_F_L,
@@ -457,37 +455,5 @@ fn redispatch(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 fn smart_accept(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     line.end(0)?;
     cx.draft.proxy.options.tcp_smart_accept = (line.negation != Negation::Default).then(|| line.negation.value());
-    Ok(())
-}
-
-/// `option httpchk`, `option httpchk <uri>`, `option httpchk <method> <uri> [<version>]`; the version may hide header
-/// fields and a body behind `\r\n`, as old files do it.
-fn httpchk(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    let (method, uri) = match (line.arg(0), line.arg(1)) {
-        (None, _) => ("OPTIONS", "/"),
-        (Some(uri), None) => ("OPTIONS", uri),
-        (Some(method), Some(uri)) => (method, uri),
-    };
-    let version = line.arg(2).unwrap_or("HTTP/1.0");
-    line.end(3)?;
-    let request = HttpRequest::parse(method, uri, version).map_err(|error| match error {
-        RequestError::Word(word) => {
-            let at = if word == method {
-                0
-            } else if word == uri {
-                1
-            } else {
-                2
-            };
-            let problem = line.problem(at, format!("'{}' cannot stand in a request line", shown(&word)));
-            problem.help("write 'option httpchk <method> <uri> <version>'")
-        }
-        RequestError::Header(text) => line.problem(2, format!("'{}' is not a header field", shown(&text))).help("write 'Name: value'"),
-    })?;
-    if !request.headers.is_empty() || request.body.is_some() {
-        let help = "it still works; the newer 'http-check send' says it in clear".to_owned();
-        cx.world.warn(line.span(), "header fields or a body hidden behind the version are an old trick", Some(help));
-    }
-    cx.draft.proxy.check = CheckKind::Script(Script::http(request).into());
     Ok(())
 }

@@ -99,7 +99,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         Ok(())
     }),
     works("proto", "h1", "protocol of the connections", proto),
-    works("check-proto", "h1", "protocol of the checks", proto),
+    works("check-proto", "h1|none", "protocol of the checks: h1 for HTTP, none for all others", check_proto),
     works("proxy-v2-options", "<option>[,...]", "what a PROXY v2 header carries: authority, crc32c, unique-id", v2_options),
     works("rise", "<count>", "good checks in a row that bring the server up", |cx, params| {
         cx.server.settings.rise = params.count(1)?;
@@ -188,6 +188,15 @@ fn proto(_cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {
         }
         other => Err(params.problem(format!("unknown protocol '{}'", shown(other))).help("'proto' takes 'h1'")),
     }
+}
+
+/// Which of the two it is follows from the check itself.
+fn check_proto(cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {
+    if params.peek() == Some("none") {
+        params.value()?;
+        return Ok(());
+    }
+    proto(cx, params)
 }
 
 fn v2_options(cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {

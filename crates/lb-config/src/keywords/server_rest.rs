@@ -20,6 +20,7 @@ const fn refused(name: &'static str, args: &'static str, doc: &'static str, what
 }
 
 const SO: &str = "says what is so while the rest of it is not there";
+const OWN_CONNECTION: &str = "a check has a connection of its own: the server is asked the same, and traffic keeps its connections";
 const WITHOUT_TLS: &str = "says what is so without TLS";
 const TLS: &str = "TLS";
 const RESOLVERS: &str = "name resolution at run time";
@@ -41,6 +42,9 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     idle("no-renegotiate", "takes 'renegotiate' back", WITHOUT_TLS),
     idle("no-sni-auto", "takes 'sni-auto' back", WITHOUT_TLS),
     idle("no-check-sni-auto", "takes 'check-sni-auto' back", WITHOUT_TLS),
+    idle("check-via-socks4", "checks through the server's SOCKS4 proxy", "has a meaning with 'socks4' only, which is refused by name"),
+    idle("check-reuse-pool", "checks take idle connections", OWN_CONNECTION),
+    skipped("check-pool-conn-name", "<name>", "idle connections that checks may take", OWN_CONNECTION),
     idle("no-check-reuse-pool", "takes 'check-reuse-pool' back", SO),
     idle("no-tfo", "takes 'tfo' back", SO),
     idle("stick", "takes 'non-stick' back", "there are no stick tables"),
@@ -71,13 +75,10 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     skipped("shard", "<number>", "share of a peer", "has a meaning for peers only"),
     // Known, not there yet.
     refused("cc", "<algorithm>", "congestion control", "choice of congestion control"),
-    refused("check-pool-conn-name", "<name>", "connections that checks may take", CHECKS),
-    refused("check-reuse-pool", "", "checks take idle connections", CHECKS),
     refused("check-sni-auto", "", "name in checks with TLS", TLS),
     refused("check-alpn", "<protocols>", "protocols of checks with TLS", TLS),
     refused("check-sni", "<name>", "name in checks with TLS", TLS),
     refused("check-ssl", "", "checks with TLS", TLS),
-    refused("check-via-socks4", "", "checks through a SOCKS4 proxy", "SOCKS4"),
     refused("cookie", "<value>", "the server's value in the persistence cookie", "cookie persistence"),
     refused("healthcheck", "<name>", "a named health check", CHECKS),
     refused("idle-ping", "<time>", "probes of idle HTTP/2 connections", "HTTP/2"),

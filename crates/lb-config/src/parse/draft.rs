@@ -42,6 +42,8 @@ pub(crate) struct Draft {
     pub acls: SectionAcls,
     /// `errorfiles`, in the order of the lines.
     pub errorfiles: Vec<NamedErrors>,
+    /// `option httpchk`, `tcp-check` and the like.
+    pub check: Box<crate::keywords::CheckDraft>,
 }
 
 /// `email-alert` lines.
@@ -112,6 +114,7 @@ impl Draft {
             logs_global: false,
             acls: SectionAcls::default(),
             errorfiles: Vec::new(),
+            check: Default::default(),
         }
     }
 
@@ -124,6 +127,7 @@ impl Draft {
         draft.proxy.kind = fresh.proxy.kind;
         draft.proxy.span = span;
         draft.id = None;
+        draft.check.inherit();
         draft
     }
 

@@ -23,7 +23,7 @@ pub(crate) use draft::{
     BindCx, Draft, EmailDraft, ErrorsCx, ErrorsDraft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, MailersCx, Mention, NamedErrors,
     ProfileCx, ProgramCx, ProxyCx, RingCx, RingDraft, ServerCx, ServerDraft, UsersCx, UsersDraft, World,
 };
-pub(crate) use line::{Line, Negation, Params, address, address_for, resolve as resolve_host};
+pub(crate) use line::{Line, Negation, Params, address, address_for, resolve as resolve_host, usage};
 
 use crate::diag::{Diagnostic, Problem, Severity, nearest};
 use crate::keywords::{Context, Keyword, Lookup, OldLine, OldWord, Parser, Sections, State, Today};

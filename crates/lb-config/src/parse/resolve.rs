@@ -4,10 +4,10 @@
 use super::draft::{Draft, ServerDraft, World};
 use super::{checks, exprs, section_name};
 use crate::keywords::Names;
-use crate::keywords::{Sections, finish_balance, finish_destination, finish_keepalive};
+use crate::keywords::{Sections, finish_balance, finish_check, finish_destination, finish_keepalive};
 use crate::model::{
-    BackendTarget, Config, Global, LogTransportFormat, Mode, Probes, Proxy, ProxyIndex, ProxyKind, SendProxy, Server, ServerAddress,
-    ServerCheck, ServerPort, ServerTarget, Span, Userlist,
+    BackendTarget, CheckKind, Config, Global, LogTransportFormat, Mode, Probes, Proxy, ProxyIndex, ProxyKind, SendProxy, Server,
+    ServerAddress, ServerCheck, ServerPort, ServerTarget, Span, Userlist,
 };
 use crate::tree::shown;
 use std::collections::{HashMap, HashSet};
@@ -37,6 +37,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, userlists: Vec
         super::errors::take_replies(&mut draft, world);
         default_backend(&mut draft, index, &names, &modes, world);
         backends(&mut draft, index, &names, &modes, world);
+        finish_check(&mut draft, world);
         servers(&mut draft, world);
         super::mailers::finish(&mut draft, world);
         super::tracking::settle(&mut draft.proxy, world);
@@ -264,7 +265,8 @@ pub(super) fn servers(draft: &mut Draft, world: &mut World<'_>) {
         } else {
             server.server.id = free(&mut next, |id| ids.contains_key(&id));
         }
-        draft.proxy.servers.push(finish_server(server, in_use, world));
+        let server = finish_server(server, &draft.proxy.check, in_use, world);
+        draft.proxy.servers.push(server);
     }
 }
 
@@ -293,7 +295,7 @@ fn unique_servers(drafts: &mut [ServerDraft], in_use: bool, world: &mut World<'_
     }
 }
 
-fn finish_server(draft: ServerDraft, in_use: bool, world: &mut World<'_>) -> Server {
+fn finish_server(draft: ServerDraft, check: &CheckKind, in_use: bool, world: &mut World<'_>) -> Server {
     let mut server = draft.server;
     let options = draft.v2_options != Default::default();
     server.send_proxy = match (draft.send_proxy_v2, draft.send_proxy || options) {
@@ -323,9 +325,11 @@ fn finish_server(draft: ServerDraft, in_use: bool, world: &mut World<'_>) -> Ser
         let own_target = settings.address.is_none() && settings.port.is_none();
         server.check = Some(ServerCheck { send_proxy: draft.check_send_proxy || (own_target && server.send_proxy.is_some()), ..settings });
         let no_port = matches!(server.address, ServerAddress::Ip { port: ServerPort::Offset(_), .. });
-        if in_use && no_port && settings.port.is_none() {
+        let needs_port = if let CheckKind::Script(script) = check { script.needs_port() } else { true };
+        if in_use && no_port && settings.port.is_none() && needs_port {
             let message = format!("the server '{}' cannot be checked: it has no port of its own", shown(&server.name));
-            world.error(server.span, message, Some("add 'port <port>' behind 'check', or a port to the address".into()));
+            let help = "add 'port <port>' behind 'check', or a port to the address, or begin the rules of the check with 'connect port'";
+            world.error(server.span, message, Some(help.into()));
         }
     }
     server

@@ -15,6 +15,7 @@ use lb_expr::sample::{Expr, Points};
 use lb_expr::{LogFormat, Purpose};
 
 pub(super) use answers::{error_reply, redirect};
+pub(super) use streams::variable_at;
 
 /// The lists that an action may stand in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
