@@ -17,6 +17,7 @@ mod address;
 mod builder;
 mod condition;
 mod diag;
+mod extend;
 mod keywords;
 mod layout;
 mod lexer;
@@ -32,10 +33,11 @@ mod variables;
 pub use builder::{BuildError, ConfigBuilder, ProxyBuilder};
 pub use condition::{ConditionError, FEATURES, LANGUAGE_DATE, LANGUAGE_VERSION, condition};
 pub use diag::{Diagnostic, MAX_DIAGNOSTICS, MAX_EXCERPT, Severity};
+pub use extend::{ActionError, ActionWords, Extensions};
 pub use keywords::{Context, Keyword, Sections, State, keywords, keywords_markdown};
 pub use layout::indented;
-/// Where samples may be asked for, and all that there are.
-pub use lb_expr::sample::{Point, Registry};
+/// Where samples may be asked for, all that there are, and what those of an embedding program are made of.
+pub use lb_expr::sample::{ArgKind, Args, Cursor, Cx, Eval, Need, Point, Registry, Side, Type, Value};
 pub use lexer::{MAX_LINE, MAX_WORDS, Word};
 pub use model::*;
 pub use parse::parse;

@@ -2,6 +2,7 @@
 //! may refer to. The crate itself touches none of them.
 
 use crate::diag::Severity;
+use crate::extend::Extensions;
 use std::net::IpAddr;
 
 /// Environment variables (manual 2.3).
@@ -146,6 +147,7 @@ pub struct Source<'a> {
     pub(crate) resolver: &'a dyn Resolver,
     pub(crate) switches: Switches,
     pub(crate) remarks: Vec<Severity>,
+    pub(crate) extensions: Option<&'a Extensions>,
 }
 
 impl<'a> Source<'a> {
@@ -158,6 +160,7 @@ impl<'a> Source<'a> {
             resolver: &Nothing,
             switches: Switches::default(),
             remarks: Vec::new(),
+            extensions: None,
         }
     }
 
@@ -200,6 +203,13 @@ impl<'a> Source<'a> {
     #[must_use]
     pub fn switches(mut self, switches: Switches) -> Self {
         self.switches = switches;
+        self
+    }
+
+    /// Adds what the embedding program brings to the language.
+    #[must_use]
+    pub fn extensions(mut self, extensions: &'a Extensions) -> Self {
+        self.extensions = Some(extensions);
         self
     }
 

@@ -99,7 +99,7 @@ pub struct Uses {
 impl Uses {
     /// What a configuration uses.
     pub fn new(named: &lb_config::Named) -> Uses {
-        let any = |names: &[&str]| names.iter().any(|name| named.fetches.contains(name));
+        let any = |names: &[&str]| named.extended || names.iter().any(|name| named.fetches.contains(name));
         Uses {
             listeners: any(&["dst_conn"]),
             server_source: any(&["bc_src", "bc_src_port"]),

@@ -11,7 +11,7 @@ use crate::proxy::{Backend, Server};
 use crate::rules::Spoken;
 use crate::timers::{Step, Timers};
 use crate::variables::{self, Variables};
-use lb_config::{Level, LogStep, Mode, Span};
+use lb_config::{Level, LogStep, Mode, Reply, Span};
 use lb_expr::{CaptureSide, Cause, Field, LogSource, LogValue, Phase, Termination, Timestamp};
 use lb_http::{FieldId, Head};
 use lb_rt::Socket;
@@ -73,6 +73,8 @@ pub struct RuleState {
     pub line_backend: Option<usize>,
     /// Where the last rule stands that ended a list, if somebody asks.
     pub last_rule: Option<Span>,
+    /// What an embedder's action answers.
+    pub reply: Option<Box<Reply>>,
 }
 
 impl RuleState {
@@ -101,6 +103,7 @@ const NO_RULES: RuleState = RuleState {
     allowed: false,
     line_backend: None,
     last_rule: None,
+    reply: None,
 };
 
 /// What only some configurations remember of a stream.

@@ -44,6 +44,7 @@ use crate::parse::{
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+pub(crate) use actions::ActionCx;
 pub(crate) use balance::finish_balance;
 pub(crate) use bind::bind_line;
 pub(crate) use checks::{CheckDraft, finish_check};

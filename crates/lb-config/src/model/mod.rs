@@ -6,6 +6,7 @@
 
 mod balance;
 mod bind;
+mod custom;
 mod errors;
 mod global;
 mod health;
@@ -21,6 +22,7 @@ mod watching;
 
 pub use balance::*;
 pub use bind::*;
+pub use custom::*;
 pub use errors::*;
 pub use global::*;
 pub use health::*;

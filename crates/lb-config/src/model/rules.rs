@@ -347,13 +347,7 @@ pub enum Action {
         value: Option<LogFormat>,
     },
     /// An embedder's own.
-    Custom(Arc<dyn CustomAction>),
-}
-
-/// An action that an embedding program brings.
-pub trait CustomAction: Send + Sync + fmt::Debug {
-    /// Runs it. False: the message is refused.
-    fn run(&self, cx: lb_expr::sample::Cx<'_>) -> bool;
+    Custom(Arc<dyn super::CustomAction>),
 }
 
 /// Names and values of fields.
@@ -688,6 +682,8 @@ pub struct Named {
     pub fetches: BTreeSet<&'static str>,
     /// Some format has words of log lines, `%r`, beside its samples; the built-in ones do not count.
     pub words: bool,
+    /// An embedding program has brought fetches of its own, which may ask for anything.
+    pub extended: bool,
     /// Pattern sets: those of files are shared by all who name the file.
     pub sets: Arc<Sets>,
 }

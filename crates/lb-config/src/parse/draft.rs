@@ -351,7 +351,7 @@ impl<'s> World<'s> {
             unix_prefix: None,
             unix_bind: Default::default(),
             stats_socket_at: None,
-            registry: lb_expr::sample::Registry::standard(),
+            registry: World::registry_of(source),
             names: Default::default(),
             sets: Default::default(),
             error_sets: Vec::new(),

@@ -288,5 +288,12 @@ pub(crate) fn resolve(proxies: &[crate::model::Proxy], userlists: &[crate::model
         }
         referents.push(found.unwrap_or(Referent::Nothing));
     }
-    Named { referents, variables: names.spelled, fetches: names.fetches, words: names.words, sets: world.sets.clone() }
+    Named {
+        referents,
+        variables: names.spelled,
+        fetches: names.fetches,
+        words: names.words,
+        extended: world.source.extensions.is_some(),
+        sets: world.sets.clone(),
+    }
 }

@@ -202,7 +202,8 @@ async fn end(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &Re
     record.rules_mut().ended = true;
     let refused = Termination::new(Cause::Proxy, Phase::Request);
     let end = match action {
-        Action::Return(_) | Action::Redirect(_) | Action::Auth { .. } => Termination::new(Cause::Local, Phase::Request),
+        Action::Auth { .. } => Termination::new(Cause::Local, Phase::Request),
+        action if rules::is_answer(action, record) => Termination::new(Cause::Local, Phase::Request),
         Action::Tarpit(_) => {
             tarpit(conn).await;
             // As haproxy counts it: the request never came to its end, and waited.
@@ -231,10 +232,10 @@ async fn end(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &Re
     };
     match (action, made) {
         (_, Some(own)) => {
-            if matches!(action, Action::Deny(_) | Action::Tarpit(_) | Action::Auth { .. }) {
-                denied();
-            } else {
+            if rules::is_answer(action, record) {
                 counters.intercepted.add(1);
+            } else {
+                denied();
             }
             Ended::Answered(reply(conn, record, request, own, end).await)
         }
@@ -609,7 +610,7 @@ fn ended(
     record.timers.unmark(Reached::Response);
     record.rules_mut().ended = true;
     let counters = client.worker().counters.front(client.frontend());
-    let local = matches!(action, Action::Return(_) | Action::Redirect(_));
+    let local = rules::is_answer(action, record);
     if !local {
         counters.denied_responses.add(1);
         if let Some(backend) = &backend {

@@ -3,11 +3,11 @@
 use super::target::parts;
 use super::{Stage, value_of};
 use bumpalo::Bump;
-use lb_config::{Action, AddressPart, CaptureSlot, FieldEdit, LineEdit, NameMatch, NumberValue, SetUpdate, StreamTimeout, TimeValue};
+use lb_config::{Action, AddressPart, CaptureSlot, FieldEdit, LineEdit, NameMatch, NumberValue, SetUpdate, StreamTimeout, TimeValue, Wish};
 use lb_expr::CaptureSide;
 use lb_expr::regex::{Groups, Replacement};
 use lb_expr::sample::{OwnedValue, Type, Value};
-use lb_http::{Head, is_field_value, is_token_byte};
+use lb_http::{Head, is_field_name, is_field_value, is_token_byte};
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
 use std::net::{IpAddr, SocketAddr};
@@ -135,12 +135,19 @@ pub fn apply(action: &Action, stage: &mut Stage<'_>, scratch: &Bump) -> bool {
             }
             true
         }
-        Action::Custom(action) => {
-            let view = stage.view();
-            action.run(stage.cx(&view, scratch))
-        }
         _ => true,
     }
+}
+
+/// Does what an embedder's action wants; false when a part of it cannot be done.
+pub fn grant(wishes: &[Wish], stage: &mut Stage<'_>) -> bool {
+    wishes.iter().all(|wish| match wish {
+        // A name comes from a program, not from a file that was checked.
+        Wish::AddField { name, value } => is_field_name(name.as_bytes()) && put(name, value, false, stage),
+        Wish::SetField { name, value } => is_field_name(name.as_bytes()) && put(name, value, true, stage),
+        Wish::DeleteField { name } => head(stage).map(|head| head.remove(name.as_bytes())).is_some(),
+        Wish::SetTarget(target) => stage.request.as_deref_mut().is_some_and(|head| set_target(target, true, head)),
+    })
 }
 
 fn with_rules(stage: &mut Stage<'_>, change: impl FnOnce(&mut crate::record::RuleState)) -> bool {
@@ -240,15 +247,7 @@ fn field(edit: &FieldEdit, stage: &mut Stage<'_>) -> bool {
                     out.bytes()
                 }
             };
-            let Some(head) = head(stage) else { return false };
-            if matches!(edit, FieldEdit::Set(..)) {
-                head.remove(name.as_bytes());
-            }
-            if !is_field_value(value) || !fits(head, name.len() + value.len()) {
-                return false;
-            }
-            head.append(name.as_bytes(), value);
-            true
+            put(name, value, matches!(edit, FieldEdit::Set(..)), stage)
         }
         FieldEdit::Delete(name) => {
             let Some(head) = head(stage) else { return false };
@@ -293,6 +292,19 @@ fn field(edit: &FieldEdit, stage: &mut Stage<'_>) -> bool {
             })
         }
     }
+}
+
+/// Adds a field, in place of others of its name if `alone`.
+fn put(name: &str, value: &[u8], alone: bool, stage: &mut Stage<'_>) -> bool {
+    let Some(head) = head(stage) else { return false };
+    if alone {
+        head.remove(name.as_bytes());
+    }
+    if !is_field_value(value) || !fits(head, name.len() + value.len()) {
+        return false;
+    }
+    head.append(name.as_bytes(), value);
+    true
 }
 
 fn write_pieces(with: &Replacement, groups: &Groups, subject: &[u8], out: &mut Vec<u8>) {
@@ -432,11 +444,16 @@ fn line(edit: &LineEdit, stage: &mut Stage<'_>) -> bool {
             None => return false,
         },
     };
+    set_target(&target, matches!(edit, LineEdit::Uri(_) | LineEdit::ReplaceUri(..)), head)
+}
+
+/// Gives a request its target; one that may name a host gives `Host` its value too.
+fn set_target(target: &[u8], whole: bool, head: &mut Head) -> bool {
     if target.is_empty() || target.len() > MAX_HEAD || target.iter().any(|byte| *byte <= b' ' || *byte == 127) {
         return false;
     }
-    head.set_target(&target);
-    if let LineEdit::Uri(_) | LineEdit::ReplaceUri(..) = edit {
+    head.set_target(target);
+    if whole {
         host_of_target(head);
     }
     true

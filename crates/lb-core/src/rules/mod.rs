@@ -323,6 +323,21 @@ pub fn act(rule: &Rule, at: usize, stage: &mut Stage<'_>, scratch: &Bump) -> Opt
             stage.view().set_variable(*variable, None);
             None
         }
+        Action::Custom(action) => {
+            let wishes = {
+                let view = stage.view();
+                action.run(stage.cx(&view, scratch))
+            };
+            if !edits::grant(&wishes.edits, stage) && edits::is_strict(stage) {
+                return Some(Step::Failed);
+            }
+            let reply = wishes.end?;
+            note_last(rule, stage);
+            if let Some(record) = stage.record.as_deref_mut() {
+                record.rules_mut().reply = Some(Box::new(reply));
+            }
+            Some(Step::End(at))
+        }
         action => {
             if edits::apply(action, stage, scratch) {
                 return None;
@@ -333,6 +348,15 @@ pub fn act(rule: &Rule, at: usize, stage: &mut Stage<'_>, scratch: &Bump) -> Opt
             }
             edits::is_strict(stage).then_some(Step::Failed)
         }
+    }
+}
+
+/// Whether what ended a message is an answer in place of a server and no refusal.
+pub fn is_answer(action: &Action, record: &Record) -> bool {
+    match action {
+        Action::Return(_) | Action::Redirect(_) => true,
+        Action::Custom(_) => record.rules().reply.as_ref().is_some_and(|reply| reply.status < 400),
+        _ => false,
     }
 }
 

@@ -95,6 +95,10 @@ pub fn made<'p>(action: &Action, stage: &Stage<'_>, pages: impl IntoIterator<Ite
             }
             Some(own)
         }
+        Action::Custom(_) => {
+            let reply = stage.record.as_deref()?.rules().reply.as_deref()?;
+            Some(content(reply, stage, pages))
+        }
         _ => None,
     }
 }

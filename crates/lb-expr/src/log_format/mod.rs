@@ -392,6 +392,28 @@ impl LogFormat {
         };
         *out = writer.finish();
     }
+
+    /// The same for who has what samples are evaluated in: fetches and actions of an embedding program.
+    pub fn write_in(&self, cx: Cx<'_>, limit: usize, out: &mut Vec<u8>) {
+        self.write(&Evaluated(cx), limit, out);
+    }
+}
+
+/// All that an evaluation has, as formats want it.
+struct Evaluated<'a>(Cx<'a>);
+
+impl LogSource for Evaluated<'_> {
+    fn value(&self, field: Field) -> LogValue<'_> {
+        self.0.source.value(field)
+    }
+
+    fn capture(&self, side: CaptureSide, slot: usize) -> Option<&[u8]> {
+        self.0.source.capture(side, slot)
+    }
+
+    fn samples(&self) -> Option<Cx<'_>> {
+        Some(self.0)
+    }
 }
 
 /// The built-in formats, in the words of the manual's sections 8.2.2 to 8.2.4.

@@ -75,30 +75,30 @@ pub(super) const TABLES: [&[Keyword]; 4] = [answers::KEYWORDS, edits::KEYWORDS, 
 
 impl<'p> ActionCx<'p, '_> {
     /// The next argument, which must be there.
-    fn need(&mut self) -> Result<&'p str, Problem> {
+    pub(crate) fn need(&mut self) -> Result<&'p str, Problem> {
         let text = self.line.need(self.at)?;
         self.at += 1;
         Ok(text)
     }
 
     /// The next argument, unless the rule ends there.
-    fn peek(&self) -> Option<&'p str> {
+    pub(crate) fn peek(&self) -> Option<&'p str> {
         self.line.arg(self.at).filter(|word| *word != "if" && *word != "unless")
     }
 
     /// A problem with the argument that was read last.
-    fn problem(&self, message: impl Into<String>) -> Problem {
+    pub(crate) fn problem(&self, message: impl Into<String>) -> Problem {
         self.line.problem(self.at.saturating_sub(1), message)
     }
 
-    fn format(&mut self, purpose: Purpose) -> Result<LogFormat, Problem> {
+    pub(crate) fn format(&mut self, purpose: Purpose) -> Result<LogFormat, Problem> {
         let format = exprs::format(self.world, self.line, self.at, purpose)?;
         exprs::format_available(&format, self.points, self.line, self.at)?;
         self.at += 1;
         Ok(format)
     }
 
-    fn expression(&mut self) -> Result<Expr, Problem> {
+    pub(crate) fn expression(&mut self) -> Result<Expr, Problem> {
         let first = self.at;
         let expr = exprs::expression(self.world, self.line, &mut self.at)?;
         exprs::available(&expr, self.points, self.line, first)?;
@@ -138,7 +138,13 @@ pub(super) fn name_of(text: &str) -> Result<(&str, Option<&str>), String> {
 pub(crate) fn action(cx: &mut ActionCx<'_, '_>) -> Outcome {
     let text = cx.need()?;
     let (name, arguments) = name_of(text).map_err(|message| cx.problem(message))?;
+    if let Some(own) = crate::extend::action(name, arguments, cx) {
+        return own;
+    }
     let Some(keyword) = cx.world.lookup.get(Context::Action, if name.starts_with("lua.") { "lua.*" } else { name }) else {
+        if cx.world.source.extensions.is_some_and(|own| own.has_action(name)) {
+            return Err(misplaced(name, cx));
+        }
         return Err(crate::parse::unknown_action(cx.world.lookup, cx.set.name(), text, cx.line.first + cx.at - 1));
     };
     if let State::Refused(what) = keyword.state {
@@ -149,13 +155,18 @@ pub(crate) fn action(cx: &mut ActionCx<'_, '_>) -> Outcome {
         return Err(cx.problem(format!("'{name}' is no action of '{}'", cx.set.name())));
     };
     if !sets.has(cx.set) {
-        let known = super::keywords()
-            .filter(|keyword| matches!(keyword.parser, Parser::Action(sets, _) if sets.has(cx.set)))
-            .map(|keyword| keyword.name);
-        let mut list: Vec<&str> = known.collect();
-        list.sort_unstable();
-        let message = format!("'{}' has no action '{name}'", cx.set.name());
-        return Err(cx.problem(message).help(format!("it has: {}", list.join(", "))));
+        return Err(misplaced(name, cx));
     }
     parser(cx, arguments)
+}
+
+/// The action is there, and not in rules of this kind.
+fn misplaced(name: &str, cx: &ActionCx<'_, '_>) -> Problem {
+    let known = super::keywords()
+        .filter(|keyword| matches!(keyword.parser, Parser::Action(sets, _) if sets.has(cx.set)))
+        .map(|keyword| keyword.name);
+    let own = cx.world.source.extensions.into_iter().flat_map(|own| own.action_names(cx.set));
+    let mut list: Vec<&str> = known.chain(own).collect();
+    list.sort_unstable();
+    cx.problem(format!("'{}' has no action '{name}'", cx.set.name())).help(format!("it has: {}", list.join(", ")))
 }
