@@ -14,6 +14,9 @@ pub const GRACE: Duration = Duration::from_secs(1);
 /// How often a child is looked at while its end is waited for.
 const GLANCE: Duration = Duration::from_millis(20);
 
+/// Who runs scripts if the file names nobody and there is such a user.
+const DEFAULT_USER: &str = "keepalived_script";
+
 /// Who runs a script; root by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -53,7 +56,7 @@ impl Identity {
         match user.or(conf.global.script_user.as_ref()) {
             Some(user) => Identity::named(user),
             None => {
-                let script = User { user: "keepalived_script".into(), group: None };
+                let script = User { user: DEFAULT_USER.into(), group: None };
                 Ok(Identity::named(&script).unwrap_or(ourselves))
             }
         }
@@ -98,13 +101,31 @@ pub fn unsafe_part(path: &Path) -> Option<PathBuf> {
     parts.iter().rev().find(bad).map(|part| part.to_path_buf())
 }
 
-/// What is wrong with a command, so that it is not to be run: there is no such program; or root would run what others can change, and the
-/// file asks for `enable_script_security`.
-pub fn problem(conf: &Conf, command: &Command) -> Option<String> {
-    let Some(file) = program(command) else { return Some("not found/accessible".into()) };
-    let root = Identity::of(conf, command).is_ok_and(Identity::is_root);
-    let part = unsafe_part(&file).filter(|_| root && conf.global.script_security)?;
-    Some(format!("insecure: others than root can change {}", part.display()))
+/// What is wrong with a command, so that it is not to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// There is no such program.
+    pub missing: bool,
+    /// In words.
+    pub text: String,
+}
+
+/// There is no such program; there is no user to run it; or root would run what others can change, and the file asks for
+/// `enable_script_security`.
+pub fn problem(conf: &Conf, command: &Command) -> Option<Problem> {
+    let wrong = |text| Some(Problem { missing: false, text });
+    if conf.global.script_security && conf.user_of(command).is_none() && lb_sys::account::user_id(DEFAULT_USER).is_none() {
+        return wrong(format!(
+            "with enable_script_security its user is {DEFAULT_USER}, which does not exist; make it, or write script_user"
+        ));
+    }
+    let who = match Identity::of(conf, command) {
+        Ok(who) => who,
+        Err(text) => return wrong(text),
+    };
+    let Some(file) = program(command) else { return Some(Problem { missing: true, text: "not found/accessible".into() }) };
+    let part = unsafe_part(&file).filter(|_| who.is_root() && conf.global.script_security)?;
+    wrong(format!("insecure: others than root can change {}", part.display()))
 }
 
 /// A command that can be started: as its user, in a process group of its own, its output thrown away.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use vrrp::{Cause, State, Status, Version, Weight};
 
 /// A cause with the names of the configuration.
-fn cause(of: Cause, tracks: &[(Object, Weight)]) -> String {
+pub fn cause(of: Cause, tracks: &[(Object, Weight)]) -> String {
     match of {
         Cause::Tracked(which) => match tracks.get(which) {
             Some((object, _)) => format!("{} is down", named(object)),

@@ -99,9 +99,21 @@ impl SyncGroup {
     /// Starts all members.
     pub fn start(&mut self, now: Instant) {
         self.stopping = None;
+        let first = self.told.is_none();
         self.hold(now, 0);
         for member in 0..self.members.len() {
             self.handle(now, member, Event::Start);
+        }
+        if first && self.actions.back() == Some(&GroupAction::Notify(Notice::Backup)) {
+            self.announce_first();
+        }
+    }
+
+    /// At the start, and only then, keepalived tells of a group before it tells of its members.
+    fn announce_first(&mut self) {
+        let of_member = |action: &GroupAction| matches!(action, GroupAction::Member(_, Action::Notify { .. }));
+        if let (Some(at), Some(last)) = (self.actions.iter().position(of_member), self.actions.pop_back()) {
+            self.actions.insert(at, last);
         }
     }
 

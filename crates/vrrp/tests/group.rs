@@ -88,7 +88,7 @@ fn a_failing_script_at_the_start() {
 #[test]
 fn all_become_master_when_all_timers_have_run_out() {
     let mut group = Group::new(members(100, Vec::new()), Vec::new());
-    assert_eq!(group.notices(), ["V1 BACKUP 100", "V2 BACKUP 100", "G BACKUP"]);
+    assert_eq!(group.notices(), ["G BACKUP", "V1 BACKUP 100", "V2 BACKUP 100"]);
     // One of them hears a master.
     group.now += ms(1000);
     group.hears(0, 7, 150);

@@ -40,8 +40,8 @@ pub enum Code {
     MissingValue = 2,
     /// Anything else that is wrong.
     Wrong = 5,
-    /// Scripts that run as root without `enable_script_security`.
-    Security = 6,
+    /// Scripts that run as root without `enable_script_security`; an included file that has to be there and is missing.
+    Grave = 6,
 }
 
 /// One message.
@@ -117,7 +117,7 @@ impl Diagnostics {
     /// what is not secure comes before what is wrong.
     pub fn exit_code(&self) -> u8 {
         let worst = |code| self.all.iter().any(|d| d.level > Level::Note && d.code == code);
-        let found = [Code::MissingValue, Code::Security, Code::Wrong].into_iter().find(|code| worst(*code));
+        let found = [Code::MissingValue, Code::Grave, Code::Wrong].into_iter().find(|code| worst(*code));
         found.map_or(0, |code| code as u8)
     }
 }

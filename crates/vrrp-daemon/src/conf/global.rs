@@ -68,7 +68,15 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("vrrp_notify_fifo_script", Set(|it, arg| it.fifos[1].script = arg.command())),
     ("fifo_write_vrrp_states_on_reload", Set(|it, _| it.fifo_states_on_reload = true)),
     ("dynamic_interfaces", Set(|it, _| it.dynamic_interfaces = true)),
-    ("notification_email", Set(|it, arg| it.mail.to.extend(arg.node.list().map(|(_, word)| word.to_string())))),
+    (
+        "notification_email",
+        Set(|it, arg| {
+            it.mail.to.extend(arg.node.list().map(|(_, word)| word.to_string()));
+            if arg.node.lines().is_empty() {
+                arg.warn("empty notification_email block; write an address on a line of it");
+            }
+        }),
+    ),
     ("notification_email_from", Set(|it, arg| it.mail.from = arg.text().or(it.mail.from.take()))),
     (
         "smtp_server",
@@ -105,7 +113,7 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("reload_file", Set(|it, arg| it.reload_file = Some(arg.node.value(0).map(str::to_string)))),
     ("vrrp_priority", Set(|it, arg| it.nice = arg.number(-20..=19).or(it.nice))),
     ("vrrp_rt_priority", Set(|it, arg| it.realtime = arg.number(1..=99).or(it.realtime))),
-    ("vrrp_rlimit_rttime", Set(|it, arg| it.rttime = arg.number(2..=u64::from(u32::MAX)).map(Duration::from_micros).or(it.rttime))),
+    ("vrrp_rlimit_rttime", Set(|it, arg| it.rttime = arg.number(1..=u64::from(u32::MAX)).map(Duration::from_micros).or(it.rttime))),
     ("vrrp_no_swap", Set(|it, _| it.no_swap = true)),
     (
         "vrrp_cpu_affinity",

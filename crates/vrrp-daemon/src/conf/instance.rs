@@ -29,7 +29,11 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
         "advert_int",
         Set(|it, arg| {
             let most = u32::try_from(MAX_ADVERT_INT_V2.as_secs()).expect("255");
-            it.advert_int = arg.seconds(most).filter(|i| !i.is_zero()).or(it.advert_int);
+            let interval = arg.seconds(most);
+            if interval.is_some_and(|i| i.is_zero()) {
+                arg.warn("Advert interval (0) not valid! Must be > 0 - ignoring");
+            }
+            it.advert_int = interval.filter(|i| !i.is_zero()).or(it.advert_int);
         }),
     ),
     ("version", Set(|it, arg| it.version = version(arg).or(it.version))),
@@ -93,13 +97,13 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
     ("track_script", Set(|it, arg| it.track_scripts.extend(arg.tracks()))),
     ("track_file", Set(|it, arg| it.track_files.extend(arg.tracks()))),
     ("track_process", Set(|it, arg| it.track_processes.extend(arg.tracks()))),
-    ("notify_master", Set(|it, arg| it.notifies.master = arg.command())),
-    ("notify_backup", Set(|it, arg| it.notifies.backup = arg.command())),
-    ("notify_fault", Set(|it, arg| it.notifies.fault = arg.command())),
-    ("notify_stop", Set(|it, arg| it.notifies.stop = arg.command())),
+    ("notify_master", Set(|it, arg| notify(&mut it.notifies.master, arg))),
+    ("notify_backup", Set(|it, arg| notify(&mut it.notifies.backup, arg))),
+    ("notify_fault", Set(|it, arg| notify(&mut it.notifies.fault, arg))),
+    ("notify_stop", Set(|it, arg| notify(&mut it.notifies.stop, arg))),
     ("notify_deleted", Set(|it, arg| it.notifies.deleted = Some(deleted(arg)))),
-    ("notify_master_rx_lower_pri", Set(|it, arg| it.notifies.master_rx_lower_pri = arg.command())),
-    ("notify", Set(|it, arg| it.notifies.any = arg.command())),
+    ("notify_master_rx_lower_pri", Set(|it, arg| notify(&mut it.notifies.master_rx_lower_pri, arg))),
+    ("notify", Set(|it, arg| notify(&mut it.notifies.any, arg))),
     ("notify_priority_changes", Set(|it, arg| it.notify_priority_changes = arg.boolean())),
     (
         "lvs_sync_daemon_interface",
@@ -174,12 +178,12 @@ pub const GROUP: &[Keyword<GroupConf>] = &[
     ("track_script", Set(|it, arg| it.track_scripts.extend(arg.tracks()))),
     ("track_file", Set(|it, arg| it.track_files.extend(arg.tracks()))),
     ("track_process", Set(|it, arg| it.track_processes.extend(arg.tracks()))),
-    ("notify_master", Set(|it, arg| it.notifies.master = arg.command())),
-    ("notify_backup", Set(|it, arg| it.notifies.backup = arg.command())),
-    ("notify_fault", Set(|it, arg| it.notifies.fault = arg.command())),
-    ("notify_stop", Set(|it, arg| it.notifies.stop = arg.command())),
+    ("notify_master", Set(|it, arg| notify(&mut it.notifies.master, arg))),
+    ("notify_backup", Set(|it, arg| notify(&mut it.notifies.backup, arg))),
+    ("notify_fault", Set(|it, arg| notify(&mut it.notifies.fault, arg))),
+    ("notify_stop", Set(|it, arg| notify(&mut it.notifies.stop, arg))),
     ("notify_deleted", Set(|it, arg| it.notifies.deleted = Some(deleted(arg)))),
-    ("notify", Set(|it, arg| it.notifies.any = arg.command())),
+    ("notify", Set(|it, arg| notify(&mut it.notifies.any, arg))),
     ("smtp_alert", Set(|it, arg| it.smtp_alert = arg.boolean())),
     ("notify_priority_changes", Nothing("a group has no priority")),
     ("global_tracking", Nothing("deprecated: what the group tracks counts for all members anyway")),
@@ -315,6 +319,17 @@ pub fn version(arg: &mut Arg<'_>) -> Option<Version> {
         Some(2) => Some(Version::V2),
         Some(_) => Some(Version::V3),
         None => None,
+    }
+}
+
+/// The first one counts, as in keepalived.
+fn notify(slot: &mut Option<super::model::Command>, arg: &mut Arg<'_>) {
+    let command = arg.command();
+    if slot.is_some() {
+        let text = format!("{} script already specified - ignoring {}", arg.node.name(), arg.node.value(0).unwrap_or_default());
+        arg.warn(text);
+    } else {
+        *slot = command;
     }
 }
 

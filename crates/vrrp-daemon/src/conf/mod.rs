@@ -156,6 +156,10 @@ impl Loader {
                 let mut it = ProcessConf::new(node.place.clone(), name.clone());
                 self.block(&format!("({name}) "), "vrrp_track_process", node, |conf, arg| {
                     keywords::block(tracking::PROCESS, &mut it, node.lines(), arg);
+                    if it.quorum.max < it.quorum.min {
+                        arg.warn("quorum_max is less than quorum - ignoring; no number of processes would do");
+                        it.quorum.max = u32::MAX;
+                    }
                     match it.command.is_empty() {
                         true => arg.warn("track process name not specified - ignoring; write 'process NAME' into it"),
                         false => conf.processes.push(it),

@@ -6,7 +6,7 @@ use super::diag::{Code, Diagnostic, Diagnostics, Level, Place};
 use super::model::{AuthType, Command, Conf, Global, GroupConf, InstanceConf, Notifies, TrackConf, User};
 use crate::notifier::Fifo;
 use crate::reload::Users;
-use crate::scripts::Identity;
+use crate::scripts::{Identity, Problem};
 use crate::track::Object;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,6 +19,7 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
         complete(instance, &global, diagnostics);
     }
     conf.instances.retain(|i| i.vrid.is_some());
+    own_interfaces(conf, diagnostics);
     names(conf, diagnostics);
     groups(conf, diagnostics);
     duplicates(conf, diagnostics);
@@ -33,7 +34,7 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     if !conf.global.script_security && conf.commands().any(|command| conf.user_of(command).is_none_or(|u| u.user == "root")) {
         let text = "SECURITY VIOLATION - scripts are being executed as root but script_security not enabled; \
                     write enable_script_security into global_defs, or name a script_user";
-        diagnostics.push(Diagnostic { place: None, level: Level::Warning, code: Code::Security, text: text.into() });
+        diagnostics.push(Diagnostic { place: None, level: Level::Warning, code: Code::Grave, text: text.into() });
     }
 }
 
@@ -102,6 +103,20 @@ fn complete(it: &mut InstanceConf, global: &Global, diagnostics: &mut Diagnostic
     }
     if it.interface.is_none() && (it.peers.is_empty() || it.source.is_none()) {
         diagnostics.error(&place, format!("({name}) Unknown interface! Write 'interface NAME'"));
+    }
+}
+
+/// An instance tracks its own interface in any case (`dont_track_primary` aside).
+fn own_interfaces(conf: &mut Conf, diagnostics: &mut Diagnostics) {
+    for it in &mut conf.instances {
+        let InstanceConf { interface, track_interfaces, name, .. } = it;
+        track_interfaces.retain(|track| {
+            let own = interface.as_ref() == Some(&track.name);
+            if own {
+                diagnostics.warn(&track.place, format!("({name}) Ignoring track_interface {} since own interface", track.name));
+            }
+            !own
+        });
     }
 }
 
@@ -400,12 +415,16 @@ impl Loaded {
 
     /// Says which scripts cannot be run, or not as root with `enable_script_security`, and leaves them out, as keepalived does.
     /// `problem` says what is wrong with a command's program, if anything is.
-    pub fn check_scripts(&mut self, problem: impl Fn(&Conf, &Command) -> Option<String>) {
+    pub fn check_scripts(&mut self, problem: impl Fn(&Conf, &Command) -> Option<Problem>) {
         let Loaded { conf, diagnostics } = self;
         let mut bad = Vec::new();
+        let tracked: Vec<&Command> = conf.scripts.iter().filter_map(|s| s.command.as_ref()).collect();
         for command in conf.commands() {
-            if let Some(text) = problem(conf, command) {
-                diagnostics.warn(&command.place, format!("Disabling script {}: {text}", command.words[0]));
+            if let Some(Problem { missing, text }) = problem(conf, command) {
+                // keepalived's check minds a program that is missing only where it is tracked.
+                let level = if missing && !tracked.contains(&command) { Level::Note } else { Level::Warning };
+                let text = format!("Disabling script {}: {text}", command.words[0]);
+                diagnostics.push(Diagnostic { place: Some(command.place.clone()), level, code: Code::Wrong, text });
                 bad.push(command.words.clone());
             }
         }

@@ -163,7 +163,8 @@ impl Reader<'_> {
         }
         if found.is_empty() {
             let checks = self.checks;
-            self.missing(&here, checks.wildcard || (checks.brace && pattern.contains('{')), format!("Config files missing '{pattern}'."));
+            // keepalived's `match` minds wildcards too, whatever its manual says.
+            self.missing(&here, checks.matched || checks.wildcard, format!("Config files missing '{pattern}'."));
         }
         for path in found {
             self.files += 1;
@@ -175,7 +176,7 @@ impl Reader<'_> {
                 Ok(bytes) => self.file(&path, &String::from_utf8_lossy(&bytes), depth),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     let text = format!("Config files missing '{}'.", path.display());
-                    self.missing(&here, self.checks.matched, text);
+                    self.missing(&here, self.checks.matched || (self.checks.brace && pattern.contains('{')), text);
                 }
                 Err(e) => self.missing(&here, self.checks.readable, format!("{} cannot be read: {e}", path.display())),
             }
@@ -186,7 +187,7 @@ impl Reader<'_> {
     fn missing(&mut self, place: &Place, minds: bool, text: String) {
         use super::diag::{Code, Diagnostic, Level};
         let level = if minds { Level::Error } else { Level::Note };
-        self.diagnostics.push(Diagnostic { place: Some(place.clone()), level, code: Code::Wrong, text });
+        self.diagnostics.push(Diagnostic { place: Some(place.clone()), level, code: Code::Grave, text });
     }
 
     fn file(&mut self, path: &Path, text: &str, depth: usize) {
@@ -201,8 +202,11 @@ impl Reader<'_> {
             }
             if let Some(pending) = self.pending.take() {
                 self.go_on(pending, line);
-            } else if let Some(pattern) = included(line) {
+            } else if let Some((pattern, checks)) = included(line) {
+                let before = self.checks;
+                self.checks = checks.unwrap_or(before);
                 self.include(pattern, Some(&place), depth + 1);
+                self.checks = before;
             } else {
                 self.expand(&place, line, 0);
             }
@@ -350,11 +354,24 @@ impl Reader<'_> {
     }
 }
 
-/// The pattern of an include line.
-fn included(line: &str) -> Option<&str> {
+/// The pattern of an include line, and what its variant checks if it is one: `includer` wants files that can be read, and so on.
+fn included(line: &str) -> Option<(&str, Option<Checks>)> {
     let (word, rest) = line.split_once(char::is_whitespace)?;
-    let known = ["include", "includer", "includem", "includew", "includeb", "includea"];
-    known.contains(&word).then(|| rest.trim().trim_matches('"'))
+    let of = |name: &str| {
+        let mut checks = Checks::default();
+        let _ = checks.set(name);
+        checks
+    };
+    let checks = match word {
+        "include" => None,
+        "includer" => Some(of("readable")),
+        "includem" => Some(of("match")),
+        "includew" => Some(of("wildcard_match")),
+        "includeb" => Some(of("brace_match")),
+        "includea" => Some(Checks::ALL),
+        _ => return None,
+    };
+    Some((rest.trim().trim_matches('"'), checks))
 }
 
 fn is_name(text: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use super::Daemon;
 use std::time::Instant;
-use vrrp::{Action, Event, GroupAction, Instance, SyncGroup, Syncing};
+use vrrp::{Action, Cause, Event, GroupAction, Instance, Report, State, SyncGroup, Syncing};
 
 pub(super) enum Machine {
     Single(Box<Instance>),
@@ -91,6 +91,11 @@ impl Daemon {
                 self.notify(&notifies, "INSTANCE", &name, notice, priority);
                 let alert = self.conf.global.mail.alerts(self.conf.instances[at].smtp_alert);
                 self.mail("Instance", &name, alert, notice);
+            }
+            // The machine knows what it tracks by its place only.
+            Action::Report(Report::Entering { state: State::Fault, init: false, cause: cause @ Cause::Tracked(_) }) => {
+                let tracks = self.conf.tracks_of(&self.conf.instances[at]);
+                self.log.line(format!("({name}) Entering FAULT STATE ({})", crate::status::cause(cause, &tracks)));
             }
             Action::Report(report) => self.log.line(format!("({name}) {report}")),
             _ => {}

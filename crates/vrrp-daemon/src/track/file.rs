@@ -18,18 +18,28 @@ use vrrp::Status;
 
 /// How often a file is looked at without the kernel's word.
 pub const LOOK: Duration = Duration::from_secs(1);
+/// Who writes a file empties it first: one that is found empty is looked at once more after this.
+const WRITING: Duration = Duration::from_millis(50);
 /// What is read of a file: a number is at its beginning.
 const HEAD: u64 = 64;
 
 /// The number at the beginning of a file, within what a number of 32 bits can be.
 pub fn value(path: &Path) -> i64 {
+    match head(path) {
+        Some(text) if text.is_empty() => {
+            std::thread::sleep(WRITING);
+            head(path).map_or(0, |text| number(&text))
+        }
+        text => text.map_or(0, |text| number(&text)),
+    }
+}
+
+fn head(path: &Path) -> Option<String> {
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     let mut text = Vec::new();
-    let opened = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
-    if opened.and_then(|file| file.take(HEAD).read_to_end(&mut text)).is_err() {
-        return 0;
-    }
-    number(&String::from_utf8_lossy(&text))
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).ok()?;
+    file.take(HEAD).read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// As `strtol(3)` reads it, from -2^31 to 2^31 - 1.
@@ -101,7 +111,7 @@ pub fn start(id: u64, conf: &FileConf, first: bool, post: Post, log: Log) -> io:
 fn watch(path: &Path) -> Option<File> {
     let folder = path.parent()?;
     let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
-    let events = WatchFlags::CLOSE_WRITE | WatchFlags::MODIFY | WatchFlags::MOVED_TO | WatchFlags::MOVED_FROM | WatchFlags::DELETE;
+    let events = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO | WatchFlags::MOVED_FROM | WatchFlags::DELETE;
     inotify::add_watch(&watch, folder, events).ok()?;
     Some(watch.into())
 }
