@@ -8,6 +8,7 @@ pub mod config;
 pub mod expressions;
 pub mod http;
 pub mod language;
+pub mod lines;
 pub mod mutate;
 pub mod patterns;
 pub mod runtime;
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     ("converters", expressions::converters, expressions::WORDS),
     ("expression", expressions::expression, expressions::WORDS),
     ("samples", samples::samples, samples::WORDS),
+    ("old_lines", lines::old_lines, lines::WORDS),
     ("cli_input", runtime::cli_input, runtime::WORDS),
     ("acl_lines", patterns::acl_lines, patterns::WORDS),
     ("pattern_file", patterns::pattern_file, patterns::WORDS),

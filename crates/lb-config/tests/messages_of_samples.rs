@@ -48,3 +48,22 @@ fn as_words() {
         assert!(error(line).0.contains(says), "{line}: {}", error(line).0);
     }
 }
+
+#[test]
+fn acls_that_ask_each_other() {
+    let chain = |n: usize| (1..=n).map(|n| format!("acl a{n} acl(a{})\n", n - 1)).collect::<String>();
+    for (lines, says) in [
+        ("acl a acl(a)".to_owned(), "no such ACL : 'a'"),
+        ("acl a path /\n acl a acl(a)".to_owned(), "acl 'a' is asked by an 'acl()' before this line"),
+        ("acl a path /\n acl b acl(a)\n acl a acl(b)".to_owned(), "acl 'a' is asked by an 'acl()' before this line"),
+        ("http-request deny if { acl(none) -m bool }".to_owned(), "no such ACL : 'none'"),
+        ("http-request set-header X %[acl()]".to_owned(), "acl"),
+        (format!("acl a0 path /\n {}", chain(17)), "more than 16 deep"),
+    ] {
+        let (message, _) = error(&lines);
+        assert!(message.contains(says), "{lines}\n{message}");
+    }
+    let text = format!("listen a\n bind :8000\n mode http\n acl a0 path /\n {}http-request deny if a16\n", chain(16));
+    let (_, diagnostics) = parse(&Source::new().file("t.cfg", text.as_bytes()));
+    assert!(!diagnostics.iter().any(|one| one.severity == Severity::Error), "{diagnostics:?}");
+}

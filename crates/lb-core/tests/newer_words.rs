@@ -167,3 +167,27 @@ fn privileged_ports_are_rejected() {
     assert!(served(" harden.reject-privileged-ports.tcp off"));
     assert!(!served(" harden.reject-privileged-ports.tcp on"));
 }
+
+#[test]
+fn acls_as_values() {
+    let lines = " acl a path_beg /a\n acl b req.hdr(x) -m found\n acl both acl(a,b)\n acl late path /z\n\
+                 http-request set-header X-V \"%[acl(a)] %[acl(!a)] %[acl(a,!b)] %[acl(both)] %[acl(late)] %[acl(METH_GET,!TRUE)]\"\n\
+                 http-request set-var(txn.a) acl(a)\n http-request set-header X-W yes if { var(txn.a) -m bool } { acl(!b,a) -m bool }\n\
+                 acl late path /late\n acl a path /also\n";
+    let (server, requests) = origin("\r\n\r\n", OK);
+    let port = free_tcp();
+    let _proxy = Running::start(&format!("{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n{lines} server s 127.0.0.1:{server}\n"), 1);
+    let mut client = Connection::open((Ipv4Addr::LOCALHOST, port)).unwrap();
+    for (path, field, values, also) in [
+        ("/a", "X: 1\r\n", "1 0 0 1 0 0", false),
+        ("/a", "", "1 0 1 0 0 0", true),
+        ("/b", "X: 1\r\n", "0 1 0 0 0 0", false),
+        ("/late", "", "0 1 0 0 1 0", false),
+        ("/also", "", "1 0 1 0 0 0", true),
+    ] {
+        assert_eq!(client.exchange(format!("GET {path} HTTP/1.1\r\nHost: a\r\n{field}\r\n")).unwrap().status, 200);
+        let head = requests.recv().unwrap();
+        assert!(head.contains(&format!("x-v: {values}\r\n")), "{path}: {head}");
+        assert_eq!(head.contains("x-w: yes\r\n"), also, "{path}: {head}");
+    }
+}

@@ -176,6 +176,9 @@ fn acl(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     let acls = &mut cx.draft.acls.named;
     let added = cx.world.compiling(line.span(), |compiler| acls.add(&words, 0, compiler));
     added.map_err(|error| exprs::problem(error, cx.world, line))?;
+    if let Some(acl) = cx.draft.acls.named.get(words[0]) {
+        cx.world.names.define(acl);
+    }
     let places = &mut cx.draft.acls.places;
     if !places.iter().any(|(known, _)| known == words[0]) {
         places.push((words[0].to_owned(), line.span()));

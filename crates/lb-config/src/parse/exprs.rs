@@ -10,11 +10,12 @@ use crate::model::{Named, ProxyIndex, Referent, Span};
 use crate::source::{LoadError, Source};
 use crate::tree::shown;
 use crate::variables::Variables;
-use lb_expr::acl::Condition;
+use lb_expr::acl::{Acl, Condition};
 use lb_expr::sample::{ArgKind, Compiler, Expr, ExprError, Loader, Points, Reference, Scope, Variable};
 use lb_expr::{LogFormat, Purpose};
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::{Arc, Weak};
 
 /// Names that expressions have met, with the numbers that stand for them.
 #[derive(Default)]
@@ -30,6 +31,23 @@ pub(crate) struct Names {
     pub place: Span,
     /// The proxy that is being read, by its place.
     pub owner: usize,
+    /// The ACLs that its lines have defined. Whoever asks them holds them.
+    acls: HashMap<Box<str>, Weak<Acl>>,
+}
+
+impl Names {
+    /// Another section begins: the one at this place among the proxies.
+    pub fn begin_section(&mut self, owner: usize) {
+        self.owner = owner;
+        self.acls.clear();
+    }
+
+    /// Notes an ACL of the section.
+    pub fn define(&mut self, acl: &Arc<Acl>) {
+        if let Some(name) = acl.name() {
+            self.acls.insert(name.into(), Arc::downgrade(acl));
+        }
+    }
 }
 
 /// A name that has to be somebody's.
@@ -74,6 +92,10 @@ impl Loader for View<'_, '_> {
         let (span, owner) = (self.names.place, self.names.owner);
         self.names.asked.push(Name { kind, name: name.to_owned(), span, owner });
         Ok(Reference(self.names.asked.len() as u32 - 1))
+    }
+
+    fn acl(&mut self, name: &str) -> Option<Arc<Acl>> {
+        self.names.acls.get(name)?.upgrade()
     }
 
     fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {

@@ -189,7 +189,7 @@ impl<'s> Sink<'s> for Walk<'s> {
             }
             _ => Sections::LISTEN,
         };
-        self.world.names.owner = self.drafts.len();
+        self.world.names.begin_section(self.drafts.len());
         self.open = Open::Proxy(Box::new(self.header(header, kind)));
     }
 

@@ -130,6 +130,11 @@ impl Line {
         &self.expr
     }
 
+    /// How deep ACLs ask each other in its expression.
+    pub(super) fn depth(&self) -> usize {
+        if self.expr.fetch_name() == super::sample::NAME { super::sample::depth(self.expr.args()) } else { 0 }
+    }
+
     /// How they are compared.
     pub fn matching(&self) -> Matching {
         self.matching

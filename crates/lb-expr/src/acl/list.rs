@@ -6,6 +6,7 @@
 use super::{Line, Verdict, names};
 use crate::sample::{Compiler, Cx, ExprError};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A test: one line, or several of the same name.
@@ -13,6 +14,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Acl {
     name: Option<Box<str>>,
     first: Arc<Link>,
+    /// A sample `acl()` asks it.
+    asked: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -44,7 +47,23 @@ impl Acl {
     }
 
     fn new(name: Option<&str>, line: Line) -> Self {
-        Self { name: name.map(Into::into), first: Link::new(line) }
+        Self { name: name.map(Into::into), first: Link::new(line), asked: AtomicBool::new(false) }
+    }
+
+    /// The test of that name that needs no definition.
+    pub(super) fn predefined(name: &str, compiler: &mut Compiler<'_>) -> Option<Arc<Self>> {
+        let words = names::predefined(name)?;
+        Some(Arc::new(Self::new(Some(name), Line::parse(words, 0, compiler).ok()?)))
+    }
+
+    /// Notes that a sample `acl()` asks it.
+    pub(super) fn note_asked(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// How deep ACLs ask each other below this one.
+    pub(super) fn depth(&self) -> usize {
+        self.lines().map(Line::depth).max().unwrap_or(0)
     }
 
     /// Its name; `None` for one that stands in a condition.
@@ -117,6 +136,13 @@ impl Acls {
             None => {
                 self.named.insert(name.into(), Arc::new(Acl::new(Some(name), line)).into());
             }
+            Some(named) if named.acl.asked.load(Ordering::Relaxed) && line.depth() != 0 => {
+                let message = format!("acl '{name}' is asked by an 'acl()' before this line, so that it may ask no others from here on");
+                return Err(ExprError {
+                    help: Some("put this line before the one that asks it".to_owned()),
+                    ..ExprError::new(at, message)
+                });
+            }
             Some(named) => {
                 let link = Link::new(line);
                 named.last.next.get_or_init(|| Arc::clone(&link));
@@ -131,8 +157,7 @@ impl Acls {
         if let Some(named) = self.named.get(name) {
             return Some(Arc::clone(&named.acl));
         }
-        let words = names::predefined(name)?;
-        let acl = Arc::new(Acl::new(Some(name), Line::parse(words, 0, compiler).ok()?));
+        let acl = Acl::predefined(name, compiler)?;
         self.named.insert(name.into(), Arc::clone(&acl).into());
         Some(acl)
     }

@@ -17,6 +17,7 @@ mod map;
 mod matching;
 mod names;
 mod pattern;
+mod sample;
 mod set;
 mod sets;
 mod trie;
@@ -29,10 +30,12 @@ pub use list::{Acl, Acls};
 pub use matching::Matching;
 pub use names::{all_derived, derived};
 pub use pattern::{Pattern, PatternFlags};
+pub use sample::MAX_DEPTH;
 pub use set::{Garbage, Gives, Got, Lookup, MAX_LINE, MAX_PREPARED, Set, SetError, Use};
 pub use sets::Sets;
 
 pub(crate) use map::TABLE as MAPS;
+pub(crate) use sample::TABLE as SAMPLES;
 
 /// What a test says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

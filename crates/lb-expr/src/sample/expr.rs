@@ -1,7 +1,7 @@
 //! An expression: a fetch and the converters behind it, `hdr(host),lower`. Compiled once; evaluated by a walk over its steps.
 
 use super::args::{self, ArgError, ArgKind, Args, Written};
-use super::registry::{CheckArgs, Converting, Fetching, Registry};
+use super::registry::{CheckArgs, Converting, Fetching, LoadArgs, Registry};
 use super::{Cursor, Cx, Eval, Need, Reference, Scope, Type, Value, Variable};
 use std::fmt;
 
@@ -29,6 +29,11 @@ pub trait Loader {
     /// The addresses that a name has now. Manual 7.1.6.
     fn resolve(&mut self, _name: &str) -> Vec<std::net::IpAddr> {
         Vec::new()
+    }
+
+    /// The ACL of this name that a line of the same section has defined above.
+    fn acl(&mut self, _name: &str) -> Option<std::sync::Arc<crate::acl::Acl>> {
+        None
     }
 
     /// Whether there is a file at all.
@@ -172,6 +177,11 @@ impl Expr {
         self.name
     }
 
+    /// Arguments of its fetch.
+    pub(crate) fn args(&self) -> &Args {
+        &self.args
+    }
+
     /// What it looks at.
     pub fn need(&self) -> Need {
         self.need
@@ -240,7 +250,8 @@ impl Parsing {
         let Some(fetch) = compiler.registry.fetch(name) else { return Err(format!("unknown fetch method '{name}'")) };
         compiler.loader.note_fetch(fetch.name);
         let args = arguments(&mut rest, "fetch method", name, (fetch.args, fetch.required), compiler.loader)
-            .and_then(|args| checked(args, fetch.check, "fetch method", name, compiler.loader))?;
+            .and_then(|args| checked(args, fetch.check, "fetch method", name, compiler.loader))
+            .and_then(|args| loaded(args, fetch.load, "fetch method", name, compiler))?;
         let expr = Expr {
             text: Box::default(),
             name: fetch.name,
@@ -324,6 +335,13 @@ fn checked(args: Args, check: Option<CheckArgs>, what: &str, name: &str, loader:
     Ok(Args(list.into()))
 }
 
+fn loaded(args: Args, load: Option<LoadArgs>, what: &str, name: &str, compiler: &mut Compiler<'_>) -> Result<Args, String> {
+    let Some(load) = load else { return Ok(args) };
+    let mut list = args.0.into_vec();
+    load(&mut list, compiler).map_err(|why| format!("invalid args in {what} '{name}' : {why}"))?;
+    Ok(Args(list.into()))
+}
+
 fn step(name: &str, rest: &mut &str, before: Type, compiler: &mut Compiler<'_>) -> Result<Step, String> {
     let Some(converter) = compiler.registry.converter(name) else { return Err(format!("unknown converter '{name}'")) };
     if !before.casts_to(converter.input) {
@@ -331,15 +349,8 @@ fn step(name: &str, rest: &mut &str, before: Type, compiler: &mut Compiler<'_>) 
     }
     let kinds = (converter.args, converter.required);
     let args = arguments(rest, "converter", name, kinds, compiler.loader)
-        .and_then(|args| checked(args, converter.check, "converter", name, compiler.loader))?;
-    let args = match converter.load {
-        None => args,
-        Some(load) => {
-            let mut list = args.0.into_vec();
-            load(&mut list, compiler).map_err(|why| format!("invalid args in converter '{name}' : {why}"))?;
-            Args(list.into())
-        }
-    };
+        .and_then(|args| checked(args, converter.check, "converter", name, compiler.loader))
+        .and_then(|args| loaded(args, converter.load, "converter", name, compiler))?;
     Ok(Step {
         name: converter.name,
         call: converter.call.clone(),

@@ -46,13 +46,20 @@ pub struct Fetch {
     /// What it looks at.
     pub need: Need,
     pub(crate) check: Option<CheckArgs>,
+    pub(crate) load: Option<LoadArgs>,
     pub(crate) call: Fetching,
 }
 
 impl Fetch {
     /// An entry of a table.
     pub const fn new(name: &'static str, args: &'static [ArgKind], required: usize, out: Type, need: Need, call: FetchCall) -> Self {
-        Self { name, args, required, out, need, check: None, call: Fetching::Own(call) }
+        Self { name, args, required, out, need, check: None, load: None, call: Fetching::Own(call) }
+    }
+
+    /// With arguments that need all that compiling has.
+    pub const fn loading(mut self, load: LoadArgs) -> Self {
+        self.load = Some(load);
+        self
     }
 
     /// With a look at its arguments.
@@ -109,7 +116,8 @@ pub struct Registry {
 impl Registry {
     /// Those of this crate.
     pub fn standard() -> Self {
-        let fetches = crate::fetch::TABLES.iter().flat_map(|table| table.iter()).map(|fetch| (fetch.name, fetch.clone())).collect();
+        let fetches = crate::fetch::TABLES.iter().flat_map(|table| table.iter()).chain(crate::acl::SAMPLES);
+        let fetches = fetches.map(|fetch| (fetch.name, fetch.clone())).collect();
         let converters = crate::convert::TABLES
             .iter()
             .flat_map(|table| table.iter())
@@ -129,7 +137,7 @@ impl Registry {
         call: impl for<'a> Fn(&'a Args, Cx<'a>, &mut Cursor) -> Eval<'a> + Send + Sync + 'static,
     ) {
         let call = Fetching::Embedder(Arc::new(call));
-        self.fetches.insert(name, Fetch { name, args, required, out, need, check: None, call });
+        self.fetches.insert(name, Fetch { name, args, required, out, need, check: None, load: None, call });
     }
 
     /// Adds a converter of the embedding program, in place of one of the same name.

@@ -6,7 +6,7 @@ use crate::keywords::Keyword;
 
 pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
     // From internal states (7.3.2).
-    sample("acl", "([!]<name>[,...])", "boolean", SAMPLES),
+    works_sample("acl", "([!]<name>[,...])", "boolean"),
     works_sample("act_conn", "", "integer"),
     works_sample("always_false", "", "boolean"),
     works_sample("always_true", "", "boolean"),
