@@ -20,6 +20,12 @@ const PEERS: &[(&str, &str)] = &[
     ("hatop", "hatop"),
     ("nft", "nftables"),
     ("aiosmtpd", "python3-aiosmtpd"),
+    // The server is in the package of the tools, under this name.
+    ("redis-check-rdb", "redis-tools"),
+    ("mariadbd", "mariadb-server-core"),
+    ("my_print_defaults", "mariadb-client-core"),
+    ("pg_ctlcluster", "postgresql"),
+    ("slapd", "slapd"),
 ];
 
 /// A step: its name, and what it does.
