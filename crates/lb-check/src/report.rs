@@ -226,7 +226,8 @@ fn push_cause(text: &mut String, server: Server<'_>, cause: Cause<'_>) {
 fn push_verdict(text: &mut String, verdict: &Verdict) {
     let _ = write!(text, ", reason: {}", verdict.status.description());
     if let Some(code) = verdict.code {
-        let _ = write!(text, ", code: {code}");
+        // haproxy's codes have a sign, which those of a program that a signal has ended show.
+        let _ = write!(text, ", code: {}", code.cast_signed());
     }
     if !verdict.info.is_empty() {
         text.push_str(", info: \"");

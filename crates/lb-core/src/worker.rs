@@ -88,6 +88,8 @@ pub struct Process {
     pub reject_privileged_ports: bool,
     /// `tune.maxaccept`: connections that a listener takes before other tasks run.
     pub maxaccept: u32,
+    /// `external-check preserve-env`
+    pub(crate) preserves_environment: bool,
     /// All `tune.*`.
     pub tune: lb_config::Tune,
     /// `tune.idle-pool.shared`
@@ -148,6 +150,7 @@ impl Process {
             splice_by_itself: true,
             reject_privileged_ports: config.global.reject_privileged_ports,
             maxaccept: tune.maxaccept.unwrap_or(u32::MAX),
+            preserves_environment: config.global.external_checks == lb_config::ExternalChecks::WithEnvironment,
             tune: tune.clone(),
             share_idle: tune.idle_pool_shared,
             pipe_limits: PipeLimits::new(maxpipes.max(1), tune.pipesize),

@@ -14,8 +14,10 @@ mod executor;
 mod hyper_rt;
 mod listener;
 mod pipes;
+mod program;
 mod reactor;
 mod remote;
+
 mod signals;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -29,6 +31,7 @@ pub use executor::{Casualties, Rt};
 pub use hyper_rt::{HyperIo, HyperTimer};
 pub use listener::{Bind, Listener};
 pub use pipes::{PipeLimits, PipePool, PooledPipe};
+pub use program::Program;
 pub use remote::Remote;
 pub use signals::Signals;
 pub use socket::{Socket, Spliced};

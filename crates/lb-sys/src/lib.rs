@@ -14,6 +14,7 @@ pub mod process;
 pub mod raw6;
 pub mod signal;
 pub mod socket;
+pub mod spawn;
 pub mod watchdog;
 
 pub use addr::{Addr, Channel};

@@ -303,7 +303,7 @@ pub enum Ended {
     Signal(i32),
 }
 
-fn waited(pid: libc::pid_t, flags: libc::c_int) -> io::Result<Option<(u32, Ended)>> {
+pub(crate) fn waited(pid: libc::pid_t, flags: libc::c_int) -> io::Result<Option<(u32, Ended)>> {
     let mut status = 0;
     // SAFETY: `status` is valid for writes.
     let pid = crate::retry(|| unsafe { libc::waitpid(pid, &mut status, flags) as libc::ssize_t })?;
@@ -320,6 +320,28 @@ fn waited(pid: libc::pid_t, flags: libc::c_int) -> io::Result<Option<(u32, Ended
 /// `ECHILD` when there is no child at all.
 pub fn ended_child() -> io::Result<Option<(u32, Ended)>> {
     waited(-1, libc::WNOHANG)
+}
+
+/// A descriptor that can be read from once a child has ended (`pidfd_open(2)`, Linux 5.3).
+///
+/// # Errors
+/// `ESRCH` when there is no such process, `ENOSYS` before that kernel.
+pub fn watch_child(child: u32) -> io::Result<OwnedFd> {
+    let pid = libc::pid_t::try_from(child).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: numbers only; the descriptor is close-on-exec by itself.
+    let fd = once(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) as libc::c_int })?;
+    // SAFETY: the call succeeded, so the descriptor is open and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Ends a child that leads a group of its own, and whatever it has started.
+///
+/// # Errors
+/// `ESRCH` when nothing of it is left.
+pub fn kill_group(child: u32) -> io::Result<()> {
+    let pid = libc::pid_t::try_from(child).ok().filter(|pid| *pid > 1).ok_or(io::ErrorKind::InvalidInput)?;
+    // SAFETY: numbers only.
+    once(unsafe { libc::kill(-pid, libc::SIGKILL) }).map(drop)
 }
 
 /// Waits for the end of a child.
@@ -382,6 +404,21 @@ mod tests {
         assert!(wait_for(u32::MAX).is_err());
         // The test harness has threads.
         assert_eq!(fork().unwrap_err().kind(), io::ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn a_child_is_watched_and_ended_with_all_that_it_has_started() {
+        use std::os::unix::process::CommandExt;
+        let mut child = std::process::Command::new("sh").args(["-c", "sleep 100 & wait"]).process_group(0).spawn().unwrap();
+        let fd = watch_child(child.id()).unwrap();
+        let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry, valid over the call.
+        assert_eq!(unsafe { libc::poll(&mut poll, 1, 0) }, 0, "it runs");
+        kill_group(child.id()).unwrap();
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::poll(&mut poll, 1, 20_000) }, 1);
+        assert!(!child.wait().unwrap().success());
+        assert!(kill_group(1).is_err() && kill_group(0).is_err() && watch_child(u32::MAX).is_err());
     }
 
     #[test]

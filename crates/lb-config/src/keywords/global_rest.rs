@@ -224,7 +224,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("trace", "<source> ...", "what is traced", "traces"),
     refused("default-path", "current|config|parent|origin <path>", "where relative file names start", "relative paths by rule"),
     refused("dns-accept-family", "<families>", "families of resolved addresses", "name resolution at run time"),
-    refused("external-check", "", "allows checks with programs", "more of health checks"),
     refused("pp2-never-send-local", "", "checks send PROXY v2 with addresses in place of LOCAL", "more of health checks"),
     refused("lua-load", "<file>", "a script", "Lua"),
     refused("lua-load-per-thread", "<file>", "a script", "Lua"),

@@ -283,6 +283,7 @@ const TABLES: &[&[Keyword]] = &[
     profiles::KEYWORDS,
     errors::KEYWORDS,
     checks::KEYWORDS,
+    checks::external::KEYWORDS,
     proxy_rest::KEYWORDS,
     destination::KEYWORDS,
     balance::KEYWORDS,

@@ -23,7 +23,6 @@ const RULES: &str = "ACLs and rules";
 const STICK: &str = "stick tables";
 const STATS: &str = "the statistics page";
 const COOKIE: &str = "cookie persistence";
-const CHECKS: &str = "more of health checks";
 const STATE_FILE: &str = "server state files";
 const FILTERS: &str = "filters";
 
@@ -52,14 +51,11 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("compression", D_F_L_B, "...", "compresses responses", "compression"),
     refused("cookie", D_L_B, "<name> ...", "persistence by cookie", COOKIE),
     refused("crt", F_L, "<file>", "certificate", "TLS"),
-    refused("external-check command", D_L_B, "<file>", "program that checks", CHECKS),
-    refused("external-check path", D_L_B, "<path>", "PATH of the program that checks", CHECKS),
     refused("filter", F_L_B, "<name> ...", "a filter", FILTERS),
     refused("filter-sequence", F_L_B, "...", "order of filters", FILTERS),
     refused("force-be-switch", F_L, "{if|unless} <condition>", "goes to a backend that is not published", RULES),
     refused("load-server-state-from-file", D_L_B, "global|local|none", "states of servers from a file", STATE_FILE),
     refused("option checkcache", D_L_B, "", "refuses responses that caches could leak", "checks of cacheability"),
-    refused("option external-check", D_L_B, "", "checks with a program", CHECKS),
     refused("persist rdp-cookie", D_L_B, "[(<name>)]", "persistence by RDP cookie", COOKIE),
     refused("quic-initial", D_F_L, "<action> ...", "rules for QUIC", "QUIC"),
     refused("server-state-file-name", D_L_B, "[<file>]", "file with states of servers", STATE_FILE),

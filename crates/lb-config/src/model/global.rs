@@ -1,6 +1,6 @@
 //! Process-wide settings. Source: manual 3.
 
-use super::{Account, Bind, LogTarget, ProcessSettings, Span, UnixBindOptions};
+use super::{Account, Bind, ExternalChecks, LogTarget, ProcessSettings, Span, UnixBindOptions};
 use lb_http::Spellings;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -86,6 +86,8 @@ pub struct Global {
     pub stats_maxconn: Option<u32>,
     /// How the process runs.
     pub process: ProcessSettings,
+    /// `external-check`
+    pub external_checks: ExternalChecks,
     /// All `tune.*` values.
     pub tune: Tune,
     /// `set-var`, `set-var-fmt`: set one after the other before anything is served.

@@ -14,6 +14,29 @@ pub enum CheckKind {
     Connect,
     /// A script: `option httpchk` with `http-check`, `option tcp-check` with its rules, `option redis-check` and the like.
     Script(Arc<Script>),
+    /// `option external-check`: a program.
+    External(Arc<ExternalCheck>),
+}
+
+/// A program that checks servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExternalCheck {
+    /// `external-check command`: a path, or a name that is looked up in [`ExternalCheck::path`].
+    pub command: String,
+    /// `external-check path`: the program's PATH.
+    pub path: String,
+}
+
+/// `external-check` in `global`: whether programs may be started for checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExternalChecks {
+    /// They may not.
+    #[default]
+    Forbidden,
+    /// With what is said of the check and nothing else in their environment.
+    Allowed,
+    /// `preserve-env`: beside what is in our own environment.
+    WithEnvironment,
 }
 
 impl CheckKind {

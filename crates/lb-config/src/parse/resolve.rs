@@ -37,7 +37,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, userlists: Vec
         super::errors::take_replies(&mut draft, world);
         default_backend(&mut draft, index, &names, &modes, world);
         backends(&mut draft, index, &names, &modes, world);
-        finish_check(&mut draft, world);
+        finish_check(&mut draft, &global, world);
         servers(&mut draft, world);
         super::mailers::finish(&mut draft, world);
         super::tracking::settle(&mut draft.proxy, world);

@@ -7,6 +7,7 @@
 mod agent;
 mod conn;
 mod effects;
+mod external;
 mod view;
 
 use crate::proxy::{Backend, Server, ServerState, Topology, unix_addr};
@@ -89,6 +90,8 @@ impl Plan {
             let script = match &backend.settings.check {
                 CheckKind::Connect => Arc::new(Script::connect()),
                 CheckKind::Script(script) => script.clone(),
+                // Of its script it takes no step.
+                CheckKind::External(_) => Arc::new(Script::connect()),
             };
             for server in backend.servers() {
                 if let Some(check) = &server.settings.check {
@@ -185,6 +188,7 @@ async fn watch(worker: Rc<Worker>, checked: Arc<Checked>, spread: u32, node: Opt
     let rt = &worker.rt;
     let mut check = Check::new(checked.spec.clone());
     let mut next = rt.now() + checked.first;
+    let preserves = worker.process.preserves_environment;
     checked.server().watched.watched_by(rt.remote().clone(), rt.current());
     loop {
         let server = checked.server();
@@ -194,7 +198,11 @@ async fn watch(worker: Rc<Worker>, checked: Arc<Checked>, spread: u32, node: Opt
         if server.state() != ServerState::Maintenance && server.is_checked() {
             lock(&server.history).checking = true;
             let world = Asking { worker: &worker, backend: &checked.backend, server, node: node.as_deref() };
-            let verdict = conn::run(rt, &mut Scripted { check: &mut check, world: &world }, &checked).await;
+            let verdict = match &checked.backend.settings.check {
+                // Boxed: few servers are checked so.
+                CheckKind::External(program) => Box::pin(external::run(&worker, program, &checked, preserves)).await,
+                _ => conn::run(rt, &mut Scripted { check: &mut check, world: &world }, &checked).await,
+            };
             rt.progress();
             lock(&server.history).checking = false;
             // An operator may have stopped it meanwhile.

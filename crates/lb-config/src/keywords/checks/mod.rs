@@ -3,11 +3,12 @@
 //! Holds: a section starts with the rules of its defaults, and with none as soon as it has one of its own, as haproxy has it. What
 //! the lines come to is settled by [`finish_check`] when all have been read, so that they may stand in any order.
 
+pub(super) mod external;
 mod rules;
 
 use super::{Context, Keyword, Parser, Sections, State};
 use crate::diag::Problem;
-use crate::model::CheckKind;
+use crate::model::{CheckKind, Global, Span};
 use crate::parse::{Draft, Line, ProxyCx, World};
 use crate::tree::shown;
 use lb_check::{HttpRequest, Message, MysqlClient, RequestError, Rule, Script, Send, Text};
@@ -104,6 +105,10 @@ pub(crate) struct CheckDraft {
     http: RulesDraft,
     disable_on_404: bool,
     send_state: bool,
+    /// `external-check command`, and where.
+    command: Option<(String, Span)>,
+    /// `external-check path`
+    path: String,
 }
 
 /// The last of the options that choose a kind.
@@ -114,6 +119,7 @@ enum CheckOption {
     Tcp,
     Http,
     Protocol(Arc<Script>),
+    External,
 }
 
 /// The rules of one list.
@@ -332,8 +338,16 @@ fn mysql(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 }
 
 /// Settles how the servers of a section are checked.
-pub(crate) fn finish_check(draft: &mut Draft, world: &mut World<'_>) {
-    let CheckDraft { option, tcp, http, disable_on_404, send_state } = *std::mem::take(&mut draft.check);
+pub(crate) fn finish_check(draft: &mut Draft, global: &Global, world: &mut World<'_>) {
+    let mut check = *std::mem::take(&mut draft.check);
+    if matches!(check.option, CheckOption::External) {
+        draft.proxy.check = external::finish(draft, &check, global, world);
+        check.option = CheckOption::Connect;
+    } else {
+        external::ignored(draft, &check, world);
+    }
+    let is_external = matches!(draft.proxy.check, CheckKind::External(_));
+    let CheckDraft { option, tcp, http, disable_on_404, send_state, .. } = check;
     if draft.proxy.kind.is_backend() && !draft.proxy.disabled {
         let mut ignored = |kind: Kind, rules: &RulesDraft, option: &str| {
             if !rules.list.is_empty() && !rules.inherited && !rules.settled {
@@ -359,7 +373,9 @@ pub(crate) fn finish_check(draft: &mut Draft, world: &mut World<'_>) {
         }
     }
     draft.proxy.check = match option {
-        CheckOption::Connect => CheckKind::Connect,
+        // Settled above.
+        CheckOption::Connect | CheckOption::External if is_external => return,
+        CheckOption::Connect | CheckOption::External => CheckKind::Connect,
         CheckOption::Protocol(script) => CheckKind::Script(script),
         CheckOption::Tcp => CheckKind::Script(Script::tcp(ready(tcp.list, None)).into()),
         CheckOption::Http => {
