@@ -75,7 +75,7 @@ pub async fn interim(conn: &Conn, record: &mut Record, head: &Head) -> bool {
 }
 
 /// Writes within `timeout client`; false when the client does not take it.
-pub async fn write_all(conn: &Conn, mut bytes: &[u8]) -> bool {
+async fn write_all(conn: &Conn, mut bytes: &[u8]) -> bool {
     let rt = &conn.client.worker().rt;
     let limit = conn.client.frontend().settings.timeouts.client;
     let mut deadline = limit.map(|d| rt.now() + d);

@@ -457,15 +457,8 @@ pub async fn run(
             break Waited::Head { framing };
         }
         record.answered(slot.server(), response.status());
-        if request.version == Version::Http11 {
-            let mut out = worker.outs.take();
-            record.downloaded += counted_size(&response);
-            hop::strip(&mut response);
-            Encoder::new().encode_response(&response, out.bytes());
-            frontend.spelling.apply(out.bytes());
-            if !answer::write_all(attempt.conn, out.rest()).await {
-                break Waited::ClientGone;
-            }
+        if request.version == Version::Http11 && !answer::interim(attempt.conn, record, &response).await {
+            break Waited::ClientGone;
         }
         response.clear();
     };

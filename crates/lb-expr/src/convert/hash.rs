@@ -1,4 +1,7 @@
 //! Hashes of 32 and 64 bits, with haproxy's values. Manual 7.3.1.
+//!
+//! Four of them are in `lb-balance` too: neither crate is one that users of the other would expect beneath it, and a crate for
+//! forty lines would be one more for both.
 
 use crate::sample::{ArgKind, Args, Convert, Converter, Type, Value};
 use xxhash_rust::{xxh3, xxh32, xxh64};
