@@ -167,3 +167,33 @@ fn what_does_not_fit_is_left_out() {
     assert_eq!((&all["rules"], &all["backend"]), (&json!([]), &json!("app")));
     assert!(all["more_rules"].as_u64().is_some_and(|n| n > 3), "{all}");
 }
+
+/// Rules that wait, and a backend where nobody serves.
+#[test]
+fn waits_and_nobody_there() {
+    let config = PREAMBLE.replace("log 127.0.0.1:{log} local0", "log 127.0.0.1:{log} len 16384 local0")
+        + "frontend fe
+    bind 127.0.0.1:{fe}
+    http-request pause 10ms
+    use_backend be if TRUE
+backend be
+    http-request explain
+    http-request pause 10ms if TRUE
+    http-request set-header X-Behind it
+    http-after-response set-header X-After all
+    server s1 127.0.0.1:9 disabled
+";
+    let lb = start(&config, &[]);
+    let (text, status) = explained(&lb, "/x", "");
+    assert_eq!(status, 503);
+    for part in [
+        "pause 10ms if TRUE: applies | TRUE: matches",
+        " | waits | ",
+        " X-Behind it: applies | + x-behind: it | ",
+        " X-After all: applies | + x-after: all",
+    ] {
+        assert!(text.contains(part), "{part}\nis not in\n{text}");
+    }
+    // Who has chosen the backend was not told of.
+    assert!(text.contains(" | backend be | s1: it is disabled"), "{text}");
+}

@@ -97,6 +97,18 @@ pub struct Candidate {
     pub why: String,
 }
 
+/// What has chosen a backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// It was chosen before anything was told.
+    #[default]
+    Unknown,
+    /// It is the default one.
+    Default,
+    /// A `use_backend` line, or an old one that does the same.
+    Line(Span),
+}
+
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
@@ -108,8 +120,8 @@ pub struct Explanation {
     pub more: usize,
     /// The backend; `None`: the request is answered before, or there is none.
     pub backend: Option<String>,
-    /// The `use_backend` line that has chosen it; `None`: it is the default one.
-    pub switch: Option<Span>,
+    /// What has chosen it.
+    pub switch: Switch,
     /// Its servers.
     pub servers: Vec<Candidate>,
     /// Status and head of an answer of the proxy's own.
@@ -221,7 +233,10 @@ impl Telling<'_> {
         }
         let backend = match rules {
             Some(rules) => choose_backend(rules, &mut self.stage(), &frontend, topology).cloned(),
-            None => frontend.backend.clone(),
+            None => {
+                self.record.told().into_iter().for_each(|told| told.switched(None));
+                frontend.backend.clone()
+            }
         };
         let Some(backend) = backend else { return Way::Nowhere };
         self.record.backend = Some(backend.clone());

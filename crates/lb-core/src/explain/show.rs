@@ -1,6 +1,6 @@
 //! An explanation as text and as JSON: the same for tools and for log messages.
 
-use super::{Asked, Explained, Explanation};
+use super::{Asked, Explained, Explanation, Switch};
 use lb_config::Span;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ impl Explanation {
             out.push_str(&format!("answered here:\n{}\n", indented(response)));
         }
         if let Some(backend) = &self.backend {
-            out.push_str(&format!("backend {backend} ({})\n", self.chosen_by(&place)));
+            out.push_str(&format!("backend {backend}{}\n", self.chosen_by(&place).map_or(String::new(), |by| format!(" ({by})"))));
             for server in &self.servers {
                 out.push_str(&format!("  {} {}: {}\n", if server.chosen { "->" } else { "  " }, server.name, server.why));
             }
@@ -53,7 +53,7 @@ impl Explanation {
             "frontend": self.frontend,
             "rules": self.rules.iter().map(rule).collect::<Vec<_>>(),
             "backend": self.backend,
-            "backend_by": self.backend.as_ref().map(|_| self.chosen_by(&place)),
+            "backend_by": self.backend.as_ref().and_then(|_| self.chosen_by(&place)),
             "servers": servers,
             "answer": self.answer,
         });
@@ -67,7 +67,7 @@ impl Explanation {
     }
 
     /// On one line of at most `limit` bytes, behind `begin` (text) or with the members of `begin` (JSON). What does not fit is left out
-    /// as a whole: the rules that did not apply, then all rules.
+    /// as a whole: the rules that did not apply, then all rules, then the servers that were not taken.
     pub(crate) fn one_line(
         mut self,
         (text, members): (&str, Value),
@@ -88,20 +88,22 @@ impl Explanation {
                 let parts: Vec<&str> = lines.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
                 format!("{text} | {}", parts.join(" | "))
             };
-            if line.len() <= limit || left_out == 2 {
+            if line.len() <= limit || left_out == 3 {
                 return line;
             }
             left_out += 1;
             let before = self.rules.len();
             self.rules.retain(|rule| left_out == 1 && rule.applies);
             self.more += before - self.rules.len();
+            self.servers.retain(|server| left_out < 3 || server.chosen);
         }
     }
 
-    fn chosen_by(&self, place: &impl Fn(Span) -> String) -> String {
+    fn chosen_by(&self, place: &impl Fn(Span) -> String) -> Option<String> {
         match self.switch {
-            Some(span) => format!("by {}", place(span)),
-            None => "by default".to_owned(),
+            Switch::Line(span) => Some(format!("by {}", place(span))),
+            Switch::Default => Some("by default".to_owned()),
+            Switch::Unknown => None,
         }
     }
 }

@@ -2,10 +2,10 @@
 //! backend, why the server. Called by rules, which come here only for a stream that is to be explained.
 //!
 //! Holds: a rule does here what it does anywhere ([`rules::act`]), and its condition is decided once. What is kept is bounded:
-//! [`MAX_RULES`], [`MAX_TEXT`].
+//! [`MAX_RULES`], [`MAX_LINES`], [`MAX_SERVERS`], [`MAX_TEXT`].
 
-use super::{Asked, Candidate, Explained, Explanation};
-use crate::proxy::{Backend, ServerState};
+use super::{Asked, Candidate, Explained, Explanation, Switch};
+use crate::proxy::{Backend, Server, ServerState};
 use crate::rules::{self, Choice, Stage, Step};
 use lb_balance::ServerId;
 use lb_config::{Action, Rule, Span};
@@ -17,6 +17,10 @@ use std::sync::atomic::Ordering;
 
 /// Rules that are told of for one stream; those behind them are only counted.
 pub const MAX_RULES: usize = 256;
+/// Lines of one ACL whose values are shown.
+pub const MAX_LINES: usize = 16;
+/// Servers that are told of, beside the one that is taken.
+pub const MAX_SERVERS: usize = 1000;
 /// Bytes of one value or edit that are shown.
 pub const MAX_TEXT: usize = 512;
 
@@ -26,8 +30,7 @@ pub struct Told {
     rules: Vec<Explained>,
     /// Rules beyond [`MAX_RULES`].
     more: usize,
-    /// The `use_backend` line that has chosen.
-    switch: Option<Span>,
+    switch: Switch,
     servers: Vec<Candidate>,
     /// Servers that had a turn before the one that is chosen now.
     tried: Vec<ServerId>,
@@ -53,9 +56,9 @@ impl Told {
         if self.rules.len() < MAX_RULES { self.rules.push(rule) } else { self.more += 1 }
     }
 
-    /// Notes which `use_backend` line has chosen.
+    /// Notes which `use_backend` line has chosen; `None`: there was none, and the default backend is the one.
     pub fn switched(&mut self, line: Option<Span>) {
-        self.switch = line;
+        self.switch = line.map_or(Switch::Default, Switch::Line);
     }
 
     /// Notes the answer that a rule gives in place of a server; `None`: there is none, and the connection is closed.
@@ -168,7 +171,7 @@ fn ask(condition: Option<&Condition>, stage: &Stage<'_>, scratch: &Bump) -> (Vec
     let mut asked = Vec::new();
     let verdict = condition.decide(|term| {
         let verdict = term.eval(cx);
-        let values = term.acl().lines().map(|line| {
+        let values = term.acl().lines().take(MAX_LINES).map(|line| {
             let value = line.expr().eval(cx).value();
             (line.expr().text().to_owned(), value.map(|value| text(value, scratch)))
         });
@@ -235,7 +238,9 @@ fn changes(before: &Head, after: &Head) -> Vec<String> {
 /// The servers of a backend, which one is taken, and how it stands with the others.
 pub fn candidates(backend: &Backend, chosen: Option<(ServerId, Why)>, tried: &[ServerId]) -> Vec<Candidate> {
     let (active, _) = backend.usable();
-    let list = backend.servers().iter().filter(|server| !server.implicit).map(|server| {
+    let told_of =
+        |(n, server): &(usize, &Arc<Server>)| !server.implicit && (*n < MAX_SERVERS || chosen.is_some_and(|(id, _)| id == server.id));
+    let list = backend.servers().iter().enumerate().filter(told_of).map(|(_, server)| {
         let weight = server.weight.load(Ordering::Relaxed);
         let why_chosen = chosen.filter(|(id, _)| *id == server.id).map(|(_, why)| why);
         let why = match (why_chosen, server.state()) {

@@ -383,7 +383,12 @@ pub fn route<'t>(
         Some(rules) if rules.backends().next().is_some() => {
             at_request(conn, record, head, request, |stage| choose_backend(rules, stage, frontend, topology))
         }
-        _ => frontend.backend.as_ref(),
+        _ => {
+            if let Some(told) = record.told() {
+                told.switched(None);
+            }
+            frontend.backend.as_ref()
+        }
     }
 }
 
