@@ -157,6 +157,7 @@ impl Config {
             target.span = nowhere;
         }
         self.global.stats_sockets.iter_mut().for_each(|bind| bind.span = nowhere);
+        self.userlists.iter_mut().for_each(|list| list.span = nowhere);
         for ring in &mut self.rings {
             ring.span = nowhere;
             ring.servers.iter_mut().for_each(|server| server.span = nowhere);
@@ -176,7 +177,15 @@ impl Config {
             proxy.span = nowhere;
             proxy.log_formats_mut().for_each(|format| format.span = nowhere);
             proxy.binds.iter_mut().for_each(|bind| bind.span = nowhere);
-            proxy.servers.iter_mut().for_each(|server| server.span = nowhere);
+            for server in &mut proxy.servers {
+                server.span = nowhere;
+                if let Some(track) = server.watching.as_mut().and_then(|watching| watching.track.as_mut()) {
+                    track.span = nowhere;
+                }
+            }
+            if let Some(alert) = &mut proxy.email_alert {
+                Arc::make_mut(&mut alert.mailers).span = nowhere;
+            }
             proxy.error_replies.iter_mut().for_each(|reply| reply.span = nowhere);
         }
         self

@@ -66,7 +66,7 @@ pub const COLUMNS: &[Column] = &[
     column("hrsp_4xx", "MCP", "u64"),
     column("hrsp_5xx", "MCP", "u64"),
     column("hrsp_other", "MCP", "u64"),
-    column("hanafail", "MCP", "str"),
+    column("hanafail", "MCP", "u64"),
     column("req_rate", "MRP", "u32"),
     column("req_rate_max", "MMP", "u32"),
     column("req_tot", "MCP", "u64"),

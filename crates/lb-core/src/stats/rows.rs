@@ -350,11 +350,13 @@ fn check(row: &mut Row, process: &Process, server: &Arc<Server>, now: Instant) {
         row.set(at::TRACKED, format!("{}/{}", backend.name(), backend.server(*id).name()).as_str());
     }
     agent(row, &health, server);
+    if server.settings.watching.as_ref().is_some_and(|watching| watching.observe.is_some()) {
+        row.set(at::HANAFAIL, server.watched.overruns.load(Ordering::Relaxed));
+    }
     if !checked {
         return;
     }
     row.set(at::CHKFAIL, health.failed_checks().saturating_sub(history.forgotten_failures));
-    row.set(at::HANAFAIL, server.watched.overruns.load(Ordering::Relaxed));
     row.set(at::CHKDOWN, history.downs);
     row.set(at::DOWNTIME, history.down_for(!server.usable(), since).as_secs());
     if health.in_maintenance() {
