@@ -1,4 +1,5 @@
 //! Interfaces that go down and come up, and what is announced on them.
+#![allow(clippy::disallowed_methods)] // Delays are about time.
 
 mod common;
 

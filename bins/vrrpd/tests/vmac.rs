@@ -68,7 +68,7 @@ fn interfaces_and_settings_are_keepaliveds() {
     net.link("a0", "nomaster");
     net.link("a1", "nomaster");
     for host in ["a", "b"] {
-        net.says(host, "sysctl -w net.ipv4.conf.all.rp_filter=2");
+        net.set(host, "ipv4/conf/all/rp_filter", "2");
     }
     let before = settings(&net, "a");
     let file = "vrrp_instance V1 {\n interface e0\n virtual_router_id 51\n priority 255\n state MASTER\n use_vmac vv1 00:11:22:33:44\n use_vmac_addr\n vmac_xmit_base

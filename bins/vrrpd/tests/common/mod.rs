@@ -86,6 +86,11 @@ impl Net {
         std::thread::spawn(there).join().expect("it does not panic")
     }
 
+    /// Writes a setting below /proc/sys/net of a host.
+    pub fn set(&self, host: &str, name: &'static str, value: &'static str) {
+        self.within(host, move || std::fs::write(format!("/proc/sys/net/{name}"), value).unwrap_or_else(|e| panic!("{name}: {e}")));
+    }
+
     /// Whether a host gets an answer from an address: a port where nobody listens refuses.
     pub fn is_answered(&self, host: &str, address: &str) -> bool {
         let to = format!("{address}:9");
