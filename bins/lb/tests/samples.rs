@@ -5,10 +5,11 @@ mod common;
 
 use lb_testkit::fixture::TempDir;
 use lb_testkit::http::Connection;
+use lb_testkit::origin::Origin;
 use lb_testkit::ports::free_tcp;
 use lb_testkit::process::Process;
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
+use lb_testkit::script::Step;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 /// In `http-request` of the frontend.
@@ -157,27 +158,8 @@ const ANSWER: &[u8] = b"HTTP/1.1 201 Made\r\nContent-Length: 3\r\nX: a, b\r\nX: 
     Set-Cookie: a=1; path=/; b=2\r\nSet-Cookie: b = 7 ; x,a=3\r\nSet-Cookie: c=\"q;r\"\r\n\r\nxyz";
 
 /// Gives everybody the same answer.
-fn origin() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let port = listener.local_addr().expect("bound").port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            std::thread::spawn(move || {
-                let (mut seen, mut buf) = (Vec::new(), [0; 4_096]);
-                while let Ok(n @ 1..) = stream.read(&mut buf) {
-                    seen.extend_from_slice(&buf[..n]);
-                    if seen.ends_with(b"\r\n\r\n") {
-                        seen.clear();
-                        if stream.write_all(ANSWER).is_err() {
-                            return;
-                        }
-                    }
-                }
-            });
-        }
-    });
-    port
+fn origin() -> Origin {
+    common::origin(vec![Step::Serve(ANSWER.to_vec())])
 }
 
 fn config(ports: [u16; 2], origin: u16) -> String {
@@ -231,8 +213,8 @@ fn values(program: &Path, origin: u16) -> Vec<String> {
 #[test]
 fn of_a_stream_as_haproxy() {
     let origin = origin();
-    let ours = values(Path::new(env!("CARGO_BIN_EXE_lb")), origin);
-    let theirs = values(Path::new("/usr/sbin/haproxy"), origin);
+    let ours = values(Path::new(env!("CARGO_BIN_EXE_lb")), origin.port());
+    let theirs = values(Path::new("/usr/sbin/haproxy"), origin.port());
     let differ: Vec<_> = ours.iter().zip(&theirs).filter(|(a, b)| a != b).collect();
     assert!(differ.is_empty(), "lb and haproxy: {differ:#?}");
     assert!(ours.iter().filter(|value| value.ends_with("=.")).count() < 12, "most have a value: {ours:#?}");
@@ -241,7 +223,8 @@ fn of_a_stream_as_haproxy() {
 /// An id of samples: in a rule, which is the first to ask for it, and in the field that the server gets.
 #[test]
 fn ids_of_requests_as_haproxy() {
-    let origin = origin();
+    let served = origin();
+    let origin = served.port();
     let ids = |program: &Path| {
         let port = free_tcp();
         let config = format!(

@@ -5,8 +5,9 @@
 
 mod support;
 
+use lb_testkit::ports::free_tcp;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -85,7 +86,7 @@ fn quoted(text: &str) -> String {
 
 fn start(expressions: &[String]) -> (Haproxy, u16) {
     let dir = directory("converters");
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("a port").port();
+    let port = free_tcp();
     let mut config = format!(
         "global\n nbthread 1\ndefaults\n mode http\n timeout client 60s\n timeout server 5s\n timeout connect 5s\nfrontend f\n bind 127.0.0.1:{port}\n"
     );

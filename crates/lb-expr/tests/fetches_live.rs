@@ -7,8 +7,9 @@ use bumpalo::Bump;
 use lb_expr::sample::{ArgKind, Cx, Eval, Fact, OwnedValue, Registry, Side, Type, hex};
 use lb_http::Head;
 use lb_http::h1::{Decoded, Decoder, Limits};
+use lb_testkit::ports::free_tcp;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -27,10 +28,6 @@ impl Drop for Haproxy {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.dir);
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("a port").port()
 }
 
 fn directory(name: &str) -> PathBuf {
@@ -306,7 +303,7 @@ fn exchange(port: u16, bytes: &[u8]) -> String {
 
 #[test]
 fn requests() {
-    let (dir, port) = (directory("requests"), free_port());
+    let (dir, port) = (directory("requests"), free_tcp());
     let mut config = format!(
         "global\n setenv LB_EXPR_TEST \"from outside\"\n tune.bufsize 65536\ndefaults\n mode http\n timeout client 5s\n timeout server 5s\n \
          timeout connect 5s\nuserlist ul\n user joe insecure-password secret\nfrontend fe\n bind 127.0.0.1:{port} name name\n option http-buffer-request\n"
@@ -341,7 +338,7 @@ fn each_value() {
     let exprs =
         ["req.hdr(x)", "req.hdr(x,1)", "req.fhdr(x)", "req.cook(a)", "req.cook", "urlp(a)", "urlp", "urlp(a,;)", "req.hdr", "req.hdr()"];
     let candidates = ["a", "b", "1", "2", "3", "5", "x", "c,d", "b,,c", "z", "12", "h"];
-    let (dir, port) = (directory("each"), free_port());
+    let (dir, port) = (directory("each"), free_tcp());
     let mut config =
         format!("defaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 5s\nfrontend fe\n bind 127.0.0.1:{port}\n");
     let mut body = String::new();
@@ -484,7 +481,7 @@ fn buffers() -> Vec<Vec<u8>> {
 #[test]
 fn bytes_of_a_connection() {
     const MARK: &str = "@@@";
-    let (dir, port) = (directory("buffers"), free_port());
+    let (dir, port) = (directory("buffers"), free_tcp());
     let syslog = UnixDatagram::bind(dir.join("log")).expect("binds");
     syslog.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     let mut config = format!(

@@ -7,14 +7,18 @@
 mod common;
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::Session;
 use lb_expr::{Cause, Field, LogFormat, LogValue, Phase, Termination, Timestamp, formats};
+use lb_testkit::origin::Origin;
+use lb_testkit::ports::free_tcp;
+use lb_testkit::script::{Plain, Step};
 
 /// Between the format under test and the values.
 const MARK: &str = "@@@";
@@ -41,6 +45,7 @@ const FORMATS: &[&str] = &[
 struct Haproxy {
     child: Child,
     dir: PathBuf,
+    _origin: Origin,
 }
 
 impl Drop for Haproxy {
@@ -51,34 +56,8 @@ impl Drop for Haproxy {
     }
 }
 
-/// Answers every request on every connection in the same way.
-fn origin() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let port = listener.local_addr().expect("bound").port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            std::thread::spawn(move || {
-                let (mut seen, mut buf) = (Vec::new(), [0; 4_096]);
-                while let Ok(n @ 1..) = stream.read(&mut buf) {
-                    seen.extend_from_slice(&buf[..n]);
-                    if seen.windows(4).any(|w| w == b"\r\n\r\n") {
-                        seen.clear();
-                        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nServer: a\"b{c}|\\\x01d#e\xff\r\nSet-Cookie: sess=abc;path=/\r\n\r\nxyz";
-                        if stream.write_all(answer).is_err() {
-                            return;
-                        }
-                    }
-                }
-            });
-        }
-    });
-    port
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("a port").port()
-}
+/// What every request on every connection gets.
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nServer: a\"b{c}|\\\x01d#e\xff\r\nSet-Cookie: sess=abc;path=/\r\n\r\nxyz";
 
 /// Quoted for haproxy's configuration.
 fn quoted(format: &str) -> String {
@@ -92,15 +71,16 @@ fn start(zone: &str) -> (Haproxy, Vec<u16>, UnixDatagram) {
     std::fs::create_dir(&dir).expect("a directory of our own");
     let syslog = UnixDatagram::bind(dir.join("log")).expect("binds");
     syslog.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let origin = Origin::start(vec![vec![Step::Serve(ANSWER.to_vec())]], Arc::new(Plain::default())).expect("an origin");
     let mut config = format!(
         "global\n maxconn 100\n nbthread 1\ndefaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 1s\n retries 0\n\
          backend be\n server s1 127.0.0.1:{}\nbackend none\n server s2 127.0.0.1:{}\n",
-        origin(),
-        free_port()
+        origin.port(),
+        free_tcp()
     );
     let mut ports = Vec::new();
     for (i, format) in FORMATS.iter().enumerate() {
-        let port = free_port();
+        let port = free_tcp();
         ports.push(port);
         config.push_str(&format!(
             "frontend fe{i}\n bind 127.0.0.1:{port}\n log {} len 65535 format raw local0\n use_backend none if {{ path /none }}\n default_backend be\n \
@@ -120,7 +100,7 @@ fn start(zone: &str) -> (Haproxy, Vec<u16>, UnixDatagram) {
         .stderr(Stdio::null())
         .spawn()
         .expect("haproxy is needed here: cargo xtask test installs it");
-    let haproxy = Haproxy { child, dir };
+    let haproxy = Haproxy { child, dir, _origin: origin };
     for _ in 0..500 {
         // A probe's own line, of a request that never came, before the next probe: the socket's queue is short.
         let answers = |p: &u16| TcpStream::connect((Ipv4Addr::LOCALHOST, *p)).map(drop).is_ok() && syslog.recv(&mut [0; 65_536]).is_ok();
