@@ -5,13 +5,14 @@
 
 use super::draft::{Draft, World};
 use crate::diag::Severity;
-use crate::model::{Action, Global, LogFormatKind, LogFormatText, Mode};
+use crate::model::{Action, CaptureSlot, Global, LogFormatKind, LogFormatText, Mode, RuleSet};
 use crate::tree::shown;
 
 /// Checks a proxy, and takes away what its mode has no use for.
 pub(super) fn proxy(draft: &mut Draft, global: &Global, world: &mut World<'_>) {
     if !draft.proxy.disabled {
         captures(draft, global, world);
+        capture_slots(draft, world);
         timeouts(draft, world);
         log_format(draft, world);
         explains_to_nobody(draft, world);
@@ -29,6 +30,24 @@ pub(super) fn proxy(draft: &mut Draft, global: &Global, world: &mut World<'_>) {
         options.http_buffer_request = false;
         draft.proxy.monitor_uri = None;
         draft.proxy.captures.cookie = None;
+    }
+}
+
+/// Rules of a frontend that capture into slots that it has not. Which slots there are for those of a backend depends on where a stream comes
+/// from.
+fn capture_slots(draft: &Draft, world: &mut World<'_>) {
+    let proxy = &draft.proxy;
+    let Some(rules) = proxy.rules.as_deref().filter(|_| proxy.kind.is_frontend()) else { return };
+    for (set, list) in rules.lists() {
+        let response = matches!(set, RuleSet::Answer | RuleSet::Response | RuleSet::AfterResponse);
+        let (slots, side) = if response { (&proxy.captures.response, "response") } else { (&proxy.captures.request, "request") };
+        for rule in list {
+            let Action::Capture { slot: CaptureSlot::Number(id), .. } = &rule.action else { continue };
+            if *id >= slots.len() {
+                let help = format!("declare it: 'declare capture {side} len <length>'; the first one has the number 0");
+                world.error(rule.span, format!("there is no capture slot {id} for what a {side} has"), Some(help));
+            }
+        }
     }
 }
 

@@ -329,6 +329,8 @@ pub(crate) struct World<'s> {
     pub sets: std::sync::Arc<lb_expr::acl::Sets>,
     /// `http-errors` sections that were named or read, and where first.
     pub error_sets: Vec<(Arc<ErrorSet>, Span)>,
+    /// Replies that are taken from such sections: each with its status and its line.
+    pub error_replies: Vec<(Arc<ErrorSet>, u16, Span)>,
     /// `mailers` sections.
     pub mailers: Vec<Arc<crate::model::Mailers>>,
     /// Files that were included, in the order in which they were met: they count on from those of the source.
@@ -355,6 +357,7 @@ impl<'s> World<'s> {
             names: Default::default(),
             sets: Default::default(),
             error_sets: Vec::new(),
+            error_replies: Vec::new(),
             mailers: Vec::new(),
             included: Vec::new(),
         }

@@ -36,6 +36,12 @@ pub(super) fn resolve_sets(world: &mut World<'_>) {
             world.error(place, message, Some(format!("add 'http-errors {}', or name one that exists", shown(set.name()))));
         }
     }
+    for (set, status, place) in std::mem::take(&mut world.error_replies) {
+        if set.is_known() && set.get(status).is_none() {
+            let message = format!("status {status} of this reply is not declared in the http-errors section '{}'", shown(set.name()));
+            world.warn(place, message, Some("add an 'errorfile' there, or answer with a status that it has".into()));
+        }
+    }
 }
 
 /// Takes the replies of `errorfiles` lines into their proxy; of two for a status, the one further down counts.

@@ -157,6 +157,9 @@ fn reply(cx: &mut ActionCx<'_, '_>, status: u16, refusal: bool) -> Result<Reply,
         }
     }
     let has_own = body.is_some() || !fields.is_empty() || content_type.is_some() || own_status || !refusal;
+    if let ReplyContent::Set(set) = &reply.content {
+        cx.world.error_replies.push((set.clone(), reply.status, cx.line.span()));
+    }
     if own {
         return Ok(reply);
     }

@@ -129,11 +129,14 @@ pub(in crate::keywords) fn variable_at(
 fn capture(cx: &mut ActionCx<'_, '_>, _: Option<&str>) -> Outcome {
     let value = cx.expression()?;
     let word = cx.need()?;
-    let declared_here = cx.draft.proxy.kind.is_frontend() && !cx.draft.is_defaults();
     let captures = &mut cx.draft.proxy.captures;
     let request = !matches!(cx.set, RuleSet::Response | RuleSet::AfterResponse);
     let slots = if request { &mut captures.request } else { &mut captures.response };
     match word {
+        "len" if !cx.draft.proxy.kind.is_frontend() => {
+            let message = "'capture ... len' makes a slot of its own, which only a frontend can have";
+            Err(cx.problem(message).help("write 'capture <sample> id <slot>', and 'declare capture request len <length>' in the frontend"))
+        }
         "len" if request => {
             let len = cx.line.count(cx.at, 1)? as usize;
             cx.at += 1;
@@ -143,10 +146,6 @@ fn capture(cx: &mut ActionCx<'_, '_>, _: Option<&str>) -> Outcome {
         "id" if cx.set != RuleSet::Content => {
             let id = cx.line.count(cx.at, 0)? as usize;
             cx.at += 1;
-            if declared_here && id >= slots.len() {
-                let message = format!("there is no capture slot {id}");
-                return Err(cx.problem(message).help("declare it before: 'declare capture request len <length>'"));
-            }
             Ok(Action::Capture { value, slot: CaptureSlot::Number(id) })
         }
         _ => {
