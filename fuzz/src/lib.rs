@@ -4,6 +4,7 @@
 //! To add one: a function here (a module per crate under test), a file in `fuzz_targets/` and a `[[bin]]` that calls it, some
 //! inputs in `corpus/<target>/`, a line in [`TARGETS`].
 
+pub mod checks;
 pub mod config;
 pub mod expressions;
 pub mod http;
@@ -36,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     ("acl_lines", patterns::acl_lines, patterns::WORDS),
     ("pattern_file", patterns::pattern_file, patterns::WORDS),
     ("syslog", syslog::syslog, syslog::WORDS),
+    ("checks", checks::checks, checks::WORDS),
     ("vrrp_packet", vrrp_packets::vrrp_packet, vrrp_packets::WORDS),
 ];
 
