@@ -2,9 +2,13 @@
 #![allow(clippy::disallowed_methods)] // Delays are about time.
 
 mod common;
+#[path = "common/wire.rs"]
+#[allow(dead_code, reason = "each test file uses a part")]
+mod wire;
 
-use common::{Net, VIP, VRRPD, conf, may_run, run, until};
+use common::{Net, VIP, VRRPD, conf, conf6, may_run, run, until};
 use std::time::{Duration, Instant};
+use wire::Eye;
 
 #[test]
 fn a_change_within_its_delay_has_not_happened() {
@@ -121,4 +125,60 @@ fn announcements_keep_their_distance() {
     }
     let all = times[3].duration_since(times[0]);
     assert!(all >= Duration::from_millis(600), "{all:?}\n{}", router.log());
+}
+
+#[test]
+fn switches_elsewhere_are_reminded() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let lines = " version 3\n advert_int 0.3\n garp_master_repeat 1\n garp_master_delay 0\n garp_extra_if all 0.3";
+    let file = conf(150, &format!("{lines}\n virtual_ipaddress_excluded {{\n 10.9.1.100/24 dev e1\n }}"));
+    let router = net.start("a", VRRPD, &file);
+    until("a master", || net.has("a", VIP) && net.has("a", "10.9.1.100"));
+    let eye = Eye::of(&net);
+    // The first announcement of all may still be on its way.
+    let (mut there, mut here) = (0, 0);
+    until("again and again on the other interface", || {
+        there += eye.watch(Duration::from_millis(300), [10, 9, 1, 100]);
+        there > 5 * wire::SIGHTS
+    });
+    here += eye.watch(Duration::from_secs(1), [10, 9, 0, 100]);
+    assert_eq!(here, 0, "not where adverts go\n{}", router.log());
+}
+
+#[test]
+fn an_ipv6_instance_waits_for_its_address() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let router = net.start("a", VRRPD, &conf6(150, " advert_int 0.3"));
+    until("a master", || net.has("a", "fe80::100"));
+    // All addresses of IPv6 go with the link, and the new one of the interface is to be checked first.
+    net.says("a", "ip link set e0 down");
+    until("a fault", || router.log().contains("Entering FAULT STATE"));
+    net.says("a", "ip link set e0 up");
+    until("a master again", || net.has("a", "fe80::100"));
+    assert_eq!(router.stop(), Some(0));
+    assert!(!net.has("a", "fe80::100"));
+}
+
+#[test]
+fn both_families_may_have_the_same_id() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let six = |priority| conf6(priority, " advert_int 0.3").replace("V1", "V6").replace(VIP, "10.9.0.101");
+    let file = |four, six_priority| format!("{}{}", conf(four, " version 3\n advert_int 0.3"), six(six_priority));
+    let (four, sixth) = (|host: &str| net.has(host, VIP), |host: &str| net.has(host, "fe80::100"));
+    let theirs = net.start("b", "keepalived", &file(100, 200));
+    until("keepalived has both", || four("b") && sixth("b"));
+    let ours = net.start("a", VRRPD, &file(150, 150));
+    until("each has one", || four("a") && !four("b") && !sixth("a") && sixth("b"));
+    theirs.stop();
+    until("ours has both", || four("a") && sixth("a"));
+    assert!(!ours.log().contains("dropped packet"), "{}", ours.log());
 }

@@ -21,11 +21,12 @@ pub fn gratuitous_arp(hardware: [u8; 6], address: Ipv4Addr) -> Vec<u8> {
     frame
 }
 
-/// An Ethernet frame that says who has an IPv6 address.
-pub fn neighbour_advertisement(hardware: [u8; 6], address: Ipv6Addr) -> Vec<u8> {
+/// An Ethernet frame that says who has an IPv6 address, and whether that is a router: hosts no longer use one that says it is none.
+pub fn neighbour_advertisement(hardware: [u8; 6], address: Ipv6Addr, router: bool) -> Vec<u8> {
     let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-    // Type 136, the flag "override", target, option "target link-layer address".
-    let mut body = vec![136, 0, 0, 0, 0x20, 0, 0, 0];
+    // Type 136, the flags "router" and "override", target, option "target link-layer address".
+    let flags = if router { 0xa0 } else { 0x20 };
+    let mut body = vec![136, 0, 0, 0, flags, 0, 0, 0];
     body.extend(address.octets());
     body.extend([2, 1]);
     body.extend(hardware);
@@ -67,9 +68,12 @@ mod tests {
             hex(&gratuitous_arp(HARDWARE, Ipv4Addr::new(10, 9, 0, 100))),
             "ffffffffffffb6f98114ba0c08060001080006040001b6f98114ba0c0a090064ffffffffffff0a090064"
         );
-        let frame = hex(&neighbour_advertisement(HARDWARE, "fe80::57".parse().expect("an address")));
+        let frame = hex(&neighbour_advertisement(HARDWARE, "fe80::57".parse().expect("an address"), false));
         let expected = "333300000001b6f98114ba0c86dd6000000000203afffe800000000000000000000000000057ff020000000000000000000000000001\
                         880066d520000000fe8000000000000000000000000000570201b6f98114ba0c";
         assert_eq!(frame, expected);
+        // The same from one that forwards: another flag, and a checksum to match.
+        let router = hex(&neighbour_advertisement(HARDWARE, "fe80::57".parse().expect("an address"), true));
+        assert_eq!(router, expected.replace("880066d520000000", "8800e6d4a0000000"));
     }
 }

@@ -387,6 +387,10 @@ fn blocks_about_interfaces() {
     for (text, code) in blocks {
         assert_eq!(of(text), code, "{text}");
     }
+    let extra = |line: &str| read(&instance(line));
+    assert_eq!(extra(" garp_extra_if all 2").conf.instances[0].garp_extra, Some((true, Duration::from_secs(2))));
+    assert_eq!(extra(" garp_extra_if 100").conf.instances[0].garp_extra, Some((false, Duration::from_secs(100))));
+    assert_eq!(extra(" garp_extra_if all").diagnostics.exit_code(), 5);
 }
 
 #[test]

@@ -127,7 +127,7 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("vrrp_strict", Not),
     ("vrrp_iptables", Not),
     ("vrrp_ipsets", Not),
-    ("vrrp_garp_extra_if", Not),
+    ("vrrp_garp_extra_if", Set(|it, arg| it.garp_extra = super::links::extra(arg).or(it.garp_extra))),
     ("enable_snmp_vrrp", Not),
     ("enable_snmp_rfc", Not),
     ("enable_snmp_rfcv2", Not),

@@ -120,14 +120,7 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
             }
         }),
     ),
-    (
-        "garp_extra_if",
-        Set(|_, arg| {
-            if !matches!(arg.node.value(0), Some("0")) {
-                arg.unsupported("garp_extra_if")
-            }
-        }),
-    ),
+    ("garp_extra_if", Set(|it, arg| it.garp_extra = super::links::extra(arg).or(it.garp_extra))),
     ("native_ipv6", Nothing("the addresses decide")),
     ("accept", Set(|it, _| it.no_accept = false)),
     ("no_accept", Set(|it, _| it.no_accept = true)),
@@ -246,6 +239,7 @@ impl InstanceConf {
             no_accept: false,
             promote_secondaries: false,
             track_src_ip: false,
+            garp_extra: None,
             vrid: None,
             priority: None,
             master: false,

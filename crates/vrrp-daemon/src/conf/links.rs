@@ -111,3 +111,16 @@ pub fn garp_group(arg: &mut Arg<'_>, taken: &[GarpGroupConf]) -> GarpGroupConf {
     }
     it
 }
+
+/// `garp_extra_if [all] SECONDS`.
+pub fn extra(arg: &mut Arg<'_>) -> Option<(bool, Duration)> {
+    let all = arg.node.value(0) == Some("all");
+    let text = arg.node.value(usize::from(all)).unwrap_or_default();
+    let time = seconds(text).filter(|time| *time <= Duration::from_secs(MAX_INTERVAL.into()));
+    if time.is_none() {
+        arg.warn(format!(
+            "garp_extra_if '{text}' is not a number of seconds from 0 to {MAX_INTERVAL}, with 'all' before it if so; it is left out"
+        ));
+    }
+    time.map(|time| (all, time))
+}

@@ -104,6 +104,8 @@ pub struct Global {
     pub nftables_priority: Option<i32>,
     /// `nftables_counters`.
     pub nftables_counters: bool,
+    /// `vrrp_garp_extra_if`: on all interfaces or virtual ones only, and how often.
+    pub garp_extra: Option<(bool, Duration)>,
     /// `vrrp_garp_interval`.
     pub garp_interval: Duration,
     /// `vrrp_gna_interval`.
@@ -265,6 +267,8 @@ pub struct InstanceConf {
     pub no_accept: bool,
     /// `promote_secondaries`.
     pub promote_secondaries: bool,
+    /// `garp_extra_if`: on all interfaces or virtual ones only, and how often; zero for never.
+    pub garp_extra: Option<(bool, Duration)>,
     /// `track_src_ip`.
     pub track_src_ip: bool,
     /// `virtual_router_id`.

@@ -3,6 +3,7 @@
 use super::Daemon;
 use crate::conf::model::Conf;
 use crate::frames;
+use crate::sysctl::{self, Tree};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -74,27 +75,71 @@ fn line(conf: &Conf, name: &str, interface: u32, is_v4: bool) -> Option<(Line, D
 }
 
 impl Daemon {
+    /// Announces the addresses of an instance, so many times.
     pub(super) fn announce(&mut self, entry: usize, member: usize, times: u8) {
-        let conf = self.conf.clone();
         let addresses = self.addresses(entry, member);
         for _ in 0..times {
-            for (interface, address) in &addresses {
-                let Some(it) = self.interfaces.get(interface) else { continue };
-                // An interface without Ethernet addresses has nobody to tell.
-                let Ok(hardware) = <[u8; 6]>::try_from(it.hardware.as_slice()) else { continue };
-                let frame = match address.address {
-                    IpAddr::V4(v4) => frames::gratuitous_arp(hardware, v4),
-                    IpAddr::V6(v6) => frames::neighbour_advertisement(hardware, v6),
+            addresses.iter().for_each(|(interface, address)| self.announce_one(*interface, address.address));
+        }
+    }
+
+    /// `garp_extra_if`: once for each address that is on another interface than the adverts, so that switches there do not forget it.
+    fn announce_elsewhere(&mut self, entry: usize, member: usize, all: bool) {
+        let at = self.entries[entry].members[member];
+        let wire = self.paths[at];
+        let conf = self.conf.clone();
+        let virtual_only = |interface: &u32| all || self.interfaces.get(interface).is_some_and(|it| conf.is_link(&it.name));
+        let mut addresses = self.addresses(entry, member);
+        addresses.retain(|(interface, _)| Some(*interface) != wire && virtual_only(interface));
+        addresses.iter().for_each(|(interface, address)| self.announce_one(*interface, address.address));
+    }
+
+    /// When [`Daemon::announce_extra`] is to be called next.
+    pub(super) fn poll_extra(&self) -> Option<Instant> {
+        self.extra.values().copied().min()
+    }
+
+    /// What the masters with `garp_extra_if` announce beside all else.
+    pub(super) fn announce_extra(&mut self, now: Instant) {
+        if !self.has_extra {
+            return;
+        }
+        let conf = self.conf.clone();
+        let extra = |at: usize| conf.instances[at].garp_extra.or(conf.global.garp_extra).filter(|(_, every)| !every.is_zero());
+        for entry in 0..self.entries.len() {
+            for (member, at) in self.entries[entry].members.clone().into_iter().enumerate() {
+                let master = self.entries[entry].instance(member).state() == vrrp::State::Master;
+                let Some((all, every)) = extra(at).filter(|_| master) else {
+                    self.extra.remove(&at);
+                    continue;
                 };
-                match line(&conf, &it.name, *interface, address.address.is_ipv4()) {
-                    None => drop(lb_sys::packet::send(self.frames.as_fd(), *interface, &frame)),
-                    Some((line, spacing)) => {
-                        let waiting = self.announcements.lines.entry(line).or_default();
-                        waiting.spacing = spacing;
-                        if waiting.frames.len() < MAX_WAITING {
-                            waiting.frames.push_back((*interface, address.address, frame));
-                        }
-                    }
+                let due = *self.extra.entry(at).or_insert(now + every);
+                if due <= now {
+                    self.extra.insert(at, now + every);
+                    self.announce_elsewhere(entry, member, all);
+                }
+            }
+        }
+    }
+
+    fn announce_one(&mut self, interface: u32, address: IpAddr) {
+        let Some(it) = self.interfaces.get(&interface) else { return };
+        // An interface without Ethernet addresses has nobody to tell.
+        let Ok(hardware) = <[u8; 6]>::try_from(it.hardware.as_slice()) else { return };
+        let frame = match address {
+            IpAddr::V4(v4) => frames::gratuitous_arp(hardware, v4),
+            IpAddr::V6(v6) => {
+                let router = sysctl::get(Tree::V6, &it.name, "forwarding").is_some_and(|on| on > 0);
+                frames::neighbour_advertisement(hardware, v6, router)
+            }
+        };
+        match line(&self.conf, &it.name, interface, address.is_ipv4()) {
+            None => drop(lb_sys::packet::send(self.frames.as_fd(), interface, &frame)),
+            Some((line, spacing)) => {
+                let waiting = self.announcements.lines.entry(line).or_default();
+                waiting.spacing = spacing;
+                if waiting.frames.len() < MAX_WAITING {
+                    waiting.frames.push_back((interface, address, frame));
                 }
             }
         }

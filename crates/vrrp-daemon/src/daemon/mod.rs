@@ -147,6 +147,9 @@ pub struct Daemon {
     paths: Vec<Option<u32>>,
     links: vmac::Links,
     announcements: announce::Announcements,
+    /// When instances with `garp_extra_if` announce again.
+    extra: HashMap<usize, Instant>,
+    has_extra: bool,
     /// What each instance was told of its interface.
     told: Vec<(bool, Option<IpAddr>)>,
     inbox: Inbox,
@@ -194,6 +197,8 @@ impl Daemon {
             paths: vec![None; conf.instances.len()],
             links: vmac::Links::default(),
             announcements: announce::Announcements::default(),
+            extra: HashMap::new(),
+            has_extra: false,
             netlink: Netlink::open().map_err(system("netlink"))?,
             frames: lb_sys::packet::open().map_err(system("packet socket"))?,
             interfaces: BTreeMap::new(),
@@ -234,6 +239,8 @@ impl Daemon {
     fn derive(&mut self) {
         self.wanted = self.conf.instances.iter().map(|it| Wanted::new(&it.config(&self.conf.global, Vec::new()))).collect();
         self.paths = vec![None; self.conf.instances.len()];
+        self.extra.clear();
+        self.has_extra = self.conf.global.garp_extra.is_some() || self.conf.instances.iter().any(|i| i.garp_extra.is_some());
         self.ours = self.conf.instances.iter().flat_map(|i| i.addresses.iter().chain(&i.excluded)).map(|a| a.address).collect();
     }
 
@@ -376,6 +383,7 @@ impl Daemon {
             self.handle_delays(now);
         }
         self.announcements.send(now, self.frames.as_fd());
+        self.announce_extra(now);
         for entry in 0..self.entries.len() {
             if let Some(due) = self.entries[entry].poll_timeout().filter(|at| *at <= now) {
                 let late = now.saturating_duration_since(due);
@@ -394,7 +402,7 @@ impl Daemon {
     /// Waits for the next timer or for something to read, and reads. Timers come after packets that have arrived, so that a pause of ours
     /// is not taken for one of the master.
     fn wait(&mut self, now: Instant, start: Option<Instant>) {
-        let others = [start, self.poll_delays(), self.announcements.poll_timeout(now)];
+        let others = [start, self.poll_delays(), self.announcements.poll_timeout(now), self.poll_extra()];
         let due = self.entries.iter().filter_map(Entry::poll_timeout).chain(others.into_iter().flatten()).min();
         let timeout = due.map(|at| at.saturating_duration_since(now));
         let timeout = timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: i64::from(t.subsec_nanos()) });
