@@ -8,6 +8,7 @@ pub mod checks;
 pub mod config;
 pub mod expressions;
 pub mod http;
+pub mod keepalived;
 pub mod language;
 pub mod lines;
 pub mod mutate;
@@ -38,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     ("pattern_file", patterns::pattern_file, patterns::WORDS),
     ("syslog", syslog::syslog, syslog::WORDS),
     ("checks", checks::checks, checks::WORDS),
+    ("keepalived_conf", keepalived::keepalived_conf, keepalived::WORDS),
     ("vrrp_packet", vrrp_packets::vrrp_packet, vrrp_packets::WORDS),
 ];
 

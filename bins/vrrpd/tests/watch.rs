@@ -197,7 +197,7 @@ fn one_mail(stream: std::net::TcpStream, file: &Path) {
 }
 
 /// The life of a router that tells: everything that happens to it once, and what was told.
-fn life(net: &Net, program: &str, mark: &str) -> (Vec<String>, [String; 2], Vec<String>) {
+fn life(net: &Net, program: &str, mark: &str) -> (Vec<String>, [String; 2], Vec<String>, Vec<String>) {
     let (number, told, mailed) = (net.file("number"), net.file(&format!("{mark}.told")), net.file(&format!("{mark}.mail")));
     std::fs::write(&number, "0").expect("a file");
     mails(net, if program == "keepalived" { "b" } else { "a" }, mailed.clone());
@@ -221,12 +221,23 @@ fn life(net: &Net, program: &str, mark: &str) -> (Vec<String>, [String; 2], Vec<
     // Five changes of two, with two scripts each; the script of the fifo; three lines of each mail.
     until("all are told", || lines(&told).len() >= 21);
     until("all are mailed", || lines(&mailed).len() >= 30);
+    let log = router.log.clone();
     router.stop();
     until("the end is told", || lines(&told).len() >= 25);
     // keepalived keeps its fifos open for its script; the reader is done when all have closed it.
     let texts = [fifo1, fifo2].map(|fifo| fifo.join().expect("no panic"));
     let same = |line: String| line.replace(&format!("{mark}."), "");
-    (lines(&told).into_iter().map(same).collect(), texts, lines(&mailed))
+    let log = std::fs::read_to_string(log).expect("a log");
+    (lines(&told).into_iter().map(same).collect(), texts, lines(&mailed), log.lines().filter_map(searched).collect())
+}
+
+/// The lines of a log that people search for, without their date; of a fault, ours also says why.
+fn searched(line: &str) -> Option<String> {
+    let (_, line) = line.split_once(" 20")?.1.split_once(": ")?;
+    let words = [") Entering ", "Receive advertisement timeout", "sent 0 priority", "Stopping"];
+    let line = line.split(" STATE (file").next().unwrap_or_default();
+    let line = if line.ends_with("FAULT") { format!("{line} STATE") } else { line.to_string() };
+    words.iter().any(|word| line.contains(word)).then_some(line)
 }
 
 #[test]
@@ -237,8 +248,8 @@ fn everybody_is_told_what_keepalived_tells() {
     // Each in a net of its own, so that each is alone.
     let (ours, theirs) = (Net::new(), Net::new());
     let first = std::thread::spawn(move || (life(&ours, VRRPD, "x"), ours));
-    let (their_told, their_fifos, their_mails) = life(&theirs, "keepalived", "x");
-    let ((told, fifos, mails), ours) = first.join().expect("no panic");
+    let (their_told, their_fifos, their_mails, their_log) = life(&theirs, "keepalived", "x");
+    let ((told, fifos, mails, log), ours) = first.join().expect("no panic");
     let plain = |lines: Vec<String>, net: &Net| -> Vec<String> { lines.iter().map(|l| l.replace(&net.prefix, "")).collect() };
     assert_eq!(plain(told, &ours), plain(their_told, &theirs));
     // Of its end, keepalived's fifos say nothing.
@@ -248,6 +259,7 @@ fn everybody_is_told_what_keepalived_tells() {
         assert_eq!(our.lines().count(), 12, "{our}");
     }
     assert_eq!(mails, their_mails);
+    assert_eq!(log, their_log);
     assert!(!ours.file("x.fifo1").exists(), "who has made it removes it");
 }
 

@@ -13,11 +13,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 /// What a client has for its question and for taking the answer, and an election for a snapshot.
 pub const PATIENCE: Duration = Duration::from_secs(2);
+/// Dumps that wait to be written.
+pub const MAX_DUMPS: usize = 4;
 /// The longest question.
 const MAX_QUESTION: u64 = 8192;
 /// A client that asks the UNIX socket.
@@ -43,7 +45,7 @@ struct Dump {
 
 /// The thread that writes dumps, and the other doors.
 pub struct Service {
-    dumps: Sender<Dump>,
+    dumps: SyncSender<Dump>,
     socket: Option<PathBuf>,
 }
 
@@ -53,7 +55,7 @@ impl Service {
     /// # Errors
     /// When no thread can be started.
     pub fn start(doors: &Doors, post: &Post, log: &Log) -> io::Result<Service> {
-        let (dumps, jobs) = channel();
+        let (dumps, jobs) = sync_channel(MAX_DUMPS);
         let (directory, own) = (doors.dumps.clone(), log.clone());
         std::thread::Builder::new().name("dump".into()).spawn(move || write_dumps(&jobs, &directory, &own))?;
         let mut socket = None;
@@ -79,14 +81,14 @@ impl Service {
         Ok(Service { dumps, socket })
     }
 
-    /// Writes a dump some time. Never waits.
+    /// Writes a dump some time. Never waits: when [`MAX_DUMPS`] wait already, these will do.
     pub fn dump(&self, kind: Kind, snapshot: Box<Snapshot>) {
-        let _ = self.dumps.send(Dump { kind, snapshot, into_log: false });
+        let _ = self.dumps.try_send(Dump { kind, snapshot, into_log: false });
     }
 
     /// Writes configuration and state to the log some time. Never waits.
     pub fn log(&self, snapshot: Box<Snapshot>) {
-        let _ = self.dumps.send(Dump { kind: Kind::Data, snapshot, into_log: true });
+        let _ = self.dumps.try_send(Dump { kind: Kind::Data, snapshot, into_log: true });
     }
 }
 
