@@ -445,6 +445,9 @@ impl Context for View<'_> {
             }
             Fact::Status => count(self.record?.status.into()).filter(|_| self.record.is_some_and(|r| r.status != 0)),
             Fact::FcErr => count(self.record.map_or(0, |r| r.fault().map_or(0, |fault| fault.code.into()))),
+            Fact::FcErrName => text(self.record.and_then(Record::fault).map_or("", |fault| fault.name())),
+            // A connection of HTTP/1 has one.
+            Fact::FcNbStreams => Some(Value::Int(1)).filter(|_| self.client.serves_http()),
             Fact::FcErrStr => text(self.record.and_then(Record::fault).map_or("Success", |fault| fault.text)),
             Fact::PrioClass => Some(Value::Int(i64::from(self.record?.rules().priority_class))),
             Fact::PrioOffset => Some(Value::Int(i64::from(self.record?.rules().priority_offset))),
@@ -460,6 +463,8 @@ impl Context for View<'_> {
             Fact::SrvSessRate(of) => self.rate(|rates, now| Some(rates.server(process, self.names().server(of)?.1, now).now)),
             // A stream that has no connection to a server any more asks nothing of it.
             Fact::BcErr => Some(Value::Int(0)).filter(|_| self.server().is_some()),
+            Fact::BcErrName => text("").filter(|_| self.server().is_some()),
+            Fact::BcNbStreams => Some(Value::Int(1)).filter(|_| self.server().is_some() && self.backend().is_some_and(|b| b.is_http())),
             Fact::BcErrStr => text("Success").filter(|_| self.server().is_some()),
             Fact::BcTcp(fact) => Some(Value::Int(i64::from(of_tcp(&self.server_socket?.tcp_info()?, fact)))),
         }

@@ -36,6 +36,29 @@ pub struct Fault {
     pub text: &'static str,
 }
 
+impl Fault {
+    /// Its name in the manual's table of `fc_err_str`; empty for one that no connection of a client meets here.
+    pub fn name(&self) -> &'static str {
+        const FIRST: u8 = 11;
+        const NAMES: [&str; 13] = [
+            "PRX_EMPTY",
+            "PRX_ABORT",
+            "PRX_TIMEOUT",
+            "PRX_TRUNCATED",
+            "PRX_NOT_HDR",
+            "PRX_BAD_HDR",
+            "PRX_BAD_PROTO",
+            "CIP_EMPTY",
+            "CIP_ABORT",
+            "CIP_TIMEOUT",
+            "CIP_TRUNCATED",
+            "CIP_BAD_MAGIC",
+            "CIP_BAD_PROTO",
+        ];
+        self.code.checked_sub(FIRST).and_then(|n| NAMES.get(usize::from(n))).copied().unwrap_or_default()
+    }
+}
+
 /// What rules have made of a stream.
 #[derive(Clone, Debug, Default)]
 pub struct RuleState {
@@ -674,7 +697,14 @@ pub fn log_connection_error(client: &Rc<Client>, fault: Fault) {
         // As haproxy: a frontend that names no format says nothing of such connections.
         None => return,
     };
-    log.logger.log_step(LogStep::Error, level, at, words, log.structured.as_ref(), &record);
+    let structured = log.structured.as_ref();
+    if log.has_samples {
+        let scratch = client.worker().scratches.lend();
+        let view = View::of_stream(&record);
+        log.logger.log_step(LogStep::Error, level, at, words, structured, &Spoken::at_log(&view, &scratch));
+    } else {
+        log.logger.log_step(LogStep::Error, level, at, words, structured, &record);
+    }
     log.lines.fetch_add(1, Ordering::Relaxed);
 }
 

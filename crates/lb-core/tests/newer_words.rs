@@ -191,3 +191,24 @@ fn acls_as_values() {
         assert_eq!(head.contains("x-w: yes\r\n"), also, "{path}: {head}");
     }
 }
+
+#[test]
+fn names_of_errors_and_streams() {
+    let log = lb_testkit::syslog::Syslog::udp().unwrap();
+    let (server, _requests) = origin("\r\n\r\n", OK);
+    let (port, proxied) = (free_tcp(), free_tcp());
+    let config = format!(
+        "{DEFAULTS}frontend fe\n bind 127.0.0.1:{port}\n http-response set-header X \"[%[fc_err_name]] %[fc_nb_streams]\"\n default_backend be\n\
+         backend be\n http-response set-header Y \"[%[bc_err_name]] %[bc_nb_streams]\"\n server s 127.0.0.1:{server}\n\
+         frontend px\n bind 127.0.0.1:{proxied} accept-proxy\n log 127.0.0.1:{} local0\n error-log-format \"%[fc_err] %[fc_err_name].\"\n default_backend be\n",
+        log.port()
+    );
+    let _proxy = Running::start(&config, 1);
+    let mut client = Connection::open((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let answer = client.exchange("GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    assert_eq!((answer.header("x").as_deref(), answer.header("y").as_deref()), (Some("[] 1"), Some("[] 1")));
+    TcpStream::connect((Ipv4Addr::LOCALHOST, proxied)).unwrap().write_all(b"junk junk junk junk\r\n\r\n").unwrap();
+    assert!(log.wait_for("15 PRX_NOT_HDR.", lb_testkit::wait::Deadline::patient()).is_some(), "{:?}", log.text());
+    drop(TcpStream::connect((Ipv4Addr::LOCALHOST, proxied)).unwrap());
+    assert!(log.wait_for("11 PRX_EMPTY.", lb_testkit::wait::Deadline::patient()).is_some(), "{:?}", log.text());
+}
