@@ -127,6 +127,11 @@ fn start(args: &Args, origin: Origin, prepared: Prepared, names: Names) -> Resul
             return Ok(());
         }
         lb_sys::process::new_session()?;
+        // The terminal is not held; with -l its standard error is.
+        let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+        for number in 0..if args.console { 2 } else { 3 } {
+            lb_sys::process::replace_stream(null.as_fd(), number)?;
+        }
     }
     if args.core {
         lb_sys::process::allow_core_files()?;

@@ -181,6 +181,7 @@ impl Daemon {
         let Prepared { conf, users, complaints, lines } = prepared;
         let signals = SignalFd::new(&SIGNALS.map(|(signal, _)| signal())).map_err(system("signals"))?;
         let (log, ending) = Log::start(options.sink.clone()).map_err(system("log"))?;
+        log.line(format!("Starting vrrpd {} with {}", env!("CARGO_PKG_VERSION"), options.origin.file.display()));
         lines.into_iter().for_each(|line| log.line(line));
         let (notifier, telling) = Notifier::start(log.clone()).map_err(system("thread of notices"))?;
         let mailer = Mailer::start(log.clone()).map_err(system("thread of mail"))?;
