@@ -182,3 +182,22 @@ fn both_families_may_have_the_same_id() {
     until("ours has both", || four("a") && sixth("a"));
     assert!(!ours.log().contains("dropped packet"), "{}", ours.log());
 }
+
+#[test]
+fn what_was_announced_too_fast_is_noticed_all_the_same() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let router = net.start("a", VRRPD, &conf(150, " version 3\n advert_int 0.3"));
+    until("a master", || net.has("a", VIP));
+    router.signal(rustix::process::Signal::STOP);
+    // More than the socket has room for; the last one is the one that matters.
+    let lines: String = (0..3000).map(|i| format!("addr {} 10.200.0.1/32 dev e1\n", if i % 2 == 0 { "add" } else { "del" })).collect();
+    std::fs::write(net.dir.join("batch"), format!("{lines}addr del {VIP}/24 dev e0\n")).expect("a file");
+    run("ip", &format!("-n {}a -batch {}", net.prefix, net.dir.join("batch").display()));
+    assert!(!net.has("a", VIP));
+    router.signal(rustix::process::Signal::CONT);
+    until("it is back in place", || net.has("a", VIP));
+    assert!(router.log().matches("Entering MASTER STATE").count() == 2, "{}", router.log());
+}

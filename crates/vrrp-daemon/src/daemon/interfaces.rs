@@ -4,6 +4,7 @@ use super::Daemon;
 use crate::conf::model::{AddressConf, Conf, RouteConf, RuleConf};
 use crate::netlink::Change;
 use crate::sockets::Sockets;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Instant;
 use vrrp::{Debounce, Event, Family};
@@ -75,14 +76,29 @@ impl Daemon {
     pub(super) fn read_netlink(&mut self, now: Instant) {
         match self.netlink.take() {
             Some(changes) => self.changes(now, changes),
-            // Announcements were lost: everything is asked for again.
-            None => {
-                if let Ok(all) = self.netlink.all() {
-                    self.interfaces.values_mut().for_each(|i| i.addresses.clear());
-                    self.changes(now, all);
-                }
+            None => self.compare(now),
+        }
+    }
+
+    /// Announcements were lost: everything is asked for again, and what is not there any more has gone meanwhile.
+    fn compare(&mut self, now: Instant) {
+        let Ok(mut all) = self.netlink.all() else { return };
+        let (mut links, mut addresses) = (HashSet::new(), HashSet::new());
+        for change in &all {
+            match change {
+                Change::Link { index, .. } => drop(links.insert(*index)),
+                Change::Address { index, address, .. } => drop(addresses.insert((*index, *address))),
+                _ => {}
             }
         }
+        for (index, it) in &self.interfaces {
+            if !links.contains(index) {
+                all.push(Change::LinkGone { index: *index });
+            }
+            let gone = it.addresses.iter().map(|own| own.address).filter(|address| !addresses.contains(&(*index, *address)));
+            all.extend(gone.map(|address| Change::AddressGone { index: *index, address }));
+        }
+        self.changes(now, all);
     }
 
     pub(super) fn changes(&mut self, now: Instant, changes: Vec<Change>) {

@@ -138,14 +138,16 @@ impl Netlink {
 
     /// What has been announced, until nothing more is there. Nothing when announcements were lost: then ask for [`Netlink::all`].
     pub fn take(&mut self) -> Option<Vec<Change>> {
-        let mut changes = Vec::new();
+        let (mut changes, mut lost) = (Vec::new(), false);
         loop {
             match self.announcements.recv_from_full() {
                 Ok((bytes, _)) => {
-                    drop(messages(&bytes, |payload, by| changes.extend(change(payload).filter(|c| !c.is_ours(by == self.own)))))
+                    let _ = messages(&bytes, |payload, by| changes.extend(change(payload).filter(|c| !c.is_ours(by == self.own))));
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Some(changes),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return (!lost).then_some(changes),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                // ENOBUFS. What was announced before the loss is old by the time that everything has been asked for.
+                Err(e) if e.raw_os_error() == Some(105) => lost = true,
                 Err(_) => return None,
             }
         }
