@@ -79,6 +79,8 @@ struct Conn {
     unsent: Vec<u8>,
     /// The machine wants to know when all is sent.
     sending: bool,
+    /// The other side has closed, and the machine knows.
+    ended: bool,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +168,10 @@ impl Conn {
             machine.handle(now, Event::Sent, actions);
             return Poll::Ready(());
         }
+        if self.ended {
+            // What is not sent yet may still be; else the deadline comes.
+            return Poll::Pending;
+        }
         match socket.poll_readable() {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(())) => {}
@@ -177,7 +183,10 @@ impl Conn {
         let mut buffer = rt.buffers().take();
         match socket.poll_read(buffer.spare()) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(0)) => machine.handle(now, Event::Eof, actions),
+            Poll::Ready(Ok(0)) => {
+                self.ended = true;
+                machine.handle(now, Event::Eof, actions);
+            }
             Poll::Ready(Ok(n)) => {
                 buffer.commit(n);
                 machine.handle(now, Event::Data(buffer.filled()), actions);

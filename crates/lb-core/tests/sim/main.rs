@@ -6,6 +6,7 @@
 mod accepting;
 mod calls;
 mod ends;
+mod health;
 mod http;
 mod http_faults;
 mod panics;
