@@ -160,3 +160,52 @@ fn a_group_gets_one_member_more_and_loses_it() {
     assert!(net.has("a", VIP), "{}", a.log());
     assert_eq!(a.log().matches("(V1) Entering").count(), 2, "{}", a.log());
 }
+
+#[test]
+fn who_is_deleted_says_so_in_the_word_that_was_asked_for() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let fifo = net.file("fifo");
+    let global = |more: &str| format!("global_defs {{\n notify_fifo {}\n{more}}}\n", fifo.display());
+    let mark = net.file("mark");
+    let asked = other("V2", 52, "10.9.0.110")
+        .replace("priority", &format!("notify_deleted \"/bin/cp /proc/version {}\" root\n priority", mark.display()));
+    let all = format!("{}{}{asked}{}", global(""), conf(150, ""), other("V3", 53, "10.9.0.120"));
+    let router = net.start("a", VRRPD, &all);
+    until("masters", || net.has("a", VIP) && net.has("a", "10.9.0.110") && net.has("a", "10.9.0.120"));
+    let path = fifo.clone();
+    let told = std::thread::spawn(move || std::fs::read_to_string(path).expect("a fifo"));
+    router.reload(&format!("{}{}", global(" fifo_write_vrrp_states_on_reload\n"), conf(150, "")));
+    until("they have left", || !net.has("a", "10.9.0.110") && !net.has("a", "10.9.0.120"));
+    until("the script has run", || mark.exists());
+    assert!(net.has("a", VIP));
+    assert_eq!(router.stop(), Some(0));
+    let told = told.join().expect("no panic");
+    for line in ["INSTANCE \"V2\" DELETED 150", "INSTANCE \"V3\" FAULT 150", "INSTANCE \"V1\" STOP 150"] {
+        assert_eq!(told.lines().filter(|l| *l == line).count(), 1, "{line}\n{told}");
+    }
+    // At the change, and once more at the reload, which asked for it.
+    assert_eq!(told.lines().filter(|l| *l == "INSTANCE \"V1\" MASTER 150").count(), 2, "{told}");
+}
+
+#[test]
+fn urgency_comes_with_a_file() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let router = net.start("a", VRRPD, &conf(150, ""));
+    until("a master", || net.has("a", VIP));
+    let urgent = "global_defs {\n vrrp_rt_priority 3\n vrrp_rlimit_rttime 20000\n vrrp_priority -3\n}\n";
+    router.reload(&format!("{urgent}{}", conf(150, "")));
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", router.child.id())).expect("it lives");
+    let fields = read("stat").rsplit(')').next().expect("a name").split_whitespace().map(str::to_string).collect::<Vec<_>>();
+    let refused = router.log().contains("vrrp_rt_priority: ");
+    assert!(fields[37] == "3" || refused, "{fields:?}");
+    let limit = read("limits").lines().find(|l| l.starts_with("Max realtime timeout")).map(str::to_string).expect("a limit");
+    assert!(limit.split_whitespace().any(|w| w == "20000"), "{limit}");
+    assert!(net.has("a", VIP));
+    assert_eq!(router.stop(), Some(0));
+}

@@ -56,6 +56,15 @@ impl Users {
         Ok(Users(users))
     }
 
+    /// Takes over from `old` who runs these, where the file says nothing of them any more.
+    pub fn keep<'a>(&mut self, old: &Users, commands: impl Iterator<Item = &'a Command>) {
+        for command in commands {
+            if let Some(who) = old.runs(command) {
+                self.0.entry((command.words.clone(), command.user.clone())).or_insert(who);
+            }
+        }
+    }
+
     /// Who runs it.
     pub fn runs(&self, command: &Command) -> Option<Identity> {
         self.0.get(&(command.words.clone(), command.user.clone())).copied()

@@ -98,6 +98,11 @@ impl Daemon {
         let old = std::mem::replace(&mut self.conf, Arc::new(conf));
         let old_users = std::mem::replace(&mut self.users, users);
         self.live = live;
+        // Those who leave have something to say yet.
+        let conf = &self.conf;
+        let gone = conf.groups.iter().filter(|g| g.members.iter().any(|m| *m >= live)).map(|g| &g.notifies);
+        let notifies = conf.instances[live..].iter().map(|it| &it.notifies).chain(gone);
+        self.users.keep(&old_users, notifies.flat_map(|it| it.commands()));
         let old_told = std::mem::take(&mut self.told);
         self.complaints = Arc::new(complaints);
         self.told = plan.from.iter().map(|from| from.map_or((false, None), |at| old_told[at])).collect();
