@@ -394,6 +394,41 @@ fn blocks_about_interfaces() {
 }
 
 #[test]
+fn strict_mode_has_keepaliveds_verdicts() {
+    let of = |global: bool, line: &str, addresses: &str| {
+        let global = if global { "global_defs {\n vrrp_strict\n}\n" } else { "" };
+        read(&format!("{global}{}", instance(line).replace("10.9.0.100/24", addresses)))
+    };
+    let cases = [
+        ("", "10.9.0.100/24", 0),
+        (" state MASTER", "10.9.0.100/24", 0),
+        (" state MASTER\n priority 255", "10.9.0.100/24", 0),
+        (" authentication {\n auth_type PASS\n auth_pass x\n }", "10.9.0.100/24", 5),
+        (" preempt_delay 3", "10.9.0.100/24", 5),
+        (" accept", "10.9.0.100/24", 5),
+        (" version 3\n accept", "10.9.0.100/24", 0),
+        (" garp_master_repeat 3", "10.9.0.100/24", 0),
+        (" garp_lower_prio_repeat 3", "10.9.0.100/24", 5),
+        (" lower_prio_no_advert off", "10.9.0.100/24", 5),
+        (" higher_prio_send_advert on", "10.9.0.100/24", 5),
+        (" use_vmac\n vmac_xmit_base", "10.9.0.100/24", 5),
+        (" version 3", "fd00::1", 5),
+        (" version 3", "fe80::1\n fd00::1", 0),
+        (" strict_mode off\n preempt_delay 3", "10.9.0.100/24", 0),
+    ];
+    for (line, addresses, code) in cases {
+        let loaded = of(true, line, addresses);
+        assert_eq!(loaded.diagnostics.exit_code(), code, "{line}: {:?}", says(&loaded));
+    }
+    assert_eq!(of(false, " strict_mode maybe", "10.9.0.100/24").diagnostics.exit_code(), 5);
+    let strict = of(false, " strict_mode\n state MASTER", "10.9.0.100/24").conf;
+    let config = strict.instances[0].config(&strict.global, Vec::new());
+    assert!(config.lower_prio_no_advert && !config.start_as_master && config.garp.lower_prio_repeat == 0 && strict.instances[0].no_accept);
+    let owner = of(true, " priority 255", "10.9.0.100/24").conf;
+    assert!(!owner.instances[0].no_accept);
+}
+
+#[test]
 fn virtual_interfaces() {
     let second = instance(" use_vmac\n use_vmac_addr").replace("V1", "V2").replace("51", "52");
     let second = second.replace("10.9.0.100/24", "10.9.0.110/24\n 10.9.0.111/24 dev e0\n 10.9.1.110/24 dev e1\n 10.9.1.111/24 dev e1");

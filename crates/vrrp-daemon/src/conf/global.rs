@@ -124,7 +124,7 @@ pub const GLOBAL: &[Keyword<Global>] = &[
             }
         }),
     ),
-    ("vrrp_strict", Not),
+    ("vrrp_strict", Set(|it, _| it.strict = true)),
     ("vrrp_iptables", Not),
     ("vrrp_ipsets", Not),
     ("vrrp_garp_extra_if", Set(|it, arg| it.garp_extra = super::links::extra(arg).or(it.garp_extra))),

@@ -112,18 +112,11 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
         }),
     ),
     ("smtp_alert", Set(|it, arg| it.smtp_alert = arg.boolean())),
-    (
-        "strict_mode",
-        Set(|_, arg| {
-            if arg.boolean() == Some(true) {
-                arg.unsupported("strict_mode")
-            }
-        }),
-    ),
+    ("strict_mode", Set(|it, arg| it.strict = arg.boolean().or(it.strict))),
     ("garp_extra_if", Set(|it, arg| it.garp_extra = super::links::extra(arg).or(it.garp_extra))),
     ("native_ipv6", Nothing("the addresses decide")),
-    ("accept", Set(|it, _| it.no_accept = false)),
-    ("no_accept", Set(|it, _| it.no_accept = true)),
+    ("accept", Set(|it, _| it.accept = Some(true))),
+    ("no_accept", Set(|it, _| it.accept = Some(false))),
     ("use_vmac", Set(|it, arg| it.vmac = Some(super::vmac::use_vmac(arg)))),
     ("use_vmac_addr", Set(|it, _| it.use_vmac_addr = true)),
     ("vmac_xmit_base", Set(|it, _| it.vmac_xmit_base = true)),
@@ -236,7 +229,9 @@ impl InstanceConf {
             use_vmac_addr: false,
             vmac_xmit_base: false,
             wire: None,
+            accept: None,
             no_accept: false,
+            strict: None,
             promote_secondaries: false,
             track_src_ip: false,
             garp_extra: None,

@@ -16,6 +16,7 @@ mod names;
 mod resolve;
 pub mod route;
 pub mod rule;
+mod strict;
 pub mod text;
 pub mod tracking;
 mod tree;

@@ -94,6 +94,8 @@ pub struct Global {
     pub fifos: [FifoConf; 2],
     /// `fifo_write_vrrp_states_on_reload`.
     pub fifo_states_on_reload: bool,
+    /// `vrrp_strict`.
+    pub strict: bool,
     /// `vmac_prefix`.
     pub vmac_prefix: Option<String>,
     /// `vmac_addr_prefix`.
@@ -263,7 +265,11 @@ pub struct InstanceConf {
     pub vmac_xmit_base: bool,
     /// The interface that adverts go over: its own, or a virtual one on that.
     pub wire: Option<String>,
-    /// `no_accept`: nobody talks to the addresses; they are for routing.
+    /// `accept`, `no_accept`, if the file says.
+    pub accept: Option<bool>,
+    /// `strict_mode`.
+    pub strict: Option<bool>,
+    /// `no_accept`, or what strict mode makes of it: nobody talks to the addresses; they are for routing.
     pub no_accept: bool,
     /// `promote_secondaries`.
     pub promote_secondaries: bool,

@@ -40,6 +40,7 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
 
 /// Mends what keepalived mends, and says so.
 fn complete(it: &mut InstanceConf, global: &Global, diagnostics: &mut Diagnostics) {
+    super::strict::apply(it, global, diagnostics);
     let place = it.place.clone();
     let name = it.name.clone();
     let mut warn = |text: &str| diagnostics.warn(&place, format!("({name}) {text}"));

@@ -40,7 +40,7 @@ fn data(snapshot: &Snapshot, conf: &InstanceConf, it: &InstanceView) -> Value {
         .with("iname", conf.name.as_str())
         .with("dont_track_primary", flag(it.config.dont_track_primary))
         .with("skip_check_adv_addr", flag(it.config.skip_check_adv_addr))
-        .with("strict_mode", 0u8)
+        .with("strict_mode", flag(conf.strict.unwrap_or(snapshot.conf.global.strict)))
         .with("vmac_ifname", conf.wire.as_deref().filter(|wire| *wire != interface).unwrap_or_default())
         .with("ifp_ifname", interface)
         .with("master_priority", it.master.map_or(0, |m| m.priority))
