@@ -311,10 +311,9 @@ impl Script {
         self.steps.iter().map(|step| &step.rule)
     }
 
-    /// Whether its first connection goes to the port of the server's line.
+    /// Whether one of its connections goes to the port of the server's line.
     pub fn needs_port(&self) -> bool {
-        let first = self.rules().find_map(|rule| if let Rule::Connect(connect) = rule { Some(connect) } else { None });
-        first.is_none_or(|connect| connect.port.is_none())
+        self.rules().any(|rule| matches!(rule, Rule::Connect(Connect { port: None, .. })))
     }
 
     fn new(kind: Kind, rules: Vec<Rule>) -> Script {

@@ -190,13 +190,15 @@ fn proto(_cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {
     }
 }
 
-/// Which of the two it is follows from the check itself.
 fn check_proto(cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {
-    if params.peek() == Some("none") {
-        params.value()?;
-        return Ok(());
+    let http = params.peek() != Some("none");
+    if http {
+        proto(cx, params)?
+    } else {
+        params.value().map(drop)?
     }
-    proto(cx, params)
+    cx.server.check_proto = Some(http);
+    Ok(())
 }
 
 fn v2_options(cx: &mut ServerCx<'_, '_>, params: &mut Params<'_, '_>) -> Outcome {

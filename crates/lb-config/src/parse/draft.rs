@@ -164,6 +164,8 @@ pub(crate) struct ServerDraft {
     pub check: bool,
     pub settings: ServerCheck,
     pub check_send_proxy: bool,
+    /// `check-proto`: whether it is HTTP.
+    pub check_proto: Option<bool>,
     pub send_proxy: bool,
     pub send_proxy_v2: bool,
     pub v2_options: crate::model::ProxyV2Options,
@@ -193,6 +195,7 @@ impl ServerDraft {
             check: false,
             settings: ServerCheck::default(),
             check_send_proxy: false,
+            check_proto: None,
             send_proxy: false,
             send_proxy_v2: false,
             v2_options: Default::default(),

@@ -325,6 +325,11 @@ fn finish_server(draft: ServerDraft, check: &CheckKind, in_use: bool, world: &mu
         let own_target = settings.address.is_none() && settings.port.is_none();
         server.check = Some(ServerCheck { send_proxy: draft.check_send_proxy || (own_target && server.send_proxy.is_some()), ..settings });
         let no_port = matches!(server.address, ServerAddress::Ip { port: ServerPort::Offset(_), .. });
+        if in_use && let Some(http) = draft.check_proto.filter(|http| *http != check.is_http()) {
+            let (said, other) = if http { ("h1", "none") } else { ("none", "h1") };
+            let message = format!("the server '{}' is not checked in the protocol '{said}'", shown(&server.name));
+            world.error(server.span, message, Some(format!("remove 'check-proto', or write 'check-proto {other}'")));
+        }
         let needs_port = if let CheckKind::Script(script) = check { script.needs_port() } else { true };
         if in_use && no_port && settings.port.is_none() && needs_port {
             let message = format!("the server '{}' cannot be checked: it has no port of its own", shown(&server.name));

@@ -122,7 +122,7 @@ pub(in crate::keywords) fn variable_at(
         when.push(*condition);
     }
     let variable = world.compiling(line.span(), |compiler| args::variable(name, compiler.loader));
-    let variable = variable.map_err(|message| line.problem(n, message))?;
+    let variable = variable.map_err(|message| line.problem(n, message).help("a variable is a scope, a dot and a name: 'txn.name'"))?;
     Ok((variable, when.into()))
 }
 

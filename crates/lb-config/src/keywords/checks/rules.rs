@@ -234,7 +234,8 @@ pub(super) fn unset_var(world: &mut World<'_>, line: &Line<'_>, _: Kind) -> Resu
 fn variable(world: &mut World<'_>, line: &Line<'_>) -> Result<(lb_expr::sample::Variable, Box<[lb_expr::sample::VarCondition]>), Problem> {
     let place = line.first - 1;
     let word = line.directive.words.get(place).map_or("", |word| word.text.as_ref());
-    let (_, arguments) = name_of(word).map_err(|message| Problem::at(place, message))?;
+    let (_, arguments) =
+        name_of(word).map_err(|message| Problem::at(place, message).help("write the variable within parentheses: 'set-var(check.x)'"))?;
     variable_at(world, line, place, arguments)
 }
 
