@@ -81,6 +81,8 @@ pub struct Destination {
     pub socks4: bool,
     /// With TLS.
     pub tls: Option<Tls>,
+    /// The server is expected to speak first: it has to be told soon that the connection stands.
+    pub speaks_first: bool,
 }
 
 /// What is checked and how long it may take; shared by all servers of a backend that are checked alike.
@@ -102,6 +104,14 @@ impl CheckSpec {
     pub fn new(script: impl Into<Arc<Script>>, inter: Duration) -> CheckSpec {
         CheckSpec { script: script.into(), inter, timeout_connect: None, timeout_check: None }
     }
+
+    /// Without `timeout check`, `inter` is the time for a connection and what is said over it.
+    fn time_to_connect(&self) -> Duration {
+        match (self.timeout_check, self.timeout_connect) {
+            (Some(_), Some(connect)) => connect.min(self.inter),
+            _ => self.inter,
+        }
+    }
 }
 
 /// The check of one server.
@@ -115,6 +125,8 @@ pub struct Check {
 struct Run {
     started: Instant,
     deadline: Instant,
+    /// Since when the last connection has stood.
+    connected: Option<Instant>,
     stage: Stage,
     /// The connection, or the beginning of one, is to be closed: cleanly or not.
     open: Option<bool>,
@@ -178,7 +190,7 @@ impl Check {
         let end = match (&mut self.run, event) {
             (None, Event::Start) => {
                 let run = self.run.insert(Run::start(now, &self.spec));
-                run.advance(&self.spec.script, world, out)
+                run.advance(now, &self.spec, world, out)
             }
             (None, _) => return,
             (Some(run), event) => run.handle(now, event, &self.spec, world, out),
@@ -201,14 +213,10 @@ impl Check {
 
 impl Run {
     fn start(now: Instant, spec: &CheckSpec) -> Run {
-        // Without `timeout check`, `inter` is the time for all of it.
-        let time = match (spec.timeout_check, spec.timeout_connect) {
-            (Some(_), Some(connect)) => connect.min(spec.inter),
-            _ => spec.inter,
-        };
         Run {
             started: now,
-            deadline: now + time,
+            deadline: now + spec.time_to_connect(),
+            connected: None,
             stage: Stage::Standing,
             open: None,
             step: 0,
@@ -226,16 +234,17 @@ impl Run {
             Event::Start => None,
             Event::Connected if self.stage == Stage::Connecting => {
                 self.stage = Stage::Standing;
+                self.connected = Some(now);
                 if let Some(time) = spec.timeout_check {
                     self.deadline = self.deadline.max(now + time);
                 }
                 self.step += 1;
-                self.advance(script, world, out)
+                self.advance(now, spec, world, out)
             }
             Event::Sent if self.stage == Stage::Sending => {
                 self.stage = Stage::Standing;
                 self.step += 1;
-                self.advance(script, world, out)
+                self.advance(now, spec, world, out)
             }
             Event::Connected | Event::Sent => None,
             Event::ConnectFailed(error) => {
@@ -266,17 +275,17 @@ impl Run {
                 {
                     return None;
                 }
-                self.look(script, world, out)
+                self.look(now, spec, world, out)
             }
             Event::Eof => {
                 self.eof = true;
-                self.look(script, world, out)
+                self.look(now, spec, world, out)
             }
             Event::Failed(error) => {
                 // What came before a reset is an answer, but none of HTTP (observed).
                 if script.kind != Kind::Http && self.stage == Stage::Standing && !self.received.is_empty() {
                     self.eof = true;
-                    if let Some(end) = self.look(script, world, out) {
+                    if let Some(end) = self.look(now, spec, world, out) {
                         return Some(end);
                     }
                 }
@@ -300,15 +309,16 @@ impl Run {
     }
 
     /// Goes on with the step that waits for an answer.
-    fn look(&mut self, script: &Script, world: &dyn World, out: &mut Vec<Action>) -> Option<End> {
+    fn look(&mut self, now: Instant, spec: &CheckSpec, world: &dyn World, out: &mut Vec<Action>) -> Option<End> {
         if self.stage != Stage::Standing {
             return None;
         }
-        self.advance(script, world, out)
+        self.advance(now, spec, world, out)
     }
 
     /// Does the steps that can be done now.
-    fn advance(&mut self, script: &Script, world: &dyn World, out: &mut Vec<Action>) -> Option<End> {
+    fn advance(&mut self, now: Instant, spec: &CheckSpec, world: &dyn World, out: &mut Vec<Action>) -> Option<End> {
+        let script = &*spec.script;
         loop {
             let Some(step) = script.steps.get(self.step) else { return Some(self.passed(script, world)) };
             match &step.rule {
@@ -317,7 +327,18 @@ impl Run {
                     if let Some(cleanly) = self.open {
                         out.push(Action::Close { cleanly: cleanly || script.kind == Kind::Http });
                     }
-                    self.connect(connect, world, out);
+                    // Seen from haproxy: a connection that follows another one begins its own time, but not when the answer over that
+                    // one has taken all of `timeout check`.
+                    if spec.timeout_check.zip(self.connected).is_some_and(|(time, since)| since + time <= now) {
+                        self.open = None;
+                        return Some(self.broken(script, Status::L7Tout, ""));
+                    }
+                    let speaks_first = matches!(
+                        script.steps[self.step + 1..].iter().find(|step| step.rule.acts()),
+                        Some(Step { rule: Rule::Expect(_), .. })
+                    );
+                    self.connect(connect, speaks_first, world, out);
+                    self.deadline = now + spec.time_to_connect();
                     return None;
                 }
                 Rule::Send(send) => {
@@ -356,7 +377,7 @@ impl Run {
         }
     }
 
-    fn connect(&mut self, connect: &Connect, world: &dyn World, out: &mut Vec<Action>) {
+    fn connect(&mut self, connect: &Connect, speaks_first: bool, world: &dyn World, out: &mut Vec<Action>) {
         let port = match &connect.port {
             None => None,
             Some(CheckPort::Number(port)) => Some(*port),
@@ -370,6 +391,7 @@ impl Run {
             send_proxy: connect.send_proxy,
             socks4: connect.socks4,
             tls: connect.tls.clone(),
+            speaks_first,
         }));
         self.open = Some(connect.linger);
         self.stage = Stage::Connecting;
@@ -632,6 +654,23 @@ mod tests {
                 machine.handle(start + ms(after), Event::Connected, &NoWorld, &mut out);
             }
             assert_eq!(machine.deadline(), Some(start + ms(expires)));
+        }
+    }
+
+    /// When a second connection begins 300 ms after the first, and what the check says that never gets it: as seen from haproxy.
+    #[test]
+    fn a_second_connection_has_its_own_time() {
+        for (check, status, after) in [(None, Status::L4Tout, 600), (Some(900), Status::L4Tout, 600), (Some(200), Status::L7Tout, 0)] {
+            let wants = || Rule::Expect(Box::new(Expect::new(Match::String(b"X"[..].into()))));
+            let script = Script::tcp(vec![Rule::Connect(Connect::default()), wants(), Rule::Connect(Connect::default()), wants()]);
+            let spec = CheckSpec {
+                timeout_connect: Some(1_000 * MS),
+                timeout_check: check.map(|n: u32| n * MS),
+                ..CheckSpec::new(script, 600 * MS)
+            };
+            let events = [(0, Event::Connected), (300, Event::Data(b"X")), (300 + after, Event::Timeout)];
+            let text = " at step 3 of tcp-check (connect)".to_owned();
+            assert_eq!(verdict(spec, &events), (status, None, text, u128::from(300 + after)));
         }
     }
 

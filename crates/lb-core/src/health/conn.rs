@@ -8,6 +8,7 @@ use lb_config::SendProxy;
 use lb_http::proxy::{self, Endpoints};
 use lb_rt::{Rt, Socket};
 use lb_sys::Addr;
+use lb_sys::socket::SockOpt;
 use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
@@ -105,7 +106,15 @@ impl Conn {
             (true, false) => checked.greeting.clone(),
             (false, false) => None,
         };
-        let socket = Socket::connect(rt, &to, checked.from.as_ref(), &checked.options)?;
+        // Who speaks first is told at once that the connection stands.
+        let options: Vec<SockOpt>;
+        let options = if destination.speaks_first {
+            options = checked.options.iter().filter(|option| !matches!(option, SockOpt::QuickAck(_))).cloned().collect();
+            &options
+        } else {
+            &checked.options
+        };
+        let socket = Socket::connect(rt, &to, checked.from.as_ref(), options)?;
         *self = Conn { socket: Some(socket), to: Some(to), greeting, ..Conn::default() };
         Ok(())
     }
