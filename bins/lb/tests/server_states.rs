@@ -72,7 +72,8 @@ struct Side {
     process: Process,
     log: Syslog,
     ports: [u16; 3],
-    _origin: Speaker,
+    /// An HTTP origin, at first well.
+    origin: Speaker,
     /// An agent, or another origin.
     agent: Speaker,
     lines: Vec<String>,
@@ -94,7 +95,7 @@ impl Side {
             match Process::proxy(dir, program, &fill(&format!("{PREAMBLE}{config}"), &values), &ports[..1]) {
                 Ok(process) => {
                     must("the socket is there", || process.dir().join("admin").exists());
-                    return Side { process, log, ports, _origin: origin, agent, lines: Vec::new() };
+                    return Side { process, log, ports, origin, agent, lines: Vec::new() };
                 }
                 Err(e) if e.is_port_clash() => continue,
                 Err(e) => panic!("{e}"),
@@ -212,6 +213,26 @@ fn servers_follow_the_one_that_they_track() {
         let table = side.ask("show servers state");
         let table = table.lines().skip(2).map(|line| line.split(' ').take(7).collect::<Vec<_>>().join(" "));
         side.lines.extend(table.collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_404_lets_a_server_and_its_followers_finish_what_they_have() {
+    let config = "listen l\n bind 127.0.0.1:{p}\n server z 127.0.0.1:{o}\n\
+        backend a\n log global\n option httpchk\n http-check disable-on-404\n server s 127.0.0.1:{o} check inter 50 fall 1 rise 2\n\
+        backend b\n log global\n http-check disable-on-404\n server t 127.0.0.1:{o} track a/s\n server u 127.0.0.1:{o} track t backup\n";
+    beside(config, |side| {
+        must("the check has ended", || side.stat("a", "s", &["check_status"]) == ["L7OK"]);
+        let answer = |status: &str| format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+        side.after(|side| side.origin.says(&answer("404 Leaving")), 5);
+        side.must_show("a", "s", &["status", "check_status", "check_code"], &["NOLB", "L7OKC", "404"]);
+        side.must_show("b", "u", &["status"], &["NOLB"]);
+        side.after(|side| side.origin.says(&answer("200 OK")), 3);
+        side.after(|side| side.origin.says(&answer("500 Oops")), 5);
+        side.origin.says(&answer("404 Leaving"));
+        // One that is down is not brought up by it.
+        side.must_show("a", "s", &["status", "check_status", "check_code"], &["DOWN", "L7STS", "404"]);
+        side.after(|side| side.origin.says(&answer("200 OK")), 3);
     });
 }
 
