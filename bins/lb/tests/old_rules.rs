@@ -289,3 +289,22 @@ fn framing_is_nobodys_to_rewrite() {
     got.answers("content-length: 2");
     assert!(!got.answer.contains("transfer-encoding"), "{got:#?}");
 }
+
+#[test]
+fn explained() {
+    if is_other() {
+        return;
+    }
+    let rules =
+        ["reqirep ^Host:\\ www.(.*) Host:\\ \\1", "reqideny ^cookie:.*evil", "reqsetbe ^GET\\ /old other", "use_backend be if TRUE"];
+    let dir = lb_testkit::fixture::TempDir::new("explain").expect("a directory");
+    let text = file(&rules, &[]);
+    let ports = [("log", "1514"), ("fe", "18001"), ("o", "18002"), ("o2", "18003")].map(|(name, port)| (name.to_owned(), port.to_owned()));
+    let path = dir.write("old.cfg", lb_testkit::fixture::fill(&text, &ports)).expect("a file");
+    let told = common::output(
+        std::process::Command::new(program()).args(["explain", "--request", "GET /old/a", "-H", "Host: www.a.example", "-f"]).arg(&path),
+    );
+    assert!(told.contains("reqirep ^Host: www.(.*) Host: \\1: applies\n      - host: www.a.example\n      + host: a.example"), "{told}");
+    assert!(told.contains("reqideny ^cookie:.*evil: applies\n      no line is what it looks for"), "{told}");
+    assert!(told.contains("backend other (by"), "{told}");
+}

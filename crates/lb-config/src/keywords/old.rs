@@ -184,8 +184,26 @@ fn monitor_net(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Result<(), Problem>
     line.end(1)
 }
 
-pub(super) fn near(today: &str) -> Today {
-    Today::Left(format!("'{today}' with a condition on what the regex looks for comes near"))
+/// What comes near a rule that asks for lines; where the regex is `^Name:...`, with the condition.
+pub(super) fn near(line: &OldLine<'_>, today: &str, case: bool) -> Today {
+    let field = line.value(0).and_then(|regex| regex.strip_prefix('^')?.split_once(':')).filter(|(name, _)| is_name(name));
+    let Some((name, regex)) = field else {
+        return Today::Left(format!("'{today}' with a condition on what the regex looks for comes near"));
+    };
+    let fetch = if today.starts_with("http-response") { "res.fhdr" } else { "req.fhdr" };
+    let flag = if case { "" } else { " -i" };
+    let test = match (regex, regex.strip_prefix(".*").or(regex.strip_prefix(" .*")), regex.strip_prefix(' ')) {
+        ("" | " " | ".*" | " .*", ..) => "-m found".to_owned(),
+        (_, Some(anywhere), _) => format!("-m reg{flag} {}", quoted(anywhere)),
+        (_, _, Some(value)) => format!("-m reg{flag} {}", quoted(&format!("^{value}"))),
+        _ => format!("-m reg{flag} {}", quoted(regex)),
+    };
+    Today::Left(format!("'{today} if {{ {fetch}({name}) {test} }}' comes near"))
+}
+
+/// `reqpass`, which no rule of today does.
+pub(super) fn passes() -> Today {
+    Today::Left("'unless' conditions of the rules behind it, on what the regex looks for, come near".to_owned())
 }
 
 /// The regex looks at upper and lower case.
@@ -430,5 +448,20 @@ mod tests {
         ] {
             assert_eq!(today(old), "left", "{old}");
         }
+    }
+
+    #[test]
+    fn what_comes_near_has_its_condition() {
+        let near = |regex: &str, case| {
+            let args = [OldWord { raw: regex.into(), value: Some(regex.into()) }];
+            match near(&OldLine { args: &args }, "http-request deny", case) {
+                Today::Left(text) => text,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(near("^Cookie:.*bad one", NO_CASE), "'http-request deny if { req.fhdr(Cookie) -m reg -i bad\\ one }' comes near");
+        assert_eq!(near("^X-A: b$", CASE), "'http-request deny if { req.fhdr(X-A) -m reg ^b$ }' comes near");
+        assert_eq!(near("^X-A:", CASE), "'http-request deny if { req.fhdr(X-A) -m found }' comes near");
+        assert!(near("^GET /a", CASE).contains("with a condition on what the regex looks for"));
     }
 }

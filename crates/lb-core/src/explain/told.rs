@@ -10,6 +10,7 @@ use crate::rules::{self, Choice, Stage, Step};
 use lb_balance::ServerId;
 use lb_config::{Action, Rule, Span};
 use lb_expr::acl::{Condition, Verdict};
+use lb_expr::lines;
 use lb_expr::sample::{Bump, Context, Cx, Value};
 use lb_http::{Head, h1};
 use std::sync::Arc;
@@ -113,9 +114,16 @@ pub fn run(list: &[Arc<Rule>], from: usize, stage: &mut Stage<'_>) -> Step {
         let mut step = None;
         if applies {
             let before = stage.head().cloned();
+            let finds_nothing = match (&rule.action, &before) {
+                (Action::Lines(of_old), Some(head)) => !lines::matches(&of_old.regex, head),
+                _ => false,
+            };
             step = rules::act(rule, at, stage, &scratch);
             if let (Some(before), Some(after)) = (before, stage.head()) {
                 explained.effects = changes(&before, after);
+            }
+            if finds_nothing {
+                explained.effects.push("no line is what it looks for".to_owned());
             }
             explained.effects.extend(effect(&rule.action, step, stage, &scratch));
         }
