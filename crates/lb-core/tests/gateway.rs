@@ -53,12 +53,12 @@ fn wrong_uses_are_told_with_line_and_word() {
         ("http-request meter %[src] least 3", "'meter' wants a format, 'most' and a number"),
         ("http-request meter %[src] most many", "'many' is no number of requests"),
         ("http-request meter %[src] most 3 often", "expects 'if', 'unless' or nothing, but found 'often'"),
-        ("http-request meter %[nobody] most 3", "unknown fetch method 'nobody'"),
+        ("http-request meter %[nobody] most 3", "unknown sample 'nobody'"),
         ("http-response meter %[src] most 3", "'http-response' has no action 'meter'"),
         ("http-request metre %[src] most 3", "unknown action 'metre'"),
-        ("http-request set-header X %[tenant,masked]", "masked"),
-        ("http-request set-header X %[tenant,masked(many)]", "masked"),
-        ("http-request set-header X %[tenant(1)]", "tenant"),
+        ("http-request set-header X %[tenant,masked]", "expected type 'integer' at position 1, but got nothing"),
+        ("http-request set-header X %[tenant,masked(many)]", "invalid arg 1 in converter 'masked'"),
+        ("http-request set-header X %[tenant(1)]", "fetch method 'tenant'"),
         ("tcp-request connection set-var(sess.x) tenant", "not available here"),
     ] {
         let told = refused(rule);

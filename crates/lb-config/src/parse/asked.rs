@@ -5,6 +5,7 @@
 use crate::diag::{Problem, nearest};
 use crate::keywords::{Context, Keyword, Lookup, State, keywords};
 use crate::tree::{Directive, shown};
+use lb_expr::sample::Registry;
 
 /// Lines whose next word is an action.
 const RULES: &[&str] = &[
@@ -30,19 +31,19 @@ pub(crate) enum Asked {
 }
 
 /// Looks behind the keyword of a refused line; `at` is the keyword's first word. `None`: the keyword says it all.
-pub(crate) fn asked(lookup: &Lookup, directive: &Directive<'_>, at: usize, keyword: &Keyword) -> Option<Asked> {
+pub(crate) fn asked(lookup: &Lookup, registry: &Registry, directive: &Directive<'_>, at: usize, keyword: &Keyword) -> Option<Asked> {
     let next = at + keyword.name.split(' ').count();
     let text = |at: usize| directive.words.get(at).map(|word| word.text.as_ref()).filter(|text| !text.is_empty());
     if RULES.contains(&keyword.name) {
         return named(lookup, Context::Action, keyword.name, text(next)?, next, "action");
     }
     if STICKY.contains(&keyword.name) {
-        return expression(lookup, Context::Sample, text(next)?, next);
+        return expression(lookup, registry, Context::Sample, text(next)?, next);
     }
     match keyword.name {
         "filter" => named(lookup, Context::Filter, "filter", text(next)?, next, "filter"),
         // Behind the ACL's name.
-        "acl" => expression(lookup, Context::Acl, text(next + 1)?, next + 1),
+        "acl" => expression(lookup, registry, Context::Acl, text(next + 1)?, next + 1),
         _ => None,
     }
 }
@@ -72,11 +73,15 @@ fn unknown(contexts: &[Context], name: &str, at: usize, what: &str) -> Asked {
     Asked::Unknown(Problem::at(at, format!("unknown {what}")).help(help))
 }
 
-/// A sample with its converters, `hdr(host),lower`; with `first` of [`Context::Acl`] a criterion of ACLs as well.
-pub(crate) fn expression(lookup: &Lookup, first: Context, text: &str, at: usize) -> Option<Asked> {
+/// A sample with its converters, `hdr(host),lower`; with `first` of [`Context::Acl`] a criterion of ACLs as well. What `registry` has is
+/// there, be it in no table.
+pub(crate) fn expression(lookup: &Lookup, registry: &Registry, first: Context, text: &str, at: usize) -> Option<Asked> {
     let mut later = None;
     for (n, part) in parts(text)?.into_iter().enumerate() {
         let name = part.split('(').next().unwrap_or(part);
+        if if n == 0 { registry.fetch(name).is_some() } else { registry.converter(name).is_some() } {
+            continue;
+        }
         let (contexts, what): (&[Context], _) = match (n, first) {
             (0, Context::Acl) => (&[Context::Sample, Context::Acl], "sample"),
             (0, _) => (&[Context::Sample], "sample"),
@@ -120,7 +125,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Option<String> {
-        match expression(&Lookup::new(), Context::Acl, text, 0)? {
+        match expression(&Lookup::new(), &Registry::standard(), Context::Acl, text, 0)? {
             Asked::Later(name, what) => Some(format!("{name}: {what}")),
             Asked::Unknown(problem) => Some(problem.message),
         }

@@ -167,7 +167,7 @@ impl World<'_> {
 pub(crate) fn problem(error: ExprError, world: &World<'_>, line: &Line<'_>) -> Problem {
     let word = line.first + error.word;
     if let Some(text) = line.arg(error.word)
-        && let Some(Asked::Later(name, what)) = asked::expression(world.lookup, Context::Acl, text, word)
+        && let Some(Asked::Later(name, what)) = asked::expression(world.lookup, &world.registry, Context::Acl, text, word)
     {
         return Problem::at(word, format!("'{name}' is known but not there yet in this version ({what})"))
             .help("remove the line if its effect is not needed; nothing is left out in silence");
@@ -214,7 +214,7 @@ fn sample_of_format(world: &World<'_>, line: &Line<'_>, n: usize, rest: &str) ->
     let (before, rest) = rest.split_once('[')?;
     let inside = rest.split(']').next()?;
     let at_once = before == "%" || before.starts_with("%{") && before.ends_with('}') || before.starts_with("%(") && before.ends_with(')');
-    let asked = asked::expression(world.lookup, Context::Sample, inside, line.first + n).filter(|_| at_once)?;
+    let asked = asked::expression(world.lookup, &world.registry, Context::Sample, inside, line.first + n).filter(|_| at_once)?;
     let inside = shown(inside);
     Some(match asked {
         Asked::Unknown(problem) => Problem { message: format!("{} in '%[{inside}]'", problem.message), ..problem },

@@ -556,7 +556,7 @@ impl Walk<'_> {
     }
 
     fn refused(&mut self, directive: &Directive<'_>, at: usize, keyword: &Keyword, what: &str) {
-        let (name, what) = match asked::asked(self.world.lookup, directive, at, keyword) {
+        let (name, what) = match asked::asked(self.world.lookup, &self.world.registry, directive, at, keyword) {
             Some(Asked::Unknown(problem)) => return self.problem(directive, problem),
             Some(Asked::Later(name, what)) if keyword.name == "acl" => (format!("acl ... {name}"), what),
             Some(Asked::Later(name, what)) if name.starts_with(keyword.name) => (name, what),
