@@ -5,9 +5,9 @@ mod common;
 #[path = "common/wire.rs"]
 mod wire;
 
-use common::{Net, Router, VIP, VRRPD, conf, may_run, run, until};
+use common::{Net, Router, VIP, VRRPD, conf, conf6, may_run, run, until};
 use rustix::process::Signal;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 use vrrp::packet::Outgoing;
 use vrrp::packet::checksum::Form;
@@ -243,6 +243,92 @@ fn ten_thousand_hostile_packets_change_nothing() {
     assert!(spent < Duration::from_secs(4), "{spent:?}");
     assert!(memory(&a).max(memory(&b)) < before.1 + 4_000);
     assert!(a.log().lines().count() < 200, "{}", a.log().lines().count());
+}
+
+#[test]
+fn hostile_packets_of_ipv6_change_nothing() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let lines = " advert_int 0.5";
+    let a = net.start("a", VRRPD, &conf6(150, lines));
+    until("a master", || net.has("a", VIP));
+    let b = net.start("b", VRRPD, &conf6(100, lines));
+    until("a backup", || b.log().contains("BACKUP STATE"));
+    let own = || net.says("s", "ip -6 -o addr show dev br0 scope link -tentative");
+    until("an address of the bridge", || own().contains("fe80"));
+    let source: Ipv6Addr =
+        own().split_whitespace().nth(3).and_then(|a| a.split('/').next()).expect("an address").parse().expect("an address");
+    let group: Ipv6Addr = "ff02::12".parse().expect("an address");
+    let index: u32 = net.says("s", "cat /sys/class/net/br0/ifindex").trim().parse().expect("a number");
+    let socket = net.within("s", move || {
+        let kind = socket2::Type::RAW;
+        let socket = socket2::Socket::new_raw(socket2::Domain::IPV6, kind, Some(socket2::Protocol::from(112))).expect("a raw socket");
+        socket.set_multicast_if_v6(index).expect("an interface");
+        socket
+    });
+    let to = socket2::SockAddr::from(std::net::SocketAddrV6::new(group, 0, 0, index));
+    let good = Outgoing {
+        version: vrrp::Version::V3,
+        vrid: 51,
+        priority: 255,
+        interval: Duration::from_millis(500),
+        auth: &vrrp::Auth::None,
+        addresses: &["fe80::100".parse().expect("an address")],
+    }
+    .pdu(Form::Pseudo { source: source.into(), destination: group.into() });
+    let entered = || a.log().matches("Entering").count() + b.log().matches("Entering").count();
+    let before = entered();
+    for number in 0..5_000usize {
+        let mut bytes = good.clone();
+        let mut hops = 255;
+        match number % 6 {
+            0 => bytes.truncate(number % 24),
+            1 => bytes[6] ^= 0x55,
+            // Sound but for the router that it has crossed.
+            2 => hops = 254,
+            3 => bytes[0] = 0x21,
+            4 => bytes[3] = 200,
+            _ => bytes[2..].iter_mut().enumerate().for_each(|(at, b)| *b = (at * number) as u8),
+        }
+        socket.set_multicast_hops_v6(hops).expect("hops");
+        let _ = socket.send_to(&bytes, &to);
+        if number % 100 == 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(net.has("a", VIP) && !net.has("b", VIP), "{}\n{}", a.log(), b.log());
+    assert_eq!(entered(), before, "{}\n{}", a.log(), b.log());
+    assert!(a.log().contains("dropped packet"), "they have arrived");
+}
+
+#[test]
+fn what_is_tracked_decides_beside_keepalived() {
+    if !may_run() {
+        return;
+    }
+    std::thread::scope(|scope| {
+        for (first, second) in [(VRRPD, "keepalived"), ("keepalived", VRRPD)] {
+            scope.spawn(move || {
+                let net = Net::new();
+                let lines = " version 3\n advert_int 0.3";
+                let a = net.start("a", first, &conf(150, &format!("{lines}\n track_interface {{\n e1 weight -60\n }}")));
+                let b = net.start("b", second, &conf(100, lines));
+                let (has, lacks) = (|host: &str| net.has(host, VIP), |host: &str| !net.has(host, VIP));
+                until("the better one is master", || has("a") && lacks("b"));
+                net.link("a1", "down");
+                until("the other is better now", || has("b") && lacks("a"));
+                net.link("a1", "up");
+                until("back again", || has("a") && lacks("b"));
+                a.signal(Signal::KILL);
+                net.link("a0", "down");
+                until("death is noticed", || has("b"));
+                drop((a, b));
+            });
+        }
+    });
 }
 
 #[test]
