@@ -52,11 +52,17 @@ fn a_script_has_its_user_rise_and_fall() {
     let net = Net::new();
     let flag = net.file("flag");
     std::fs::set_permissions(&net.dir, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("its mode");
-    let path = script(&net, "check", &format!("id -un > {}\n[ -e {} ]", net.file("who").display(), flag.display()));
+    let path = script(
+        &net,
+        "check",
+        &format!("grep SigBlk /proc/self/status > {}.signals\nid -un > {0}\n[ -e {} ]", net.file("who").display(), flag.display()),
+    );
     let tracked =
         format!("vrrp_script s {{\n script \"{path} x\"\n interval 1\n rise 2\n fall 2\n weight 20\n user nobody\n init_fail\n}}\n");
     let router = net.start("a", VRRPD, &format!("{tracked}{}", conf(100, " track_script {\n s\n }")));
     until("it has run", || std::fs::read_to_string(net.file("who")).is_ok_and(|who| who == "nobody\n"));
+    let blocked = std::fs::read_to_string(net.file("who.signals")).expect("a line");
+    assert_eq!(blocked.trim(), "SigBlk:\t0000000000000000", "what it starts can be ended");
     until("a master without it", || net.has("a", VIP));
     assert!(!router.log().contains("succeeded"), "{}", router.log());
     std::fs::write(&flag, "").expect("a file");

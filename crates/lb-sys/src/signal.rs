@@ -4,6 +4,8 @@ use crate::{once, retry};
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 /// A signal number.
 pub type Signal = libc::c_int;
@@ -105,6 +107,18 @@ pub fn block_only(signals: &[Signal]) {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &set, std::ptr::null_mut()) };
 }
 
+/// Lets the program that `command` starts begin with no signal blocked: the mask of the thread that starts it would be its own otherwise,
+/// and a daemon that takes its signals by [`SignalFd`] would make children that SIGTERM does not end.
+pub fn start_unblocked(command: &mut Command) {
+    // SAFETY: the closure runs between fork and exec; sigprocmask is async-signal-safe, and it allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            block_only(&[]);
+            Ok(())
+        });
+    }
+}
+
 /// Ends the process by `signal` and its default action, so that who waits for the process learns what ended it.
 pub fn die_by(signal: Signal) {
     // SAFETY: SIG_DFL installs no handler of ours.
@@ -123,6 +137,26 @@ pub fn description(signal: Signal) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_blocks_nothing() {
+        let blocked = |unblocked: bool| {
+            std::thread::spawn(move || {
+                let _signals = SignalFd::new(&[SIGTTOU]).unwrap();
+                let mut command = Command::new("grep");
+                command.args(["SigBlk:", "/proc/self/status"]);
+                if unblocked {
+                    start_unblocked(&mut command);
+                }
+                let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+                u64::from_str_radix(text.split_whitespace().last().unwrap(), 16).unwrap()
+            })
+            .join()
+            .unwrap()
+        };
+        assert_eq!(blocked(false), 1 << (SIGTTOU - 1));
+        assert_eq!(blocked(true), 0);
+    }
 
     #[test]
     fn a_signal_arrives_at_its_descriptor() {

@@ -128,11 +128,12 @@ pub fn problem(conf: &Conf, command: &Command) -> Option<Problem> {
     wrong(format!("insecure: others than root can change {}", part.display()))
 }
 
-/// A command that can be started: as its user, in a process group of its own, its output thrown away.
+/// A command that can be started: as its user, in a process group of its own, no signal blocked, its output thrown away.
 pub fn prepared(command: &Command, who: Identity, more: &[String]) -> std::process::Command {
     let mut process = std::process::Command::new(&command.words[0]);
     process.args(&command.words[1..]).args(more);
     process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    lb_sys::signal::start_unblocked(&mut process);
     if lb_sys::account::effective_user() == 0 {
         process.uid(who.uid).gid(who.gid);
     }
