@@ -83,7 +83,9 @@ impl Side {
         let dir = self.process.dir();
         let told = |name: &str| std::fs::read_to_string(dir.join(format!("tell.{name}")));
         must("both were told", || told("a").is_ok() && told("b").is_ok());
-        must("all have ended", || self.log.text().iter().filter(|line| line.contains("Health check")).count() >= 6);
+        let lines = |word: &str| self.log.text().iter().filter(|line| line.contains(word)).count();
+        // The last line about a server that goes down is that of its backend.
+        must("all have ended", || lines("Health check") >= 6 && lines("has no server available!") >= 5);
         let mut lines: Vec<String> =
             self.log.text().iter().filter_map(|line| line.split_once("]: ").map(|(_, text)| text.to_owned())).collect();
         for line in &mut lines {
