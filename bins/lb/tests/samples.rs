@@ -84,6 +84,11 @@ const REQUEST: &[&str] = &[
     "req.proto_http",
     "last_rule_line",
     "last_rule_file",
+    "cpu_calls",
+    "cpu_ns_avg",
+    "cpu_ns_tot",
+    "lat_ns_avg",
+    "lat_ns_tot",
 ];
 
 /// In `http-response` of the backend.

@@ -439,6 +439,9 @@ impl Context for View<'_> {
             Fact::Hostname => text(&process.host_name),
             Fact::Stopping => Some(Value::Bool(process.stopping())),
             Fact::Uptime => Some(Value::Int(self.client.worker().age() as i64)),
+            Fact::CpuCalls => count(self.record?.calls()?),
+            // Tasks are not profiled, as haproxy's are not unless `profiling.tasks on` asks for it.
+            Fact::CallNanoseconds => self.record?.calls().map(|_| Value::Int(0)),
             Fact::UniqueId => {
                 self.frontend().unique_id.as_ref()?;
                 Some(Value::Str(self.record?.unique_id_in(self)))

@@ -188,6 +188,8 @@ pub struct Record {
     is_stream: bool,
     /// Number of the stream in the process: `%rt`, of 32 bits as in haproxy.
     number: u32,
+    /// Polls of the task before it became a stream.
+    calls_before: u32,
     extra: Option<Box<Extra>>,
     /// There is a request, or what should have been one: it counts in statistics.
     begun: bool,
@@ -232,6 +234,7 @@ impl Record {
             origin: LogStep::Close,
             applet: None,
             is_stream: false,
+            calls_before: 0,
             number: 0,
             extra: None,
             begun: false,
@@ -250,7 +253,13 @@ impl Record {
         self.begin_to_count();
         let worker = self.client.worker();
         self.client.begin_stream(u64::from(self.number) + 1, worker.rt.nanos());
+        self.calls_before = worker.rt.polls().wrapping_sub(1);
         self.log_step(LogStep::Accept);
+    }
+
+    /// Calls of its task since it became a stream, the present one included; `None`: it is none.
+    pub(crate) fn calls(&self) -> Option<u32> {
+        self.is_stream.then(|| self.client.worker().rt.polls().wrapping_sub(self.calls_before))
     }
 
     /// There is a request, or what should have been one.

@@ -41,6 +41,8 @@ struct TaskSlot {
     name: &'static str,
     /// Polls since the task last made progress.
     idle_polls: u16,
+    /// Polls since its start.
+    polls: u32,
     queued: bool,
     live: bool,
     /// When the task wants to be polled at the latest, or [`Inner::never`].
@@ -301,6 +303,7 @@ impl Rt {
                 generation: 0,
                 name,
                 idle_polls: 0,
+                polls: 0,
                 queued: false,
                 live: false,
                 deadline: self.0.never,
@@ -318,6 +321,7 @@ impl Rt {
         slot.live = true;
         slot.queued = true;
         slot.idle_polls = 0;
+        slot.polls = 0;
         slot.deadline = self.0.never;
         drop(tasks);
         self.0.queue.borrow_mut().push_back(key);
@@ -393,6 +397,12 @@ impl Rt {
     #[inline]
     pub fn current(&self) -> TaskKey {
         self.0.current.get()
+    }
+
+    /// How often the current task has been polled since its start, this time included; 0 outside of tasks. Wraps around.
+    #[inline]
+    pub fn polls(&self) -> u32 {
+        self.0.tasks.borrow().slots.get(self.current().index as usize).map_or(0, |slot| slot.polls)
     }
 
     /// Says that the current task has done something useful that moves no bytes (a job taken from a queue, an accept):
@@ -536,6 +546,7 @@ impl Rt {
         let inner = &*self.0;
         let taken = inner.tasks.borrow_mut().get(key).and_then(|slot| {
             slot.queued = false;
+            slot.polls = slot.polls.wrapping_add(1);
             slot.deadline = self.0.never;
             Some((slot.future.take()?, slot.waker.take()?))
         });

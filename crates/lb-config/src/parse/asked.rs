@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn expressions() {
         assert_eq!(of("src").as_deref(), None);
-        assert_eq!(of("cpu_calls").as_deref(), Some("cpu_calls: samples"));
+        assert_eq!(of("internal.htx.data").as_deref(), Some("internal.htx.data: samples"));
         assert_eq!(of("src_conn_cur(t),lower,map_beg(a,b)").as_deref(), Some("src_conn_cur: stick tables"));
         assert_eq!(of("ssl_fc_sni").as_deref(), Some("ssl_fc_sni: TLS"));
         assert_eq!(of("scr").as_deref(), Some("unknown sample 'scr'"));

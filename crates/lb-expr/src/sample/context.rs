@@ -174,6 +174,10 @@ pub enum Fact {
     Pid,
     Hostname,
     Uptime,
+    /// Calls of what serves the stream.
+    CpuCalls,
+    /// Nanoseconds that were spent in those calls, or between a wake-up and its call: known while tasks are profiled.
+    CallNanoseconds,
     Stopping,
     PrioClass,
     PrioOffset,
