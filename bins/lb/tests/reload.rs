@@ -170,14 +170,15 @@ fn sockets_over_the_run_time_socket() {
     kill_process(world.pid(), Signal::TERM).unwrap();
 }
 
-/// From haproxy to this program and back: the sockets go in the form that both know.
+/// From haproxy to this program and back: the sockets go in the form that both know. haproxy takes one socket for each address and closes
+/// the others; with `noreuseport` there are none.
 #[test]
 fn in_the_place_of_haproxy() {
     let haproxy = std::path::Path::new(lb_testkit::process::HAPROXY);
     if !haproxy.exists() {
         return;
     }
-    let world = World::new("stats socket {dir}/stats level admin expose-fd listeners");
+    let world = World::new("stats socket {dir}/stats level admin expose-fd listeners\n    noreuseport");
     let socket = world.dir.path().join("stats").display().to_string();
     world.launch_program(haproxy, &[]);
     let clients = world.clients();
