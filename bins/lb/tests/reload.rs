@@ -13,6 +13,7 @@ use lb_testkit::wait::{Deadline, must, patience, until};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -183,6 +184,7 @@ fn in_the_place_of_haproxy() {
     world.launch_program(haproxy, &[]);
     let clients = world.clients();
     for n in 0..6 {
+        must("the run-time socket is there", || UnixStream::connect(&socket).is_ok());
         let old = world.pid().as_raw_pid().to_string();
         let next = if n % 2 == 0 { program() } else { haproxy.to_owned() };
         world.launch_program(&next, &["-x", &socket, "-sf", &old]);
