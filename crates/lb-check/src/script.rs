@@ -71,7 +71,7 @@ pub struct Connect {
 
 /// A port that is known, or looked up for each check. 0, or a value that is no number, is the server's.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
+#[allow(missing_docs)] // the text above says both
 pub enum CheckPort {
     Number(u16),
     Expr(Expr),

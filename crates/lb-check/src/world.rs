@@ -42,18 +42,6 @@ impl LogSource for NoWorld {
 }
 
 impl Context for NoWorld {
-    fn head(&self, _: Side) -> Option<&Head> {
-        None
-    }
-
-    fn body(&self, _: Side) -> Bytes<'_> {
-        Bytes::default()
-    }
-
-    fn buffer(&self, _: Side) -> Bytes<'_> {
-        Bytes::default()
-    }
-
     fn fact<'a>(&'a self, _: Fact, _: &'a Bump) -> Option<Value<'a>> {
         None
     }

@@ -5,9 +5,8 @@
 
 use crate::worker::Worker;
 use bumpalo::Bump;
-use lb_expr::sample::{Bytes, Context, Cx, Fact, OwnedValue, Scope, SetVar, Side, Value, Variable};
+use lb_expr::sample::{Context, Cx, Fact, OwnedValue, Scope, SetVar, Side, Value, Variable};
 use lb_expr::{CaptureSide, Field, LogSource, LogValue, Timestamp};
-use lb_http::Head;
 
 /// Sets them one after the other, so that each may ask for those before it.
 pub fn set_variables(worker: &Worker, all: &[SetVar]) {
@@ -38,18 +37,6 @@ impl LogSource for Start<'_> {
 }
 
 impl Context for Start<'_> {
-    fn head(&self, _: Side) -> Option<&Head> {
-        None
-    }
-
-    fn body(&self, _: Side) -> Bytes<'_> {
-        Bytes::default()
-    }
-
-    fn buffer(&self, _: Side) -> Bytes<'_> {
-        Bytes::default()
-    }
-
     fn fact<'a>(&'a self, fact: Fact, _: &'a Bump) -> Option<Value<'a>> {
         match fact {
             Fact::Nbproc | Fact::Proc => Some(Value::Int(1)),

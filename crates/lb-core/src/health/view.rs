@@ -5,9 +5,8 @@ use crate::proxy::{Backend, Server};
 use crate::worker::Worker;
 use bumpalo::Bump;
 use lb_check::World;
-use lb_expr::sample::{Bytes, Context, Fact, Lookup, OwnedValue, Reference, Side, Value, Variable};
+use lb_expr::sample::{Context, Fact, Lookup, OwnedValue, Reference, Value, Variable};
 use lb_expr::{Field, LogSource, LogValue, Timestamp};
-use lb_http::Head;
 use lb_sys::Addr;
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -92,18 +91,6 @@ impl LogSource for Asking<'_> {
 }
 
 impl Context for Asking<'_> {
-    fn head(&self, _: Side) -> Option<&Head> {
-        None
-    }
-
-    fn body(&self, _: Side) -> Bytes<'_> {
-        Bytes::default()
-    }
-
-    fn buffer(&self, _: Side) -> Bytes<'_> {
-        Bytes::default()
-    }
-
     fn fact<'a>(&'a self, fact: Fact, _: &'a Bump) -> Option<Value<'a>> {
         let process = &self.worker.process;
         let names = &process.topology.names;

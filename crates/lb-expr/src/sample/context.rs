@@ -207,16 +207,25 @@ pub enum TcpFact {
     Reordering,
 }
 
-/// One stream, or one connection, as expressions see it.
+/// One stream, or one connection, as expressions see it. What has no messages (a check, the start of a process) says nothing of them.
 pub trait Context: LogSource {
     /// The head of a message. `None`: there is none (yet), or it is no HTTP.
-    fn head(&self, side: Side) -> Option<&Head>;
+    fn head(&self, side: Side) -> Option<&Head> {
+        let _ = side;
+        None
+    }
 
     /// What has come of a message's body.
-    fn body(&self, side: Side) -> Bytes<'_>;
+    fn body(&self, side: Side) -> Bytes<'_> {
+        let _ = side;
+        Bytes::default()
+    }
 
     /// What has come of a stream in mode tcp, or before its head was read.
-    fn buffer(&self, side: Side) -> Bytes<'_>;
+    fn buffer(&self, side: Side) -> Bytes<'_> {
+        let _ = side;
+        Bytes::default()
+    }
 
     /// What only the proxy knows.
     fn fact<'a>(&'a self, fact: Fact, scratch: &'a Bump) -> Option<Value<'a>>;
