@@ -6,6 +6,7 @@
 pub mod conf;
 pub mod daemon;
 pub mod dump;
+pub mod ending;
 pub mod explain;
 pub mod firewall;
 pub mod frames;

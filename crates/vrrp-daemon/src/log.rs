@@ -1,6 +1,7 @@
 //! Lines for the operator. They go through a bounded queue to a thread of its own: a console that nobody reads and a full disk delay no
 //! election. What finds the queue full is counted and said later.
 
+use crate::ending::{Ending, Unfinished, ending};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Lines that wait.
@@ -62,17 +63,6 @@ pub struct Log {
     lost: Arc<AtomicU64>,
 }
 
-/// Waits for the last lines when the program ends.
-pub struct Ending(Receiver<()>);
-
-impl Ending {
-    /// Waits until everything has been written, at most [`LAST_WORDS`]. All handles have to be gone.
-    pub fn wait(self) {
-        // Nothing is ever sent: the writer's end of it goes with its thread.
-        let _ = self.0.recv_timeout(LAST_WORDS);
-    }
-}
-
 struct Writer {
     sink: Sink,
     name: String,
@@ -99,7 +89,7 @@ impl Writer {
 }
 
 impl Log {
-    /// Starts the thread that writes.
+    /// Starts the thread that writes. It ends when everything has been written and all handles are gone; wait for it at most [`LAST_WORDS`].
     ///
     /// # Errors
     /// When no thread can be started or the file cannot be opened.
@@ -113,8 +103,8 @@ impl Log {
         };
         let name = format!("{}[{}]", sink.ident, std::process::id());
         let mut writer = Writer { sink, name, socket: UnixDatagram::unbound().ok(), file };
-        let (done, ending) = channel();
-        let write = move |_done: Sender<()>| {
+        let (unfinished, ending) = ending();
+        let write = move |_unfinished: Unfinished| {
             for (at, line) in lines {
                 writer.write(at, &line);
                 match missed.swap(0, Ordering::Relaxed) {
@@ -123,8 +113,8 @@ impl Log {
                 }
             }
         };
-        std::thread::Builder::new().name("log".into()).spawn(move || write(done))?;
-        Ok((Log { queue, lost }, Ending(ending)))
+        std::thread::Builder::new().name("log".into()).spawn(move || write(unfinished))?;
+        Ok((Log { queue, lost }, ending))
     }
 
     /// Writes a line, or counts it.
@@ -160,7 +150,7 @@ mod tests {
         log.line("one".into());
         log.line("two".into());
         drop(log);
-        ending.wait();
+        ending.wait(LAST_WORDS);
         let text = std::fs::read_to_string(&path).expect("it was made");
         let _ = std::fs::remove_file(&path);
         let lines: Vec<&str> = text.lines().collect();

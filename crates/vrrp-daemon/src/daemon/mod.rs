@@ -15,16 +15,18 @@ mod vmac;
 
 use crate::conf::model::Conf;
 use crate::dump::Kind;
+use crate::ending::{self, Ending, Unfinished};
 use crate::inbox::{self, Inbox, Letter, Post};
-use crate::log::{Ending, Log};
+use crate::log::{LAST_WORDS, Log};
 use crate::mail::Mailer;
 use crate::netlink::Netlink;
 use crate::notifier::{Job, Notifier};
 use crate::reload::{Origin, Prepared, Users};
+use crate::scripts::GRACE;
 use crate::service::{Doors, Service};
 use crate::snapshot::Pace;
 use crate::sockets::Sockets;
-use crate::track::Tracker;
+use crate::track::{Office, Tracker};
 use instance::{Entry, Machine};
 use interfaces::Interface;
 use lb_sys::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, Signal, SignalFd, realtime};
@@ -59,6 +61,8 @@ const RTTIME: Duration = Duration::from_millis(10);
 
 /// How late a timer is when `max_auto_priority` acts, if the file says nothing: keepalived's.
 const AUTO_PRIORITY_DELAY: Duration = Duration::from_secs(1);
+/// How long the end of the program waits for scripts that hang: each has [`GRACE`] before it is killed, and the machine may be slow.
+const LAST_SCRIPTS: Duration = GRACE.saturating_mul(10);
 
 fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
     move |error| StartError::System { what, error }
@@ -155,6 +159,8 @@ pub struct Daemon {
     inbox: Inbox,
     post: Post,
     trackers: Vec<Tracker>,
+    /// Held by those who watch; who waits for them.
+    watching: (Unfinished, Ending),
     /// The number of the last tracker.
     tracker: u64,
     users: Users,
@@ -187,9 +193,10 @@ impl Daemon {
         let mailer = Mailer::start(log.clone()).map_err(system("thread of mail"))?;
         let (inbox, post) = inbox::open().map_err(system("eventfd"))?;
         let service = Service::start(&options.doors, &post, &log).map_err(system("thread of the status"))?;
+        let watching = ending::ending();
+        let office = Office::new(post.clone(), log.clone(), watching.0.clone());
         let mut tracker = 0;
-        let trackers =
-            tracking::trackers(&conf, &users, Vec::new(), None, &mut tracker, &post, &log).map_err(system("thread of a tracker"))?;
+        let trackers = tracking::trackers(&conf, &users, Vec::new(), None, &mut tracker, &office).map_err(system("thread of a tracker"))?;
         notifier.tell(Job::Fifos(conf.fifos(&users)));
         let mut daemon = Daemon {
             wanted: Vec::new(),
@@ -227,6 +234,7 @@ impl Daemon {
             inbox,
             post,
             trackers,
+            watching,
             tracker,
             users,
             signals,
@@ -313,12 +321,15 @@ impl Daemon {
         self.remove_statics();
         self.remove_links();
         self.trackers.clear();
-        let Daemon { notifier, telling, mailer, service, log, ending, inbox, post, .. } = self;
+        let Daemon { notifier, telling, mailer, service, watching, log, ending, inbox, post, .. } = self;
         drop((notifier, mailer, service, inbox, post));
+        // Scripts that hang are ended, with what they have started.
+        drop(watching.0);
+        watching.1.wait(LAST_SCRIPTS);
         let _ = telling.join();
         log.line("Stopped".into());
         drop(log);
-        ending.wait();
+        ending.wait(LAST_WORDS);
         Ok(())
     }
 

@@ -161,8 +161,8 @@ impl Daemon {
     }
 
     fn track_again(&mut self, old: &Conf, old_users: &Users) {
-        let trackers = std::mem::take(&mut self.trackers);
-        match tracking::trackers(&self.conf, &self.users, trackers, Some((old, old_users)), &mut self.tracker, &self.post, &self.log) {
+        let (trackers, office) = (std::mem::take(&mut self.trackers), self.office());
+        match tracking::trackers(&self.conf, &self.users, trackers, Some((old, old_users)), &mut self.tracker, &office) {
             Ok(trackers) => self.trackers = trackers,
             Err(e) => self.log.line(format!("what is tracked is not all tracked any more: no thread: {e}")),
         }

@@ -3,10 +3,8 @@
 use super::Daemon;
 use super::instance::Machine;
 use crate::conf::model::{Conf, ScriptConf};
-use crate::inbox::Post;
-use crate::log::Log;
 use crate::reload::Users;
-use crate::track::{Object, Tracker, file, process, script};
+use crate::track::{Object, Office, Tracker, file, process, script};
 use std::collections::BTreeSet;
 use std::io;
 use std::time::Instant;
@@ -20,8 +18,7 @@ pub(super) fn trackers(
     mut before: Vec<Tracker>,
     old: Option<(&Conf, &Users)>,
     next: &mut u64,
-    post: &Post,
-    log: &Log,
+    office: &Office,
 ) -> io::Result<Vec<Tracker>> {
     let of_instances = conf.instances.iter().flat_map(|it| conf.tracks_of(it));
     let used: BTreeSet<Object> = of_instances.chain(conf.groups.iter().flat_map(|it| conf.tracks_of_group(it))).map(|(o, _)| o).collect();
@@ -40,15 +37,15 @@ pub(super) fn trackers(
             Object::Script(name) => {
                 let Some((it, command)) = conf.script(name).and_then(|it| Some((it, it.command.clone()?))) else { continue };
                 let Some(who) = users.runs(&command) else { continue };
-                all.push(script::start(*next, it, command, who, status, post.clone(), log.clone())?);
+                all.push(script::start(*next, it, command, who, status, office.clone())?);
             }
             Object::File(name) => {
                 let Some(it) = conf.file(name) else { continue };
-                all.push(file::start(*next, it, old.is_none(), post.clone(), log.clone())?);
+                all.push(file::start(*next, it, old.is_none(), office.clone())?);
             }
             Object::Process(name) => {
                 let Some(it) = conf.process(name) else { continue };
-                all.push(process::start(*next, it, post.clone())?);
+                all.push(process::start(*next, it, office.clone())?);
             }
         }
     }
@@ -69,6 +66,11 @@ fn same(object: &Object, (new, new_users): (&Conf, &Users), (old, old_users): (&
 }
 
 impl Daemon {
+    /// What the threads that watch have of it.
+    pub(super) fn office(&self) -> Office {
+        Office::new(self.post.clone(), self.log.clone(), self.watching.0.clone())
+    }
+
     pub(super) fn track_interfaces(&mut self, now: Instant) {
         self.track(now, |object| matches!(object, Object::Interface(_)));
     }

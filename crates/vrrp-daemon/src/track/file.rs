@@ -3,10 +3,9 @@
 //! Each file has a thread that waits for the kernel's word about the file's folder, and looks once a second in any case: a folder that is
 //! made later, or one on another machine, sends no word. A file that is not there or has no number in it counts as 0, as in keepalived.
 
-use super::{Object, Tracker, Woken};
+use super::{Object, Office, Tracker, Woken};
 use crate::conf::tracking::FileConf;
-use crate::inbox::{Letter, Post};
-use crate::log::Log;
+use crate::inbox::Letter;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -77,10 +76,10 @@ fn init(conf: &FileConf) -> io::Result<()> {
 ///
 /// # Errors
 /// When no thread or pipe can be had.
-pub fn start(id: u64, conf: &FileConf, first: bool, post: Post, log: Log) -> io::Result<Tracker> {
+pub fn start(id: u64, conf: &FileConf, first: bool, office: Office) -> io::Result<Tracker> {
     let path = PathBuf::from(&conf.path);
     if first && let Err(e) = init(conf) {
-        log.line(format!("Track file {}: {} cannot be written: {e}", conf.name, conf.path));
+        office.line(format!("Track file {}: {} cannot be written: {e}", conf.name, conf.path));
     }
     let found = value(&path);
     let (tracker, leash) = Tracker::new(id, Object::File(conf.name.clone()), Status::Value(found), found)?;
@@ -97,7 +96,7 @@ pub fn start(id: u64, conf: &FileConf, first: bool, post: Post, log: Log) -> io:
             let found = value(&path);
             if found != last {
                 last = found;
-                if !post.send(Letter::Tracked { tracker: id, status: Status::Value(found), count: found }) {
+                if !office.send(Letter::Tracked { tracker: id, status: Status::Value(found), count: found }) {
                     return;
                 }
             }

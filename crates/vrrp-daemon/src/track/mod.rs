@@ -5,6 +5,9 @@ pub mod file;
 pub mod process;
 pub mod script;
 
+use crate::ending::Unfinished;
+use crate::inbox::{Letter, Post};
+use crate::log::Log;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -30,6 +33,31 @@ impl Object {
         match self {
             Object::Interface(name) | Object::Script(name) | Object::File(name) | Object::Process(name) => name,
         }
+    }
+}
+
+/// What a thread that watches has of the daemon.
+#[derive(Clone)]
+pub struct Office {
+    post: Post,
+    log: Log,
+    /// Held until what it has started is ended.
+    _unfinished: Unfinished,
+}
+
+impl Office {
+    /// Letters go to `post`, lines to `log`; the daemon ends when `unfinished` has gone.
+    pub fn new(post: Post, log: Log, unfinished: Unfinished) -> Office {
+        Office { post, log, _unfinished: unfinished }
+    }
+
+    fn line(&self, line: String) {
+        self.log.line(line);
+    }
+
+    /// Whether there is a daemon still.
+    fn send(&self, letter: Letter) -> bool {
+        self.post.send(letter)
     }
 }
 

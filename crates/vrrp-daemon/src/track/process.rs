@@ -4,9 +4,9 @@
 //! known at once; that one has begun is known within the half second. keepalived asks the kernel's connector of process events, which
 //! containers do not get; a look costs some milliseconds of processor time for each thousand processes.
 
-use super::{Object, Tracker, Woken};
+use super::{Object, Office, Tracker, Woken};
 use crate::conf::tracking::{ParamMatch, ProcessConf};
-use crate::inbox::{Letter, Post};
+use crate::inbox::Letter;
 use lb_rt::clock::now;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ const COMM: usize = 15;
 ///
 /// # Errors
 /// When no thread or pipe can be had.
-pub fn start(id: u64, conf: &ProcessConf, post: Post) -> io::Result<Tracker> {
+pub fn start(id: u64, conf: &ProcessConf, office: Office) -> io::Result<Tracker> {
     let conf = conf.clone();
     let name = conf.name.clone();
     let mut held = BTreeMap::new();
@@ -50,7 +50,7 @@ pub fn start(id: u64, conf: &ProcessConf, post: Post) -> io::Result<Tracker> {
             let this = (status, count(found));
             if this != last {
                 last = this;
-                if !post.send(Letter::Tracked { tracker: id, status, count: this.1 }) {
+                if !office.send(Letter::Tracked { tracker: id, status, count: this.1 }) {
                     return;
                 }
             }

@@ -2,10 +2,9 @@
 //!
 //! Holds: a run that takes too long has failed, and is ended with all that it has started; its output goes nowhere.
 
-use super::{Leash, Object, Tracker, Woken};
+use super::{Leash, Object, Office, Tracker, Woken};
 use crate::conf::model::{Command, ScriptConf};
-use crate::inbox::{Letter, Post};
-use crate::log::Log;
+use crate::inbox::Letter;
 use crate::scripts::{Identity, end_group, prepared};
 use lb_rt::clock::now;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -32,7 +31,7 @@ enum Run {
 ///
 /// # Errors
 /// When no thread or pipe can be had.
-pub fn start(id: u64, script: &ScriptConf, command: Command, who: Identity, before: Status, post: Post, log: Log) -> io::Result<Tracker> {
+pub fn start(id: u64, script: &ScriptConf, command: Command, who: Identity, before: Status, office: Office) -> io::Result<Tracker> {
     let state = match before {
         Status::Unknown if script.init_fail => Script::init_fail(script.rise, script.fall),
         Status::Unknown => Script::new(script.rise, script.fall),
@@ -61,15 +60,15 @@ pub fn start(id: u64, script: &ScriptConf, command: Command, who: Identity, befo
                 Run::Ended(_) | Run::Stopped => None,
             };
             if let Some(why) = why.filter(|_| !said_why) {
-                log.line(format!("VRRP_Script({name}) {why}"));
+                office.line(format!("VRRP_Script({name}) {why}"));
             }
             said_why = why.is_some();
             if let Some(status) = state.result(success) {
                 let word = if status == Status::Up { "succeeded" } else { "failed" };
-                log.line(format!("VRRP_Script({name}) {word}{}", how(run)));
+                office.line(format!("VRRP_Script({name}) {word}{}", how(run)));
             }
             let found = (state.status(), i64::from(state.against()));
-            if last.replace(found) != Some(found) && !post.send(Letter::Tracked { tracker: id, status: found.0, count: found.1 }) {
+            if last.replace(found) != Some(found) && !office.send(Letter::Tracked { tracker: id, status: found.0, count: found.1 }) {
                 return;
             }
             let rest = interval.saturating_sub(now().saturating_duration_since(began));
