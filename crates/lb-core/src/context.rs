@@ -513,9 +513,15 @@ impl Context for View<'_> {
         }
     }
 
-    fn set_capture(&self, side: Side, slot: u32, value: &[u8]) {
-        let side = if side == Side::Request { CaptureSide::Request } else { CaptureSide::Response };
-        self.client.worker().late_captures.borrow_mut().push((side, slot as usize, value.into()));
+    fn set_capture(&self, side: Side, slot: u32, value: &[u8]) -> bool {
+        let captures = &self.client.frontend().settings.captures;
+        let (side, slots) =
+            if side == Side::Request { (CaptureSide::Request, &captures.request) } else { (CaptureSide::Response, &captures.response) };
+        let there = (slot as usize) < slots.len();
+        if there {
+            self.client.worker().late_captures.borrow_mut().push((side, slot as usize, value.into()));
+        }
+        there
     }
 
     fn debug(&self, sink: &str, line: &[u8]) {

@@ -185,7 +185,7 @@ pub(crate) enum Parser {
     Mailers(fn(&mut MailersCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     Program(fn(&mut ProgramCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     Errors(fn(&mut ErrorsCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
-    Users(fn(&mut UsersCx<'_>, &Line<'_>) -> Result<(), Problem>),
+    Users(fn(&mut UsersCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     Profile(fn(&mut ProfileCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
 }
 

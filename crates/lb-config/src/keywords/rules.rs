@@ -178,6 +178,9 @@ fn acl(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
     added.map_err(|error| exprs::problem(error, cx.world, line))?;
     if let Some(acl) = cx.draft.acls.named.get(words[0]) {
         cx.world.names.define(acl);
+        if let Some(added) = acl.lines().last() {
+            cx.world.note_groups(words[0], added, line.span());
+        }
     }
     let places = &mut cx.draft.acls.places;
     if !places.iter().any(|(known, _)| known == words[0]) {
@@ -200,7 +203,10 @@ fn rule(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, set: RuleSet) -> Outcome {
 pub(super) fn push(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, set: RuleSet, action: Action, at: usize, today: Option<Box<str>>) -> Outcome {
     let points = points(set, cx.draft);
     let condition = condition(cx, line, at, points)?;
-    misplaced(cx, line, set);
+    if let Some(from) = order_of(set) {
+        misplaced(cx, line, from);
+    }
+    unreachable_rule(cx, line, set);
     list(cx.draft, set).push(Arc::new(Rule { action, condition, text: exprs::text_of(line), today, span: line.span() }));
     Ok(())
 }
@@ -259,12 +265,31 @@ fn conflict(world: &mut World<'_>, condition: &Condition, points: Points, span: 
     }
 }
 
+/// Place of a kind of rules in the order in which haproxy goes through them; `None`: wherever it stands, nothing is told.
+fn order_of(set: RuleSet) -> Option<usize> {
+    Some(match set {
+        RuleSet::Connection => 0,
+        RuleSet::Session => 1,
+        RuleSet::Content => 2,
+        RuleSet::Block => ORDER_OF_MONITOR + 1,
+        RuleSet::Request => ORDER_OF_MONITOR + 2,
+        RuleSet::RequestLines => ORDER_OF_MONITOR + 3,
+        RuleSet::RequestAdds => ORDER_OF_MONITOR + 4,
+        RuleSet::Redirect => ORDER_OF_MONITOR + 5,
+        _ => return None,
+    })
+}
+
+const ORDER_OF_MONITOR: usize = 3;
+
 /// haproxy goes through its kinds of rules in a fixed order, and warns of lines that stand in another one.
-fn misplaced(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, set: RuleSet) {
+fn misplaced(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, from: usize) {
     let Some(rules) = &cx.draft.proxy.rules else { return };
+    // Each is told when it stands before a rule of the same place in the order or of an earlier one.
     let order = [
         (!rules.session.is_empty(), "a 'tcp-request session'"),
         (!rules.content.is_empty(), "a 'tcp-request content'"),
+        (!rules.monitor_fail.is_empty(), "a 'monitor fail'"),
         (!rules.block.is_empty(), "a 'block'"),
         (!rules.request.is_empty(), "an 'http-request'"),
         (!rules.request_lines.is_empty(), "a 'reqrep' or other"),
@@ -273,20 +298,30 @@ fn misplaced(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, set: RuleSet) {
         (!rules.use_backend.is_empty(), "a 'use_backend'"),
         (!rules.use_server.is_empty(), "a 'use-server'"),
     ];
-    let from = match set {
-        RuleSet::Connection => 0,
-        RuleSet::Session => 1,
-        RuleSet::Content => 2,
-        RuleSet::Block => 3,
-        RuleSet::Request => 4,
-        RuleSet::RequestLines => 5,
-        RuleSet::RequestAdds => 6,
-        RuleSet::Redirect => 7,
-        _ => return,
-    };
     if let Some((_, after)) = order[from..].iter().find(|(there, _)| *there) {
         let message = format!("a '{}' rule placed after {after} rule will still be processed before", line.keyword.name);
         cx.world.warn(line.span(), message, Some("move it up, so that the lines stand in the order in which they count".into()));
+    }
+}
+
+/// A rule behind one that ends the list in any case, which haproxy warns of as well.
+fn unreachable_rule(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, set: RuleSet) {
+    if !matches!(set, RuleSet::Request | RuleSet::Response | RuleSet::AfterResponse) {
+        return;
+    }
+    let section = cx.draft.proxy.span;
+    let ends = |rule: &Arc<Rule>| {
+        let last = matches!(
+            rule.action,
+            Action::Accept | Action::Deny(_) | Action::Tarpit(_) | Action::Return(_) | Action::Redirect(_) | Action::Auth { .. }
+        );
+        // What defaults hand down is not looked at.
+        last && rule.condition.is_none() && rule.span.file == section.file && rule.span.line > section.line
+    };
+    if let Some(last) = list(cx.draft, set).last().filter(|last| ends(last)) {
+        let message =
+            format!("this '{}' is never reached: the one on line {} ends the rules in any case", line.keyword.name, last.span.line);
+        cx.world.warn(line.span(), message, Some("remove it, or give the other one a condition".into()));
     }
 }
 
@@ -356,7 +391,9 @@ fn when(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, points: Points) -> Result<Whe
 }
 
 fn monitor_fail(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    let when = when(cx, line, Points::of(Point::FrontRequest))?;
+    // Samples that are not there are no mistake to haproxy here.
+    let when = when(cx, line, Points::default())?;
+    misplaced(cx, line, ORDER_OF_MONITOR);
     cx.draft.proxy.rules_mut().monitor_fail.push(when);
     Ok(())
 }

@@ -24,10 +24,12 @@ fn list(text: &str) -> Vec<String> {
     text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-fn group(cx: &mut UsersCx<'_>, line: &Line<'_>) -> Outcome {
+fn group(cx: &mut UsersCx<'_, '_>, line: &Line<'_>) -> Outcome {
     let name = line.need(0)?;
     if cx.users.groups.iter().any(|(known, ..)| known == name) {
-        return Err(line.problem(0, format!("the group '{}' is already there", shown(name))).help("name all its users on one line"));
+        let message = format!("the group '{}' is already there: this line is left out", shown(name));
+        cx.world.warn(line.span(), message, Some("name all its users on one line".into()));
+        return Ok(());
     }
     let users = match line.arg(1) {
         None => Vec::new(),
@@ -43,10 +45,12 @@ fn group(cx: &mut UsersCx<'_>, line: &Line<'_>) -> Outcome {
     Ok(())
 }
 
-fn user(cx: &mut UsersCx<'_>, line: &Line<'_>) -> Outcome {
+fn user(cx: &mut UsersCx<'_, '_>, line: &Line<'_>) -> Outcome {
     let name = line.need(0)?;
     if cx.users.list.users.iter().any(|known| known.name == name) {
-        return Err(line.problem(0, format!("the user '{}' is already there", shown(name))).help("each user has one line"));
+        let message = format!("the user '{}' is already there: this line is left out", shown(name));
+        cx.world.warn(line.span(), message, Some("each user has one line".into()));
+        return Ok(());
     }
     let mut user = User { name: name.to_owned(), password: None, groups: Vec::new() };
     let mut at = 1;

@@ -10,6 +10,8 @@ pub struct Userlist {
     pub name: String,
     /// Its users.
     pub users: Vec<User>,
+    /// Names of its groups, those without users among them.
+    pub groups: Vec<String>,
     /// Where it starts.
     pub span: Span,
 }

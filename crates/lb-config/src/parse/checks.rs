@@ -7,6 +7,7 @@ use super::draft::{Draft, World};
 use crate::diag::Severity;
 use crate::model::{Action, CaptureSlot, Global, LogFormatKind, LogFormatText, Mode, RuleSet};
 use crate::tree::shown;
+use lb_expr::sample::Need;
 
 /// Checks a proxy, and takes away what its mode has no use for.
 pub(super) fn proxy(draft: &mut Draft, global: &Global, world: &mut World<'_>) {
@@ -19,7 +20,10 @@ pub(super) fn proxy(draft: &mut Draft, global: &Global, world: &mut World<'_>) {
         if draft.proxy.mode == Mode::Tcp {
             ignored(draft, world);
             tcp_log_format(draft, world);
+        } else {
+            looks_at_bytes(draft, world);
         }
+        captures_too_early(draft, world);
         weights(draft, world);
     }
     if draft.proxy.mode == Mode::Tcp {
@@ -99,6 +103,39 @@ fn ignored(draft: &Draft, world: &mut World<'_>) {
     for said in draft.said.values().filter(|said| said.on && said.keyword.needs_http && said.keyword.sections.contains(draft.section)) {
         let message = format!("'{}' is ignored for '{name}': it needs 'mode http'", said.keyword.name);
         world.warn(said.span, message, Some("add 'mode http', or remove the line".into()));
+    }
+}
+
+/// Conditions of rules that look at bytes as they came in, which mode http has not.
+fn looks_at_bytes(draft: &Draft, world: &mut World<'_>) {
+    let id = draft.proxy.unique_id_format.as_ref().filter(|_| draft.proxy.kind.is_frontend());
+    if let Some((id, format)) = id.and_then(|id| Some((id, id.compiled.as_deref()?))) {
+        super::exprs::bytes_in_http(format, world, id.span);
+    }
+    let Some(rules) = draft.proxy.rules.as_deref() else { return };
+    let lists = rules.lists().into_iter().filter(|(set, _)| {
+        matches!(set, RuleSet::Content | RuleSet::Answer | RuleSet::Request | RuleSet::Response | RuleSet::AfterResponse)
+    });
+    let conditions = lists.flat_map(|(_, list)| list.iter().map(|rule| (&rule.condition, rule.span)));
+    let conditions = conditions.chain(rules.use_backend.iter().map(|rule| (&rule.condition, rule.span)));
+    let conditions = conditions.chain(rules.use_server.iter().map(|rule| (&rule.condition, rule.span)));
+    for (_, span) in conditions.filter(|(condition, _)| condition.as_ref().is_some_and(|condition| condition.looks_at_bytes())) {
+        let message =
+            format!("'{}' is in mode http, where bytes are read as messages: this condition looks at bytes", shown(&draft.proxy.name));
+        world.warn(span, message, Some("ask for a part of the message".into()));
+    }
+}
+
+/// `tcp-request content capture` of what may not have come yet.
+fn captures_too_early(draft: &Draft, world: &mut World<'_>) {
+    let rules = draft.proxy.rules.as_deref().filter(|_| draft.proxy.kind.is_frontend());
+    let Some(rules) = rules.filter(|rules| rules.inspect_delay.is_none_or(|delay| delay.is_zero())) else { return };
+    for rule in &rules.content {
+        let Action::Capture { value, .. } = &rule.action else { continue };
+        if value.need().is_bytes() || matches!(value.need(), Need::RequestHead | Need::EitherHead | Need::Request) {
+            let message = "without 'tcp-request inspect-delay' this captures what has come by chance";
+            world.warn(rule.span, message, Some("add 'tcp-request inspect-delay 5s'".into()));
+        }
     }
 }
 

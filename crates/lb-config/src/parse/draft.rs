@@ -282,8 +282,9 @@ pub(crate) struct UsersDraft {
 }
 
 /// What the functions of its lines work on.
-pub(crate) struct UsersCx<'p> {
+pub(crate) struct UsersCx<'p, 's> {
     pub users: &'p mut UsersDraft,
+    pub world: &'p mut World<'s>,
 }
 
 /// What the functions of `bind` parameters work on.
@@ -334,6 +335,8 @@ pub(crate) struct World<'s> {
     pub error_sets: Vec<(Arc<ErrorSet>, Span)>,
     /// Replies that are taken from such sections: each with its status and its line.
     pub error_replies: Vec<(Arc<ErrorSet>, u16, Span)>,
+    /// What ACLs ask of groups of users.
+    pub(super) asked_groups: Vec<super::users::AskedGroups>,
     /// `mailers` sections.
     pub mailers: Vec<Arc<crate::model::Mailers>>,
     /// Files that were included, in the order in which they were met: they count on from those of the source.
@@ -361,6 +364,7 @@ impl<'s> World<'s> {
             sets: Default::default(),
             error_sets: Vec::new(),
             error_replies: Vec::new(),
+            asked_groups: Vec::new(),
             mailers: Vec::new(),
             included: Vec::new(),
         }

@@ -252,6 +252,14 @@ pub(crate) fn format_available(format: &LogFormat, points: Points, line: &Line<'
     format.samples().iter().try_for_each(|expr| available(expr, points, line, n))
 }
 
+/// Samples of a format of mode http that are made of bytes as they came in: there are none, and haproxy warns of that.
+pub(crate) fn bytes_in_http(format: &LogFormat, world: &mut World<'_>, span: Span) {
+    if let Some(expr) = format.samples().iter().find(|expr| expr.need().is_bytes()) {
+        let message = format!("'{}' has no value in mode http, where bytes are read as messages", expr.fetch_name());
+        world.warn(span, message, Some("ask for a part of the message".into()));
+    }
+}
+
 /// `if ...`, `unless ...` from argument `at` to the end of the line; `None`: nothing stands there.
 pub(crate) fn condition(draft: &mut Draft, world: &mut World<'_>, line: &Line<'_>, at: usize) -> Result<Option<Condition>, Problem> {
     let Some(word) = line.arg(at) else { return Ok(None) };
@@ -263,7 +271,12 @@ pub(crate) fn condition(draft: &mut Draft, world: &mut World<'_>, line: &Line<'_
     let mut at = at;
     let acls = &mut draft.acls.named;
     let parsed = world.compiling(line.span(), |compiler| Condition::parse(&words, &mut at, acls, compiler));
-    parsed.map(Some).map_err(|error| problem(error, world, line))
+    let condition = parsed.map_err(|error| problem(error, world, line))?;
+    // ACLs with a name have told theirs.
+    for acl in condition.terms().map(|term| term.acl()).filter(|acl| acl.name().is_none()) {
+        acl.lines().for_each(|asked| world.note_groups("", asked, line.span()));
+    }
+    Ok(Some(condition))
 }
 
 /// Looks up everything that expressions have named.

@@ -29,7 +29,7 @@ use crate::diag::{Diagnostic, Problem, Severity, nearest};
 use crate::keywords::{Context, Keyword, Lookup, OldLine, OldWord, Parser, Sections, State, Today};
 use crate::lexer::Word;
 use crate::lint::Lint;
-use crate::model::{Config, Global, LogProfile, Mailers, Program, Span, Userlist};
+use crate::model::{Config, Global, LogProfile, Mailers, Program, Span};
 use crate::source::Source;
 use crate::tree::{self, Directive, Sink, shown};
 use std::collections::{BTreeMap, HashMap};
@@ -72,6 +72,8 @@ pub fn parse(source: &Source<'_>) -> (Config, Vec<Diagnostic>) {
     }
     global.logs = std::mem::take(&mut world.logs);
     global.process.environment = world.variables.changes();
+    let userlists: Vec<_> = userlists.into_iter().map(|draft| users::finish(draft, &mut world)).collect();
+    users::check_groups(&userlists, &mut world);
     let mut config = resolve::resolve(global, drafts, userlists, &mut world);
     rings::resolve_forwards(forwards, &mut config, &mut world);
     rings::resolve_rings(rings, &mut config, &mut world);
@@ -95,7 +97,7 @@ struct Walk<'s> {
     forwards: Vec<ForwardDraft>,
     programs: Vec<Program>,
     profiles: Vec<LogProfile>,
-    userlists: Vec<Userlist>,
+    userlists: Vec<UsersDraft>,
     open: Open,
 }
 
@@ -244,11 +246,7 @@ impl<'s> Sink<'s> for Walk<'s> {
             Open::Forward(forward) => return self.forwards.push(*forward),
             Open::Program(program) => return self.programs.push(*program),
             Open::Mailers(mailers) => return self.world.mailers.push(Arc::new(*mailers)),
-            Open::Users(users) => {
-                let list = users::finish(*users, &mut self.world);
-                self.userlists.push(list);
-                return;
-            }
+            Open::Users(users) => return self.userlists.push(*users),
             Open::Errors(errors) => {
                 // The first of two of a name counts; the second has been told.
                 errors.set.fill(errors.replies);

@@ -295,7 +295,8 @@ async fn wait(conn: &mut Conn, record: &mut Record, head: &mut Head, request: &m
     }
 }
 
-/// The fields of `early-hint` rules that follow each other, as one 103; and how many rules that are. The condition of the first one holds.
+/// The fields of `early-hint` rules that follow each other, as one 103; and how many rules that are. The condition of the first one holds,
+/// the others have none: one that has begins another 103, as in haproxy.
 fn hints(stage: &Stage<'_>, list: &[Arc<Rule>]) -> (Head, usize) {
     let mut hints = Head::new();
     hints.start_response(Version::Http11, 103, b"Early Hints");
@@ -303,12 +304,13 @@ fn hints(stage: &Stage<'_>, list: &[Arc<Rule>]) -> (Head, usize) {
     let mut done = 0;
     for rule in list {
         let Action::EarlyHint { name, value } = &rule.action else { break };
-        if done == 0 || stage.holds(rule.condition.as_ref()) {
-            text.clear();
-            stage.format(value, &mut text);
-            if lb_http::is_field_value(&text) {
-                hints.append(name.to_ascii_lowercase().as_bytes(), &text);
-            }
+        if done > 0 && rule.condition.is_some() {
+            break;
+        }
+        text.clear();
+        stage.format(value, &mut text);
+        if lb_http::is_field_value(&text) {
+            hints.append(name.to_ascii_lowercase().as_bytes(), &text);
         }
         done += 1;
     }

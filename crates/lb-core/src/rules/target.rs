@@ -54,7 +54,8 @@ pub fn normalize(target: &[u8], how: Normalizer) -> Option<Option<Vec<u8>>> {
         Normalizer::SortQuery => match p.query.strip_prefix(b"?") {
             Some(query) => {
                 let name = |part: &&[u8]| part.split(|byte| *byte == b'=').next().unwrap_or_default().to_vec();
-                let mut list: Vec<&[u8]> = query.split(|byte| *byte == b'&').collect();
+                // An `&` at the end has nothing behind it that could be sorted.
+                let mut list: Vec<&[u8]> = query.strip_suffix(b"&").unwrap_or(query).split(|byte| *byte == b'&').collect();
                 list.sort_by_key(name);
                 [p.before, p.path, b"?", &list.join(&b'&')].concat()
             }

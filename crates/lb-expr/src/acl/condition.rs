@@ -178,9 +178,9 @@ impl Condition {
         self.odd(|need| !need.points().contains(point))
     }
 
-    /// The first ACL that looks at HTTP, which is not there in mode tcp.
-    pub fn http_conflict(&self) -> Option<Conflict> {
-        self.odd(|need| need.is_http()).map(|conflict| Conflict { never: false, ..conflict })
+    /// Whether one of its ACLs looks at bytes as they came in, which are not there in mode http.
+    pub fn looks_at_bytes(&self) -> bool {
+        self.terms().flat_map(|term| term.acl.lines()).any(|line| line.expr().need().is_bytes())
     }
 
     fn odd(&self, odd: impl Fn(Need) -> bool) -> Option<Conflict> {

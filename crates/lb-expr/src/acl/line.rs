@@ -36,12 +36,19 @@ impl Line {
             keyword: keyword.clone(),
         };
         let mut loaded = false;
-        let mut explicit_end = false;
         let word = |at: usize| words.get(at).copied().unwrap_or_default();
+        let bare = word(at).is_empty();
+        if word(at).starts_with('(') && !word(at - 1).contains('(') {
+            let message = format!(
+                "'{}' behind '{}' is taken for a pattern, not for arguments; if that is what you want, put '--' between them",
+                word(at),
+                word(at - 1)
+            );
+            compiler.loader.warn(at, message);
+        }
         while word(at).starts_with('-') {
             match word(at) {
                 "--" => {
-                    explicit_end = true;
                     at += 1;
                     break;
                 }
@@ -111,7 +118,8 @@ impl Line {
         let wanted = wanted(matching, flags, false);
         let lookup = compiler.sets.of_words(&own, id, &wanted, compiler.loader).map_err(|why| ExprError::new(first, why))?;
         patterns.push(lookup);
-        if own.is_empty() && matching.needs_patterns() && !explicit_end && !loaded {
+        // A flag, an operator or `--` says that it was meant.
+        if own.is_empty() && matching.needs_patterns() && bare {
             let message = format!(
                 "parsing acl keyword '{}' :\n  no pattern to match against were provided, so this ACL will never match.\n  If this is \
                  what you intended, please add '--' to get rid of this warning.\n  If you intended to match only for existence, please \

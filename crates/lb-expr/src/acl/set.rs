@@ -586,6 +586,11 @@ impl Lookup {
         self.kind
     }
 
+    /// The patterns as they were loaded; `None` where there were many.
+    pub fn loaded(&self) -> Option<impl Iterator<Item = &[u8]>> {
+        self.few.as_deref().map(|few| few.iter().map(|(_, entry)| entry.key()))
+    }
+
     /// Whether a value, which is what [`Matching::input`](super::Matching::input) says, matches one of the patterns.
     pub fn matches(&self, value: Value<'_>) -> bool {
         match &self.few {

@@ -22,11 +22,10 @@ pub(super) const TABLE: &[Converter] = &[
     Converter::new("when", &[ArgKind::Str, ArgKind::Str], 1, Type::Any, Type::Same, when).checked(condition),
 ];
 
-/// The value goes on, whether or not there is such a slot.
+/// The value goes on if there is such a slot.
 fn capture<'a>(args: &'a Args, value: Value<'a>, side: Side, cx: Cx<'a>) -> Option<Value<'a>> {
     let slot = u32::try_from(args.int(0)?).ok()?;
-    cx.source.set_capture(side, slot, value.bytes()?);
-    Some(value)
+    cx.source.set_capture(side, slot, value.bytes()?).then_some(value)
 }
 
 fn sink(args: &mut Vec<Arg>, _: &mut dyn Loader) -> Result<(), String> {

@@ -5,8 +5,8 @@ use crate::sample::{Arg, ArgKind, Args, Converter, Cx, Loader, Type, Value, args
 const STR: ArgKind = ArgKind::Str;
 
 pub(super) const TABLE: &[Converter] = &[
-    Converter::new("set-var", &[STR, STR, STR, STR, STR], 1, Type::Any, Type::Same, set).checked(variable_and_conditions),
-    Converter::new("unset-var", &[STR], 1, Type::Any, Type::Same, unset).checked(variable),
+    Converter::new("set-var", &[STR, STR, STR, STR, STR], 1, Type::Any, Type::Any, set).checked(variable_and_conditions),
+    Converter::new("unset-var", &[STR], 1, Type::Any, Type::Any, unset).checked(variable),
 ];
 
 /// When a variable gets its value.

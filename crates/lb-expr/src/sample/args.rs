@@ -365,7 +365,7 @@ pub fn integer(word: &str) -> Option<i64> {
 /// # Errors
 /// No scope, or a name with other characters than letters, digits, `.` and `_`; in haproxy's words.
 pub fn variable(text: &str, loader: &mut dyn Loader) -> Result<Variable, String> {
-    let Some((scope, name)) = text.split_once('.') else {
+    let Some((scope, name)) = text.split_once('.').filter(|(_, name)| !name.is_empty()) else {
         return Err(format!(
             "invalid variable name '{text}'. A variable name must be start by its scope. The scope can be 'proc', 'sess', 'txn', \
              'req', 'res' or 'check'"

@@ -272,9 +272,10 @@ pub trait Context: LogSource {
         None
     }
 
-    /// Keeps a value in a slot for captured fields, as far as there is such a slot.
-    fn set_capture(&self, side: Side, slot: u32, value: &[u8]) {
+    /// Keeps a value in a slot for captured fields, and says whether there is such a slot.
+    fn set_capture(&self, side: Side, slot: u32, value: &[u8]) -> bool {
         let _ = (side, slot, value);
+        false
     }
 
     /// A line for those who look for faults: `debug`. `sink` is `stdout`, `stderr` or the name of a ring.

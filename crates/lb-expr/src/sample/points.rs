@@ -220,6 +220,11 @@ impl Need {
         }
     }
 
+    /// Whether the sample is made of bytes as they came in, and so has no meaning in mode http.
+    pub const fn is_bytes(self) -> bool {
+        matches!(self, Self::RequestBuffer | Self::EitherBuffer | Self::ResponseBuffer)
+    }
+
     /// Whether the sample has a meaning in mode http only.
     pub const fn is_http(self) -> bool {
         matches!(self, Self::RequestHead | Self::EitherHead | Self::Request | Self::ResponseHead | Self::Response)

@@ -147,7 +147,12 @@ fn reply(cx: &mut ActionCx<'_, '_>, status: u16, refusal: bool) -> Result<Reply,
             }
             "hdr" => {
                 let name = cx.boxed()?;
-                fields.push((name, cx.format(Purpose::Http)?));
+                let value = cx.format(Purpose::Http)?;
+                if OF_THE_CONTENT.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+                    without_effect(cx, &format!("the field '{name}' of a reply is made from its content: 'hdr' has no effect on it"));
+                } else {
+                    fields.push((name, value));
+                }
             }
             _ => {
                 return Err(cx
@@ -159,6 +164,13 @@ fn reply(cx: &mut ActionCx<'_, '_>, status: u16, refusal: bool) -> Result<Reply,
     let has_own = body.is_some() || !fields.is_empty() || content_type.is_some() || own_status || !refusal;
     if let ReplyContent::Set(set) = &reply.content {
         cx.world.error_replies.push((set.clone(), reply.status, cx.line.span()));
+    }
+    let payload = body.as_ref().is_some_and(|body| !matches!(body, ReplyBody::Bytes(bytes) if bytes.is_empty()));
+    if content_type.is_some() && !payload {
+        without_effect(cx, "'content-type' has no effect: this reply has no content of its own");
+    }
+    if own && !fields.is_empty() {
+        without_effect(cx, "'hdr' has no effect: an error file has its own fields");
     }
     if own {
         return Ok(reply);
@@ -174,11 +186,20 @@ fn reply(cx: &mut ActionCx<'_, '_>, status: u16, refusal: bool) -> Result<Reply,
     if body != ReplyBody::Empty && content_type.is_none() {
         return Err(cx.line.problem(0, "a reply with a body wants its 'content-type'").help("for example 'content-type text/plain'"));
     }
-    if body != ReplyBody::Empty && reply.status == 204 {
-        return Err(cx.line.problem(0, "a reply of status 204 has no body").help("leave the content out, or answer with 200"));
+    if payload && matches!(reply.status, 204 | 304) {
+        let message = format!("a reply of status {} has no body", reply.status);
+        return Err(cx.line.problem(0, message).help("leave the content out, or answer with 200"));
     }
     reply.content = ReplyContent::Own { content_type: content_type.filter(|_| body != ReplyBody::Empty), fields: fields.into(), body };
     Ok(reply)
+}
+
+/// Fields that say what the content is, and so cannot say anything else.
+const OF_THE_CONTENT: [&str; 3] = ["content-type", "content-length", "transfer-encoding"];
+
+/// A part of a reply that changes nothing of it, which haproxy warns of as well.
+fn without_effect(cx: &mut ActionCx<'_, '_>, message: &str) {
+    cx.world.warn(cx.line.span(), message, Some("remove that part of the line".into()));
 }
 
 /// The file whose name is the next argument.

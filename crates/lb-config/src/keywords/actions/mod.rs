@@ -8,7 +8,7 @@ mod streams;
 
 use super::{Context, Keyword, Parser, State};
 use crate::diag::Problem;
-use crate::model::{Action, RuleSet};
+use crate::model::{Action, Mode, RuleSet};
 use crate::parse::{Draft, Line, World, exprs};
 use crate::tree::shown;
 use lb_expr::sample::{Expr, Points};
@@ -94,6 +94,9 @@ impl<'p> ActionCx<'p, '_> {
     pub(crate) fn format(&mut self, purpose: Purpose) -> Result<LogFormat, Problem> {
         let format = exprs::format(self.world, self.line, self.at, purpose)?;
         exprs::format_available(&format, self.points, self.line, self.at)?;
+        if purpose == Purpose::Http && self.draft.proxy.mode == Mode::Http {
+            exprs::bytes_in_http(&format, self.world, self.line.span());
+        }
         self.at += 1;
         Ok(format)
     }

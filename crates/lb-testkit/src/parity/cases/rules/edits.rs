@@ -141,6 +141,8 @@ fn normalizers() -> Vec<Case> {
         "/../../x/./",
         "/%7euser/%41%2f%zz/%2e%2E/",
         "/p?b=2&a=1&c&b=1&=3",
+        "/p?b&a&",
+        "/p?&&",
         "/p#frag?x=#y",
         "/..",
         "/.",

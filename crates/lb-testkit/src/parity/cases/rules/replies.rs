@@ -219,6 +219,20 @@ fn hints() -> Vec<Case> {
             &["http-request early-hint Link a if { method GET }", "http-request early-hint Link b", "http-request set-header X-A 1"],
             GET,
         ),
+        hinted(
+            "rule-hint/each-with-condition",
+            &[
+                "http-request early-hint Link a if { method GET }",
+                "http-request early-hint Link b if { method GET }",
+                "http-request early-hint Link c",
+            ],
+            GET,
+        ),
+        hinted(
+            "rule-hint/second-does-not-hold",
+            &["http-request early-hint Link a", "http-request early-hint Link b if FALSE", "http-request early-hint Link c"],
+            GET,
+        ),
         front("rule-hint/1.0", &["http-request early-hint Link a"]).client(vec![send("GET / HTTP/1.0\r\n\r\n"), EOF]).build(),
         hinted("rule-hint/then-deny", &["http-request early-hint Link a", "http-request deny"], GET),
     ]
