@@ -1,4 +1,4 @@
-//! Digests, message authentication, AES-GCM. Manual 7.3.1.
+//! Digests, message authentication, AES in GCM and CBC. Manual 7.3.1; CBC as in that of 3.4.
 //!
 //! Digests are those of OpenSSL's names that are still worth something, and MD5, SHA-1, RIPEMD-160, which others still send.
 
@@ -7,7 +7,7 @@ use super::encode::base64;
 use crate::sample::{Arg, ArgKind, Args, Converter, Cx, Loader, OwnedValue, Type, Value, args};
 use aes_gcm::aead::array::{Array, ArraySize};
 use aes_gcm::aead::consts::{U12, U16};
-use aes_gcm::aes::cipher::{BlockCipherEncrypt, BlockSizeUser};
+use aes_gcm::aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, BlockSizeUser};
 use aes_gcm::aes::{Aes128, Aes192, Aes256};
 use aes_gcm::{AeadInOut, AesGcm, KeyInit};
 use sha2::Digest;
@@ -37,6 +37,10 @@ pub(super) const TABLE: &[Converter] = &[
     }),
     Converter::new("secure_memcmp", &[STR], 1, Type::Bin, Type::Bool, secure_memcmp)
         .checked(|args, loader| args.first_mut().map_or(Ok(()), |arg| super::variable_name(arg, false, loader))),
+    Converter::new("aes_cbc_dec", &[INT, STR, STR], 3, Type::Bin, Type::Bin, |args, value, cx| cbc(args, value, cx, false))
+        .checked(cbc_args),
+    Converter::new("aes_cbc_enc", &[INT, STR, STR], 3, Type::Bin, Type::Bin, |args, value, cx| cbc(args, value, cx, true))
+        .checked(cbc_args),
     Converter::new("aes_gcm_dec", &[INT, STR, STR, STR], 4, Type::Bin, Type::Bin, aes_gcm_dec).checked(|args, loader| {
         key_bits(args)?;
         for (arg, name) in args.iter_mut().skip(1).zip(["nonce", "key", "aead_tag"]) {
@@ -261,4 +265,57 @@ fn aes_gcm_enc<'a>(args: &'a Args, value: Value<'a>, cx: Cx<'a>) -> Option<Value
     let tag = super::encode::padded(&tag, cx)?;
     cx.source.set_variable(args.variable(3)?, Some(OwnedValue::Str(tag.into())));
     Some(Value::Bin(bytes))
+}
+
+fn cbc_args(args: &mut Vec<Arg>, loader: &mut dyn Loader) -> Result<(), String> {
+    key_bits(args)?;
+    args.iter_mut().skip(1).zip(["nonce", "key"]).try_for_each(|(arg, name)| secret(arg, name, loader))
+}
+
+/// AES-CBC with the padding of PKCS #7 (RFC 5652 §6.3). Bytes that do not decrypt to such a padding are no sample.
+fn cbc<'a>(args: &'a Args, value: Value<'a>, cx: Cx<'a>, encrypt: bool) -> Option<Value<'a>> {
+    const BLOCK: usize = 16;
+    fn with<'a, C>(key: &[u8], nonce: &[u8], text: &[u8], encrypt: bool, cx: Cx<'a>) -> Option<&'a [u8]>
+    where
+        C: BlockSizeUser<BlockSize = U16> + BlockCipherEncrypt + BlockCipherDecrypt + KeyInit,
+    {
+        let cipher = C::new_from_slice(key).ok()?;
+        let mut before = <[u8; BLOCK]>::try_from(nonce).ok()?;
+        let mut out = Out::new(cx, text.len() + BLOCK);
+        let xor = |block: &mut [u8], other: &[u8]| block.iter_mut().zip(other).for_each(|(byte, other)| *byte ^= other);
+        if encrypt {
+            let padding = BLOCK - text.len() % BLOCK;
+            let (blocks, rest) = text.as_chunks::<BLOCK>();
+            let mut last = [padding as u8; BLOCK];
+            last[..rest.len()].copy_from_slice(rest);
+            for block in blocks.iter().chain([&last]) {
+                xor(&mut before, block);
+                cipher.encrypt_block((&mut before).into());
+                out.put(&before)?;
+            }
+            return Some(out.done());
+        }
+        let (blocks, rest) = text.as_chunks::<BLOCK>();
+        if !rest.is_empty() {
+            return None;
+        }
+        for block in blocks {
+            let mut plain = *block;
+            cipher.decrypt_block((&mut plain).into());
+            xor(&mut plain, &before);
+            before = *block;
+            out.put(&plain)?;
+        }
+        let plain = out.done();
+        let padding = usize::from(*plain.last()?);
+        let (text, padded) = plain.split_at(plain.len().checked_sub(padding)?);
+        ((1..=BLOCK).contains(&padding) && padded.iter().all(|byte| usize::from(*byte) == padding)).then_some(text)
+    }
+    let (nonce, key, text) = (revealed(args, 1, cx)?, revealed(args, 2, cx)?, value.bytes()?);
+    let made = match args.int(0)? {
+        128 => with::<Aes128>(key, nonce, text, encrypt, cx),
+        192 => with::<Aes192>(key, nonce, text, encrypt, cx),
+        _ => with::<Aes256>(key, nonce, text, encrypt, cx),
+    };
+    made.map(Value::Bin)
 }

@@ -9,6 +9,7 @@
 #![allow(clippy::ptr_arg)] // checks are of one type, whether or not they change how many arguments there are
 
 mod crypto;
+mod date;
 mod encode;
 mod fix;
 mod hash;
@@ -18,6 +19,7 @@ mod jwt;
 mod math;
 mod mqtt;
 mod net;
+mod packet;
 mod protobuf;
 mod query;
 mod regsub;
@@ -26,6 +28,7 @@ mod state;
 mod text;
 mod time;
 mod variable;
+mod x509;
 
 pub(crate) use encode::base64;
 pub(crate) use hash::mixed_sdbm;
@@ -38,6 +41,7 @@ pub const MAX_LEN: usize = 16_384;
 /// All tables.
 pub(crate) const TABLES: &[&[Converter]] = &[
     crypto::TABLE,
+    date::TABLE,
     encode::TABLE,
     fix::TABLE,
     hash::TABLE,
@@ -47,6 +51,7 @@ pub(crate) const TABLES: &[&[Converter]] = &[
     math::TABLE,
     mqtt::TABLE,
     net::TABLE,
+    packet::TABLE,
     protobuf::TABLE,
     query::TABLE,
     regsub::TABLE,
@@ -55,6 +60,7 @@ pub(crate) const TABLES: &[&[Converter]] = &[
     text::TABLE,
     time::TABLE,
     variable::TABLE,
+    x509::TABLE,
 ];
 
 /// Bytes on their way, in the scratch memory.

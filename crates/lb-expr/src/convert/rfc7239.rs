@@ -1,8 +1,9 @@
-//! `Forwarded` fields. RFC 7239, manual 7.3.1 of newer versions.
+//! `Forwarded` fields, taken apart and made. RFC 7239, manual 7.3.1 of newer versions.
 //!
 //! Holds: as strict as haproxy: one element, names in lower case, no spaces, `proto`, `host`, `for` and `by` at most once each and
 //! nothing else.
 
+use super::Out;
 use crate::sample::{ArgKind, Args, Converter, Cx, Type, Value};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -14,6 +15,20 @@ pub(super) const TABLE: &[Converter] = &[
     }),
     Converter::new("rfc7239_n2nn", &[], 0, Type::Str, Type::Any, name_of_node),
     Converter::new("rfc7239_n2np", &[], 0, Type::Str, Type::Any, port_of_node),
+    Converter::new("rfc7239_nn", &[], 0, Type::Any, Type::Str, |_, value, cx| match value {
+        Value::Ip(IpAddr::V6(_)) => {
+            let mut out = Out::new(cx, 48);
+            [b"[", value.to_text(cx.scratch), b"]"].into_iter().try_for_each(|part| out.put(part))?;
+            Some(Value::Str(out.done()))
+        }
+        Value::Ip(IpAddr::V4(_)) => Some(Value::Str(value.to_text(cx.scratch))),
+        _ if value.to_text(cx.scratch).is_empty() => Some(Value::Str(b"unknown")),
+        _ => obfuscated(value, cx),
+    }),
+    Converter::new("rfc7239_np", &[], 0, Type::Any, Type::Str, |_, value, cx| match value {
+        Value::Int(port) => u16::try_from(port).ok().map(|_| Value::Str(value.to_text(cx.scratch))),
+        _ => obfuscated(value, cx),
+    }),
 ];
 
 const NAMES: [&str; 4] = ["proto", "host", "for", "by"];
@@ -77,6 +92,14 @@ enum Port<'a> {
 struct Node<'a> {
     name: Name<'a>,
     port: Option<Port<'a>>,
+}
+
+/// A name or port that means something to us alone.
+fn obfuscated<'a>(value: Value<'a>, cx: Cx<'a>) -> Option<Value<'a>> {
+    let mut out = Out::new(cx, 64);
+    out.put(b"_")?;
+    out.put(value.to_text(cx.scratch))?;
+    hidden(out.done()).map(Value::Str)
 }
 
 /// `_` and letters, digits, dots, hyphens, underscores.
