@@ -82,7 +82,7 @@ pub fn keepalived_conf(data: &[u8]) {
     assert!(startable);
     let conf = prepared.conf;
     for it in &conf.instances {
-        let weights = conf.tracks_of(it).into_iter().map(|(_, weight)| weight).collect();
+        let weights = conf.tracks_of(&it.watch).into_iter().map(|(_, weight)| weight).collect();
         vrrp::Instance::new(it.config(&conf.global, weights)).expect("the check lets nothing pass that is none");
     }
     for group in &conf.groups {

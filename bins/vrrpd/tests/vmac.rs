@@ -184,8 +184,38 @@ fn a_reload_makes_and_removes_virtual_interfaces() {
         has("ip -o link show dev vrrp.51", "00:11:22:33:44:33") && has("ip -o addr show dev vrrp.51", VIP)
     });
     until("rules without the address", || has("nft list ruleset", "vrrp.51") && !has("nft list ruleset", VIP));
+    reload(&format!("global_defs {{\n nftables other\n}}\n{}", conf(150, &format!("{lines}\n use_vmac vrrp.51 00:11:22:33:44"))));
+    until("rules in the other table alone", || {
+        let tables = net.says("a", "nft list tables");
+        tables.lines().count() == 2 && tables.lines().all(|line| line.ends_with(" other"))
+    });
     reload(&conf(150, lines));
     until("as it was", || has("ip -o addr show dev e0", VIP) && net.says("a", "ip link show dev vrrp.51").is_empty());
     until("no rules", || net.says("a", "nft list ruleset").is_empty());
     assert_eq!(router.stop(), Some(0));
+}
+
+#[test]
+fn reports_of_local_groups_are_left_to_others() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let reports = |host: &str| net.says(host, "cat /proc/sys/net/ipv4/igmp_link_local_mcast_reports").trim() == "1";
+    let without = format!("global_defs {{\n disable_local_igmp\n}}\n{}", conf(255, " use_vmac\n state MASTER"));
+    let ours = net.start("a", VRRPD, &without);
+    let theirs = net.start("b", "keepalived", &without);
+    for host in ["a", "b"] {
+        until("a master", || net.has(host, VIP));
+        assert!(!reports(host), "{host}");
+        assert!(!net.says(host, "nft list ruleset").contains("igmp"), "{host}");
+    }
+    drop(theirs);
+    // keepalived leaves it at that when a reload takes the word away.
+    ours.reload(&conf(255, " use_vmac\n state MASTER"));
+    until("as it was", || reports("a") && net.says("a", "nft list ruleset").contains("igmp"));
+    ours.reload(&without);
+    until("off again", || !reports("a") && !net.says("a", "nft list ruleset").contains("igmp"));
+    assert_eq!(ours.stop(), Some(0));
+    assert!(reports("a"));
 }

@@ -33,7 +33,7 @@ impl Question {
     /// Names that nothing has: a word of the question that changes no answer is a mistake.
     fn unknown(&self, conf: &Conf) -> Vec<String> {
         let tracked =
-            conf.instances.iter().flat_map(|it| conf.tracks_of(it)).chain(conf.groups.iter().flat_map(|g| conf.tracks_of_group(g)));
+            conf.instances.iter().flat_map(|it| conf.tracks_of(&it.watch)).chain(conf.groups.iter().flat_map(|g| conf.tracks_of(&g.watch)));
         let mut known: Vec<String> = tracked.map(|(object, _)| object.name().to_string()).collect();
         known.extend(conf.instances.iter().filter_map(|it| it.interface.clone()));
         let asked = self.down.iter().chain(self.values.iter().map(|(name, _)| name));
@@ -93,8 +93,8 @@ fn machine(config: vrrp::Config, statuses: &[Status], up: bool, now: Instant) ->
 
 fn election(out: &mut String, conf: &Conf, it: &InstanceConf, question: &Question, now: Instant) {
     let group = conf.groups.iter().find(|g| g.members.iter().any(|m| conf.instances[*m].name == it.name));
-    let mut tracks = conf.tracks_of(it);
-    tracks.extend(group.into_iter().flat_map(|g| conf.tracks_of_group(g)));
+    let mut tracks = conf.tracks_of(&it.watch);
+    tracks.extend(group.into_iter().flat_map(|g| conf.tracks_of(&g.watch)));
     let statuses: Vec<Status> = tracks.iter().map(|(object, _)| question.status(object)).collect();
     let weights: Vec<Weight> = tracks.iter().map(|(_, weight)| *weight).collect();
     let config = it.config(&conf.global, weights.clone());

@@ -31,8 +31,9 @@ pub fn rules(conf: &Conf, exists: impl Fn(&str) -> bool) -> Option<String> {
     for (family, is_v4) in [("ip", true), ("ip6", false)] {
         let (mut input, mut output) = (String::new(), String::new());
         for (name, base) in &links {
-            let kinds: &[&str] = if is_v4 { &["ip protocol igmp"] } else { &["icmpv6 type mld2-listener-report"] };
-            for kind in kinds {
+            let kind = if is_v4 { "ip protocol igmp" } else { "icmpv6 type mld2-listener-report" };
+            // With disable_local_igmp there is nothing of it to be sent elsewhere.
+            if !(is_v4 && global.no_local_igmp) {
                 let _ = writeln!(output, "oifname \"{name}\" {kind} {counter}dup to {family} daddr device \"{base}\" drop");
             }
             if !is_v4 {
@@ -69,13 +70,13 @@ pub fn rules(conf: &Conf, exists: impl Fn(&str) -> bool) -> Option<String> {
     Some(all)
 }
 
-/// What takes the rules away again.
-pub fn removal(conf: &Conf) -> String {
-    let name = table(conf);
+/// What takes the rules of a table away again.
+pub fn removal(name: &str) -> String {
     ["ip", "ip6"].map(|family| format!("table {family} {name}\ndelete table {family} {name}\n")).concat()
 }
 
-fn table(conf: &Conf) -> &str {
+/// The name of the table that a configuration has.
+pub fn table(conf: &Conf) -> &str {
     conf.global.nftables.as_deref().unwrap_or(TABLE)
 }
 

@@ -88,7 +88,7 @@ pub fn text(snapshot: &Snapshot) -> String {
         pace.latest.as_secs_f64() * 1e3
     );
     for (conf, it) in snapshot.instances() {
-        let tracks = snapshot.conf.tracks_of(conf);
+        let tracks = snapshot.conf.tracks_of(&conf.watch);
         let version = if it.config.version == Version::V2 { 2 } else { 3 };
         let interface = conf.interface.as_deref().unwrap_or("-");
         let _ = write!(out, "\n{} {} on {interface}, virtual router {}, version {version}", conf.name, it.state, it.config.vrid);
@@ -151,7 +151,7 @@ pub fn text(snapshot: &Snapshot) -> String {
 pub fn json(snapshot: &Snapshot) -> Value {
     let unix = |at| Value::seconds(snapshot.wall_at(at).duration_since(std::time::UNIX_EPOCH).unwrap_or_default());
     let instance = |(conf, it): (&crate::conf::model::InstanceConf, &InstanceView)| {
-        let tracks = snapshot.conf.tracks_of(conf);
+        let tracks = snapshot.conf.tracks_of(&conf.watch);
         let tracked = tracks.iter().zip(&it.statuses).map(|((object, weight), now)| {
             Value::object()
                 .with("what", named(object))

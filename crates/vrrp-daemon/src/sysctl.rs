@@ -1,8 +1,8 @@
-//! Settings of interfaces below `/proc/sys/net`, as they were before, so that they can be put back.
+//! Settings below `/proc/sys/net`, as they were before, so that they can be put back.
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The directory of a family's interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +19,20 @@ pub struct Changed {
     before: Vec<(PathBuf, String)>,
 }
 
-fn path(tree: Tree, interface: &str, name: &str) -> PathBuf {
+/// A setting of an interface.
+pub fn of(tree: Tree, interface: &str, name: &str) -> PathBuf {
     let tree = if tree == Tree::V4 { "ipv4" } else { "ipv6" };
     PathBuf::from(format!("/proc/sys/net/{tree}/conf/{interface}/{name}"))
 }
 
+/// Whether the host reports the groups of 224.0.0.0/24 that it is in (Linux 4.3).
+pub fn local_igmp() -> PathBuf {
+    "/proc/sys/net/ipv4/igmp_link_local_mcast_reports".into()
+}
+
 /// A setting's number, if it is there.
 pub fn get(tree: Tree, interface: &str, name: &str) -> Option<i64> {
-    fs::read_to_string(path(tree, interface, name)).ok()?.trim().parse().ok()
+    fs::read_to_string(of(tree, interface, name)).ok()?.trim().parse().ok()
 }
 
 /// The interfaces of IPv4, `all` and `default` among them.
@@ -40,7 +46,7 @@ pub fn interfaces() -> Vec<String> {
 /// # Errors
 /// There is no such interface or setting, it cannot be written.
 pub fn set(tree: Tree, interface: &str, name: &str, value: i64) -> io::Result<()> {
-    fs::write(path(tree, interface, name), format!("{value}\n"))
+    fs::write(of(tree, interface, name), format!("{value}\n"))
 }
 
 impl Changed {
@@ -48,8 +54,7 @@ impl Changed {
     ///
     /// # Errors
     /// As [`set`].
-    pub fn set(&mut self, tree: Tree, interface: &str, name: &str, value: i64) -> io::Result<()> {
-        let path = path(tree, interface, name);
+    pub fn set(&mut self, path: PathBuf, value: i64) -> io::Result<()> {
         let before = fs::read_to_string(&path)?;
         if before.trim() != value.to_string() {
             fs::write(&path, format!("{value}\n"))?;
@@ -58,6 +63,15 @@ impl Changed {
             }
         }
         Ok(())
+    }
+
+    /// Puts one back, if it was changed.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn put_back(&mut self, path: &Path) -> io::Result<()> {
+        let at = self.before.iter().position(|(known, _)| known == path);
+        at.map_or(Ok(()), |at| fs::write(path, self.before.remove(at).1))
     }
 
     /// Puts all back, the last first. What has gone with its interface is no error.

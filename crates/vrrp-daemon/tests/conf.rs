@@ -195,12 +195,12 @@ fn an_instance_with_everything() {
     assert_eq!((route.to.to_string(), route.prefix, route.table, route.metric, route.scope), ("10.0.0.0".into(), 8, 100, Some(5), 253));
     assert_eq!((default.prefix, default.table, default.hops[0].via.map(|v| v.to_string())), (0, 254, Some("10.9.0.1".into())));
     assert!(first.no_track && it.addresses[1].prefix == 32);
-    let notify = it.notifies.any.as_ref().expect("notify");
+    let notify = it.watch.notifies.any.as_ref().expect("notify");
     assert_eq!(notify.words, ["/bin/n", "a", "b c"]);
     assert_eq!(notify.user.as_ref().map(|u| u.user.as_str()), Some("nobody"));
-    assert_eq!(it.notifies.deleted, Some(None));
-    let weights: Vec<Weight> = conf.tracks_of(it).into_iter().map(|(_, weight)| weight).collect();
-    let scripts = &weights[it.track_interfaces.len()..];
+    assert_eq!(it.watch.notifies.deleted, Some(None));
+    let weights: Vec<Weight> = conf.tracks_of(&it.watch).into_iter().map(|(_, weight)| weight).collect();
+    let scripts = &weights[it.watch.track_interfaces.len()..];
     assert_eq!(scripts[0], Weight::new(-20));
     assert_eq!(scripts[1], Weight { value: 5, reverse: true });
     let script = &conf.scripts[0];
@@ -235,7 +235,7 @@ fn parameters_conditions_and_sequences() {
     assert_eq!(addresses(base), ["10.2.0.1", "10.2.10.1"], "replaced when it is used");
     // What is not defined stays.
     let loaded = read(&instance(" notify \"/bin/x ${UNDEFINED} $HOME\""));
-    let notify = loaded.conf.instances[0].notifies.any.as_ref().expect("notify");
+    let notify = loaded.conf.instances[0].watch.notifies.any.as_ref().expect("notify");
     assert_eq!(notify.words, ["/bin/x", "${UNDEFINED}", "$HOME"]);
     let loaded = read("global_defs {\n router_id ${_INSTANCE}${_HASH}${_BANG}\n}\n");
     assert_eq!(loaded.conf.global.router_id.as_deref(), Some("main#!"));
@@ -301,7 +301,7 @@ fn a_sync_group_takes_weights_away() {
         instance("")
     ));
     assert_eq!(loaded.conf.groups[0].members, [1, 0]);
-    assert_eq!(loaded.conf.instances[1].track_interfaces[0].weight, Some(Weight::new(0)));
+    assert_eq!(loaded.conf.instances[1].watch.track_interfaces[0].weight, Some(Weight::new(0)));
     assert!(says(&loaded)[0].contains("taken for 0"), "{:?}", says(&loaded));
 }
 

@@ -10,6 +10,23 @@ use std::str::FromStr;
 use std::time::Duration;
 use vrrp::Weight;
 
+/// Words that keepalived warns about when their value is missing, and starts without.
+const MAY_BE_EMPTY: &[&str] = &[
+    "default_interface",
+    "min_auto_priority_delay",
+    "notification_email_from",
+    "script_user",
+    "shutdown_script",
+    "shutdown_script_timeout",
+    "smtp_helo_name",
+    "startup_script",
+    "startup_script_timeout",
+    "vrrp_notify_fifo",
+    "vrrp_notify_fifo_script",
+    "vrrp_priority",
+    "vrrp_rt_priority",
+];
+
 /// A line that is being read.
 pub struct Arg<'a> {
     pub node: &'a Node,
@@ -42,13 +59,18 @@ impl Arg<'_> {
         self.unsupported.push(Unsupported { place: self.node.place.clone(), keyword: what.into(), block: self.block });
     }
 
-    /// The first value. keepalived ends where one is missing.
+    /// The first value. keepalived ends where one is missing, but for [`MAY_BE_EMPTY`].
     pub fn text(&mut self) -> Option<String> {
         let value = self.node.value(0).map(str::to_string);
         if value.is_none() {
-            let text = format!("{}'{}' needs a value behind it", self.who, self.node.name());
+            let name = self.node.name();
+            let text = format!("{}'{name}' needs a value behind it", self.who);
             let place = Some(self.node.place.clone());
-            self.diagnostics.push(Diagnostic { place, level: Level::Error, code: Code::MissingValue, text });
+            let (level, code) = match MAY_BE_EMPTY.contains(&name) {
+                true => (Level::Warning, Code::Wrong),
+                false => (Level::Error, Code::MissingValue),
+            };
+            self.diagnostics.push(Diagnostic { place, level, code, text });
         }
         value
     }

@@ -2,7 +2,7 @@
 
 use super::arg::Arg;
 use super::instance::version;
-use super::keywords::Does::{Not, Nothing, Set};
+use super::keywords::Does::{Nothing, NothingOf, Set};
 use super::keywords::Keyword;
 use super::model::{FifoConf, Global, User};
 use std::net::IpAddr;
@@ -114,6 +114,8 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("vrrp_priority", Set(|it, arg| it.nice = arg.number(-20..=19).or(it.nice))),
     ("vrrp_rt_priority", Set(|it, arg| it.realtime = arg.number(1..=99).or(it.realtime))),
     ("vrrp_rlimit_rttime", Set(|it, arg| it.rttime = arg.number(1..=u64::from(u32::MAX)).map(Duration::from_micros).or(it.rttime))),
+    // As older files spell it.
+    ("vrrp_rlimit_rtime", Set(|it, arg| it.rttime = arg.number(1..=u64::from(u32::MAX)).map(Duration::from_micros).or(it.rttime))),
     ("vrrp_no_swap", Set(|it, _| it.no_swap = true)),
     (
         "vrrp_cpu_affinity",
@@ -125,20 +127,38 @@ pub const GLOBAL: &[Keyword<Global>] = &[
         }),
     ),
     ("vrrp_strict", Set(|it, _| it.strict = true)),
-    ("vrrp_iptables", Not),
-    ("vrrp_ipsets", Not),
+    (
+        "vrrp_iptables",
+        Set(|_, arg| {
+            arg.warn("iptables not supported, using nftables instead. Please replace 'vrrp_iptables' and 'vrrp_ipsets' with 'nftables'")
+        }),
+    ),
+    ("vrrp_ipsets", Set(|_, arg| arg.warn("vrrp_ipsets: rules are those of nftables, without sets of ipset; take it away"))),
     ("vrrp_garp_extra_if", Set(|it, arg| it.garp_extra = super::links::extra(arg).or(it.garp_extra))),
-    ("enable_snmp_vrrp", Not),
-    ("enable_snmp_rfc", Not),
-    ("enable_snmp_rfcv2", Not),
-    ("enable_snmp_rfcv3", Not),
-    ("enable_traps", Not),
-    ("enable_dbus", Not),
-    ("reload_time_file", Not),
-    ("disable_local_igmp", Not),
-    ("reload_repeat", Nothing("reload_time_file is refused")),
-    ("dbus_service_name", Nothing("enable_dbus is refused")),
-    ("snmp_socket", Nothing("SNMP is refused")),
+    (
+        "vrrp_vmac_garp_intvl",
+        Set(|it, arg| {
+            arg.warn("Keyword \"vrrp_vmac_garp_intvl\" is deprecated - please use \"vrrp_garp_extra_if\"");
+            it.garp_extra = super::links::extra(arg).or(it.garp_extra);
+        }),
+    ),
+    ("enable_snmp_vrrp", Set(|_, arg| no_snmp(arg))),
+    ("enable_snmp_keepalived", Set(|_, arg| no_snmp(arg))),
+    ("enable_snmp_rfc", Set(|_, arg| no_snmp(arg))),
+    ("enable_snmp_rfcv2", Set(|_, arg| no_snmp(arg))),
+    ("enable_snmp_rfcv3", Set(|_, arg| no_snmp(arg))),
+    ("enable_traps", Set(|_, arg| no_snmp(arg))),
+    ("snmp_socket", Nothing("enable_snmp_vrrp says that there is no SNMP")),
+    (
+        "enable_dbus",
+        Set(|_, arg| {
+            arg.warn(
+                "enable_dbus: there is no D-Bus here, who asks there gets no answer; take it away, 'vrrpd status' and signals are there",
+            )
+        }),
+    ),
+    ("dbus_service_name", Nothing("enable_dbus says that there is no D-Bus")),
+    ("disable_local_igmp", Set(|it, _| it.no_local_igmp = true)),
     (
         "nftables",
         Set(|it, arg| {
@@ -163,11 +183,12 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("lvs_timeouts", Nothing(OTHER_DAEMON)),
     ("lvs_flush", Nothing(OTHER_DAEMON)),
     ("lvs_flush_on_stop", Nothing(OTHER_DAEMON)),
+    ("lvs_flush_onstop", Nothing(OTHER_DAEMON)),
     ("lvs_notify_fifo", Nothing(OTHER_DAEMON)),
     ("lvs_notify_fifo_script", Nothing(OTHER_DAEMON)),
     ("nftables_ipvs", Nothing(OTHER_DAEMON)),
-    ("nftables_ipvs_priority", Nothing(OTHER_DAEMON)),
-    ("nftables_ipvs_start_fwmark", Nothing(OTHER_DAEMON)),
+    ("nftables_ipvs_priority", NothingOf(OTHER_DAEMON)),
+    ("nftables_ipvs_start_fwmark", NothingOf(OTHER_DAEMON)),
     ("rs_init_notifies", Nothing(OTHER_DAEMON)),
     ("no_checker_emails", Nothing(OTHER_DAEMON)),
     ("enable_snmp_checker", Nothing(OTHER_DAEMON)),
@@ -179,15 +200,18 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("bfd_cpu_affinity", Nothing(OTHER_DAEMON)),
     ("checker_rt_priority", Nothing(OTHER_DAEMON)),
     ("bfd_rt_priority", Nothing(OTHER_DAEMON)),
-    ("checker_rlimit_rttime", Nothing(OTHER_DAEMON)),
-    ("bfd_rlimit_rttime", Nothing(OTHER_DAEMON)),
-    ("checker_process_name", Nothing(OTHER_DAEMON)),
-    ("bfd_process_name", Nothing(OTHER_DAEMON)),
+    ("checker_rlimit_rttime", NothingOf(OTHER_DAEMON)),
+    ("checker_rlimit_rtime", NothingOf(OTHER_DAEMON)),
+    ("bfd_rlimit_rtime", NothingOf(OTHER_DAEMON)),
+    ("lvs_process_name", NothingOf(OTHER_DAEMON)),
+    ("bfd_rlimit_rttime", NothingOf(OTHER_DAEMON)),
+    ("checker_process_name", NothingOf(OTHER_DAEMON)),
+    ("bfd_process_name", NothingOf(OTHER_DAEMON)),
     ("lvs_netlink_cmd_rcv_bufs", Nothing(OTHER_DAEMON)),
     ("lvs_netlink_cmd_rcv_bufs_force", Nothing(OTHER_DAEMON)),
     ("lvs_netlink_monitor_rcv_bufs", Nothing(OTHER_DAEMON)),
     ("lvs_netlink_monitor_rcv_bufs_force", Nothing(OTHER_DAEMON)),
-    ("process_name", Nothing(PROCESS)),
+    ("process_name", NothingOf(PROCESS)),
     ("vrrp_netlink_cmd_rcv_bufs", Nothing(PROCESS)),
     ("vrrp_netlink_cmd_rcv_bufs_force", Nothing(PROCESS)),
     ("vrrp_netlink_monitor_rcv_bufs", Nothing(PROCESS)),
@@ -206,8 +230,16 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("reload_check_config", Nothing("a broken new file is refused whole in any case")),
     ("include_check", Set(|_, _| { /* the reader has heeded it */ })),
     ("tmp_config_directory", Nothing("the file is read once")),
-    ("config_save_dir", Nothing("for debugging of keepalived")),
+    ("config_save_dir", NothingOf("for debugging of keepalived")),
 ];
+
+/// It changes nothing of what hosts get, and it is said each time: somebody's monitoring waits for it.
+fn no_snmp(arg: &mut Arg<'_>) {
+    let name = arg.node.name();
+    arg.warn(format!(
+        "{name}: there is no SNMP here, nobody gets figures or traps; take it away, 'vrrpd --metrics' and notify scripts are there"
+    ));
+}
 
 /// `PATH [USER [GROUP]]`.
 fn fifo(fifo: &mut FifoConf, arg: &mut Arg<'_>) {

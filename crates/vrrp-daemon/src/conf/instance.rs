@@ -3,9 +3,9 @@
 use super::address::addresses;
 use super::arg::{Arg, command, weight};
 use super::diag::Place;
-use super::keywords::Does::{Not, Nothing, Set};
+use super::keywords::Does::{Not, Nothing, NothingOf, Set};
 use super::keywords::Keyword;
-use super::model::{AuthType, GroupConf, InstanceConf, Notifies, ScriptConf};
+use super::model::{AuthType, GroupConf, InstanceConf, ScriptConf, Watch};
 use super::tree::Node;
 use std::time::Duration;
 use vrrp::{MAX_ADVERT_INT_V2, MAX_DOWN_TIMER_ADVERTS, MAX_PREEMPT_DELAY, OldChecksum, Peer, Version, Weight};
@@ -41,7 +41,7 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
         "authentication",
         Set(|it, arg| {
             let node = arg.node;
-            super::keywords::block(AUTHENTICATION, it, node.lines(), &mut Arg { block: "authentication", ..reborrow(arg) });
+            super::keywords::block(&[AUTHENTICATION], it, node.lines(), &mut Arg { block: "authentication", ..reborrow(arg) });
         }),
     ),
     ("mcast_src_ip", Set(|it, arg| it.source = arg.address().or(it.source))),
@@ -93,27 +93,24 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
     ("skip_check_adv_addr", Set(|it, arg| it.skip_check_adv_addr = arg.boolean())),
     ("down_timer_adverts", Set(|it, arg| it.down_timer_adverts = arg.number(1..=MAX_DOWN_TIMER_ADVERTS).or(it.down_timer_adverts))),
     ("dont_track_primary", Set(|it, _| it.dont_track_primary = true)),
-    ("track_interface", Set(|it, arg| it.track_interfaces.extend(arg.tracks()))),
-    ("track_script", Set(|it, arg| it.track_scripts.extend(arg.tracks()))),
-    ("track_file", Set(|it, arg| it.track_files.extend(arg.tracks()))),
-    ("track_process", Set(|it, arg| it.track_processes.extend(arg.tracks()))),
-    ("notify_master", Set(|it, arg| notify(&mut it.notifies.master, arg))),
-    ("notify_backup", Set(|it, arg| notify(&mut it.notifies.backup, arg))),
-    ("notify_fault", Set(|it, arg| notify(&mut it.notifies.fault, arg))),
-    ("notify_stop", Set(|it, arg| notify(&mut it.notifies.stop, arg))),
-    ("notify_deleted", Set(|it, arg| it.notifies.deleted = Some(deleted(arg)))),
-    ("notify_master_rx_lower_pri", Set(|it, arg| notify(&mut it.notifies.master_rx_lower_pri, arg))),
-    ("notify", Set(|it, arg| notify(&mut it.notifies.any, arg))),
+    ("notify_master_rx_lower_pri", Set(|it, arg| notify(&mut it.watch.notifies.master_rx_lower_pri, arg))),
     ("notify_priority_changes", Set(|it, arg| it.notify_priority_changes = arg.boolean())),
     (
         "lvs_sync_daemon_interface",
         Set(|_, arg| {
+            let _ = arg.text();
             arg.warn("lvs_sync_daemon_interface is deprecated and has no effect without IPVS; take it away, or use lvs_sync_daemon in global_defs");
         }),
     ),
-    ("smtp_alert", Set(|it, arg| it.smtp_alert = arg.boolean())),
     ("strict_mode", Set(|it, arg| it.strict = arg.boolean().or(it.strict))),
     ("garp_extra_if", Set(|it, arg| it.garp_extra = super::links::extra(arg).or(it.garp_extra))),
+    (
+        "vmac_garp_intvl",
+        Set(|it, arg| {
+            arg.warn("Keyword \"vmac_garp_intvl\" is deprecated - please use \"garp_extra_if\"");
+            it.garp_extra = super::links::extra(arg).or(it.garp_extra);
+        }),
+    ),
     ("native_ipv6", Nothing("the addresses decide")),
     ("accept", Set(|it, _| it.accept = Some(true))),
     ("no_accept", Set(|it, _| it.accept = Some(false))),
@@ -122,7 +119,7 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
     ("vmac_xmit_base", Set(|it, _| it.vmac_xmit_base = true)),
     ("promote_secondaries", Set(|it, _| it.promote_secondaries = true)),
     ("track_src_ip", Set(|it, _| it.track_src_ip = true)),
-    ("debug", Nothing("keepalived has not implemented it either")),
+    ("debug", NothingOf("keepalived has not implemented it either")),
     ("kernel_rx_buf_size", Nothing("sockets are read at once")),
     ("use_ipvlan", Not),
     ("vrf", Not),
@@ -160,17 +157,6 @@ const AUTHENTICATION: &[Keyword<InstanceConf>] = &[
 
 pub const GROUP: &[Keyword<GroupConf>] = &[
     ("group", Set(|it, arg| it.names.extend(arg.node.list().map(|(place, name)| (place.clone(), name.to_string()))))),
-    ("track_interface", Set(|it, arg| it.track_interfaces.extend(arg.tracks()))),
-    ("track_script", Set(|it, arg| it.track_scripts.extend(arg.tracks()))),
-    ("track_file", Set(|it, arg| it.track_files.extend(arg.tracks()))),
-    ("track_process", Set(|it, arg| it.track_processes.extend(arg.tracks()))),
-    ("notify_master", Set(|it, arg| notify(&mut it.notifies.master, arg))),
-    ("notify_backup", Set(|it, arg| notify(&mut it.notifies.backup, arg))),
-    ("notify_fault", Set(|it, arg| notify(&mut it.notifies.fault, arg))),
-    ("notify_stop", Set(|it, arg| notify(&mut it.notifies.stop, arg))),
-    ("notify_deleted", Set(|it, arg| it.notifies.deleted = Some(deleted(arg)))),
-    ("notify", Set(|it, arg| notify(&mut it.notifies.any, arg))),
-    ("smtp_alert", Set(|it, arg| it.smtp_alert = arg.boolean())),
     ("notify_priority_changes", Nothing("a group has no priority")),
     ("global_tracking", Nothing("deprecated: what the group tracks counts for all members anyway")),
     ("sync_group_tracking_weight", Set(|it, _| it.tracking_weight = true)),
@@ -219,6 +205,42 @@ pub const SCRIPT: &[Keyword<ScriptConf>] = &[
     ("init_fail", Set(|it, _| it.init_fail = true)),
 ];
 
+/// Has what instances and groups have alike.
+pub trait Watches: 'static {
+    fn watch(&mut self) -> &mut Watch;
+}
+
+impl Watches for InstanceConf {
+    fn watch(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+}
+
+impl Watches for GroupConf {
+    fn watch(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+}
+
+/// The words for what instances and groups have alike.
+pub const fn watch<T: Watches>() -> &'static [Keyword<T>] {
+    const {
+        &[
+            ("track_interface", Set(|it, arg| it.watch().track_interfaces.extend(arg.tracks()))),
+            ("track_script", Set(|it, arg| it.watch().track_scripts.extend(arg.tracks()))),
+            ("track_file", Set(|it, arg| it.watch().track_files.extend(arg.tracks()))),
+            ("track_process", Set(|it, arg| it.watch().track_processes.extend(arg.tracks()))),
+            ("notify_master", Set(|it, arg| notify(&mut it.watch().notifies.master, arg))),
+            ("notify_backup", Set(|it, arg| notify(&mut it.watch().notifies.backup, arg))),
+            ("notify_fault", Set(|it, arg| notify(&mut it.watch().notifies.fault, arg))),
+            ("notify_stop", Set(|it, arg| notify(&mut it.watch().notifies.stop, arg))),
+            ("notify_deleted", Set(|it, arg| it.watch().notifies.deleted = Some(deleted(arg)))),
+            ("notify", Set(|it, arg| notify(&mut it.watch().notifies.any, arg))),
+            ("smtp_alert", Set(|it, arg| it.watch().smtp_alert = arg.boolean())),
+        ]
+    }
+}
+
 impl InstanceConf {
     pub(super) fn new(place: Place, name: String) -> InstanceConf {
         InstanceConf {
@@ -262,32 +284,15 @@ impl InstanceConf {
             skip_check_adv_addr: None,
             down_timer_adverts: None,
             dont_track_primary: false,
-            track_interfaces: Vec::new(),
-            track_scripts: Vec::new(),
-            track_files: Vec::new(),
-            track_processes: Vec::new(),
-            notifies: Notifies::default(),
+            watch: Watch::default(),
             notify_priority_changes: None,
-            smtp_alert: None,
         }
     }
 }
 
 impl GroupConf {
     pub(super) fn new(place: Place, name: String) -> GroupConf {
-        GroupConf {
-            place,
-            name,
-            members: Vec::new(),
-            names: Vec::new(),
-            track_interfaces: Vec::new(),
-            track_scripts: Vec::new(),
-            track_files: Vec::new(),
-            track_processes: Vec::new(),
-            tracking_weight: false,
-            smtp_alert: None,
-            notifies: Notifies::default(),
-        }
+        GroupConf { place, name, members: Vec::new(), names: Vec::new(), watch: Watch::default(), tracking_weight: false }
     }
 }
 

@@ -9,6 +9,8 @@ pub enum Does<T> {
     Set(fn(&mut T, &mut Arg<'_>)),
     /// It has no effect here, and that changes nothing of what hosts see; the reason.
     Nothing(&'static str),
+    /// The same of a word that has a value.
+    NothingOf(&'static str),
     /// It is not there yet: a file with it is not started.
     Not,
 }
@@ -16,19 +18,20 @@ pub enum Does<T> {
 /// A keyword of a block.
 pub type Keyword<T> = (&'static str, Does<T>);
 
-/// Reads the lines of a block into `target`.
-pub fn block<T>(table: &[Keyword<T>], target: &mut T, lines: &[Node], arg: &mut Arg<'_>) {
+/// Reads the lines of a block, whose words are in several tables, into `target`.
+pub fn block<T>(tables: &[&[Keyword<T>]], target: &mut T, lines: &[Node], arg: &mut Arg<'_>) {
     for node in lines {
         let mut arg =
             Arg { node, who: arg.who, block: arg.block, diagnostics: arg.diagnostics, unsupported: arg.unsupported, common: arg.common };
-        match table.iter().find(|(name, _)| *name == node.name()) {
+        match tables.iter().copied().flatten().find(|(name, _)| *name == node.name()) {
             Some((_, Does::Set(set))) => set(target, &mut arg),
             Some((_, Does::Nothing(_))) => {}
+            Some((_, Does::NothingOf(_))) => drop(arg.text()),
             Some((_, Does::Not)) => arg.unsupported(node.name()),
             // Looking for what was meant costs more than the message.
             None if arg.diagnostics.is_full() => arg.warn(""),
             None => {
-                let names = table.iter().map(|(name, _)| *name);
+                let names = tables.iter().copied().flatten().map(|(name, _)| *name);
                 let text = unknown(node.name(), names, arg.block);
                 arg.warn(text);
             }
@@ -38,7 +41,9 @@ pub fn block<T>(table: &[Keyword<T>], target: &mut T, lines: &[Node], arg: &mut 
 
 /// The words of a table that have no effect: block, word, reason.
 pub fn without_effect<T>(block: &'static str, table: &[Keyword<T>]) -> Vec<(&'static str, &'static str, &'static str)> {
-    let reason = |(name, does): &Keyword<T>| if let Does::Nothing(reason) = does { Some((block, *name, *reason)) } else { None };
+    let reason = |(name, does): &Keyword<T>| {
+        if let Does::Nothing(reason) | Does::NothingOf(reason) = does { Some((block, *name, *reason)) } else { None }
+    };
     table.iter().filter_map(reason).collect()
 }
 

@@ -24,7 +24,7 @@ mod vmac;
 mod words;
 
 use arg::{Arg, Common};
-use diag::Diagnostics;
+use diag::{Code, Diagnostic, Diagnostics, Level};
 pub use global::parse_umask;
 use model::{Conf, GroupConf, InstanceConf, ScriptConf, TrackGroupConf, Unsupported};
 use names::Names;
@@ -69,6 +69,8 @@ pub fn without_effect() -> Vec<(&'static str, &'static str, &'static str)> {
 /// Blocks and words at the top that are not there yet, and those without effect.
 const NOT_YET: &[&str] = &["virtual_server", "virtual_server_group", "SSL", "bfd_instance"];
 const WITHOUT_EFFECT: &[&str] = &["namespace_with_ipsets", "net_namespace_ipvs", "child_wait_time", "linkbeat_use_polling"];
+/// Blocks without whose name keepalived ends; it leaves others out.
+const ENDS_WITHOUT_NAME: &[&str] = &["vrrp_script", "vrrp_track_file", "vrrp_track_process"];
 const KNOWN: &[&str] = &[
     "global_defs",
     "vrrp_instance",
@@ -100,7 +102,7 @@ impl Loader {
     fn top(&mut self, node: &Node) {
         match node.name() {
             "global_defs" => {
-                self.block("", "global_defs", node, |conf, arg| keywords::block(global::GLOBAL, &mut conf.global, node.lines(), arg))
+                self.block("", "global_defs", node, |conf, arg| keywords::block(&[global::GLOBAL], &mut conf.global, node.lines(), arg))
             }
             "vrrp_instance" => {
                 let Some(name) = self.name(node) else { return };
@@ -109,7 +111,7 @@ impl Loader {
                 }
                 let mut it = InstanceConf::new(node.place.clone(), name.clone());
                 self.block(&format!("({name}) "), "vrrp_instance", node, |conf, arg| {
-                    keywords::block(instance::INSTANCE, &mut it, node.lines(), arg);
+                    keywords::block(&[instance::INSTANCE, instance::watch()], &mut it, node.lines(), arg);
                     conf.instances.push(it);
                 });
             }
@@ -120,7 +122,7 @@ impl Loader {
                 }
                 let mut it = GroupConf::new(node.place.clone(), name.clone());
                 self.block(&format!("({name}) "), "vrrp_sync_group", node, |conf, arg| {
-                    keywords::block(instance::GROUP, &mut it, node.lines(), arg);
+                    keywords::block(&[instance::GROUP, instance::watch()], &mut it, node.lines(), arg);
                     conf.groups.push(it);
                 });
             }
@@ -131,7 +133,7 @@ impl Loader {
                 }
                 let mut it = ScriptConf::new(node.place.clone(), name.clone());
                 self.block(&format!("({name}) "), "vrrp_script", node, |conf, arg| {
-                    keywords::block(instance::SCRIPT, &mut it, node.lines(), arg);
+                    keywords::block(&[instance::SCRIPT], &mut it, node.lines(), arg);
                     conf.scripts.push(it);
                 });
             }
@@ -142,7 +144,7 @@ impl Loader {
                 }
                 let mut it = FileConf::new(node.place.clone(), name.clone());
                 self.block(&format!("({name}) "), "track_file", node, |conf, arg| {
-                    keywords::block(tracking::FILE, &mut it, node.lines(), arg);
+                    keywords::block(&[tracking::FILE], &mut it, node.lines(), arg);
                     match it.path.is_empty() {
                         true => arg.warn("No file set for track_file - ignoring; write 'file PATH' into it"),
                         false => conf.files.push(it),
@@ -156,7 +158,7 @@ impl Loader {
                 }
                 let mut it = ProcessConf::new(node.place.clone(), name.clone());
                 self.block(&format!("({name}) "), "vrrp_track_process", node, |conf, arg| {
-                    keywords::block(tracking::PROCESS, &mut it, node.lines(), arg);
+                    keywords::block(&[tracking::PROCESS], &mut it, node.lines(), arg);
                     if it.quorum.max < it.quorum.min {
                         arg.warn("quorum_max is less than quorum - ignoring; no number of processes would do");
                         it.quorum.max = u32::MAX;
@@ -220,7 +222,11 @@ impl Loader {
 
     fn name(&mut self, node: &Node) -> Option<String> {
         let name = node.value(0).map(str::to_string);
-        if name.is_none() {
+        if name.is_none() && ENDS_WITHOUT_NAME.contains(&node.name()) {
+            let text = format!("'{}' needs a name behind it", node.name());
+            let place = Some(node.place.clone());
+            self.diagnostics.push(Diagnostic { place, level: Level::Error, code: Code::MissingValue, text });
+        } else if name.is_none() {
             self.diagnostics.warn(&node.place, format!("{} must have a name, like '{0} NAME {{'; it is left out", node.name()));
         }
         name

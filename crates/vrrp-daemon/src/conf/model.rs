@@ -102,6 +102,8 @@ pub struct Global {
     pub vmac_addr_prefix: Option<String>,
     /// `nftables`: the table's name.
     pub nftables: Option<String>,
+    /// `disable_local_igmp`: the host reports no groups of 224.0.0.0/24, on no interface.
+    pub no_local_igmp: bool,
     /// `nftables_priority`.
     pub nftables_priority: Option<i32>,
     /// `nftables_counters`.
@@ -331,20 +333,10 @@ pub struct InstanceConf {
     pub down_timer_adverts: Option<u8>,
     /// `dont_track_primary`.
     pub dont_track_primary: bool,
-    /// `track_interface`.
-    pub track_interfaces: Vec<TrackConf>,
-    /// `track_script`.
-    pub track_scripts: Vec<TrackConf>,
-    /// `track_file`.
-    pub track_files: Vec<TrackConf>,
-    /// `track_process`.
-    pub track_processes: Vec<TrackConf>,
-    /// `notify_…`.
-    pub notifies: Notifies,
+    /// What it tracks, and who is told.
+    pub watch: Watch,
     /// `notify_priority_changes`.
     pub notify_priority_changes: Option<bool>,
-    /// `smtp_alert`.
-    pub smtp_alert: Option<bool>,
 }
 
 /// `preferred_lft forever`, as the kernel writes it.
@@ -525,6 +517,23 @@ pub struct Notifies {
     pub any: Option<Command>,
 }
 
+/// What instances and groups have alike: what they track, and who is told.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    /// `track_interface`.
+    pub track_interfaces: Vec<TrackConf>,
+    /// `track_script`.
+    pub track_scripts: Vec<TrackConf>,
+    /// `track_file`.
+    pub track_files: Vec<TrackConf>,
+    /// `track_process`.
+    pub track_processes: Vec<TrackConf>,
+    /// `notify_…`.
+    pub notifies: Notifies,
+    /// `smtp_alert`.
+    pub smtp_alert: Option<bool>,
+}
+
 /// `vrrp_sync_group`.
 #[derive(Debug, Clone)]
 pub struct GroupConf {
@@ -536,20 +545,10 @@ pub struct GroupConf {
     pub members: Vec<usize>,
     /// As the file names them.
     pub(crate) names: Vec<(Place, String)>,
-    /// `track_interface`.
-    pub track_interfaces: Vec<TrackConf>,
-    /// `track_script`.
-    pub track_scripts: Vec<TrackConf>,
-    /// `track_file`.
-    pub track_files: Vec<TrackConf>,
-    /// `track_process`.
-    pub track_processes: Vec<TrackConf>,
+    /// What it tracks, and who is told.
+    pub watch: Watch,
     /// `sync_group_tracking_weight`: members may have weights of their own.
     pub tracking_weight: bool,
-    /// `smtp_alert`.
-    pub smtp_alert: Option<bool>,
-    /// `notify_…`.
-    pub notifies: Notifies,
 }
 
 /// `vrrp_script`.

@@ -3,7 +3,7 @@
 
 use super::Loaded;
 use super::diag::{Code, Diagnostic, Diagnostics, Level, Place};
-use super::model::{AuthType, Command, Conf, Global, GroupConf, InstanceConf, Notifies, TrackConf, User};
+use super::model::{AuthType, Command, Conf, Global, InstanceConf, Notifies, TrackConf, User, Watch};
 use crate::notifier::Fifo;
 use crate::reload::Users;
 use crate::scripts::{Identity, Problem};
@@ -110,8 +110,8 @@ fn complete(it: &mut InstanceConf, global: &Global, diagnostics: &mut Diagnostic
 /// An instance tracks its own interface in any case (`dont_track_primary` aside).
 fn own_interfaces(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     for it in &mut conf.instances {
-        let InstanceConf { interface, track_interfaces, name, .. } = it;
-        track_interfaces.retain(|track| {
+        let InstanceConf { interface, watch, name, .. } = it;
+        watch.track_interfaces.retain(|track| {
             let own = interface.as_ref() == Some(&track.name);
             if own {
                 diagnostics.warn(&track.place, format!("({name}) Ignoring track_interface {} since own interface", track.name));
@@ -127,9 +127,11 @@ fn names(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     let runs = |name: &str| scripts.iter().find(|s| s.name == name).map(|s| s.command.as_ref().is_some_and(|c| !c.words.is_empty()));
     let file = |name: &str| files.iter().any(|f| f.name == name).then_some(true);
     let process = |name: &str| processes.iter().any(|p| p.name == name).then_some(true);
-    let of_instances = instances.iter_mut().map(|i| (&i.name, [&mut i.track_scripts, &mut i.track_files, &mut i.track_processes]));
-    let of_groups = groups.iter_mut().map(|g| (&g.name, [&mut g.track_scripts, &mut g.track_files, &mut g.track_processes]));
-    for (name, [of_scripts, of_files, of_processes]) in of_instances.chain(of_groups) {
+    let of_instances = instances.iter_mut().map(|i| (&i.name, &mut i.watch));
+    let of_groups = groups.iter_mut().map(|g| (&g.name, &mut g.watch));
+    for (name, Watch { track_scripts: of_scripts, track_files: of_files, track_processes: of_processes, .. }) in
+        of_instances.chain(of_groups)
+    {
         let mut known = |tracks: &mut Vec<TrackConf>, what: &str, block: &str, usable: &dyn Fn(&str) -> Option<bool>| {
             tracks.retain(|track| {
                 let usable = usable(&track.name);
@@ -181,10 +183,10 @@ fn groups(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     // Weights of members would make elections that nobody wins.
     for group in conf.groups.iter().filter(|g| !g.tracking_weight) {
         for member in &group.members {
-            let before = conf.tracks_of(&conf.instances[*member]);
+            let before = conf.tracks_of(&conf.instances[*member].watch);
             let instance = &mut conf.instances[*member];
-            let tracks = instance.track_interfaces.iter_mut().chain(&mut instance.track_scripts);
-            let tracks = tracks.chain(&mut instance.track_files).chain(&mut instance.track_processes);
+            let tracks = instance.watch.track_interfaces.iter_mut().chain(&mut instance.watch.track_scripts);
+            let tracks = tracks.chain(&mut instance.watch.track_files).chain(&mut instance.watch.track_processes);
             for (track, (_, weight)) in tracks.zip(before) {
                 if weight.value != 0 {
                     let text = format!(
@@ -329,7 +331,7 @@ impl Conf {
     /// Every command that the file may have run.
     pub fn commands(&self) -> impl Iterator<Item = &Command> {
         let scripts = self.scripts.iter().filter_map(|s| s.command.as_ref()).filter(|c| !c.words.is_empty());
-        let notifies = self.instances.iter().map(|i| &i.notifies).chain(self.groups.iter().map(|g| &g.notifies));
+        let notifies = self.instances.iter().map(|i| &i.watch.notifies).chain(self.groups.iter().map(|g| &g.watch.notifies));
         let fifos = self.global.fifos.iter().filter_map(|f| f.script.as_ref());
         let of_process = self.global.startup.iter().chain(&self.global.shutdown);
         scripts.chain(notifies.flat_map(Notifies::commands)).chain(fifos).chain(of_process)
@@ -350,17 +352,9 @@ impl Conf {
         command.user.as_ref().or(self.global.script_user.as_ref())
     }
 
-    /// What an instance tracks, in the order of [`Config::tracks`], with the weight of the line or else of the object.
-    pub fn tracks_of(&self, it: &InstanceConf) -> Vec<(Object, Weight)> {
-        self.tracks([&it.track_interfaces, &it.track_scripts, &it.track_files, &it.track_processes])
-    }
-
-    /// The same of a group.
-    pub fn tracks_of_group(&self, it: &GroupConf) -> Vec<(Object, Weight)> {
-        self.tracks([&it.track_interfaces, &it.track_scripts, &it.track_files, &it.track_processes])
-    }
-
-    fn tracks(&self, [interfaces, scripts, files, processes]: [&Vec<TrackConf>; 4]) -> Vec<(Object, Weight)> {
+    /// What an instance or a group tracks, in the order of [`Config::tracks`], with the weight of the line or else of the object.
+    pub fn tracks_of(&self, watch: &Watch) -> Vec<(Object, Weight)> {
+        let Watch { track_interfaces: interfaces, track_scripts: scripts, track_files: files, track_processes: processes, .. } = watch;
         let script = |name: &str| self.script(name).map(|it| it.weight);
         let file = |name: &str| self.file(name).map(|it| it.weight);
         let process = |name: &str| self.process(name).map(|it| it.weight);
@@ -386,7 +380,7 @@ impl Conf {
             all.extend(it.addresses.iter().chain(&it.excluded).filter_map(|a| a.dev.as_deref().map(|dev| (&a.place, dev))));
             all.extend(it.routes.iter().flat_map(|r| r.devices().map(|dev| (&r.place, dev))));
             all.extend(it.rules.iter().flat_map(|r| r.devices().map(|dev| (&r.place, dev))));
-            all.extend(it.track_interfaces.iter().map(|t| (&t.place, t.name.as_str())));
+            all.extend(it.watch.track_interfaces.iter().map(|t| (&t.place, t.name.as_str())));
         }
         all.extend(self.polled.iter().map(|(place, name)| (place, name.as_str())));
         all.extend(self.delays.iter().map(|d| (&d.place, d.name.as_str())));
@@ -394,7 +388,7 @@ impl Conf {
         all.extend(statics.addresses.iter().filter_map(|a| a.on.as_deref().map(|dev| (&a.place, dev))));
         all.extend(statics.routes.iter().flat_map(|r| r.devices().map(|dev| (&r.place, dev))));
         all.extend(statics.rules.iter().flat_map(|r| r.devices().map(|dev| (&r.place, dev))));
-        all.extend(self.groups.iter().flat_map(|g| &g.track_interfaces).map(|t| (&t.place, t.name.as_str())));
+        all.extend(self.groups.iter().flat_map(|g| &g.watch.track_interfaces).map(|t| (&t.place, t.name.as_str())));
         all
     }
 }
@@ -437,7 +431,8 @@ impl Loaded {
             }
         }
         let gone: Vec<String> = conf.scripts.iter().filter(|s| disabled(&s.command)).map(|s| s.name.clone()).collect();
-        let notifies = conf.instances.iter_mut().map(|i| &mut i.notifies).chain(conf.groups.iter_mut().map(|g| &mut g.notifies));
+        let notifies =
+            conf.instances.iter_mut().map(|i| &mut i.watch.notifies).chain(conf.groups.iter_mut().map(|g| &mut g.watch.notifies));
         for it in notifies {
             for slot in [&mut it.master, &mut it.backup, &mut it.fault, &mut it.stop, &mut it.master_rx_lower_pri, &mut it.any] {
                 if disabled(slot) {
@@ -448,7 +443,8 @@ impl Loaded {
                 it.deleted = Some(None);
             }
         }
-        let tracks = conf.instances.iter_mut().map(|i| &mut i.track_scripts).chain(conf.groups.iter_mut().map(|g| &mut g.track_scripts));
+        let tracks =
+            conf.instances.iter_mut().map(|i| &mut i.watch.track_scripts).chain(conf.groups.iter_mut().map(|g| &mut g.watch.track_scripts));
         tracks.for_each(|tracks| tracks.retain(|t| !gone.contains(&t.name)));
     }
 

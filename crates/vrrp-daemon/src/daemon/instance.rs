@@ -87,14 +87,14 @@ impl Daemon {
             // One whose name another one has now is not deleted: it has become another virtual router.
             Action::Notify { .. } if at >= self.live && self.conf.instances[..self.live].iter().any(|it| it.name == name) => {}
             Action::Notify { notice, priority } => {
-                let notifies = self.conf.instances[at].notifies.clone();
+                let notifies = self.conf.instances[at].watch.notifies.clone();
                 self.notify(&notifies, "INSTANCE", &name, notice, priority);
-                let alert = self.conf.global.mail.alerts(self.conf.instances[at].smtp_alert);
+                let alert = self.conf.global.mail.alerts(self.conf.instances[at].watch.smtp_alert);
                 self.mail("Instance", &name, alert, notice);
             }
             // The machine knows what it tracks by its place only.
             Action::Report(Report::Entering { state: State::Fault, init: false, cause: cause @ Cause::Tracked(_) }) => {
-                let tracks = self.conf.tracks_of(&self.conf.instances[at]);
+                let tracks = self.conf.tracks_of(&self.conf.instances[at].watch);
                 self.log.line(format!("({name}) Entering FAULT STATE ({})", crate::status::cause(cause, &tracks)));
             }
             Action::Report(report) => self.log.line(format!("({name}) {report}")),

@@ -256,11 +256,11 @@ impl Daemon {
     /// The configuration of an instance with what it tracks.
     fn config_of(&self, index: usize) -> vrrp::Config {
         let it = &self.conf.instances[index];
-        it.config(&self.conf.global, self.conf.tracks_of(it).into_iter().map(|(_, weight)| weight).collect())
+        it.config(&self.conf.global, self.conf.tracks_of(&it.watch).into_iter().map(|(_, weight)| weight).collect())
     }
 
     fn weights_of_group(&self, index: usize) -> Vec<Weight> {
-        self.conf.tracks_of_group(&self.conf.groups[index]).into_iter().map(|(_, weight)| weight).collect()
+        self.conf.tracks_of(&self.conf.groups[index].watch).into_iter().map(|(_, weight)| weight).collect()
     }
 
     fn make_machines(&mut self) -> Result<(), StartError> {
@@ -292,7 +292,7 @@ impl Daemon {
             self.remove_links();
             return Err(system("no_accept")(e));
         }
-        self.promote();
+        self.set_host();
         if self.conf.has_tracked_routes() {
             self.netlink.watch_routes().map_err(system("netlink"))?;
         }

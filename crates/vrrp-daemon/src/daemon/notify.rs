@@ -27,8 +27,8 @@ impl Daemon {
     pub(super) fn notify_group(&mut self, entry: usize, notice: Notice) {
         let Some(group) = self.entries[entry].group else { return };
         let it = &self.conf.groups[group];
-        let (name, notifies) = (it.name.clone(), it.notifies.clone());
-        let alert = self.conf.global.mail.alerts(it.smtp_alert);
+        let (name, notifies) = (it.name.clone(), it.watch.notifies.clone());
+        let alert = self.conf.global.mail.alerts(it.watch.smtp_alert);
         self.mail("Group", &name, alert, notice);
         // keepalived passes no priority for a group.
         self.notify(&notifies, "GROUP", &name, notice, 0);

@@ -100,8 +100,8 @@ impl Daemon {
         self.live = live;
         // Those who leave have something to say yet.
         let conf = &self.conf;
-        let gone = conf.groups.iter().filter(|g| g.members.iter().any(|m| *m >= live)).map(|g| &g.notifies);
-        let notifies = conf.instances[live..].iter().map(|it| &it.notifies).chain(gone);
+        let gone = conf.groups.iter().filter(|g| g.members.iter().any(|m| *m >= live)).map(|g| &g.watch.notifies);
+        let notifies = conf.instances[live..].iter().map(|it| &it.watch.notifies).chain(gone);
         self.users.keep(&old_users, notifies.flat_map(|it| it.commands()));
         let old_told = std::mem::take(&mut self.told);
         self.complaints = Arc::new(complaints);
@@ -184,7 +184,7 @@ impl Daemon {
             if members.len() < group.members.len() {
                 continue;
             }
-            let statuses = conf.tracks_of_group(group).iter().map(|(object, _)| self.status_of(object)).collect();
+            let statuses = conf.tracks_of(&group.watch).iter().map(|(object, _)| self.status_of(object)).collect();
             let machine = SyncGroup::of(members, self.weights_of_group(at), statuses, told.get(&group.name).copied());
             self.entries.push(Entry { machine: Machine::Group(machine), members: group.members.clone(), group: Some(at) });
         }
@@ -207,7 +207,7 @@ impl Daemon {
     ) -> Option<Instance> {
         let config = self.config_of(index);
         let statuses: Vec<Status> =
-            self.conf.tracks_of(&self.conf.instances[index]).iter().map(|(object, _)| self.status_of(object)).collect();
+            self.conf.tracks_of(&self.conf.instances[index].watch).iter().map(|(object, _)| self.status_of(object)).collect();
         let made = match plan.from[index].and_then(|at| kept.remove(&at)) {
             Some(mut instance) => instance.reconfigure(now, config, statuses).map(|()| instance),
             None => Instance::new(config).map(|mut instance| {

@@ -20,8 +20,8 @@ pub(super) fn trackers(
     next: &mut u64,
     office: &Office,
 ) -> io::Result<Vec<Tracker>> {
-    let of_instances = conf.instances.iter().flat_map(|it| conf.tracks_of(it));
-    let used: BTreeSet<Object> = of_instances.chain(conf.groups.iter().flat_map(|it| conf.tracks_of_group(it))).map(|(o, _)| o).collect();
+    let of_instances = conf.instances.iter().flat_map(|it| conf.tracks_of(&it.watch));
+    let used: BTreeSet<Object> = of_instances.chain(conf.groups.iter().flat_map(|it| conf.tracks_of(&it.watch))).map(|(o, _)| o).collect();
     let mut all = Vec::new();
     for object in used {
         let known = before.iter().position(|t| t.object == object).map(|at| before.swap_remove(at));
@@ -104,14 +104,14 @@ impl Daemon {
     fn track(&mut self, now: Instant, which: impl Fn(&Object) -> bool) {
         for entry in 0..self.entries.len() {
             for member in 0..self.entries[entry].members.len() {
-                let tracks = self.conf.tracks_of(&self.conf.instances[self.entries[entry].members[member]]);
+                let tracks = self.conf.tracks_of(&self.conf.instances[self.entries[entry].members[member]].watch);
                 for (place, (object, _)) in tracks.iter().enumerate().filter(|(_, (object, _))| which(object)) {
                     let status = self.status_of(object);
                     self.event(now, entry, member, Event::Track(place, status));
                 }
             }
             if let Some(group) = self.entries[entry].group {
-                let tracks = self.conf.tracks_of_group(&self.conf.groups[group]);
+                let tracks = self.conf.tracks_of(&self.conf.groups[group].watch);
                 for (place, (object, _)) in tracks.iter().enumerate().filter(|(_, (object, _))| which(object)) {
                     let status = self.status_of(object);
                     if let Machine::Group(group) = &mut self.entries[entry].machine {

@@ -8,6 +8,7 @@ use crate::sysctl::{self, Changed, Tree};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
+use std::thread::JoinHandle;
 use vrrp::Family;
 
 /// What is known of the virtual interfaces of the configuration.
@@ -19,8 +20,10 @@ pub(super) struct Links {
     refused: HashSet<(String, u32)>,
     /// Settings of other interfaces.
     changed: Changed,
-    /// Whether there are rules to be removed.
-    rules: bool,
+    /// The table with rules that are to be removed.
+    rules: Option<String>,
+    /// The thread that gives `nft` what has changed: the next one waits for it.
+    ruling: Option<JoinHandle<()>>,
 }
 
 impl Daemon {
@@ -98,7 +101,7 @@ impl Daemon {
         }
         self.links.refused.clear();
         self.make_rules_again();
-        self.promote();
+        self.set_host();
     }
 
     fn remove_link(&mut self, name: &str, index: u32) {
@@ -120,8 +123,8 @@ impl Daemon {
                 sysctl::set(Tree::V4, name, setting, value)?;
             }
             // The interface below must not answer for addresses that are on the virtual one.
-            self.links.changed.set(Tree::V4, &link.base, "arp_ignore", 1)?;
-            self.links.changed.set(Tree::V4, &link.base, "arp_filter", 1)?;
+            self.links.changed.set(sysctl::of(Tree::V4, &link.base, "arp_ignore"), 1)?;
+            self.links.changed.set(sysctl::of(Tree::V4, &link.base, "arp_filter"), 1)?;
             self.unfilter();
         }
         Ok(())
@@ -132,10 +135,10 @@ impl Daemon {
         let Some(all) = sysctl::get(Tree::V4, "all", "rp_filter").filter(|value| *value > 0) else { return };
         for name in sysctl::interfaces().iter().filter(|n| *n != "all" && !self.conf.is_link(n)) {
             if sysctl::get(Tree::V4, name, "rp_filter").is_some_and(|own| own < all) {
-                let _ = self.links.changed.set(Tree::V4, name, "rp_filter", all);
+                let _ = self.links.changed.set(sysctl::of(Tree::V4, name, "rp_filter"), all);
             }
         }
-        let _ = self.links.changed.set(Tree::V4, "all", "rp_filter", 0);
+        let _ = self.links.changed.set(sysctl::of(Tree::V4, "all", "rp_filter"), 0);
         self.log.line(format!("NOTICE: setting sysctl net.ipv4.conf.all.rp_filter from {all} to 0; each interface has it instead"));
     }
 
@@ -161,7 +164,7 @@ impl Daemon {
     /// The program is not there, or what it says, if `no_accept` depends on it.
     pub(super) fn make_rules(&mut self) -> io::Result<()> {
         let Some(rules) = firewall::rules(&self.conf, |name| self.index_of(name).is_some()) else { return Ok(()) };
-        self.links.rules = true;
+        self.links.rules = Some(firewall::table(&self.conf).into());
         match firewall::apply(&rules) {
             Err(e) if self.conf.unaccepted().is_empty() => {
                 self.log.line(format!("IGMP and MLD of virtual interfaces go out over them: {e}"));
@@ -174,25 +177,40 @@ impl Daemon {
     /// The rules name interfaces by what they were.
     pub(super) fn make_rules_again(&mut self) {
         let rules = firewall::rules(&self.conf, |name| self.index_of(name).is_some());
-        let had_rules = std::mem::replace(&mut self.links.rules, rules.is_some());
-        let Some(rules) = rules.or_else(|| had_rules.then(|| firewall::removal(&self.conf))) else { return };
-        let log = self.log.clone();
+        let table = rules.is_some().then(|| firewall::table(&self.conf).to_string());
+        let before = std::mem::replace(&mut self.links.rules, table);
+        let gone = before.filter(|name| self.links.rules.as_ref() != Some(name)).map(|name| firewall::removal(&name));
+        // One transaction: at no time is there neither table.
+        let all: String = gone.into_iter().chain(rules).collect();
+        if all.is_empty() {
+            return;
+        }
+        let (log, before) = (self.log.clone(), self.links.ruling.take());
         let apply = move || {
-            if let Err(e) = firewall::apply(&rules) {
+            before.map(JoinHandle::join);
+            if let Err(e) = firewall::apply(&all) {
                 log.line(format!("rules cannot be made anew: {e}"));
             }
         };
-        if let Err(e) = std::thread::Builder::new().name("rules".into()).spawn(apply) {
-            self.log.line(format!("rules cannot be made anew: {e}"));
+        match std::thread::Builder::new().name("rules".into()).spawn(apply) {
+            Ok(thread) => self.links.ruling = Some(thread),
+            Err(e) => self.log.line(format!("rules cannot be made anew: {e}")),
         }
     }
 
-    /// `promote_secondaries`: an address that goes does not take its like with it.
-    pub(super) fn promote(&mut self) {
+    /// Settings of the host that the file asks for. `promote_secondaries`: an address that goes does not take its like with it.
+    pub(super) fn set_host(&mut self) {
         let Self { conf, links, log, .. } = self;
+        let reports = match conf.global.no_local_igmp {
+            true => links.changed.set(sysctl::local_igmp(), 0),
+            false => links.changed.put_back(&sysctl::local_igmp()),
+        };
+        if let Err(e) = reports {
+            log.line(format!("disable_local_igmp: igmp_link_local_mcast_reports cannot be set: {e}"));
+        }
         for it in conf.instances.iter().filter(|i| i.promote_secondaries) {
             for name in it.addresses.iter().chain(&it.excluded).filter_map(|a| a.on.as_deref()) {
-                if let Err(e) = links.changed.set(Tree::V4, name, "promote_secondaries", 1) {
+                if let Err(e) = links.changed.set(sysctl::of(Tree::V4, name, "promote_secondaries"), 1) {
                     log.line(format!("({}) promote_secondaries of {name}: {e}", it.name));
                 }
             }
@@ -201,8 +219,9 @@ impl Daemon {
 
     /// The end: all is as it was.
     pub(super) fn remove_links(&mut self) {
-        if self.links.rules
-            && let Err(e) = firewall::apply(&firewall::removal(&self.conf))
+        self.links.ruling.take().map(JoinHandle::join);
+        if let Some(name) = self.links.rules.take()
+            && let Err(e) = firewall::apply(&firewall::removal(&name))
         {
             self.log.line(format!("rules cannot be removed: {e}"));
         }

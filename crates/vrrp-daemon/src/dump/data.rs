@@ -235,14 +235,14 @@ fn instance(out: &mut Out, snapshot: &Snapshot, conf: &InstanceConf, it: &Instan
         out.line(3, "Virtual Routes :");
         conf.routes.iter().for_each(|r| out.line(5, route(r)));
     }
-    let tracks = snapshot.conf.tracks_of(conf);
+    let tracks = snapshot.conf.tracks_of(&conf.watch);
     track(out, "Tracked interfaces", &tracks, |o| matches!(o, Object::Interface(_)), " ");
     track(out, "Tracked scripts", &tracks, |o| matches!(o, Object::Script(_)), " ");
     track(out, "Tracked files", &tracks, |o| matches!(o, Object::File(_)), ", ");
     track(out, "Tracked processes", &tracks, |o| matches!(o, Object::Process(_)), ", ");
-    out.pair(3, "Using smtp notification", yes(snapshot.conf.global.mail.alerts(conf.smtp_alert)));
-    out.pair(3, "Notify deleted", if conf.notifies.deleted.is_some() { "Deleted" } else { "Fault" });
-    notifies(out, &snapshot.conf, &conf.notifies);
+    out.pair(3, "Using smtp notification", yes(snapshot.conf.global.mail.alerts(conf.watch.smtp_alert)));
+    out.pair(3, "Notify deleted", if conf.watch.notifies.deleted.is_some() { "Deleted" } else { "Fault" });
+    notifies(out, &snapshot.conf, &conf.watch.notifies);
     out.pair(3, "Notify priority changes", config.notify_priority_changes);
 }
 
@@ -317,13 +317,13 @@ fn groups(out: &mut Out, snapshot: &Snapshot) {
         out.line(3, format!("Num member fault {faults}, num member init {init}"));
         out.line(3, "VRRP member instances :");
         group.members.iter().for_each(|m| out.line(5, &conf.instances[*m].name));
-        let tracks = conf.tracks_of_group(group);
+        let tracks = conf.tracks_of(&group.watch);
         track(out, "Tracked interfaces", &tracks, |o| matches!(o, Object::Interface(_)), " ");
         track(out, "Tracked scripts", &tracks, |o| matches!(o, Object::Script(_)), " ");
         track(out, "Tracked files", &tracks, |o| matches!(o, Object::File(_)), ", ");
         track(out, "Tracked processes", &tracks, |o| matches!(o, Object::Process(_)), ", ");
-        out.pair(3, "Using smtp notification", yes(conf.global.mail.alerts(group.smtp_alert)));
-        notifies(out, conf, &group.notifies);
+        out.pair(3, "Using smtp notification", yes(conf.global.mail.alerts(group.watch.smtp_alert)));
+        notifies(out, conf, &group.watch.notifies);
     }
 }
 
@@ -335,7 +335,7 @@ fn view<'a>(snapshot: &'a Snapshot, object: &Object) -> Option<&'a TrackedView> 
 fn tracking(out: &mut Out, snapshot: &Snapshot, object: &Object) {
     out.line(3, "Tracking instances :");
     for (conf, _) in snapshot.instances() {
-        for (_, of) in snapshot.conf.tracks_of(conf).iter().filter(|(o, _)| o == object) {
+        for (_, of) in snapshot.conf.tracks_of(&conf.watch).iter().filter(|(o, _)| o == object) {
             out.line(5, format!("{}, {}", conf.name, weight(of)));
         }
     }
@@ -436,8 +436,9 @@ fn interfaces(out: &mut Out, snapshot: &Snapshot) {
         }
         out.pair(3, "State", if it.up { "UP, RUNNING" } else { "not UP or not RUNNING" });
         let tracks = |t: &TrackConf| t.name == it.name;
-        let users =
-            snapshot.instances().filter(|(conf, _)| conf.interface.as_ref() == Some(&it.name) || conf.track_interfaces.iter().any(tracks));
+        let users = snapshot
+            .instances()
+            .filter(|(conf, _)| conf.interface.as_ref() == Some(&it.name) || conf.watch.track_interfaces.iter().any(tracks));
         let names: Vec<&str> = users.map(|(conf, _)| conf.name.as_str()).collect();
         if !names.is_empty() {
             out.line(3, "Tracking VRRP instances :");

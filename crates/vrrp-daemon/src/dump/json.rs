@@ -66,9 +66,9 @@ fn data(snapshot: &Snapshot, conf: &InstanceConf, it: &InstanceView) -> Value {
         .with("state", state(it.state))
         .with("wantstate", state(it.state))
         .with("version", if it.config.version == Version::V2 { 2u8 } else { 3 })
-        .with("smtp_alert", snapshot.conf.global.mail.alerts(conf.smtp_alert))
-        .with("notify_deleted", conf.notifies.deleted.is_some());
-    let notifies = &conf.notifies;
+        .with("smtp_alert", snapshot.conf.global.mail.alerts(conf.watch.smtp_alert))
+        .with("notify_deleted", conf.watch.notifies.deleted.is_some());
+    let notifies = &conf.watch.notifies;
     let scripts: [(&str, Option<&Command>); 7] = [
         ("script_backup", notifies.backup.as_ref()),
         ("script_master", notifies.master.as_ref()),
@@ -95,11 +95,11 @@ fn data(snapshot: &Snapshot, conf: &InstanceConf, it: &InstanceView) -> Value {
         let routes = conf.routes.iter().map(|r| super::data::route(r).into()).collect::<Vec<Value>>();
         all = all.with("vroutes", routes);
     }
-    if !conf.track_interfaces.is_empty() {
-        all = all.with("track_ifp", conf.track_interfaces.iter().map(|t| t.name.as_str().into()).collect::<Vec<Value>>());
+    if !conf.watch.track_interfaces.is_empty() {
+        all = all.with("track_ifp", conf.watch.track_interfaces.iter().map(|t| t.name.as_str().into()).collect::<Vec<Value>>());
     }
-    if !conf.track_scripts.is_empty() {
-        let scripts = conf.track_scripts.iter().filter_map(|t| snapshot.conf.script(&t.name)?.command.as_ref());
+    if !conf.watch.track_scripts.is_empty() {
+        let scripts = conf.watch.track_scripts.iter().filter_map(|t| snapshot.conf.script(&t.name)?.command.as_ref());
         all = all.with("track_script", scripts.map(|c| command(c).into()).collect::<Vec<Value>>());
     }
     match (conf.auth_type, &conf.auth_pass) {
