@@ -204,6 +204,10 @@ pub fn h1_chunked(data: &[u8]) {
     for step in [1, 3, 16] {
         assert_eq!(whole, unchunk(data, step, 256), "in steps of {step}");
     }
+    // What is plain passes as it would have been written.
+    for step in [1, 16, data.len().max(1)] {
+        assert_eq!(forward(data, step, true), forward(data, step, false), "in steps of {step}");
+    }
     let Ok(Some((body, trailers, used))) = whole else { return };
     assert!(used <= data.len());
     let mut sent = Vec::new();
@@ -215,6 +219,34 @@ pub fn h1_chunked(data: &[u8]) {
     chunk::write_last(&trailers, &mut sent);
     // White space before a value counts until it is trimmed: room for the one that is written.
     assert_eq!(unchunk(&sent, usize::MAX, 512), Ok(Some((body, trailers, sent.len()))));
+}
+
+/// What goes on of a body that comes in pieces of `step` bytes.
+fn forward(input: &[u8], step: usize, passes: bool) -> Vec<u8> {
+    let (mut decoder, mut buf, mut out) = (chunk::Decoder::new(256, 10), Vec::new(), Vec::new());
+    for piece in input.chunks(step) {
+        buf.extend_from_slice(piece);
+        while !buf.is_empty() {
+            let starts = decoder.remaining() == 0;
+            let Ok(got) = decoder.decode(&buf) else { return out };
+            buf.drain(..got.consumed);
+            if starts && decoder.remaining() != 0 {
+                chunk::write_size(decoder.remaining(), &mut out);
+            }
+            let Event::Data(n) = got.event else { continue };
+            let (plain, data) = if passes { decoder.pass(&buf) } else { (0, 0) };
+            assert!(data <= plain && plain <= buf.len());
+            out.extend(buf.drain(..plain));
+            if plain == 0 {
+                out.extend(buf.drain(..n));
+                decoder.advance_data(n as u64).expect("no more than there is");
+                if decoder.remaining() == 0 {
+                    chunk::write_chunk_end(&mut out);
+                }
+            }
+        }
+    }
+    out
 }
 
 /// NetScaler headers, for the magic number in the first four bytes of the input: a prefix is never taken for a whole, and both

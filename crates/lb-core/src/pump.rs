@@ -91,6 +91,8 @@ pub struct Flow {
     framing: Framing,
     /// Read and not yet forwarded; may begin with bytes that were there before the flow began.
     input: Option<Buffer>,
+    /// Bytes of a chunked body at the front of `input` that go on as they stand.
+    plain: usize,
     /// To be written before anything else.
     out: Option<Out>,
     pipe: Option<PooledPipe>,
@@ -120,6 +122,7 @@ impl Flow {
         Flow {
             framing,
             input: None,
+            plain: 0,
             out: None,
             pipe: None,
             splice,
@@ -259,7 +262,7 @@ impl Flow {
                 }
             }
             if self.input.as_ref().is_some_and(|b| !b.is_empty()) && !self.complete() {
-                if self.is_chunked() {
+                if self.is_chunked() && self.plain == 0 {
                     if let Err(e) = self.chunks(outs) {
                         return self.break_off(to, e);
                     }
@@ -392,16 +395,24 @@ impl Flow {
             let bytes = match self.framing {
                 Framing::Length(0) => break,
                 Framing::Length(n) => &input.filled()[..input.len().min(usize::try_from(n).unwrap_or(usize::MAX))],
+                Framing::Chunked(_) if self.plain == 0 => break,
+                Framing::Chunked(_) => &input.filled()[..self.plain],
                 _ => input.filled(),
             };
             let n = ready!(to.poll_write(bytes, false)).map_err(Broken::Sink)?;
             input.consume(n);
-            if let Framing::Length(left) = &mut self.framing {
-                *left -= n as u64;
-            }
             self.sent += n as u64;
-            self.payload += n as u64;
             self.activity.wrote = true;
+            match &mut self.framing {
+                // Counted when it was decoded.
+                Framing::Chunked(_) => {
+                    self.plain -= n;
+                    continue;
+                }
+                Framing::Length(left) => *left -= n as u64,
+                _ => {}
+            }
+            self.payload += n as u64;
         }
         Poll::Ready(Ok(()))
     }
@@ -549,6 +560,16 @@ impl Flow {
             Framing::Dechunked(d) => (d, false),
             _ => return Ok(()),
         };
+        // Much of it need not be copied, if nothing waits that it had better go with.
+        if framed && self.out.is_none() && input.len() >= PLAIN_FROM {
+            let (plain, data) = decoder.pass(input.filled());
+            self.payload += data as u64;
+            self.large_chunks = decoder.remaining() >= SPLICE_FROM;
+            self.plain = plain;
+            if plain != 0 {
+                return Ok(());
+            }
+        }
         let out = self.out.get_or_insert_with(|| outs.take()).bytes();
         let mut ended = false;
         while !input.is_empty() && out.len() < GATHER {
@@ -592,6 +613,9 @@ impl Flow {
 /// Turns that a flow takes in one poll: behind them others have theirs, and the executor sees whether anything has moved. A turn moves up
 /// to a buffer, so only very small pieces come so far, or a fault in the loop itself, which would else never come back.
 const MAX_TURNS: u32 = 1_024;
+
+/// Bytes of a chunked body from which a call of its own is cheaper than a copy.
+const PLAIN_FROM: usize = 16 << 10;
 
 /// What an output vector may hold of small chunks.
 const GATHER: usize = 64 << 10;

@@ -52,3 +52,48 @@ fn very_small_pieces_let_others_have_their_turn() {
     assert_eq!(received.join().unwrap(), sent);
     assert!(most as usize <= SIZE / 2, "{most} bytes in one poll, {PIECE} at a time");
 }
+
+/// A chunked body leaves in the same chunks, whether their framing can go on as it stands or has to be written anew.
+#[test]
+fn chunks_of_every_spelling() {
+    const CHUNKS: usize = 3_000;
+    let rt = Rt::new().unwrap();
+    let (from, client) = pair(&rt);
+    let (to, mut server) = pair(&rt);
+    let (mut sent, mut expected, mut payload) = (Vec::new(), Vec::new(), 0);
+    for i in 0..CHUNKS {
+        // Sizes around those of buffers, and runs of small ones.
+        let size = [4096, 1, 26, 16_384, 700, 65_535, 4096, 4096][i * 7 % 8] - i % 2 * (i % 3 / 2);
+        let size = size.max(1);
+        let data: Vec<u8> = (0..size).map(|n| (n + i) as u8).collect();
+        let line = if i % 50 < 40 { format!("{size:x}\r\n") } else { format!("00{size:X};x=y\r\n") };
+        sent.extend([line.as_bytes(), &data, b"\r\n"].concat());
+        expected.extend([format!("{size:x}\r\n").as_bytes(), &data, b"\r\n"].concat());
+        payload += size as u64;
+    }
+    sent.extend_from_slice(b"0\r\na:b\r\n\r\nGET");
+    expected.extend_from_slice(b"0\r\na: b\r\n\r\n");
+    let sending = std::thread::spawn(move || (&client).write_all(&sent).map(|()| client).unwrap());
+    let length = expected.len();
+    let received = std::thread::spawn(move || {
+        let mut all = vec![0; length];
+        server.read_exact(&mut all).unwrap();
+        all
+    });
+    let own = rt.clone();
+    let flow = rt
+        .block_on(async move {
+            let outs = OutPool::default();
+            let decoder = lb_http::chunk::Decoder::new(8192, 100);
+            let mut flow = Flow::new(Framing::Chunked(Box::new(decoder)), SpliceMode::Off);
+            poll_fn(|_| flow.poll(&own, &outs, &from, &to)).await.unwrap();
+            flow
+        })
+        .unwrap();
+    assert_eq!(received.join().unwrap(), expected);
+    // One byte for the end, and the trailer without its punctuation, as the log counts.
+    assert_eq!((flow.sent, flow.payload), (expected.len() as u64, payload + 3));
+    let mut flow = flow;
+    assert!(flow.take_input().is_none_or(|rest| b"GET".starts_with(rest.filled())), "the next message is left");
+    drop(sending.join().unwrap());
+}

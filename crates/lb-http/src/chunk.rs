@@ -193,6 +193,31 @@ impl Decoder {
         Ok(())
     }
 
+    /// Takes from the front of `buf` what may go on as it stands: data, and framing between two chunks that [`write_chunk_end`] and
+    /// [`write_size`] would write in the same way. Says how many bytes that is, and how many of them are data. Nothing where the current
+    /// chunk ends and what follows is written otherwise, or is not there yet: that is for [`Decoder::decode`].
+    #[must_use]
+    pub fn pass(&mut self, buf: &[u8]) -> (usize, usize) {
+        let (mut passed, mut data) = (0, 0);
+        while self.state == State::Data && passed < buf.len() {
+            let rest = &buf[passed..];
+            match usize::try_from(self.size).ok().and_then(|left| rest.split_at_checked(left)) {
+                Some((chunk, behind)) => {
+                    let Some((line, size)) = plain_line(behind) else { break };
+                    self.size = size;
+                    passed += chunk.len() + line;
+                    data += chunk.len();
+                }
+                None => {
+                    self.size -= rest.len() as u64;
+                    passed += rest.len();
+                    data += rest.len();
+                }
+            }
+        }
+        (passed, data)
+    }
+
     /// Reads framing from the front of `buf` until data, the end, or the end of `buf`.
     ///
     /// # Errors
@@ -423,6 +448,24 @@ fn trim_start(mut value: &[u8]) -> &[u8] {
         value = rest;
     }
     value
+}
+
+/// The end of a chunk and the size line of another one in their plainest form, at the front of `bytes`: their length and the size.
+fn plain_line(bytes: &[u8]) -> Option<(usize, u64)> {
+    // Fewer digits than would overflow: a greater size is no plain one.
+    const DIGITS: usize = 15;
+    let rest = bytes.strip_prefix(b"\r\n").filter(|rest| rest.first() != Some(&b'0'))?;
+    let mut size = 0;
+    for (digits, b) in rest.iter().enumerate().take(DIGITS + 1) {
+        let digit = match b {
+            b'0'..=b'9' => b - b'0',
+            b'a'..=b'f' => b - b'a' + 10,
+            b'\r' if digits != 0 && rest.get(digits + 1) == Some(&b'\n') => return Some((2 + digits + 2, size)),
+            _ => return None,
+        };
+        size = size << 4 | u64::from(digit);
+    }
+    None
 }
 
 /// Appends the size line of a chunk of `size` bytes, in lower-case hexadecimal. A size of 0 would end the body: use

@@ -42,9 +42,53 @@ fn decode_in(mut decoder: Decoder, input: &[u8], step: usize) -> Result<Option<B
     }
 }
 
-/// The same outcome for several fragmentations.
+/// What of `input`, in pieces of `step` bytes, goes on to the next one: with [`Decoder::pass`] or without it. The second number counts what
+/// has passed.
+fn forward(input: &[u8], step: usize, passes: bool) -> (Vec<u8>, usize) {
+    let (mut decoder, mut buf, mut out, mut passed) = (Decoder::new(8192, 100), Vec::new(), Vec::new(), 0);
+    for piece in input.chunks(step) {
+        buf.extend_from_slice(piece);
+        while !buf.is_empty() {
+            let starts = decoder.remaining() == 0;
+            let Ok(got) = decoder.decode(&buf) else { return (out, passed) };
+            buf.drain(..got.consumed);
+            if starts && decoder.remaining() != 0 {
+                chunk::write_size(decoder.remaining(), &mut out);
+            }
+            match got.event {
+                Event::End => {
+                    chunk::write_last(decoder.trailer_lines(), &mut out);
+                    return (out, passed);
+                }
+                Event::Data(n) => {
+                    let (plain, data) = if passes { decoder.pass(&buf) } else { (0, 0) };
+                    assert!(data <= plain && plain <= buf.len());
+                    passed += plain;
+                    out.extend(buf.drain(..plain));
+                    if plain != 0 {
+                        continue;
+                    }
+                    let ends = n as u64 == decoder.remaining();
+                    out.extend(buf.drain(..n));
+                    decoder.advance_data(n as u64).unwrap();
+                    if ends {
+                        chunk::write_chunk_end(&mut out);
+                    }
+                }
+                Event::NeedMore => {}
+            }
+        }
+    }
+    (out, passed)
+}
+
+/// The same outcome for several fragmentations, whether what is plain passes as it stands or not.
 #[track_caller]
 fn decode(input: &[u8]) -> Result<Option<Body>, ChunkError> {
+    for step in [1, 2, 3, 7, 100, input.len().max(1)] {
+        let [plain, copied] = [true, false].map(|passes| forward(input, step, passes).0);
+        assert_eq!(plain.escape_ascii().to_string(), copied.escape_ascii().to_string(), "in steps of {step}");
+    }
     let whole = decode_in(Decoder::new(8192, 100), input, usize::MAX / 2);
     for step in [1, 2, 3, 7] {
         let parts = decode_in(Decoder::new(8192, 100), input, step);
@@ -173,6 +217,21 @@ fn data_may_be_moved_past_the_decoder() {
     let step = decoder.decode(b"\r\n0\r\n\r\nx").unwrap();
     assert_eq!((step.consumed, step.event, decoder.is_done()), (7, Event::End, true));
     assert_eq!(decoder.decode(b"x").unwrap().consumed, 0);
+}
+
+/// Only what is written as we write it; never the end of a chunk without the next one's size, nor the end of the body.
+#[test]
+fn what_is_plain_passes() {
+    let passed = |input: &[u8]| forward(input, input.len(), true).1;
+    // The first size line is read; its data and what follows it passes, but for the last chunk.
+    assert_eq!(passed(b"3\r\nabc\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\n"), b"abc\r\n2\r\nde\r\n1\r\n".len());
+    assert_eq!(passed(b"3\r\nabc\r\n1f\r\nde"), b"abc\r\n1f\r\nde".len());
+    for other in ["02", "2;x=y", "2 ", "1F", "0", "", "123456789abcdef0", "-2", "g"] {
+        assert_eq!(passed(format!("3\r\nabc\r\n{other}\r\n").as_bytes()), 0, "{other}");
+    }
+    for cut in ["\r", "\r\n", "\r\n2", "\r\n2\r", "\n2\r\n", "\r\n2\n", "\r2\r\n", "x"] {
+        assert_eq!(passed(format!("3\r\nabc{cut}").as_bytes()), 0, "{cut:?}");
+    }
 }
 
 #[test]
