@@ -212,3 +212,66 @@ fn names_of_errors_and_streams() {
     drop(TcpStream::connect((Ipv4Addr::LOCALHOST, proxied)).unwrap());
     assert!(log.wait_for("11 PRX_EMPTY.", lb_testkit::wait::Deadline::patient()).is_some(), "{:?}", log.text());
 }
+
+/// What the server gets of a request with these fields, and the client of an answer with `ANSWER`'s, when these rules are there.
+fn through(lines: &str, fields: &str) -> (u16, Vec<String>, Vec<(String, String)>) {
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\nX-A: 1\r\nX-B: 2\r\nVia: v\r\nContent-Length: 0\r\n\r\n";
+    let (server, requests) = origin("\r\n\r\n", ANSWER);
+    let port = free_tcp();
+    let _proxy = Running::start(&format!("{DEFAULTS}listen l\n bind 127.0.0.1:{port}\n{lines}\n server s 127.0.0.1:{server}\n"), 1);
+    let mut client = Connection::open((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let answer = client.exchange(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).unwrap();
+    let head = if answer.status == 200 { requests.recv().unwrap() } else { String::new() };
+    let sent = head.lines().skip(1).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let got = ["x-a", "x-b", "via"].into_iter().filter_map(|name| Some((name.to_owned(), answer.header(name)?))).collect();
+    (answer.status, sent, got)
+}
+
+/// By the manual of 3.4: no haproxy at hand has them.
+#[test]
+fn fields_in_binary() {
+    let sent = |lines: &str, fields: &str| through(lines, fields).1;
+    const FIELDS: &str = "Accept: x\r\nVia: 1\r\nVia: 2\r\n";
+    // What was kept comes back, with its lists.
+    let restored = " http-request set-var(txn.old) req.hdrs_bin\n http-request del-header Via\n http-request set-header Accept y\n";
+    let set = format!("{restored} http-request set-headers-bin var(txn.old)");
+    assert_eq!(sent(&set, FIELDS), ["host: a", "accept: x", "via: 1", "via: 2"]);
+    let add = format!("{restored} http-request add-headers-bin var(txn.old) prefix VI");
+    assert_eq!(sent(&add, FIELDS), ["host: a", "accept: y", "via: 1", "via: 2"]);
+    let prefixed = " http-request set-headers-bin bin(03782d610131037669610132) prefix x-";
+    assert_eq!(sent(prefixed, FIELDS), ["host: a", "accept: x", "via: 1", "via: 2", "x-a: 1"]);
+    // "via", "cc" by name, as a beginning, an end, a part.
+    let names = "bin(037669610263630000)";
+    assert_eq!(sent(&format!(" http-request del-headers-bin {names}"), FIELDS), ["host: a", "accept: x"]);
+    let more = "Via-X: 1\r\nX-Via: 2\r\nXCC: 3\r\n";
+    assert_eq!(sent(&format!(" http-request del-headers-bin {names} -m beg"), more), ["host: a", "x-via: 2", "xcc: 3"]);
+    assert_eq!(sent(&format!(" http-request del-headers-bin {names} -m end"), more), ["host: a", "via-x: 1"]);
+    assert_eq!(sent(&format!(" http-request del-headers-bin {names} -m sub"), more), ["host: a"]);
+    // Nothing that has no value changes anything.
+    assert_eq!(sent(" http-request set-headers-bin var(txn.none)\n http-request del-headers-bin var(txn.none)", FIELDS).len(), 4);
+
+    let (_, _, got) = through(" http-response del-headers-bin bin(03782d61)", "");
+    assert_eq!(got, [("x-b".to_owned(), "2".to_owned()), ("via".to_owned(), "v".to_owned())]);
+    let (_, _, got) = through(" http-after-response set-headers-bin bin(03782d610133)", "");
+    assert_eq!(got[0], ("x-a".to_owned(), "3".to_owned()));
+}
+
+/// What is no list of fields, or no field, is a failed edit: nothing of it is done.
+#[test]
+fn fields_in_binary_that_are_none() {
+    for (what, bytes) in [
+        ("ends too early", "03782d6105"),
+        ("no name", "03 78 20 61 01 31"),
+        ("no name at all", "000131"),
+        ("a line end in a value", "03782d61030d0a31"),
+        ("a good one before it", "0378 2d61 0131 0378 2062 0131"),
+    ] {
+        let bytes = bytes.replace(' ', "");
+        assert_eq!(through(&format!(" http-request set-headers-bin bin({bytes})"), "").0, 500, "{what}");
+        let lenient = format!(" http-request strict-mode off\n http-request add-headers-bin bin({bytes})");
+        assert_eq!(through(&lenient, "X-A: own\r\n").1, ["host: a", "x-a: own"], "{what}");
+    }
+    // Framing stays as it was received: "content-length: 5", "transfer-encoding: chunked".
+    let framing = "0e636f6e74656e742d6c656e6774680135117472616e736665722d656e636f64696e67076368756e6b6564";
+    assert_eq!(through(&format!(" http-request add-headers-bin bin({framing})"), "").1, ["host: a"]);
+}

@@ -18,6 +18,7 @@ pub mod convert;
 mod fetch;
 pub mod lines;
 mod log_format;
+pub mod packed;
 pub mod rdp;
 pub mod regex;
 pub mod sample;

@@ -474,6 +474,35 @@ pub enum FieldEdit {
     Replace(Box<str>, Regex, LogFormat),
     /// `replace-value`: each part of a list.
     ReplaceValue(Box<str>, Regex, LogFormat),
+    /// `add-headers-bin`, and `set-headers-bin` (`alone`), whose fields take the place of others of their names.
+    Packed {
+        /// Names and values, as [`lb_expr::packed::fields`] reads them.
+        fields: Expr,
+        /// Only fields whose names begin so.
+        prefix: Box<str>,
+        /// In place of others of their names.
+        alone: bool,
+    },
+    /// `del-headers-bin`
+    DeletePacked {
+        /// Names, as [`lb_expr::packed::names`] reads them.
+        names: Expr,
+        /// What makes one of them a name that is meant.
+        how: NamePart,
+    },
+}
+
+/// What of a field's name is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamePart {
+    /// All of it.
+    Whole,
+    /// `-m beg`
+    Begin,
+    /// `-m end`
+    End,
+    /// `-m sub`
+    Any,
 }
 
 /// Which names `del-header` means.

@@ -3,10 +3,13 @@
 use super::target::parts;
 use super::{Stage, value_of};
 use bumpalo::Bump;
-use lb_config::{Action, AddressPart, CaptureSlot, FieldEdit, LineEdit, NameMatch, NumberValue, SetUpdate, StreamTimeout, TimeValue, Wish};
+use lb_config::{
+    Action, AddressPart, CaptureSlot, FieldEdit, LineEdit, NameMatch, NamePart, NumberValue, SetUpdate, StreamTimeout, TimeValue, Wish,
+};
 use lb_expr::CaptureSide;
+use lb_expr::packed;
 use lb_expr::regex::{Groups, Replacement};
-use lb_expr::sample::{OwnedValue, Type, Value};
+use lb_expr::sample::{Expr, OwnedValue, Type, Value};
 use lb_http::{Head, is_field_name, is_field_value, is_token_byte};
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
@@ -24,7 +27,7 @@ pub fn is_strict(stage: &Stage<'_>) -> bool {
 /// Does one action; false when it cannot be done.
 pub fn apply(action: &Action, stage: &mut Stage<'_>, scratch: &Bump) -> bool {
     match action {
-        Action::Field(edit) => field(edit, stage),
+        Action::Field(edit) => field(edit, stage, scratch),
         Action::Line(edit) => line(edit, stage),
         Action::AddLines(fields) => {
             let Some(head) = head(stage) else { return false };
@@ -236,7 +239,7 @@ fn fits(head: &Head, more: usize) -> bool {
     head.fields_len_bound() + more <= MAX_HEAD || head.fields().map(|f| f.name.len() + f.value.len() + 4).sum::<usize>() + more <= MAX_HEAD
 }
 
-fn field(edit: &FieldEdit, stage: &mut Stage<'_>) -> bool {
+fn field(edit: &FieldEdit, stage: &mut Stage<'_>, scratch: &Bump) -> bool {
     match edit {
         FieldEdit::Add(name, value) | FieldEdit::Set(name, value) => {
             let mut out = stage.client.worker().outs.take();
@@ -252,6 +255,25 @@ fn field(edit: &FieldEdit, stage: &mut Stage<'_>) -> bool {
         FieldEdit::Delete(name) => {
             let Some(head) = head(stage) else { return false };
             delete(head, name);
+            true
+        }
+        FieldEdit::Packed { fields, prefix, alone } => {
+            let Some(bytes) = bytes_of(fields, stage, scratch) else { return true };
+            put_packed(&bytes, prefix, *alone, stage)
+        }
+        FieldEdit::DeletePacked { names, how } => {
+            let Some(bytes) = bytes_of(names, stage, scratch) else { return true };
+            let (Some(names), Some(head)) = (packed::names(&bytes), head(stage)) else { return false };
+            let names: Vec<_> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+            head.retain(|field| {
+                let own = field.name.to_ascii_lowercase();
+                !names.iter().any(|name| match how {
+                    NamePart::Whole => own == *name,
+                    NamePart::Begin => own.starts_with(name),
+                    NamePart::End => own.ends_with(name),
+                    NamePart::Any => memchr::memmem::find(&own, name).is_some(),
+                })
+            });
             true
         }
         FieldEdit::Replace(name, regex, with) => {
@@ -304,6 +326,29 @@ fn put(name: &str, value: &[u8], alone: bool, stage: &mut Stage<'_>) -> bool {
         return false;
     }
     head.append(name.as_bytes(), value);
+    true
+}
+
+/// The bytes that an expression gives; `None`: it has no value.
+fn bytes_of(expr: &Expr, stage: &Stage<'_>, scratch: &Bump) -> Option<Vec<u8>> {
+    let view = stage.view();
+    value_of(expr, Type::Bin, stage.cx(&view, scratch))?.bytes().map(<[u8]>::to_vec)
+}
+
+/// Adds packed fields, in place of all others of their names if `alone`. One that is none, or has no room, and nothing is changed.
+fn put_packed(bytes: &[u8], prefix: &str, alone: bool, stage: &mut Stage<'_>) -> bool {
+    let (Some(mut fields), Some(head)) = (packed::fields(bytes), head(stage)) else { return false };
+    fields.retain(|(name, _)| name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix.as_bytes())));
+    let more = fields.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    if !fields.iter().all(|(name, value)| is_field_name(name) && is_field_value(value)) || !fits(head, more) {
+        return false;
+    }
+    if alone {
+        fields.iter().for_each(|(name, _)| {
+            head.remove(name);
+        });
+    }
+    fields.iter().for_each(|(name, value)| head.append(name, value));
     true
 }
 

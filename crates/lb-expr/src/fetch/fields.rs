@@ -286,27 +286,13 @@ fn packed<'a>(cx: Cx<'a>, side: Side) -> Eval<'a> {
     let Some(head) = cx.head(side) else { return cx.missing(false) };
     let mut bytes = bumpalo::collections::Vec::new_in(cx.scratch);
     for field in head.fields() {
-        put_length(field.name.len(), &mut bytes);
+        crate::packed::put_length(field.name.len(), &mut bytes);
         bytes.extend(field.name.iter().map(u8::to_ascii_lowercase));
-        put_length(field.value.len(), &mut bytes);
+        crate::packed::put_length(field.value.len(), &mut bytes);
         bytes.extend_from_slice(field.value);
     }
     bytes.extend_from_slice(&[0, 0]);
     Eval::Value(Value::Bin(bytes.into_bump_slice()))
-}
-
-/// The variable-length numbers of SPOE: up to 239 as they are, then four bits in the first byte and seven in each one that follows.
-fn put_length(len: usize, bytes: &mut bumpalo::collections::Vec<'_, u8>) {
-    if len < 240 {
-        return bytes.push(len as u8);
-    }
-    bytes.push(len as u8 | 240);
-    let mut rest = (len - 240) >> 4;
-    while rest >= 128 {
-        bytes.push(rest as u8 | 128);
-        rest = (rest - 128) >> 7;
-    }
-    bytes.push(rest as u8);
 }
 
 #[cfg(test)]
@@ -328,7 +314,7 @@ mod tests {
         let scratch = bumpalo::Bump::new();
         let of = |len| {
             let mut bytes = bumpalo::collections::Vec::new_in(&scratch);
-            put_length(len, &mut bytes);
+            crate::packed::put_length(len, &mut bytes);
             bytes.to_vec()
         };
         assert_eq!(of(239), [239]);

@@ -3,7 +3,7 @@
 use super::{ActionCx, Outcome, Sets, works};
 use crate::diag::Problem;
 use crate::keywords::Keyword;
-use crate::model::{Action, FieldEdit, LineEdit, NameMatch, Normalizer};
+use crate::model::{Action, FieldEdit, LineEdit, NameMatch, NamePart, Normalizer};
 use crate::tree::shown;
 use lb_expr::Purpose;
 use lb_expr::regex::Regex;
@@ -18,6 +18,23 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         Ok(Action::Field(FieldEdit::Set(name, cx.format(Purpose::Http)?)))
     }),
     works("del-header", Sets::HTTP, "<name> [-m <match>]", "removes header fields", delete),
+    works("add-headers-bin", Sets::HTTP, "<expression> [prefix <text>]", "adds fields that a value has in binary", |cx, _| {
+        packed(cx, false)
+    }),
+    works("set-headers-bin", Sets::HTTP, "<expression> [prefix <text>]", "sets fields that a value has in binary", |cx, _| {
+        packed(cx, true)
+    }),
+    works("del-headers-bin", Sets::HTTP, "<expression> [-m <match>]", "removes fields whose names a value has in binary", |cx, _| {
+        let names = cx.expression()?;
+        let mut how = NamePart::Whole;
+        if cx.peek() == Some("-m") {
+            cx.need()?;
+            let parts = [("str", NamePart::Whole), ("beg", NamePart::Begin), ("end", NamePart::End), ("sub", NamePart::Any)];
+            how = cx.line.choice(cx.at, &parts)?;
+            cx.at += 1;
+        }
+        Ok(Action::Field(FieldEdit::DeletePacked { names, how }))
+    }),
     works("replace-header", Sets::HTTP, "<name> <regex> <format>", "rewrites header fields", |cx, _| {
         let (name, regex) = (field_name(cx)?, regex(cx)?);
         Ok(Action::Field(FieldEdit::Replace(name, regex, cx.format(Purpose::Http)?)))
@@ -73,6 +90,16 @@ fn field_name(cx: &mut ActionCx<'_, '_>) -> Result<Box<str>, Problem> {
         return Err(cx.problem(format!("'{}' is no name of a field", shown(name))).help("names are letters, digits and !#$%&'*+-.^_`|~"));
     }
     Ok(name.into())
+}
+
+fn packed(cx: &mut ActionCx<'_, '_>, alone: bool) -> Outcome {
+    let fields = cx.expression()?;
+    let mut prefix = Box::default();
+    if cx.peek() == Some("prefix") {
+        cx.need()?;
+        prefix = cx.boxed()?;
+    }
+    Ok(Action::Field(FieldEdit::Packed { fields, prefix, alone }))
 }
 
 fn regex(cx: &mut ActionCx<'_, '_>) -> Result<Regex, Problem> {

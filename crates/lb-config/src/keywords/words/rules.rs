@@ -1,7 +1,7 @@
 //! Actions of rules, and the words of conditions: flags, matches, criteria, predefined ACLs. Source: manual 4.2, 7.1 and
 //! 7.4; 4.3 and 4.4 of newer ones.
 
-use super::{CACHE, H2, RULES, STICK, word};
+use super::{CACHE, H2, STICK, word};
 use crate::keywords::{Context, Keyword, State};
 
 const fn action(name: &'static str, args: &'static str, doc: &'static str, what: &'static str) -> Keyword {
@@ -26,11 +26,9 @@ const LIMITS: &str = "bandwidth limits";
 const RESOLVE: &str = "name resolution at run time";
 
 pub(in crate::keywords) const ACTIONS: &[Keyword] = &[
-    action("add-headers-bin", "<sample>", "adds header fields from binary data", RULES),
     action("attach-srv", "<server> [name <expression>]", "the connection becomes one to a server", "reverse connections"),
     action("cache-store", "<name>", "stores the response", CACHE),
     action("cache-use", "<name>", "answers from the cache", CACHE),
-    action("del-headers-bin", "<sample> [-m <method>]", "removes header fields from binary data", RULES),
     action("dgram-drop", "", "drops the datagram", "QUIC"),
     action("do-resolve", "(<variable>,<resolvers>,[ipv4,ipv6]) <expression>", "looks a name up", RESOLVE),
     action("ot-group", "<id> <group>", "traces with OpenTracing", "tracing"),
@@ -43,7 +41,6 @@ pub(in crate::keywords) const ACTIONS: &[Keyword] = &[
     action("send-retry", "", "asks for address validation", "QUIC"),
     action("send-spoe-group", "<engine> <group>", "asks an agent", SPOE),
     action("set-bandwidth-limit", "<name> [limit <expression>] [period <expression>]", "limits the rate", LIMITS),
-    action("set-headers-bin", "<sample>", "sets header fields from binary data", RULES),
     action("switch-mode", "http [proto <name>]", "mode http from here on", H2),
     action("track-sc0", "<key> [table <table>]", "counts by a key", STICK),
     action("track-sc1", "<key> [table <table>]", "counts by a key", STICK),
