@@ -353,7 +353,7 @@ impl Context for View<'_> {
         }
     }
 
-    fn fact<'a>(&'a self, fact: Fact, _: &'a Bump) -> Option<Value<'a>> {
+    fn fact<'a>(&'a self, fact: Fact, scratch: &'a Bump) -> Option<Value<'a>> {
         let process = &self.client.worker().process;
         match fact {
             Fact::Src => ip(self.source().as_ref()),
@@ -382,6 +382,7 @@ impl Context for View<'_> {
             Fact::SoName => text(self.client.place.bind_name()?),
             Fact::FcHttpMajor => Some(Value::Int(1)).filter(|_| self.client.serves_http()),
             Fact::FcTcp(fact) => self.tcp_info(fact).map(Value::Int),
+            Fact::FcSavedSyn => self.socket?.saved_syn().map(|syn| Value::Bin(&*scratch.alloc_slice_copy(&syn))),
             Fact::HttpFirstReq => Some(Value::Bool(self.served == 0)),
             Fact::BeId => count(self.backend().map_or(self.frontend().settings.id, |b| b.settings.id)),
             Fact::BeName => text(self.backend().map_or(self.frontend().name(), |b| b.name())),

@@ -386,7 +386,7 @@ fn adopt(how: &How<'_>, address: &BindAddress, fd: OwnedFd) -> io::Result<(Owned
     match &addr {
         Addr::Ip(ip) => {
             // What the line does not say any more; then what it says. Buffers and segments that cannot be changed stay.
-            let reset = [SockOpt::DeferAccept(0), SockOpt::UserTimeout(std::time::Duration::ZERO)];
+            let reset = [SockOpt::DeferAccept(0), SockOpt::UserTimeout(std::time::Duration::ZERO), SockOpt::SaveSyn(0)];
             for option in reset.iter().chain(&tcp_options(how.bind, &addr, how.options, how.backlog)?) {
                 let _ = lb_sys::socket::apply(fd.as_fd(), option);
             }
@@ -406,6 +406,9 @@ fn tcp_options(bind: &Bind, addr: &Addr, options: &[SockOpt], backlog: u32) -> i
     let mut all = options.to_vec();
     all.extend(bind.mss.map(|mss| segment(addr, mss)).transpose()?.map(SockOpt::MaxSeg));
     all.extend(bind.tcp_user_timeout.map(SockOpt::UserTimeout));
+    if bind.save_syn != 0 {
+        all.push(SockOpt::SaveSyn(bind.save_syn));
+    }
     if bind.defer_accept {
         all.push(SockOpt::DeferAccept(1));
     }

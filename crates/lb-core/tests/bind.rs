@@ -87,6 +87,33 @@ fn tcp_ut() {
     assert_eq!(timeout(""), 0);
 }
 
+/// The headers of the SYN, as the kernel keeps them for who asks first.
+#[test]
+fn tcp_ss() {
+    let seen = |words: &str, ip: &str| {
+        let lines = format!(
+            " tcp-request connection set-var(sess.syn) fc_saved_syn\n tcp-request session set-var(sess.again) fc_saved_syn\n \
+             http-request return content-type text/plain lf-string \
+             \"%[var(sess.syn),{ip}ip.src] %[var(sess.syn),{ip}ip.data,tcp.src] %[var(sess.syn),{ip}ip.data,tcp.dst] %[var(sess.syn),{ip}ip.data,tcp.flags] %[var(sess.again),hex]\""
+        );
+        let (_proxy, port) = proxy("http", words, &lines);
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let own = client.local_addr().unwrap().port();
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        (body.to_owned(), format!("127.0.0.1 {own} {port} 2 "))
+    };
+    for (words, ip) in [("tcp-ss 1", ""), ("tcp-ss 2", "eth.data,")] {
+        let (body, wanted) = seen(words, ip);
+        assert_eq!(body, wanted, "{words}");
+    }
+    for words in ["tcp-ss 0", ""] {
+        assert_eq!(seen(words, "").0.trim(), "", "{words}");
+    }
+}
+
 /// States of the connections on `port` as the kernel has them: 01 established, 03 SYN received.
 fn states(port: u16) -> Vec<String> {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();

@@ -470,6 +470,12 @@ impl Socket {
         lb_sys::socket::original_dst(self.0.handle.fd()?).ok()
     }
 
+    /// The headers of the packet that a connection began with, where its listener has them saved; only the first call has them. Never in
+    /// the simulator.
+    pub fn saved_syn(&self) -> Option<Vec<u8>> {
+        lb_sys::socket::saved_syn(self.0.handle.fd()?).ok().filter(|syn| !syn.is_empty())
+    }
+
     /// What the kernel knows of a TCP connection; `None` for other sockets, and in the simulator.
     pub fn tcp_info(&self) -> Option<lb_sys::socket::TcpInfo> {
         lb_sys::socket::tcp_info(self.0.handle.fd()?).ok()

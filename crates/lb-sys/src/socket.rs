@@ -263,6 +263,23 @@ pub fn tcp_info(fd: BorrowedFd<'_>) -> io::Result<TcpInfo> {
     })
 }
 
+/// Most bytes of a saved SYN: link with tags, IP with extensions, TCP with options.
+const MAX_SYN: usize = 512;
+
+/// `TCP_SAVED_SYN`: the headers of the packet that a connection began with, as [`SockOpt::SaveSyn`] wants them. The kernel has them once:
+/// it forgets them with the first reading.
+///
+/// # Errors
+/// It is no TCP socket, or longer than any headers are.
+pub fn saved_syn(fd: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; MAX_SYN];
+    let mut len = bytes.len() as libc::socklen_t;
+    // SAFETY: pointer and length describe `bytes`.
+    once(unsafe { libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_SAVED_SYN, bytes.as_mut_ptr().cast(), &mut len) })?;
+    bytes.truncate(len as usize);
+    Ok(bytes)
+}
+
 /// Whether an address is one of this machine's: a socket can be bound to it.
 pub fn is_local(ip: std::net::IpAddr) -> bool {
     let addr = Addr::Ip((ip, 0).into());
@@ -363,6 +380,8 @@ pub enum SockOpt {
     UserTimeout(Duration),
     /// `TCP_FASTOPEN`: queue length of a listener
     FastOpen(u32),
+    /// `TCP_SAVE_SYN` of a listener: 1 with the headers from IP on, 2 with that of the link too, 0 not at all
+    SaveSyn(u32),
     /// `SO_BINDTODEVICE`
     Device(String),
     /// `IP_TRANSPARENT` and `IPV6_TRANSPARENT`
@@ -404,6 +423,7 @@ pub fn apply(fd: BorrowedFd<'_>, option: &SockOpt) -> io::Result<()> {
         SockOpt::MaxSeg(n) => set_int(fd, IPPROTO_TCP, libc::TCP_MAXSEG, *n),
         SockOpt::UserTimeout(d) => set_int(fd, IPPROTO_TCP, libc::TCP_USER_TIMEOUT, u32::try_from(d.as_millis()).unwrap_or(u32::MAX)),
         SockOpt::FastOpen(n) => set_int(fd, IPPROTO_TCP, libc::TCP_FASTOPEN, *n),
+        SockOpt::SaveSyn(mode) => set_int(fd, IPPROTO_TCP, libc::TCP_SAVE_SYN, *mode),
         SockOpt::Device(name) => {
             // SAFETY: pointer and length are those of `name`.
             once(unsafe {
@@ -544,6 +564,19 @@ mod tests {
         assert!(info.rtt > 0 && info.reordering > 0, "{info:?}");
         let other = open(&Addr::Ip(to.local_addr().unwrap()), Kind::Datagram).unwrap();
         assert!(tcp_info(other.as_fd()).is_err());
+    }
+
+    #[test]
+    fn saved_syns() {
+        let to = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        apply(to.as_fd(), &SockOpt::SaveSyn(1)).unwrap();
+        let _from = std::net::TcpStream::connect(to.local_addr().unwrap()).unwrap();
+        let (accepted, _) = to.accept().unwrap();
+        let syn = saved_syn(accepted.as_fd()).unwrap();
+        assert_eq!((syn[0] >> 4, syn[9], &syn[22..24]), (4, 6, &to.local_addr().unwrap().port().to_be_bytes()[..]));
+        assert_eq!(saved_syn(accepted.as_fd()).unwrap(), [], "once");
+        let other = open(&Addr::Ip(to.local_addr().unwrap()), Kind::Datagram).unwrap();
+        assert!(saved_syn(other.as_fd()).is_err());
     }
 
     #[test]

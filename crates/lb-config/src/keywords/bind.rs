@@ -88,6 +88,10 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         State::Accepted("every thread has a listening socket of its own for each address"),
         Parser::Bind(shards),
     ),
+    works("tcp-ss", "0|1|2", "the kernel keeps the headers that a connection begins with, for 'fc_saved_syn'", |cx, params| {
+        cx.bind.save_syn = params.choice(&[("0", 0), ("1", 1), ("2", 2)])?;
+        Ok(())
+    }),
     works("tcp-ut", "<time>", "time after which unacknowledged data ends a connection", |cx, params| {
         cx.bind.tcp_user_timeout = Some(params.time()?).filter(|value| !value.is_zero());
         Ok(())
@@ -167,7 +171,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("idle-ping", "<time>", "probes of idle HTTP/2 connections", "HTTP/2"),
     refused("namespace", "<name>", "network namespace", "network namespaces"),
     refused("tcp-md5sig", "<password>", "TCP MD5 signatures", "TCP MD5 signatures"),
-    refused("tcp-ss", "<mode>", "keeps the client's SYN", "saved SYN packets"),
     refused("transparent", "", "takes connections to foreign addresses", "transparent proxying"),
     refused("quic-cc-algo", "<algorithm>", "congestion control of QUIC", QUIC),
     refused("quic-force-retry", "", "address validation of QUIC", QUIC),

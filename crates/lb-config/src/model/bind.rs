@@ -36,6 +36,8 @@ pub struct Bind {
     pub tfo: bool,
     /// `defer-accept`: TCP_DEFER_ACCEPT.
     pub defer_accept: bool,
+    /// `tcp-ss`: TCP_SAVE_SYN, 0 to 2.
+    pub save_syn: u32,
     /// `tcp-ut`: TCP_USER_TIMEOUT.
     pub tcp_user_timeout: Option<Duration>,
     /// Ownership of a UNIX socket's path (`mode`, `user`, `group`, `uid`, `gid`, and `unix-bind` of global).
@@ -67,6 +69,7 @@ impl Default for Bind {
             mss: None,
             tfo: false,
             defer_accept: false,
+            save_syn: 0,
             tcp_user_timeout: None,
             unix: UnixBindOptions::default(),
             level: CliLevel::Operator,

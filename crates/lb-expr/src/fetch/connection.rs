@@ -32,6 +32,7 @@ pub(super) const TABLE: &[Fetch] = &[
     plain("fc_err_name", Str, ClientAddress, |_, cx, _| fact(cx, Fact::FcErrName)),
     plain("fc_nb_streams", Int, ClientAddress, |_, cx, _| fact(cx, Fact::FcNbStreams)),
     plain("fc_err_str", Str, ClientAddress, |_, cx, _| fact(cx, Fact::FcErrStr)),
+    plain("fc_saved_syn", Type::Bin, ClientAddress, |_, cx, _| fact(cx, Fact::FcSavedSyn)),
     plain("fc_http_major", Int, ClientAddress, |_, cx, _| fact(cx, Fact::FcHttpMajor)),
     plain("fc_rcvd_proxy", Bool, ClientAddress, |_, cx, _| fact(cx, Fact::FcRcvdProxy)),
     plain("fc_pp_authority", Str, ClientAddress, |_, cx, _| fact(cx, Fact::FcPpAuthority)),

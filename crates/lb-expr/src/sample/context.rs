@@ -115,6 +115,8 @@ pub enum Fact {
     BcHttpMajor,
     FcErr,
     FcErrStr,
+    /// The headers that the client's connection began with, the first time that they are asked for.
+    FcSavedSyn,
     FcErrName,
     FcNbStreams,
     FcHttpMajor,

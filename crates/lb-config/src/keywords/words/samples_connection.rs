@@ -67,7 +67,7 @@ pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
     works_sample("fc_rtt", "(<unit>)", "integer"),
     works_sample("fc_rttvar", "(<unit>)", "integer"),
     works_sample("fc_sacked", "", "integer"),
-    sample("fc_saved_syn", "", "newer than 3.0", SAMPLES),
+    works_sample("fc_saved_syn", "", "binary"),
     sample("fc_settings_streams_limit", "", "integer", H2),
     works_sample("fc_src", "", "ip"),
     works_sample("fc_src_is_local", "", "boolean"),
