@@ -74,6 +74,49 @@ fn an_interface_appears_and_vanishes() {
     }
 }
 
+/// Drivers are asked for their links, by either program, and it comes to the same.
+#[test]
+fn interfaces_are_polled_beside_keepalived() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let lines = " version 3\n advert_int 0.3\n track_interface {\n e1\n }";
+    // With the word for all, keepalived asks for the instance's own.
+    let files =
+        [("linkbeat_interfaces {\n e0\n e1 ETHTOOL\n}\n", 1), ("linkbeat_use_polling\n", 0), ("linkbeat_interfaces {\n e1 IOCTL\n}\n", 1)];
+    for (polled, cut) in files {
+        let file = |priority: u8| format!("{polled}{}", conf(priority, lines));
+        let routers = [net.start("a", VRRPD, &file(150)), net.start("b", "keepalived", &file(100))];
+        until("a master", || net.has("a", VIP));
+        until("a backup", || routers[1].log().contains("Entering BACKUP STATE"));
+        for (router, host) in routers.iter().zip(["a", "b"]) {
+            assert!(router.log().contains("NIC polling thread(s)"), "{}", router.log());
+            net.link(&format!("{host}{cut}"), "down");
+            until(&format!("no link of {host} with {polled}"), || router.log().contains(&format!("Linkbeat reports e{cut} down")));
+            until("a fault", || router.log().contains("Entering FAULT STATE") && !net.has(host, VIP));
+            net.link(&format!("{host}{cut}"), "up");
+            until("a link", || router.log().contains(&format!("Linkbeat reports e{cut} up")));
+            until("the better one is master again", || net.has("a", VIP) && !net.has("b", VIP));
+        }
+        for router in routers {
+            assert_eq!(router.stop(), Some(0));
+        }
+    }
+    // A reload may begin and end it.
+    let router = net.start("a", VRRPD, &conf(150, lines));
+    until("a master", || net.has("a", VIP));
+    let log = router.reload(&format!("linkbeat_interfaces {{\n e1\n}}\n{}", conf(150, lines)));
+    assert!(log.contains("NIC polling thread(s)"), "{log}");
+    net.link("a1", "down");
+    until("no link", || router.log().contains("Linkbeat reports e1 down"));
+    router.reload(&conf(150, lines));
+    net.link("a1", "up");
+    until("a master", || net.has("a", VIP));
+    assert_eq!(router.log().matches("Linkbeat reports").count(), 1, "{}", router.log());
+    assert_eq!(router.stop(), Some(0));
+}
+
 #[test]
 fn a_weight_counts_instead_of_a_fault() {
     if !may_run() {

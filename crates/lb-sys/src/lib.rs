@@ -7,6 +7,7 @@ pub mod account;
 pub mod addr;
 pub mod clock;
 pub mod fds;
+pub mod link;
 pub mod localtime;
 pub mod packet;
 pub mod pipe;

@@ -30,11 +30,11 @@ pub fn send(fd: BorrowedFd<'_>, interface: u32, frame: &[u8]) -> io::Result<()> 
     Ok(())
 }
 
-/// Whether the network namespace of the calling thread has an interface of this name. /sys may show those of another one.
-pub fn interface_exists(name: &str) -> bool {
-    let Ok(name) = std::ffi::CString::new(name) else { return false };
+/// The index of the interface of this name in the network namespace of the calling thread. /sys may show those of another one.
+pub fn interface_index(name: &str) -> Option<u32> {
+    let name = std::ffi::CString::new(name).ok()?;
     // SAFETY: the name ends with a zero and lives over the call.
-    unsafe { libc::if_nametoindex(name.as_ptr()) != 0 }
+    Some(unsafe { libc::if_nametoindex(name.as_ptr()) }).filter(|index| *index != 0)
 }
 
 #[cfg(test)]
@@ -44,8 +44,8 @@ mod tests {
 
     #[test]
     fn names() {
-        assert!(interface_exists("lo"));
-        assert!(!interface_exists("no such") && !interface_exists("") && !interface_exists("a\0b"));
+        assert_eq!(interface_index("lo"), Some(1));
+        assert_eq!(["no such", "", "a\0b"].map(interface_index), [None; 3]);
     }
 
     #[test]

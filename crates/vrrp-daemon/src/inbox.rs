@@ -22,6 +22,13 @@ pub enum Letter {
         /// The number behind it: the value in a file, processes that run, results of a script in a row.
         count: i64,
     },
+    /// Drivers have been asked for their links, and these are other answers than before.
+    Linkbeat {
+        /// Which of the threads says so.
+        id: u64,
+        /// Indices of interfaces, and whether there is a link.
+        links: Vec<(u32, bool)>,
+    },
     /// Somebody wants to know how everything is doing. The answer is sent where it is awaited, or nowhere if nobody waits any more.
     Ask(SyncSender<Box<Snapshot>>),
     /// The file has been read again, or has been refused: then the lines say why.

@@ -33,7 +33,7 @@ impl Origin {
     /// Reads it, with all that is to be said about it.
     pub fn read(&self) -> Loaded {
         let mut loaded = self.load();
-        loaded.check_interfaces(lb_sys::packet::interface_exists);
+        loaded.check_interfaces(|name| lb_sys::packet::interface_index(name).is_some());
         loaded.check_scripts(scripts::problem);
         loaded.refuse_unsupported();
         loaded

@@ -127,8 +127,9 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
     ("virtual_rules", Set(|it, arg| it.rules.extend(super::rule::rules(arg, false)))),
     (
         "linkbeat_use_polling",
-        Set(|_, arg| {
-            arg.warn("'linkbeat_use_polling' in vrrp instance deprecated - use linkbeat_interfaces block instead; neither is needed here")
+        Set(|it, arg| {
+            arg.warn("'linkbeat_use_polling' in vrrp instance deprecated - use linkbeat_interfaces block instead");
+            it.linkbeat = Some(arg.node.place.clone());
         }),
     ),
 ];
@@ -254,6 +255,7 @@ impl InstanceConf {
             accept: None,
             no_accept: false,
             strict: None,
+            linkbeat: None,
             promote_secondaries: false,
             track_src_ip: false,
             garp_extra: None,

@@ -2,6 +2,8 @@
 
 use super::arg::{Arg, seconds};
 use super::diag::Place;
+use super::model::Conf;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// The longest delay of a change of an interface's state.
@@ -62,19 +64,61 @@ pub fn delays(arg: &mut Arg<'_>) -> Vec<DelayConf> {
     all
 }
 
-/// The kernel announces what polling would find; the names are checked all the same. Those that the block names come back.
-pub fn linkbeat(arg: &mut Arg<'_>) -> Vec<(Place, String)> {
+/// How a driver is asked for its link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Way {
+    /// The status register of the PHY.
+    #[default]
+    Mii,
+    /// `ETHTOOL_GLINK`.
+    Ethtool,
+    /// The flags of the interface.
+    Flags,
+}
+
+/// An interface whose driver is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolledConf {
+    /// Where.
+    pub place: Place,
+    /// The interface.
+    pub name: String,
+    /// The way that is preferred, if the driver has it.
+    pub way: Way,
+}
+
+/// `linkbeat_interfaces`: `NAME [MII|ETHTOOL|IOCTL]`.
+pub fn linkbeat(arg: &mut Arg<'_>) -> Vec<PolledConf> {
     let mut all = Vec::new();
     for line in arg.node.lines() {
-        if let Some(other) = line.value(0).filter(|word| !["MII", "ETHTOOL", "IOCTL"].contains(word)) {
-            arg.warn_at(
-                &line.place.clone(),
-                format!("extra characters {other} in linkbeat interface; MII, ETHTOOL or IOCTL may stand there"),
-            );
-        }
-        all.push((line.place.clone(), line.name().to_string()));
+        let way = match line.value(0) {
+            None | Some("MII") => Way::Mii,
+            Some("ETHTOOL") => Way::Ethtool,
+            Some("IOCTL") => Way::Flags,
+            Some(other) => {
+                arg.warn_at(
+                    &line.place.clone(),
+                    format!("extra characters {other} in linkbeat interface; MII, ETHTOOL or IOCTL may stand there"),
+                );
+                Way::default()
+            }
+        };
+        all.push(PolledConf { place: line.place.clone(), name: line.name().into(), way });
     }
     all
+}
+
+impl Conf {
+    /// The interfaces whose drivers are asked, each once. Virtual ones have the link of the one below, which the kernel hands on.
+    pub fn polled(&self) -> Vec<(String, Way)> {
+        let mut all: Vec<(String, Way)> = self.polled.iter().map(|it| (it.name.clone(), it.way)).collect();
+        if self.poll_all {
+            all.extend(self.interfaces().into_iter().map(|(_, name)| (name.to_string(), Way::default())));
+        }
+        let mut seen = HashSet::new();
+        all.retain(|(name, _)| !self.is_link(name) && seen.insert(name.clone()));
+        all
+    }
 }
 
 /// The block; `taken` are interfaces of the groups before.

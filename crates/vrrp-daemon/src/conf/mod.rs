@@ -68,7 +68,7 @@ pub fn without_effect() -> Vec<(&'static str, &'static str, &'static str)> {
 
 /// Blocks and words at the top that are not there yet, and those without effect.
 const NOT_YET: &[&str] = &["virtual_server", "virtual_server_group", "SSL", "bfd_instance"];
-const WITHOUT_EFFECT: &[&str] = &["namespace_with_ipsets", "net_namespace_ipvs", "child_wait_time", "linkbeat_use_polling"];
+const WITHOUT_EFFECT: &[&str] = &["namespace_with_ipsets", "net_namespace_ipvs", "child_wait_time"];
 /// Blocks without whose name keepalived ends; it leaves others out.
 const ENDS_WITHOUT_NAME: &[&str] = &["vrrp_script", "vrrp_track_file", "vrrp_track_process"];
 const KNOWN: &[&str] = &[
@@ -88,6 +88,7 @@ const KNOWN: &[&str] = &[
     "track_group",
     "garp_group",
     "linkbeat_interfaces",
+    "linkbeat_use_polling",
     "interface_up_down_delays",
 ];
 
@@ -195,6 +196,7 @@ impl Loader {
             "interface_up_down_delays" => {
                 self.block("", "interface_up_down_delays", node, |conf, arg| conf.delays.extend(links::delays(arg)))
             }
+            "linkbeat_use_polling" => self.conf.poll_all = true,
             "linkbeat_interfaces" => self.block("", "linkbeat_interfaces", node, |conf, arg| conf.polled.extend(links::linkbeat(arg))),
             "garp_group" => self.block("", "garp_group", node, |conf, arg| {
                 let group = links::garp_group(arg, &conf.garp_groups);

@@ -1,7 +1,7 @@
 //! What a keepalived.conf says, after it has been understood. Names are keepalived's.
 
 use super::diag::Place;
-pub use super::links::{DelayConf, GarpGroupConf};
+pub use super::links::{DelayConf, GarpGroupConf, PolledConf};
 pub use super::route::{HopConf, RouteConf};
 pub use super::rule::{Does, RuleConf};
 use super::tracking::{FileConf, ProcessConf};
@@ -30,8 +30,10 @@ pub struct Conf {
     pub track_groups: Vec<TrackGroupConf>,
     /// `interface_up_down_delays`.
     pub delays: Vec<DelayConf>,
-    /// `linkbeat_interfaces`: the names.
-    pub polled: Vec<(Place, String)>,
+    /// `linkbeat_interfaces`, and interfaces of instances with `linkbeat_use_polling`.
+    pub polled: Vec<PolledConf>,
+    /// `linkbeat_use_polling`: the same for all that the file names.
+    pub poll_all: bool,
     /// `garp_group`.
     pub garp_groups: Vec<GarpGroupConf>,
     /// Virtual interfaces that `use_vmac` and its like ask for.
@@ -273,6 +275,8 @@ pub struct InstanceConf {
     pub strict: Option<bool>,
     /// `no_accept`, or what strict mode makes of it: nobody talks to the addresses; they are for routing.
     pub no_accept: bool,
+    /// `linkbeat_use_polling`: where it stands.
+    pub linkbeat: Option<Place>,
     /// `promote_secondaries`.
     pub promote_secondaries: bool,
     /// `garp_extra_if`: on all interfaces or virtual ones only, and how often; zero for never.

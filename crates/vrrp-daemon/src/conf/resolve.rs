@@ -3,7 +3,8 @@
 
 use super::Loaded;
 use super::diag::{Code, Diagnostic, Diagnostics, Level, Place};
-use super::model::{AuthType, Command, Conf, Global, InstanceConf, Notifies, TrackConf, User, Watch};
+use super::links::Way;
+use super::model::{AuthType, Command, Conf, Global, InstanceConf, Notifies, PolledConf, TrackConf, User, Watch};
 use crate::notifier::Fifo;
 use crate::reload::Users;
 use crate::scripts::{Identity, Problem};
@@ -19,6 +20,8 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
         complete(instance, &global, diagnostics);
     }
     conf.instances.retain(|i| i.vrid.is_some());
+    let of_instances = conf.instances.iter().filter_map(|i| Some((i.linkbeat.clone()?, i.interface.clone()?)));
+    conf.polled.extend(of_instances.map(|(place, name)| PolledConf { place, name, way: Way::default() }));
     own_interfaces(conf, diagnostics);
     names(conf, diagnostics);
     groups(conf, diagnostics);
@@ -382,7 +385,7 @@ impl Conf {
             all.extend(it.rules.iter().flat_map(|r| r.devices().map(|dev| (&r.place, dev))));
             all.extend(it.watch.track_interfaces.iter().map(|t| (&t.place, t.name.as_str())));
         }
-        all.extend(self.polled.iter().map(|(place, name)| (place, name.as_str())));
+        all.extend(self.polled.iter().map(|it| (&it.place, it.name.as_str())));
         all.extend(self.delays.iter().map(|d| (&d.place, d.name.as_str())));
         let statics = &self.statics;
         all.extend(statics.addresses.iter().filter_map(|a| a.on.as_deref().map(|dev| (&a.place, dev))));

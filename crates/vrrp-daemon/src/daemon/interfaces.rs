@@ -4,6 +4,7 @@ use super::Daemon;
 use crate::conf::model::{AddressConf, Conf, RouteConf, RuleConf};
 use crate::netlink::Change;
 use crate::sockets::Sockets;
+use crate::track::beat;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -15,6 +16,8 @@ const ANYWHERE: u32 = 0;
 #[derive(Default)]
 pub(super) struct Interface {
     pub name: String,
+    /// Whether the kernel says that it is up.
+    pub running: bool,
     /// Whether it counts as up, and, with `interface_up_down_delays`, when that may change.
     pub up: bool,
     pub debounce: Option<Debounce>,
@@ -41,6 +44,14 @@ pub(super) enum Gone {
     Route(IpAddr, u8, u32, u32),
     /// Of IPv6, and its preference.
     Rule(bool, u32),
+}
+
+impl Interface {
+    /// What the kernel has said of it.
+    fn again(&self, index: u32) -> Change {
+        let Interface { name, running, hardware, macvlan_of, .. } = self;
+        Change::Link { index, name: name.clone(), up: *running, hardware: hardware.clone(), macvlan_of: *macvlan_of }
+    }
 }
 
 /// The delays of an interface, or of the one below it; what is under way goes on.
@@ -130,6 +141,8 @@ impl Daemon {
                         self.names.remove(&it.name);
                     }
                     self.names.insert(name.clone(), index);
+                    it.running = up;
+                    let up = up && self.beats.get(&index) != Some(&false);
                     it.debounce = debounce(&self.conf, &name, it, up);
                     let up = it.debounce.as_mut().map_or(up, |delayed| {
                         delayed.seen(now, up);
@@ -139,6 +152,7 @@ impl Daemon {
                     (it.name, it.up, it.hardware, it.macvlan_of) = (name, up, hardware, macvlan_of);
                 }
                 Change::LinkGone { index } => {
+                    self.beats.remove(&index);
                     if let Some(it) = self.interfaces.remove(&index) {
                         if self.names.get(&it.name) == Some(&index) {
                             self.names.remove(&it.name);
@@ -163,6 +177,48 @@ impl Daemon {
             }
         }
         gone
+    }
+
+    /// Drivers have been asked for their links.
+    pub(super) fn heard(&mut self, now: Instant, id: u64, links: Vec<(u32, bool)>) {
+        // One that a reload has ended may have been about to speak.
+        if self.beat.as_ref().is_none_or(|beat| beat.id != id) {
+            return;
+        }
+        let mut again = Vec::new();
+        for (index, up) in links {
+            let before = self.beats.insert(index, up).unwrap_or(true);
+            if let Some(it) = self.interfaces.get(&index).filter(|_| before != up) {
+                self.log.line(format!("Linkbeat reports {} {}", it.name, if up { "up" } else { "down" }));
+                again.push(it.again(index));
+            }
+        }
+        self.changes(now, again);
+    }
+
+    /// Has those drivers asked that the file in force names. What is known of them stays.
+    pub(super) fn ask_drivers(&mut self, now: Instant) {
+        let polled = self.conf.polled();
+        if self.beat.as_ref().map_or(polled.is_empty(), |beat| beat.polled == polled) {
+            return;
+        }
+        self.beat = None;
+        let (interfaces, beats) = (&self.interfaces, &mut self.beats);
+        let asked = |index: u32| interfaces.get(&index).is_some_and(|it| polled.iter().any(|(name, _)| *name == it.name));
+        let down: Vec<u32> = beats.iter().filter(|(index, up)| !**up && !asked(**index)).map(|(index, _)| *index).collect();
+        beats.retain(|index, _| asked(*index));
+        let again = down.into_iter().filter_map(|index| Some(self.interfaces.get(&index)?.again(index))).collect();
+        self.changes(now, again);
+        if !polled.is_empty() {
+            self.tracker += 1;
+            match beat::start(self.tracker, polled, self.office()) {
+                Ok(beat) => {
+                    self.log.line("Using MII-BMSR/ETHTOOL NIC polling thread(s)...".into());
+                    self.beat = Some(beat);
+                }
+                Err(e) => self.log.line(format!("linkbeat: no interface is polled, the kernel's word counts: {e}")),
+            }
+        }
     }
 
     /// `-a`: what the kernel says of addresses.

@@ -26,6 +26,7 @@ use crate::scripts::GRACE;
 use crate::service::{Doors, Service};
 use crate::snapshot::Pace;
 use crate::sockets::Sockets;
+use crate::track::beat::Beat;
 use crate::track::{Office, Tracker};
 use instance::{Entry, Machine};
 use interfaces::Interface;
@@ -159,6 +160,9 @@ pub struct Daemon {
     inbox: Inbox,
     post: Post,
     trackers: Vec<Tracker>,
+    /// The thread that asks drivers for their links, if any are asked, and what it has found, by index.
+    beat: Option<Beat>,
+    beats: HashMap<u32, bool>,
     /// Held by those who watch; who waits for them.
     watching: (Unfinished, Ending),
     /// The number of the last tracker.
@@ -234,6 +238,8 @@ impl Daemon {
             inbox,
             post,
             trackers,
+            beat: None,
+            beats: HashMap::new(),
             watching,
             tracker,
             users,
@@ -297,6 +303,7 @@ impl Daemon {
             self.netlink.watch_routes().map_err(system("netlink"))?;
         }
         self.started = true;
+        self.ask_drivers(now);
         self.track_all(now);
         let mut start = Some(now + self.conf.global.startup_delay);
         ready();
@@ -321,6 +328,7 @@ impl Daemon {
         self.remove_statics();
         self.remove_links();
         self.trackers.clear();
+        self.beat = None;
         let Daemon { notifier, telling, mailer, service, watching, log, ending, inbox, post, .. } = self;
         drop((notifier, mailer, service, inbox, post));
         // Scripts that hang are ended, with what they have started.
@@ -447,6 +455,7 @@ impl Daemon {
         for letter in self.inbox.take().collect::<Vec<_>>() {
             match letter {
                 Letter::Tracked { tracker, status, count } => self.tracked(now, tracker, status, count),
+                Letter::Linkbeat { id, links } => self.heard(now, id, links),
                 // Who has asked may have gone.
                 Letter::Ask(reply) => drop(reply.try_send(Box::new(self.snapshot(now)))),
                 Letter::Reload(outcome) => self.reloaded(now, outcome),

@@ -122,6 +122,7 @@ impl Daemon {
         }
         (0..self.entries.len()).for_each(|entry| self.act(entry));
         self.forget_links();
+        self.ask_drivers(now);
         self.forget_statics(&old.statics);
         if old.global.urgency() != self.conf.global.urgency() {
             self.urgency();

@@ -1,6 +1,7 @@
 //! What is watched beside the net: scripts, files, processes. Each has a thread of its own, which sends what it finds by letter; nothing of
 //! it is waited for by an election.
 
+pub mod beat;
 pub mod file;
 pub mod process;
 pub mod script;
@@ -72,16 +73,25 @@ pub struct Tracker {
     pub status: Status,
     /// See [`crate::inbox::Letter::Tracked`].
     pub count: i64,
-    _stop: io::PipeWriter,
+    _hold: Hold,
 }
 
-/// The other end of a tracker: turns readable when the tracker is dropped.
+/// What holds a thread: it ends when this is dropped.
+#[derive(Debug)]
+struct Hold(#[allow(dead_code, reason = "its end is what counts")] io::PipeWriter);
+
+fn leash() -> io::Result<(Hold, Leash)> {
+    let (leash, hold) = io::pipe()?;
+    Ok((Hold(hold), Leash(leash)))
+}
+
+/// The other end of a hold: turns readable when that is dropped.
 pub struct Leash(io::PipeReader);
 
 /// Why [`Leash::wait`] came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Woken {
-    /// The tracker is gone: the thread has to end.
+    /// The hold is gone: the thread has to end.
     Stop,
     /// One of the descriptors is readable.
     Ready,
@@ -91,8 +101,8 @@ pub enum Woken {
 
 impl Tracker {
     fn new(id: u64, object: Object, status: Status, count: i64) -> io::Result<(Tracker, Leash)> {
-        let (leash, _stop) = io::pipe()?;
-        Ok((Tracker { id, object, status, count, _stop }, Leash(leash)))
+        let (hold, leash) = leash()?;
+        Ok((Tracker { id, object, status, count, _hold: hold }, leash))
     }
 }
 
