@@ -8,8 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use vrrp::packet::{PROTOCOL, PROTOCOL_AH, TOS};
 use vrrp::{Datagram, Family, Packet, Refusal};
 
-/// Datagrams that are read before timers are looked at again, so that a flood does not starve them.
-pub const BUDGET: usize = 64;
+/// Datagrams that are read before timers are looked at again, so that a flood does not starve them. More than the buffer of a socket holds
+/// (277 adverts in the kernel's usual 208 KiB): after a pause every instance hears its master before its own timer.
+pub const BUDGET: usize = 512;
 /// The longest datagram that is read: an advert of 255 addresses of IPv4 has 1,072 bytes, one of 90 of IPv6 has 1,448.
 const LONGEST: usize = 2048;
 

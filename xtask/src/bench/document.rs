@@ -1,51 +1,46 @@
 //! `docs/performance.md`: the last run with its conditions. What stands outside of the two marks is prose and stays.
 
-use super::table::{self, Figure};
 use crate::sh::{self, Failure, Result};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
-const BEGIN: &str = "<!-- written by cargo xtask bench --write -->";
-const END: &str = "<!-- end of what is written -->";
-
-/// The circumstances of a run.
-pub struct Conditions {
-    pub rounds: usize,
-    /// Length of the windows against the usual ones.
-    pub scale: f64,
+/// Two lines of the document; what is written stands between them.
+pub struct Marks {
+    pub begin: &'static str,
+    pub end: &'static str,
 }
 
-/// Puts the figures between the marks of the document.
-pub fn write(figures: &[Figure], conditions: &Conditions) -> Result<()> {
+/// Those of the proxies.
+pub const PROXY: Marks = Marks { begin: "<!-- written by cargo xtask bench --write -->", end: "<!-- end of what is written -->" };
+
+/// Puts a section between its marks.
+pub fn write(marks: &Marks, section: &str) -> Result<()> {
     let path = sh::root().join("docs/performance.md");
     let old = std::fs::read_to_string(&path).map_err(|e| Failure(format!("{}: {e}", path.display())))?;
-    let new = replaced(&old, &section(figures, conditions)?)
-        .ok_or_else(|| Failure(format!("{}: has not the lines {BEGIN} and {END}", path.display())))?;
+    let new = replaced(&old, marks, section)
+        .ok_or_else(|| Failure(format!("{}: has not the lines {} and {}", path.display(), marks.begin, marks.end)))?;
     std::fs::write(&path, new)?;
     Ok(())
 }
 
-fn section(figures: &[Figure], conditions: &Conditions) -> Result<String> {
+/// The conditions of a run, with what the peer says of its version and a note on the rounds, and its table.
+pub fn section(peer: &str, note: &str, table: &str) -> Result<String> {
     let said = |command: &str, args: &[&str]| sh::output(Command::new(command).args(args)).map(|text| first_line(&text));
     let mut out = String::new();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let _ = writeln!(out, "- {}, commit {}", said("date", &["-u", "+%F"])?, said("git", &["describe", "--always", "--dirty"])?);
     let _ = writeln!(out, "- {}, {cores} cores, Linux {}", cpu_model()?, said("uname", &["-r"])?);
-    let _ = writeln!(out, "- {}; {}", said("/usr/sbin/haproxy", &["-v"])?, said("rustc", &["--version"])?);
-    let _ = writeln!(
-        out,
-        "- {} rounds of both, interleaved; windows {} × the usual length. Middle value (lowest–highest); the ratio is that of the middle\n  values, with the lowest and highest ratio of a round.",
-        conditions.rounds, conditions.scale
-    );
-    let _ = write!(out, "\n{}", table::markdown(figures));
+    let _ = writeln!(out, "- {}; {}", first_line(peer), said("rustc", &["--version"])?);
+    let _ = writeln!(out, "{note}");
+    let _ = write!(out, "\n{table}");
     Ok(out)
 }
 
-fn replaced(old: &str, section: &str) -> Option<String> {
-    let (before, rest) = old.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{section}\n{END}{after}"))
+fn replaced(old: &str, marks: &Marks, section: &str) -> Option<String> {
+    let (before, rest) = old.split_once(marks.begin)?;
+    let (_, after) = rest.split_once(marks.end)?;
+    Some(format!("{before}{}\n\n{section}\n{}{after}", marks.begin, marks.end))
 }
 
 fn first_line(text: &str) -> String {
@@ -64,10 +59,10 @@ mod tests {
 
     #[test]
     fn prose_stays() {
-        let old = format!("# Title\n{BEGIN}\nold\n{END}\nnotes\n");
-        let new = replaced(&old, "new\n").expect("marks");
-        assert_eq!(new, format!("# Title\n{BEGIN}\n\nnew\n\n{END}\nnotes\n"));
-        assert_eq!(replaced(&new, "new\n"), Some(new.clone()));
-        assert_eq!(replaced("# Title\n", "new\n"), None);
+        let old = format!("# Title\n{}\nold\n{}\nnotes\n", PROXY.begin, PROXY.end);
+        let new = replaced(&old, &PROXY, "new\n").expect("marks");
+        assert_eq!(new, format!("# Title\n{}\n\nnew\n\n{}\nnotes\n", PROXY.begin, PROXY.end));
+        assert_eq!(replaced(&new, &PROXY, "new\n"), Some(new.clone()));
+        assert_eq!(replaced("# Title\n", &PROXY, "new\n"), None);
     }
 }

@@ -13,16 +13,19 @@ mod rows;
 mod syscalls;
 mod table;
 mod traffic;
+mod vrrp;
 
 use crate::apt;
 use crate::sh::{self, Failure, Result, failure};
 use config::{HTTP, Shape};
 use rows::{Kind, Per, ROWS, Row, Traffic};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use table::{Figure, Limit};
 use traffic::Sample;
 
 const USAGE: &str = "\
+cargo xtask bench vrrp …     vrrpd beside keepalived (bench vrrp --help)
 cargo xtask bench [ROW…] [--rounds N] [--quick] [--self PATH] [--peer PATH|none] [--keep] [--write]
 
   --rounds N   rounds per row (default 5)
@@ -35,6 +38,9 @@ cargo xtask bench [ROW…] [--rounds N] [--quick] [--self PATH] [--peer PATH|non
 Ends in failure when a figure misses its limit.
 
 rows:";
+
+/// Names of the two in the table.
+const NAMES: [&str; 2] = ["lb", "haproxy"];
 
 /// Directories and programs that all runs need.
 pub struct Places {
@@ -62,6 +68,9 @@ struct Pair {
 
 /// Runs the rows named in `args`, or all.
 pub fn task(args: &[String]) -> Result<()> {
+    if let Some(("vrrp", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return vrrp::task(rest);
+    }
     let options = parse(args)?;
     apt::ensure(&[
         ("haproxy", "haproxy"),
@@ -86,7 +95,7 @@ pub fn task(args: &[String]) -> Result<()> {
         eprintln!("{}: {}", row.name, row.about);
         match measure(&places, row, &pair, options.rounds, options.scale) {
             Ok(mut new) => {
-                eprint!("{}", table::markdown(&new));
+                eprint!("{}", table::markdown(&new, NAMES));
                 figures.append(&mut new);
             }
             Err(e) => {
@@ -95,7 +104,7 @@ pub fn task(args: &[String]) -> Result<()> {
             }
         }
     }
-    println!("{}", table::markdown(&figures));
+    println!("{}", table::markdown(&figures, NAMES));
     if options.keep {
         println!("files: {}", places.dir.display());
     } else {
@@ -105,10 +114,14 @@ pub fn task(args: &[String]) -> Result<()> {
         return failure(format!("rows without figures: {}", failed.join(" ")));
     }
     if options.write {
-        document::write(&figures, &document::Conditions { rounds: options.rounds, scale: options.scale })?;
+        let version = sh::output(std::process::Command::new("/usr/sbin/haproxy").arg("-v"))?;
+        let note = format!(
+            "- {} rounds of both, interleaved; windows {} × the usual length. Middle value (lowest–highest); the ratio is that of the middle\n  values, with the lowest and highest ratio of a round.",
+            options.rounds, options.scale
+        );
+        document::write(&document::PROXY, &document::section(&version, &note, &table::markdown(&figures, NAMES))?)?;
     }
-    let missed = figures.iter().filter(|f| f.passes() == Some(false)).count();
-    if missed == 0 { Ok(()) } else { failure(format!("{missed} figure(s) miss their limit")) }
+    table::verdict(&figures)
 }
 
 fn parse(args: &[String]) -> Result<Options> {
@@ -160,10 +173,10 @@ fn interleaved<T>(pair: &Pair, rounds: usize, mut f: impl FnMut(&std::path::Path
 }
 
 fn measure(places: &Places, row: &Row, pair: &Pair, rounds: usize, scale: f64) -> Result<Vec<Figure>> {
-    let figure = |what: &str, unit, limit, (own, peer): (Vec<f64>, Vec<f64>)| Figure {
+    let figure = |what: &str, unit: &'static str, limit, (own, peer): (Vec<f64>, Vec<f64>)| Figure {
         row: row.name.into(),
         what: what.into(),
-        unit,
+        unit: Cow::from(unit),
         limit,
         own,
         peer,
@@ -210,10 +223,10 @@ fn measure(places: &Places, row: &Row, pair: &Pair, rounds: usize, scale: f64) -
 
 fn traffic_figures(row: &str, traffic: &Traffic, (own, peer): &(Vec<Sample>, Vec<Sample>)) -> Vec<Figure> {
     let unit = if traffic.per == Per::Megabyte { "µs per MB" } else { "µs per request" };
-    let figure = |what: &str, unit, limit, f: fn(&Sample) -> f64| Figure {
+    let figure = |what: &str, unit: &'static str, limit, f: fn(&Sample) -> f64| Figure {
         row: row.into(),
         what: what.into(),
-        unit,
+        unit: Cow::from(unit),
         limit,
         own: own.iter().map(f).collect(),
         peer: peer.iter().map(f).collect(),

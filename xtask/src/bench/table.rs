@@ -1,5 +1,7 @@
 //! Figures of a run, their medians, spreads and limits; the table on the terminal and in `docs/performance.md`.
 
+use crate::sh::{Result, failure};
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// What a figure has to keep.
@@ -18,7 +20,7 @@ pub enum Limit {
 pub struct Figure {
     pub row: String,
     pub what: String,
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     pub limit: Limit,
     pub own: Vec<f64>,
     pub peer: Vec<f64>,
@@ -95,12 +97,17 @@ fn spread(values: &[f64]) -> String {
     }
 }
 
-const HEADS: [&str; 7] = ["row", "figure", "lb", "haproxy", "ratio", "limit", ""];
+/// Fails when a figure misses its limit.
+pub fn verdict(figures: &[Figure]) -> Result<()> {
+    let missed = figures.iter().filter(|f| f.passes() == Some(false)).count();
+    if missed == 0 { Ok(()) } else { failure(format!("{missed} figure(s) miss their limit")) }
+}
 
-/// The table as Markdown, which is also readable on a terminal.
-pub fn markdown(figures: &[Figure]) -> String {
+/// The table as Markdown, which is also readable on a terminal; with the names of ours and of the peer.
+pub fn markdown(figures: &[Figure], [own, peer]: [&str; 2]) -> String {
+    let heads = ["row", "figure", own, peer, "ratio", "limit", ""];
     let rows: Vec<[String; 7]> = figures.iter().map(Figure::cells).collect();
-    let width = |i: usize| rows.iter().map(|r| r[i].chars().count()).chain([HEADS[i].len()]).max().unwrap_or(0);
+    let width = |i: usize| rows.iter().map(|r| r[i].chars().count()).chain([heads[i].len()]).max().unwrap_or(0);
     let widths: Vec<usize> = (0..7).map(width).collect();
     let mut out = String::new();
     let mut put = |cells: &[String; 7]| {
@@ -109,7 +116,7 @@ pub fn markdown(figures: &[Figure]) -> String {
         }
         out.push_str("|\n");
     };
-    put(&HEADS.map(String::from));
+    put(&heads.map(String::from));
     put(&std::array::from_fn(|i| "-".repeat(widths[i])));
     rows.iter().for_each(put);
     out
@@ -120,7 +127,7 @@ mod tests {
     use super::*;
 
     fn figure(own: &[f64], peer: &[f64], limit: Limit) -> Figure {
-        Figure { row: "r".into(), what: "w".into(), unit: "µs", limit, own: own.into(), peer: peer.into() }
+        Figure { row: "r".into(), what: "w".into(), unit: "µs".into(), limit, own: own.into(), peer: peer.into() }
     }
 
     #[test]
@@ -135,7 +142,7 @@ mod tests {
 
     #[test]
     fn table_lines_have_one_width() {
-        let text = markdown(&[figure(&[1.0, 2.0], &[2.0, 4.0], Limit::Times(0.5)), figure(&[27_800.0], &[], Limit::None)]);
+        let text = markdown(&[figure(&[1.0, 2.0], &[2.0, 4.0], Limit::Times(0.5)), figure(&[27_800.0], &[], Limit::None)], ["a", "b"]);
         let widths: Vec<usize> = text.lines().map(|l| l.chars().count()).collect();
         assert!(widths.len() == 4 && widths.iter().all(|w| *w == widths[0]), "{text}");
         assert!(text.contains("0.50 (0.50–0.50)") && text.contains("PASS"), "{text}");

@@ -25,6 +25,12 @@ impl Entry {
         }
     }
 
+    /// Whether a timer of a backup is over.
+    pub(super) fn would_take_over(&self, now: Instant) -> bool {
+        let is_backup = |member| self.instance(member).state() == State::Backup;
+        self.poll_timeout().is_some_and(|at| at <= now) && (0..self.members.len()).any(is_backup)
+    }
+
     pub(super) fn poll_action(&mut self) -> Option<GroupAction> {
         match &mut self.machine {
             Machine::Single(one) => one.poll_action().map(|action| GroupAction::Member(0, action)),

@@ -318,6 +318,11 @@ impl Daemon {
                 self.start(now);
                 self.log.line("Startup complete".into());
             }
+            // A pause between the look at the sockets and that at the clock makes adverts look like silence: what has arrived until `now` is
+            // heard before a backup believes that its wait is over.
+            if self.entries.iter().any(|entry| entry.would_take_over(now)) {
+                self.read_packets(now);
+            }
             self.timers(now);
             self.forget_those_who_left(now);
             if self.stopping && self.entries.iter().all(Entry::is_stopped) {
