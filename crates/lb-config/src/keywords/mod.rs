@@ -39,7 +39,7 @@ mod words;
 
 use crate::diag::Problem;
 use crate::parse::{
-    BindCx, ErrorsCx, ForwardCx, GlobalCx, Line, MailersCx, Params, ProfileCx, ProgramCx, ProxyCx, RingCx, ServerCx, UsersCx,
+    BindCx, ErrorsCx, ForwardCx, GlobalCx, HealthCx, Line, MailersCx, Params, ProfileCx, ProgramCx, ProxyCx, RingCx, ServerCx, UsersCx,
 };
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -47,7 +47,7 @@ use std::sync::LazyLock;
 pub(crate) use actions::ActionCx;
 pub(crate) use balance::finish_balance;
 pub(crate) use bind::bind_line;
-pub(crate) use checks::{CheckDraft, finish_check};
+pub(crate) use checks::{CheckDraft, finish_check, named_check};
 pub(crate) use destination::{Said, finish_destination};
 pub(crate) use old::{Names, OldLine, OldWord, Today, turn};
 pub(crate) use options::finish_keepalive;
@@ -187,6 +187,7 @@ pub(crate) enum Parser {
     Errors(fn(&mut ErrorsCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     Users(fn(&mut UsersCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
     Profile(fn(&mut ProfileCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
+    Health(fn(&mut HealthCx<'_, '_>, &Line<'_>) -> Result<(), Problem>),
 }
 
 impl std::fmt::Debug for Parser {
@@ -257,7 +258,7 @@ const SECTIONS: &[Keyword] = &[
     section("log-profile", "<name>", "log formats by step, for the targets that name it", State::Works),
     section("traces", "", "debugging traces", State::Refused("traces")),
     section("acme", "<name>", "automatic certificates", State::Refused("TLS")),
-    section("healthcheck", "<name>", "a named health check", State::Refused("named health checks")),
+    section("healthcheck", "<name>", "a check for the servers that name it", State::Works),
 ];
 
 const fn section(name: &'static str, args: &'static str, doc: &'static str, state: State) -> Keyword {
@@ -284,6 +285,7 @@ const TABLES: &[&[Keyword]] = &[
     errors::KEYWORDS,
     checks::KEYWORDS,
     checks::external::KEYWORDS,
+    checks::named::KEYWORDS,
     proxy_rest::KEYWORDS,
     destination::KEYWORDS,
     balance::KEYWORDS,

@@ -60,6 +60,11 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         });
         Ok(())
     }),
+    works("healthcheck", "<name>", "is checked as the section 'healthcheck <name>' says, not as its backend says", |cx, params| {
+        let name = params.value()?.to_owned();
+        cx.server.healthcheck = Some(Box::new((name, params.span())));
+        Ok(())
+    }),
     works("id", "<number>", "number of the server in statistics", id),
     works("init-addr", "<method>[,...]", "how the address is found at the start: last, libc, none or an address", init_addr),
     works("inter", "<time>", "time between checks", |cx, params| {

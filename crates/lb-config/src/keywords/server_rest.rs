@@ -24,7 +24,6 @@ const OWN_CONNECTION: &str = "a check has a connection of its own: the server is
 const WITHOUT_TLS: &str = "says what is so without TLS";
 const TLS: &str = "TLS";
 const RESOLVERS: &str = "name resolution at run time";
-const CHECKS: &str = "more of health checks";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
     idle("no-ssl", "takes 'ssl' back", WITHOUT_TLS),
@@ -80,7 +79,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("check-sni", "<name>", "name in checks with TLS", TLS),
     refused("check-ssl", "", "checks with TLS", TLS),
     refused("cookie", "<value>", "the server's value in the persistence cookie", "cookie persistence"),
-    refused("healthcheck", "<name>", "a named health check", CHECKS),
     refused("idle-ping", "<time>", "probes of idle HTTP/2 connections", "HTTP/2"),
     refused("namespace", "<name>", "network namespace", "network namespaces"),
     refused("pool-conn-name", "<expression>", "which idle connections match", "named connection pools"),

@@ -65,6 +65,15 @@ pub struct ServerCheck {
     pub port: Option<u16>,
     /// A PROXY header before the check: `check-send-proxy`, or `send-proxy` while neither `addr` nor `port` is set.
     pub send_proxy: bool,
+    /// `healthcheck`: how it is checked; `None`: as its backend says.
+    pub kind: Option<CheckKind>,
+}
+
+impl ServerCheck {
+    /// How the server is checked in a backend that says this.
+    pub fn kind<'a>(&'a self, of_backend: &'a CheckKind) -> &'a CheckKind {
+        self.kind.as_ref().unwrap_or(of_backend)
+    }
 }
 
 impl Default for ServerCheck {
@@ -78,6 +87,7 @@ impl Default for ServerCheck {
             address: None,
             port: None,
             send_proxy: false,
+            kind: None,
         }
     }
 }

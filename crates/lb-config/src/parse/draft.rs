@@ -166,6 +166,8 @@ pub(crate) struct ServerDraft {
     pub check_send_proxy: bool,
     /// `check-proto`: whether it is HTTP.
     pub check_proto: Option<bool>,
+    /// `healthcheck`, and where.
+    pub healthcheck: Option<Box<(String, Span)>>,
     pub send_proxy: bool,
     pub send_proxy_v2: bool,
     pub v2_options: crate::model::ProxyV2Options,
@@ -196,6 +198,7 @@ impl ServerDraft {
             settings: ServerCheck::default(),
             check_send_proxy: false,
             check_proto: None,
+            healthcheck: None,
             send_proxy: false,
             send_proxy_v2: false,
             v2_options: Default::default(),
@@ -257,6 +260,20 @@ pub(crate) struct ProfileCx<'p, 's> {
 /// What the functions of a `program` section's lines work on.
 pub(crate) struct ProgramCx<'p, 's> {
     pub program: &'p mut crate::model::Program,
+    pub world: &'p mut World<'s>,
+}
+
+/// A `healthcheck` section while it is read.
+pub(crate) struct HealthDraft {
+    /// Takes its check.
+    pub draft: Draft,
+    /// Where its `type` is.
+    pub kind: Option<Span>,
+}
+
+/// What the functions of its lines work on.
+pub(crate) struct HealthCx<'p, 's> {
+    pub health: &'p mut HealthDraft,
     pub world: &'p mut World<'s>,
 }
 
@@ -337,6 +354,8 @@ pub(crate) struct World<'s> {
     pub error_replies: Vec<(Arc<ErrorSet>, u16, Span)>,
     /// What ACLs ask of groups of users.
     pub(super) asked_groups: Vec<super::users::AskedGroups>,
+    /// `healthcheck` sections.
+    pub(super) named_checks: super::healthchecks::NamedChecks,
     /// `mailers` sections.
     pub mailers: Vec<Arc<crate::model::Mailers>>,
     /// Files that were included, in the order in which they were met: they count on from those of the source.
@@ -365,6 +384,7 @@ impl<'s> World<'s> {
             error_sets: Vec::new(),
             error_replies: Vec::new(),
             asked_groups: Vec::new(),
+            named_checks: Default::default(),
             mailers: Vec::new(),
             included: Vec::new(),
         }

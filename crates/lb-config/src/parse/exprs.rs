@@ -42,6 +42,11 @@ impl Names {
         self.acls.clear();
     }
 
+    /// What is read now belongs to no proxy; gives the one to come back to.
+    pub fn leave_section(&mut self) -> usize {
+        std::mem::replace(&mut self.owner, usize::MAX)
+    }
+
     /// Notes an ACL of the section.
     pub fn define(&mut self, acl: &Arc<Acl>) {
         if let Some(name) = acl.name() {
@@ -300,7 +305,7 @@ pub(crate) fn resolve(proxies: &[crate::model::Proxy], userlists: &[crate::model
             ArgKind::Server => {
                 let (backend, server) = match asked.name.rsplit_once('/') {
                     Some((backend, server)) => (find(backend, false), server),
-                    None => (Some(ProxyIndex(asked.owner as u32)), asked.name.as_str()),
+                    None => (owner().map(|(_, at)| at), asked.name.as_str()),
                 };
                 backend.and_then(|backend| {
                     let servers = &proxies.get(backend.0 as usize)?.servers;
@@ -317,6 +322,7 @@ pub(crate) fn resolve(proxies: &[crate::model::Proxy], userlists: &[crate::model
                 Some((proxy, _)) if asked.name.is_empty() => {
                     format!("proxy '{}', which an expression means without naming it, is no {what}", shown(&proxy.name))
                 }
+                None if asked.name.is_empty() => format!("an expression that belongs to no proxy has to name its {what}"),
                 _ => format!("unable to find {what} '{}' that an expression names", shown(&asked.name)),
             };
             world.error(asked.span, message, Some(format!("name a {what} that the configuration has")));

@@ -9,6 +9,7 @@ mod draft;
 mod errors;
 pub(crate) mod exprs;
 mod guid;
+mod healthchecks;
 mod line;
 mod mailers;
 mod profiles;
@@ -20,8 +21,8 @@ mod users;
 
 pub(crate) use asked::{Asked, unknown_action};
 pub(crate) use draft::{
-    BindCx, Draft, EmailDraft, ErrorsCx, ErrorsDraft, ForwardCx, ForwardDraft, GlobalCx, InitAddr, MailersCx, Mention, NamedErrors,
-    ProfileCx, ProgramCx, ProxyCx, RingCx, RingDraft, ServerCx, ServerDraft, UsersCx, UsersDraft, World,
+    BindCx, Draft, EmailDraft, ErrorsCx, ErrorsDraft, ForwardCx, ForwardDraft, GlobalCx, HealthCx, HealthDraft, InitAddr, MailersCx,
+    Mention, NamedErrors, ProfileCx, ProgramCx, ProxyCx, RingCx, RingDraft, ServerCx, ServerDraft, UsersCx, UsersDraft, World,
 };
 pub(crate) use line::{Line, Negation, Params, address, address_for, resolve as resolve_host, usage};
 
@@ -130,6 +131,7 @@ enum Open {
     Errors(Box<ErrorsDraft>),
     Users(Box<UsersDraft>),
     Profile(Box<LogProfile>),
+    Health(Box<HealthDraft>),
     /// A proxy or defaults.
     Proxy(Box<Draft>),
 }
@@ -173,6 +175,10 @@ impl<'s> Sink<'s> for Walk<'s> {
                 self.open = Open::Profile(Box::new(self.profile(header)));
                 return;
             }
+            "healthcheck" => {
+                self.open = Open::Health(Box::new(self.healthcheck(header)));
+                return;
+            }
             "userlist" => {
                 self.open = Open::Users(Box::new(self.userlist(header)));
                 return;
@@ -210,6 +216,10 @@ impl<'s> Sink<'s> for Walk<'s> {
                 self.profile_line(&mut profile, directive);
                 self.open = Open::Profile(profile);
             }
+            Open::Health(mut health) => {
+                self.healthcheck_line(&mut health, directive);
+                self.open = Open::Health(health);
+            }
             Open::Users(mut users) => {
                 self.users_line(&mut users, directive);
                 self.open = Open::Users(users);
@@ -246,6 +256,7 @@ impl<'s> Sink<'s> for Walk<'s> {
             Open::Forward(forward) => return self.forwards.push(*forward),
             Open::Program(program) => return self.programs.push(*program),
             Open::Mailers(mailers) => return self.world.mailers.push(Arc::new(*mailers)),
+            Open::Health(health) => return self.close_healthcheck(*health),
             Open::Users(users) => return self.userlists.push(*users),
             Open::Errors(errors) => {
                 // The first of two of a name counts; the second has been told.

@@ -265,6 +265,9 @@ pub(super) fn servers(draft: &mut Draft, world: &mut World<'_>) {
         } else {
             server.server.id = free(&mut next, |id| ids.contains_key(&id));
         }
+        if in_use {
+            server.settings.kind = super::healthchecks::of_server(&server, world);
+        }
         let server = finish_server(server, &draft.proxy.check, in_use, world);
         draft.proxy.servers.push(server);
     }
@@ -295,7 +298,7 @@ fn unique_servers(drafts: &mut [ServerDraft], in_use: bool, world: &mut World<'_
     }
 }
 
-fn finish_server(draft: ServerDraft, check: &CheckKind, in_use: bool, world: &mut World<'_>) -> Server {
+fn finish_server(draft: ServerDraft, of_backend: &CheckKind, in_use: bool, world: &mut World<'_>) -> Server {
     let mut server = draft.server;
     let options = draft.v2_options != Default::default();
     server.send_proxy = match (draft.send_proxy_v2, draft.send_proxy || options) {
@@ -322,16 +325,19 @@ fn finish_server(draft: ServerDraft, check: &CheckKind, in_use: bool, world: &mu
     }
     if draft.check {
         let settings = draft.settings;
-        let own_target = settings.address.is_none() && settings.port.is_none();
+        let check = settings.kind(of_backend);
+        let is_http = check.is_http();
+        let needs_port = if let CheckKind::Script(script) = check { script.needs_port() } else { true };
+        let port = settings.port;
+        let own_target = settings.address.is_none() && port.is_none();
         server.check = Some(ServerCheck { send_proxy: draft.check_send_proxy || (own_target && server.send_proxy.is_some()), ..settings });
         let no_port = matches!(server.address, ServerAddress::Ip { port: ServerPort::Offset(_), .. });
-        if in_use && let Some(http) = draft.check_proto.filter(|http| *http != check.is_http()) {
+        if in_use && let Some(http) = draft.check_proto.filter(|http| *http != is_http) {
             let (said, other) = if http { ("h1", "none") } else { ("none", "h1") };
             let message = format!("the server '{}' is not checked in the protocol '{said}'", shown(&server.name));
             world.error(server.span, message, Some(format!("remove 'check-proto', or write 'check-proto {other}'")));
         }
-        let needs_port = if let CheckKind::Script(script) = check { script.needs_port() } else { true };
-        if in_use && no_port && settings.port.is_none() && needs_port {
+        if in_use && no_port && port.is_none() && needs_port {
             let message = format!("the server '{}' cannot be checked: it has no port of its own", shown(&server.name));
             let help = "add 'port <port>' behind 'check', or a port to the address, or begin the rules of the check with 'connect port'";
             world.error(server.span, message, Some(help.into()));

@@ -116,7 +116,7 @@ impl Checked {
     /// The connection to an agent. It is the agent that speaks first, so nothing of the handshake may wait.
     fn of_agent(backend: &Arc<Backend>, id: ServerId, inter: Duration) -> Checked {
         let settings = lb_config::ServerCheck { inter, ..lb_config::ServerCheck::default() };
-        let mut checked = Checked::new(backend, backend.server(id), &settings, Arc::new(Script::connect()));
+        let mut checked = Checked::new(backend, backend.server(id), &settings, &Arc::new(Script::connect()));
         checked.options.retain(|option| !matches!(option, SockOpt::QuickAck(false)));
         Checked { agent: true, ..checked }
     }

@@ -17,7 +17,7 @@ use agent::Asked;
 use conn::Scripted;
 use lb_balance::ServerId;
 use lb_check::{Check, CheckSpec, Health, HealthSpec, Script};
-use lb_config::{CheckKind, Config, SendProxy, ServerAddress, ServerCheck, ServerPort};
+use lb_config::{CheckKind, Config, ExternalCheck, SendProxy, ServerAddress, ServerCheck, ServerPort};
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
 use std::rc::Rc;
@@ -54,6 +54,8 @@ struct Checked {
     greeting: Option<SendProxy>,
     /// It is the server's agent that is asked.
     agent: bool,
+    /// The program that checks in place of the script.
+    program: Option<Arc<ExternalCheck>>,
 }
 
 /// A server's health before its first check.
@@ -82,21 +84,16 @@ pub(crate) fn state_at_start(settings: &lb_config::Server) -> ServerState {
 impl Plan {
     /// The checks that a configuration asks for, to be run by `threads` loops.
     pub fn new(config: &Config, topology: &Topology, threads: usize) -> Plan {
+        let connect = Arc::new(Script::connect());
         let mut checks = Vec::new();
         let mut agents = Vec::new();
         // All of them in the order of the file: checks and agents by their places in those lists, and how often they come.
         let mut order: Vec<(bool, usize, Duration)> = Vec::new();
         for backend in &topology.backends {
-            let script = match &backend.settings.check {
-                CheckKind::Connect => Arc::new(Script::connect()),
-                CheckKind::Script(script) => script.clone(),
-                // Of its script it takes no step.
-                CheckKind::External(_) => Arc::new(Script::connect()),
-            };
             for server in backend.servers() {
                 if let Some(check) = &server.settings.check {
                     order.push((false, checks.len(), lock(&server.health).interval()));
-                    checks.push(Checked::new(backend, server, check, script.clone()));
+                    checks.push(Checked::new(backend, server, check, &connect));
                 }
                 if let Some(agent) = server.settings.agent() {
                     let asked = Asked::new(backend, server.id, agent);
@@ -135,9 +132,16 @@ impl Plan {
 }
 
 impl Checked {
-    fn new(backend: &Arc<Backend>, server: &Server, check: &ServerCheck, script: Arc<Script>) -> Checked {
+    fn new(backend: &Arc<Backend>, server: &Server, check: &ServerCheck, connect: &Arc<Script>) -> Checked {
+        let (script, program) = match check.kind(&backend.settings.check) {
+            CheckKind::Connect => (connect, None),
+            CheckKind::Script(script) => (script, None),
+            // Of its script it takes no step.
+            CheckKind::External(program) => (connect, Some(program.clone())),
+        };
         let timeouts = &backend.settings.timeouts;
-        let spec = CheckSpec { script, inter: check.inter, timeout_connect: timeouts.connect, timeout_check: timeouts.check };
+        let spec =
+            CheckSpec { script: script.clone(), inter: check.inter, timeout_connect: timeouts.connect, timeout_check: timeouts.check };
         let mut options = server.options.clone();
         let over_ip = matches!(target(server), Addr::Ip(_));
         if over_ip {
@@ -148,7 +152,17 @@ impl Checked {
         let source = server.settings.source.as_ref().or(backend.settings.source.as_ref());
         let from = source.filter(|_| over_ip).map(|s| Addr::Ip(s.address));
         let greeting = check.send_proxy.then(|| server.settings.send_proxy.clone().unwrap_or(SendProxy::V1));
-        Checked { backend: backend.clone(), id: server.id, spec: spec.into(), first: Duration::ZERO, from, options, greeting, agent: false }
+        Checked {
+            backend: backend.clone(),
+            id: server.id,
+            spec: spec.into(),
+            first: Duration::ZERO,
+            from,
+            options,
+            greeting,
+            agent: false,
+            program,
+        }
     }
 
     fn server(&self) -> &Arc<Server> {
@@ -198,10 +212,10 @@ async fn watch(worker: Rc<Worker>, checked: Arc<Checked>, spread: u32, node: Opt
         if server.state() != ServerState::Maintenance && server.is_checked() {
             lock(&server.history).checking = true;
             let world = Asking { worker: &worker, backend: &checked.backend, server, node: node.as_deref() };
-            let verdict = match &checked.backend.settings.check {
+            let verdict = match &checked.program {
                 // Boxed: few servers are checked so.
-                CheckKind::External(program) => Box::pin(external::run(&worker, program, &checked, preserves)).await,
-                _ => conn::run(rt, &mut Scripted { check: &mut check, world: &world }, &checked).await,
+                Some(program) => Box::pin(external::run(&worker, program, &checked, preserves)).await,
+                None => conn::run(rt, &mut Scripted { check: &mut check, world: &world }, &checked).await,
             };
             rt.progress();
             lock(&server.history).checking = false;

@@ -4,6 +4,7 @@
 //! the lines come to is settled by [`finish_check`] when all have been read, so that they may stand in any order.
 
 pub(super) mod external;
+pub(super) mod named;
 mod rules;
 
 use super::{Context, Keyword, Parser, Sections, State};
@@ -339,21 +340,41 @@ fn mysql(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>) -> Outcome {
 
 /// Settles how the servers of a section are checked.
 pub(crate) fn finish_check(draft: &mut Draft, global: &Global, world: &mut World<'_>) {
-    let mut check = *std::mem::take(&mut draft.check);
-    if matches!(check.option, CheckOption::External) {
-        draft.proxy.check = external::finish(draft, &check, global, world);
-        check.option = CheckOption::Connect;
-    } else {
+    let check = *std::mem::take(&mut draft.check);
+    let program = matches!(check.option, CheckOption::External).then(|| external::finish(draft, &check, global, world));
+    if program.is_none() {
         external::ignored(draft, &check, world);
     }
-    let is_external = matches!(draft.proxy.check, CheckKind::External(_));
+    let tells = draft.proxy.kind.is_backend() && !draft.proxy.disabled;
+    let script = settle(draft, check, &Wording { section: "backend", word: "option", tells }, world);
+    draft.proxy.check = program.unwrap_or(script);
+}
+
+/// The check of a `healthcheck` section; `tells`: what it has no use for.
+pub(crate) fn named_check(draft: &mut Draft, tells: bool, world: &mut World<'_>) -> CheckKind {
+    let check = *std::mem::take(&mut draft.check);
+    settle(draft, check, &Wording { section: "healthcheck", word: "type", tells }, world)
+}
+
+/// How a section says what it has.
+struct Wording {
+    section: &'static str,
+    /// In front of the kind of a check.
+    word: &'static str,
+    /// It warns of what it has no use for.
+    tells: bool,
+}
+
+/// What the lines of a section come to, programs left aside.
+fn settle(draft: &Draft, check: CheckDraft, wording: &Wording, world: &mut World<'_>) -> CheckKind {
     let CheckDraft { option, tcp, http, disable_on_404, send_state, .. } = check;
-    if draft.proxy.kind.is_backend() && !draft.proxy.disabled {
+    let Wording { section, word, tells } = wording;
+    if *tells {
+        let name = shown(&draft.proxy.name);
         let mut ignored = |kind: Kind, rules: &RulesDraft, option: &str| {
             if !rules.list.is_empty() && !rules.inherited && !rules.settled {
-                let name = shown(&draft.proxy.name);
-                let message = format!("backend '{name}' uses {} rules without 'option {option}', so the rules are ignored", kind.name());
-                world.warn(draft.proxy.span, message, Some(format!("add 'option {option}', or remove the rules")));
+                let message = format!("{section} '{name}' uses {} rules without '{word} {option}', so the rules are ignored", kind.name());
+                world.warn(draft.proxy.span, message, Some(format!("add '{word} {option}', or remove the rules")));
             }
         };
         if !matches!(option, CheckOption::Tcp) {
@@ -363,18 +384,15 @@ pub(crate) fn finish_check(draft: &mut Draft, global: &Global, world: &mut World
             ignored(Kind::Http, &http, "httpchk");
         }
         if matches!(option, CheckOption::Tcp | CheckOption::Protocol(_)) {
-            for (word, said) in [("disable-on-404", disable_on_404), ("send-state", send_state)] {
+            for (what, said) in [("disable-on-404", disable_on_404), ("send-state", send_state)] {
                 if said {
-                    let message =
-                        format!("'{word}' will be ignored for backend '{}' (requires 'option httpchk')", shown(&draft.proxy.name));
-                    world.warn(draft.proxy.span, message, Some("add 'option httpchk', or remove the line".into()));
+                    let message = format!("'{what}' will be ignored for {section} '{name}' (requires '{word} httpchk')");
+                    world.warn(draft.proxy.span, message, Some(format!("add '{word} httpchk', or remove the line")));
                 }
             }
         }
     }
-    draft.proxy.check = match option {
-        // Settled above.
-        CheckOption::Connect | CheckOption::External if is_external => return,
+    match option {
         CheckOption::Connect | CheckOption::External => CheckKind::Connect,
         CheckOption::Protocol(script) => CheckKind::Script(script),
         CheckOption::Tcp => CheckKind::Script(Script::tcp(ready(tcp.list, None)).into()),
@@ -382,7 +400,7 @@ pub(crate) fn finish_check(draft: &mut Draft, global: &Global, world: &mut World
             let script = Script::http_rules(ready(http.list, http.request));
             CheckKind::Script(script.disable_on_404(disable_on_404).send_state(send_state).into())
         }
-    };
+    }
 }
 
 /// The rules as they are gone through. Without a line that sends it, the request of `option httpchk` stands behind the first connection.

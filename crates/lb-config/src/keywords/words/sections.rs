@@ -9,7 +9,6 @@ const fn line(section: &'static str, name: &'static str, args: &'static str, doc
 }
 
 const RESOLVE: &str = "name resolution at run time";
-const CHECKS: &str = "named health checks";
 
 pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
     line("peers", "bind", "<address>:<port> [<parameter> ...]", "where peers connect", STICK),
@@ -57,5 +56,4 @@ pub(in crate::keywords) const KEYWORDS: &[Keyword] = &[
     line("acme", "directory", "<url>", "where the authority is", TLS),
     line("acme", "keytype", "<type>", "kind of keys", TLS),
     line("acme", "map", "<map>", "map with the tokens", TLS),
-    line("healthcheck", "type", "<type> ...", "kind of the check", CHECKS),
 ];
