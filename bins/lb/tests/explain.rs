@@ -28,10 +28,14 @@ backend app
 ";
 
 fn explain(name: &str, args: &[&str]) -> String {
+    explain_file(name, FILE, args)
+}
+
+fn explain_file(name: &str, text: &str, args: &[&str]) -> String {
     let dir = std::env::temp_dir().join(format!("lb-explain-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a directory");
     let file = dir.join("haproxy.cfg");
-    std::fs::write(&file, FILE).expect("a file");
+    std::fs::write(&file, text).expect("a file");
     let output = Command::new(env!("CARGO_BIN_EXE_lb")).args(["explain", "-f"]).arg(&file).args(args).output().expect("lb runs");
     std::fs::remove_dir_all(&dir).expect("the directory is ours");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -51,6 +55,29 @@ fn a_backend_by_its_path() {
     ] {
         assert!(text.contains(line), "{line}\nis not in\n{text}");
     }
+}
+
+/// An ACL is asked once: what is shown is the value that decided, and what asking changes is changed once.
+#[test]
+fn values_are_those_that_decided() {
+    let text = "\
+defaults
+    mode http
+    timeout client 5s
+frontend www
+    bind 127.0.0.1:8080
+    http-request set-var(txn.n) int(0)
+    acl counted var(txn.n),add(1),set-var(txn.n) -m int gt 100
+    acl several hdr(x) b
+    acl several hdr(y) b
+    http-request set-header X-N %[var(txn.n)] unless counted
+    http-request set-header X-B 1 if several
+";
+    let text = explain_file("once", text, &["--request", "GET /", "-H", "X: a, b, c", "-H", "Y: b"]);
+    assert!(text.contains("counted: does not match (var(txn.n),add(1),set-var(txn.n) is '1')"), "{text}");
+    assert!(text.contains("+ x-n: 1"), "{text}");
+    // Neither the last of the values nor the line that was not come to.
+    assert!(text.contains("several: matches (req.hdr(x) is 'b')"), "{text}");
 }
 
 #[test]

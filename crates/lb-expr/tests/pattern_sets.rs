@@ -283,6 +283,31 @@ fn maps() {
     assert_eq!(maps.value("str(b),map(file@words,none)").as_deref(), Some("5"));
 }
 
+/// Of regular expressions that match the first one counts, in the order of the file and then of what was added.
+#[test]
+fn the_first_expression_that_matches() {
+    let matched = |maps: &mut Maps, text: &str| maps.value(&format!("str({text}),map_reg(m,-)")).expect("a default");
+    // Few patterns are kept in another way than many.
+    for fill in [0, 100] {
+        let rest: String = (0..fill).map(|n| format!("^never{n}$ n\n")).collect();
+        let mut maps = Maps::new(&[("m", &format!("^ab+$ one\n{rest}^a two\n. three\n^ab$ four\n"))]);
+        let of = |maps: &mut Maps| ["abb", "ab", "ac", "c"].map(|text| matched(maps, text));
+        assert_eq!(of(&mut maps), ["one", "one", "two", "three"]);
+        let groups = |maps: &mut Maps| maps.value("str(ab),map_regm(m,-)").expect("a default");
+        assert_eq!(groups(&mut maps), "one");
+        let set = maps.sets.find("m").expect("it is named");
+        set.add(None, b"^c$", b"late").unwrap();
+        assert_eq!(of(&mut maps), ["one", "one", "two", "three"], "what is added comes last");
+        set.remove(b"^ab+$").unwrap();
+        assert_eq!((of(&mut maps), groups(&mut maps)), (["two", "two", "two", "three"].map(str::to_owned), "two".to_owned()));
+        set.remove(b"^a").unwrap();
+        set.remove(b".").unwrap();
+        assert_eq!((of(&mut maps), groups(&mut maps)), (["-", "four", "-", "late"].map(str::to_owned), "four".to_owned()));
+        set.add(None, b"^ab+$", b"again").unwrap();
+        assert_eq!(of(&mut maps), ["again", "four", "-", "late"]);
+    }
+}
+
 #[test]
 fn one_set_for_a_file_and_changes_of_it() {
     let mut maps = Maps::new(&[("m", "k1 v1\nk2 v2\n# c\nk1 v1b\n")]);

@@ -178,12 +178,13 @@ fn ask(condition: Option<&Condition>, stage: &Stage<'_>, scratch: &Bump) -> (Vec
     let cx = Cx { source: &view, scratch, side: stage.side, last: stage.last };
     let mut asked = Vec::new();
     let verdict = condition.decide(|term| {
-        let verdict = term.eval(cx);
-        let values = term.acl().lines().take(MAX_LINES).map(|line| {
-            let value = line.expr().eval(cx).value();
-            (line.expr().text().to_owned(), value.map(|value| text(value, scratch)))
+        // What is shown is what was asked, and nothing is asked twice: some samples are another thing the second time.
+        let mut values: Vec<(String, Option<String>)> = Vec::new();
+        let verdict = term.watch(cx, |line, value| {
+            if values.len() < MAX_LINES {
+                values.push((line.expr().text().to_owned(), value.map(|value| text(value, scratch))));
+            }
         });
-        let values: Vec<_> = values.collect();
         let name = term.acl().name().map(str::to_owned);
         let name = name.unwrap_or_else(|| values.first().map(|(text, _)| format!("{{ {text} }}")).unwrap_or_default());
         let matched = (verdict == Verdict::Pass) != term.negated();

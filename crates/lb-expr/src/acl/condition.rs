@@ -3,8 +3,8 @@
 //! Holds: three-valued. An alternative fails with its first term that fails; what may still change leaves it open, and what is open
 //! loses against an alternative that holds.
 
-use super::{Acl, Acls, Verdict};
-use crate::sample::{Compiler, Cx, ExprError, Need, Point, Points};
+use super::{Acl, Acls, Line, Verdict};
+use crate::sample::{Compiler, Cx, ExprError, Need, Point, Points, Value};
 use std::sync::Arc;
 
 /// One ACL of a condition.
@@ -27,7 +27,12 @@ impl Term {
 
     /// What it says, the `!` included.
     pub fn eval(&self, cx: Cx<'_>) -> Verdict {
-        let verdict = self.acl.eval(cx);
+        self.watch(cx, |_, _| ())
+    }
+
+    /// The same, with a look at what its lines are asked ([`Acl::watch`]).
+    pub fn watch<'a>(&'a self, cx: Cx<'a>, seen: impl FnMut(&'a Line, Option<Value<'a>>)) -> Verdict {
+        let verdict = self.acl.watch(cx, seen);
         if self.negated { verdict.negated() } else { verdict }
     }
 }

@@ -153,14 +153,17 @@ impl Line {
         &self.patterns
     }
 
-    /// Whether one of the values that the expression has matches.
-    pub(super) fn eval(&self, cx: Cx<'_>) -> Verdict {
+    /// Whether one of the values that the expression has matches; `seen` has that one, or else the last.
+    pub(super) fn watch<'a>(&'a self, cx: Cx<'a>, seen: &mut impl FnMut(&'a Self, Option<Value<'a>>)) -> Verdict {
         let mut cursor = Cursor::each();
         let mut verdict = Verdict::Fail;
+        let mut last = None;
         loop {
             match self.expr.next(cx, &mut cursor) {
                 Eval::Value(value) => {
+                    last = Some(value);
                     if self.matches(value, cx) {
+                        seen(self, last);
                         return Verdict::Pass;
                     }
                     if cursor.partial && !cx.last {
@@ -171,6 +174,7 @@ impl Line {
                 Eval::Absent => {}
             }
             if !cursor.more {
+                seen(self, last);
                 return verdict;
             }
         }

@@ -4,7 +4,7 @@
 //! behind the one before it, once, in a cell; readers need no lock.
 
 use super::{Line, Verdict, names};
-use crate::sample::{Compiler, Cx, ExprError};
+use crate::sample::{Compiler, Cx, ExprError, Value};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -78,10 +78,15 @@ impl Acl {
 
     /// Whether one of its lines holds.
     pub fn eval(&self, cx: Cx<'_>) -> Verdict {
+        self.watch(cx, |_, _| ())
+    }
+
+    /// The same; `seen` is told of each line that is asked, with the value that matched or else the last one.
+    pub fn watch<'a>(&'a self, cx: Cx<'a>, mut seen: impl FnMut(&'a Line, Option<Value<'a>>)) -> Verdict {
         let mut verdict = Verdict::Fail;
         let mut link = &*self.first;
         loop {
-            verdict = verdict.or(link.line.eval(cx));
+            verdict = verdict.or(link.line.watch(cx, &mut seen));
             if verdict == Verdict::Pass {
                 return verdict;
             }
