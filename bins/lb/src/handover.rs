@@ -3,8 +3,9 @@
 //! very same sockets have to be passed on.
 
 use lb_config::CliLevel;
-use lb_core::handover::{ENTRY, FDS_PER_MESSAGE, Old, WORD};
+use lb_core::handover::{ALL, ENTRY, FDS_PER_MESSAGE, Old, WORD};
 use lb_sys::fds::{self, ProcessFd};
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,7 +25,7 @@ const PAIR: &str = "sockpair@";
 fn ask(mut stream: &UnixStream) -> io::Result<Vec<OwnedFd>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("{WORD}\n").as_bytes())?;
+    stream.write_all(format!("{WORD} {ALL}\n").as_bytes())?;
     let mut count = [0; 4];
     stream.read_exact(&mut count)?;
     let count = u32::from_ne_bytes(count) as usize;
@@ -46,6 +47,28 @@ fn ask(mut stream: &UnixStream) -> io::Result<Vec<OwnedFd>> {
     }
     Ok(all)
 }
+
+/// As [`ask`], of the process behind an address. One that is on its way out may still wait at the same socket as its successor: it goes
+/// without an answer, or has nothing to give any more, and who asks again finds the other one.
+fn ask_patiently(address: &str) -> io::Result<Vec<OwnedFd>> {
+    let mut tries = 0;
+    loop {
+        let asked = connect(address).and_then(|stream| ask(&stream));
+        let again = match &asked {
+            Ok(fds) => fds.is_empty(),
+            Err(e) => matches!(e.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
+        };
+        if !again || tries == TRIES {
+            return asked;
+        }
+        tries += 1;
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// How often, and after which pause, a process is asked that seems to be on its way out.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A path, `unix@`, `abns@`, `sockpair@<descriptor>`.
 fn connect(address: &str) -> io::Result<UnixStream> {
@@ -77,13 +100,17 @@ pub fn open_in_worker(worker: BorrowedFd<'_>, level: CliLevel) -> io::Result<Uni
 /// There is no such process, or no such right.
 pub fn take_from(pid: u32) -> io::Result<Vec<OwnedFd>> {
     let process = ProcessFd::open(pid)?;
-    let mut all = Vec::new();
+    let (mut all, mut seen) = (Vec::new(), HashSet::new());
     for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
         let path = entry?.path();
         let number = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
         // One that has been closed meanwhile is none of those looked for.
-        let is_socket = fs::read_link(&path).is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"socket:"));
-        let Some(number) = number.filter(|_| is_socket) else { continue };
+        let target = fs::read_link(&path).ok().filter(|target| target.as_os_str().as_encoded_bytes().starts_with(b"socket:"));
+        let Some((number, socket)) = number.zip(target) else { continue };
+        // A process that passes its sockets on has duplicates of them.
+        if !seen.insert(socket) {
+            continue;
+        }
         match process.take(number) {
             Ok(fd) if lb_sys::socket::listening(fd.as_fd()).is_some() => all.push(fd),
             Ok(_) => {}
@@ -112,12 +139,12 @@ pub enum From<'a> {
 ///
 /// # Errors
 /// An address was named and gives nothing.
-pub fn gather(from: From<'_>, old: &[u32]) -> Result<Old, String> {
+pub fn gather(from: &From<'_>, old: &[u32]) -> Result<Old, String> {
     let given = match from {
         // haproxy's way to say that there is none.
         From::Nobody | From::Address("/dev/null") => None,
         From::Address(address) => {
-            let asked = connect(address).and_then(|stream| ask(&stream));
+            let asked = ask_patiently(address);
             Some(asked.map_err(|e| format!("cannot get the listening sockets of the old process from '{address}': {e}"))?)
         }
         // The sockets of one that has died meanwhile went with it.

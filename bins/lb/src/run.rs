@@ -198,10 +198,10 @@ impl Serve<'_> {
 
     /// Opens everything, with the sockets of old processes where they fit. Where old processes are in the way they let go of their
     /// addresses for the time that it takes.
-    fn open(&mut self, sizes: Sizes, report: &dyn Fn() -> Report) -> Result<Proxy, Vec<String>> {
+    fn open(&self, sizes: Sizes, report: &dyn Fn() -> Report) -> Result<Proxy, Vec<String>> {
         let mut tries = 0;
         loop {
-            let old = handover::gather(std::mem::take(&mut self.from), self.old).map_err(|text| vec![text])?;
+            let old = handover::gather(&self.from, self.old).map_err(|text| vec![text])?;
             let errors = match Proxy::take_over(self.config, sizes, old, report()) {
                 Ok(proxy) => return Ok(proxy),
                 Err(errors) => errors,

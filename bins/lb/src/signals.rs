@@ -1,6 +1,7 @@
 //! Signals of the process that serves. Source: management guide 4.
 
 use lb_config::ProxyKind;
+use lb_core::handover;
 use lb_core::proxy::ServerState;
 use lb_core::worker::{Process, Worker};
 use lb_rt::Signals;
@@ -69,7 +70,7 @@ async fn soft_stop(worker: Rc<Worker>, stop: SoftStop) {
     if let Some(grace) = stop.grace {
         rt.sleep(grace).await;
     }
-    process.stop_softly();
+    handover::stop_softly(&worker).await;
     tell_stopped(&worker);
     let until = stop.hard_stop_after.map(|d| rt.now() + d);
     std::future::poll_fn(|_| {

@@ -4,15 +4,17 @@
 //!
 //! Holds: a socket serves one address; one that no address wants is closed.
 
-use crate::worker::Worker;
+use crate::worker::{Process, Worker};
 use lb_config::{Bind, BindAddress, DgramBind, V6Mode};
 use lb_rt::Socket;
 use lb_sys::Addr;
-use lb_sys::socket::{Kind, Listening, listening};
+use lb_sys::socket::{self, Kind, Listening, listening};
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -21,6 +23,13 @@ pub const FDS_PER_MESSAGE: usize = 252;
 
 /// What the receiver of sockets sends to ask for them, on a line of its own.
 pub const WORD: &str = "_getsocks";
+
+/// Behind [`WORD`]: all sockets of each address are wanted. haproxy, which does not look at it, takes as many as its `shards` says and closes
+/// the others, so it is given no more than that.
+pub const ALL: &str = "all";
+
+/// How long a handshake that has begun may take until its connection waits in a socket: from then on nothing arrives there any more.
+const HANDSHAKES: Duration = Duration::from_secs(1);
 
 /// Bytes that stand for a socket in a message: lengths of the names of its name space and interface, and options.
 pub const ENTRY: usize = 6;
@@ -56,9 +65,9 @@ impl Old {
     }
 
     fn matching(&mut self, wanted: &Listening) -> Vec<OwnedFd> {
-        // A socket whose file is gone can be reached by nobody any more.
+        // A socket whose file is gone, or was replaced by one of a process that has ended since, can be reached by nobody any more.
         if let Addr::Unix(path) = &wanted.addr
-            && !is_socket(path)
+            && !lb_sys::socket::is_bound(path)
         {
             return Vec::new();
         }
@@ -66,11 +75,6 @@ impl Old {
         self.0 = others;
         fit.into_iter().map(|(_, fd)| fd).collect()
     }
-}
-
-fn is_socket(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    std::fs::metadata(path).is_ok_and(|data| data.file_type().is_socket())
 }
 
 /// What a socket of an address listens on; `None`: no other one can stand for it.
@@ -107,14 +111,26 @@ fn trimmed(name: &[u8]) -> &[u8] {
     &name[..name.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1)]
 }
 
-/// Sends all listening sockets of the process: their number, then messages of [`FDS_PER_MESSAGE`] at most, each followed by a word
+/// What asks for the listening sockets; tells whether for all of each address.
+pub(crate) fn asked(words: &[impl AsRef<str>]) -> Option<bool> {
+    let mut words = words.iter().map(AsRef::as_ref);
+    (words.next() == Some(WORD)).then(|| words.next() == Some(ALL))
+}
+
+/// Sends the listening sockets of the process, `all` of each address or as many as haproxy keeps: their number, then messages of [`FDS_PER_MESSAGE`] at most, each followed by a word
 /// of the receiver.
 ///
 /// # Errors
 /// The peer has gone or is too slow, or the socket is none that carries descriptors.
-pub async fn give(worker: &Worker, socket: &Socket) -> io::Result<()> {
+pub(crate) async fn give(worker: &Worker, socket: &Socket, all: bool) -> io::Result<()> {
     // A copy: the lock is not held while the peer reads.
-    let fds = worker.process.exposed().iter().map(|exposed| exposed.fd.try_clone()).collect::<io::Result<Vec<_>>>()?;
+    let fds = {
+        let exposed = worker.process.exposed();
+        let wanted = exposed.iter().filter(|exposed| all || !exposed.spare);
+        wanted.map(|exposed| exposed.fd.try_clone()).collect::<io::Result<Vec<_>>>()?
+    };
+    // The last one that asks is the one that stays.
+    worker.process.spares_stay.store(!all, Ordering::Relaxed);
     let count = u32::try_from(fds.len()).unwrap_or(u32::MAX);
     timely(worker, || socket.poll_write(&count.to_ne_bytes(), false)).await?;
     let mut batches = fds.chunks(FDS_PER_MESSAGE).peekable();
@@ -134,6 +150,46 @@ pub async fn give(worker: &Worker, socket: &Socket) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Closes the duplicates for other processes. Who has come to a run-time socket of this process before may be the one that follows, since the process
+/// that serves now may wait at the same socket: it is given the time to ask.
+pub(crate) async fn let_go(worker: Rc<Worker>) {
+    let (process, rt) = (&worker.process, &worker.rt);
+    let deadline = Some(rt.now() + PATIENCE);
+    poll_fn(|_| {
+        rt.progress();
+        if process.askers.is_empty_or_wait(rt.remote(), rt.current()) { Poll::Ready(()) } else { rt.poll_deadline(deadline) }
+    })
+    .await;
+    process.exposed().clear();
+}
+
+/// Begins a soft stop ([`Process::stop_softly`]). Where the process after this one has not taken all sockets, what would arrive in the others is
+/// seen to first: new connections are sent to the one that is kept, and this process goes on until those that were under way are here.
+pub async fn stop_softly(worker: &Worker) {
+    let (process, rt) = (&worker.process, &worker.rt);
+    let steered = if process.spares_stay.load(Ordering::Relaxed) { steer(process) } else { Vec::new() };
+    if steered.is_empty() {
+        return process.stop_softly();
+    }
+    rt.sleep(HANDSHAKES).await;
+    process.stop_softly();
+    poll_fn(|_| {
+        rt.progress();
+        if process.accepts_nothing(rt) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    for fd in steered {
+        let _ = socket::steer_no_more(fd.as_fd());
+    }
+}
+
+/// Sends new connections to the first socket of each address that has more than one. What cannot be steered is as if nobody had tried.
+fn steer(process: &Process) -> Vec<OwnedFd> {
+    let exposed = process.exposed();
+    let firsts = exposed.windows(2).filter(|pair| !pair[0].spare && pair[1].spare);
+    firsts.filter_map(|pair| socket::steer_to_first(pair[0].fd.as_fd()).and_then(|()| pair[0].fd.try_clone()).ok()).collect()
 }
 
 /// What stands beside the descriptors: for each the name of its name space, of its interface, and options (which a receiver finds

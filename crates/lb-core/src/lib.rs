@@ -35,6 +35,7 @@ pub mod reply;
 mod rules;
 pub mod server;
 pub mod session;
+mod socket_file;
 pub mod start;
 mod stats;
 pub mod tcp;

@@ -9,12 +9,14 @@ use crate::log::forward::{Forwarder, Settings, Stream};
 use crate::log::{deliver, forward};
 use crate::loggers::Loggers;
 use crate::proxy::{Topology, bind_addr, channel};
+use crate::socket_file::{Files, set_owner};
 use crate::worker::{Exposed, OpenListener, Process, Report, Worker, run_thread};
-use lb_config::{Account, Bind, BindAddress, Config, V6Mode};
+use lb_config::{Bind, BindAddress, Config, Shards, V6Mode};
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -30,6 +32,14 @@ pub enum StartError {
         address: String,
         /// The proxy.
         section: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file of a UNIX socket.
+    #[error("cannot put the socket {} in its place: {source}", path.display())]
+    Place {
+        /// Where it was to be.
+        path: PathBuf,
         /// What the system says.
         source: io::Error,
     },
@@ -90,6 +100,7 @@ impl Proxy {
         let topology = Topology::new(config, &mut loggers, sizes.maxconn);
         let mut errors: Vec<StartError> = loggers.take_errors().into_iter().map(StartError::from).collect();
         let mut listeners = Vec::new();
+        let files = Files::default();
         for (frontend, f) in topology.frontends.iter().enumerate() {
             let options = f.listener_options(&config.global.tune);
             let backlog = f.settings.backlog.or(f.settings.maxconn).unwrap_or(sizes.maxconn);
@@ -101,7 +112,7 @@ impl Proxy {
                     let threads = shards(address, sizes.threads, config.global.noreuseport);
                     let reuseport = threads > 1 || !config.global.noreuseport;
                     let receives = matches!(address, BindAddress::Pair(_));
-                    let how = How { bind, options: &options, backlog: bind.backlog.unwrap_or(backlog), reuseport };
+                    let how = How { bind, options: &options, backlog: bind.backlog.unwrap_or(backlog), reuseport, files: &files };
                     match open_all(&how, address, threads, old.take(bind, address)) {
                         Ok(sockets) => {
                             let id = bind.id + n;
@@ -130,9 +141,12 @@ impl Proxy {
                 }));
             }
         }
-        let forwarders = open_forwarders(config, &mut loggers, &mut old, &mut errors);
-        let sockets = open_sockets(config, &loggers, &mut old, &mut errors);
+        let forwarders = open_forwarders(config, &mut loggers, &mut old, &files, &mut errors);
+        let sockets = open_sockets(config, &loggers, &mut old, &files, &mut errors);
         let threads = sizes.threads.max(1);
+        if errors.is_empty() {
+            errors.extend(files.place().into_iter().map(|(path, source)| StartError::Place { path, source }));
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -176,11 +190,23 @@ impl Proxy {
     /// No descriptor is left.
     pub fn expose_listeners(&self) -> io::Result<()> {
         // Another process has its own channels.
-        let listeners = self.listeners.iter().filter(|listener| !listener.receives).map(|listener| (&listener.fd, Some(listener.frontend)));
+        let own = self.listeners.iter().filter(|listener| !listener.receives);
+        let (mut address, mut place) = (None, 0);
+        let listeners = own.map(|listener| {
+            // Sockets of one address stand together.
+            let this = (listener.frontend, listener.bind, listener.id);
+            place = if address.replace(this) == Some(this) { place + 1 } else { 0 };
+            let spare = match self.process.topology.frontends[listener.frontend].settings.binds[listener.bind].shards {
+                Shards::Count(count) => place >= count.max(1),
+                Shards::ByThread => false,
+            };
+            (&listener.fd, Some(listener.frontend), spare)
+        });
         let streams = self.forwarders.iter().flat_map(|forwarder| forwarder.streams.iter().map(|stream| &stream.fd));
         let forwarders = streams.chain(self.forwarders.iter().flat_map(|forwarder| &forwarder.datagrams));
-        let all = listeners.chain(self.sockets.fds().chain(forwarders).map(|fd| (fd, None)));
-        let exposed = all.map(|(fd, frontend)| fd.try_clone().map(|fd| Exposed { fd, frontend })).collect::<io::Result<_>>()?;
+        let all = listeners.chain(self.sockets.fds().chain(forwarders).map(|fd| (fd, None, false)));
+        let exposed =
+            all.map(|(fd, frontend, spare)| fd.try_clone().map(|fd| Exposed { fd, frontend, spare })).collect::<io::Result<_>>()?;
         *self.process.exposed() = exposed;
         Ok(())
     }
@@ -240,12 +266,12 @@ impl Proxy {
 const SOCKET_BACKLOG: u32 = 128;
 
 /// Opens the run-time sockets.
-fn open_sockets(config: &Config, loggers: &Loggers, old: &mut Old, errors: &mut Vec<StartError>) -> Sockets {
+fn open_sockets(config: &Config, loggers: &Loggers, old: &mut Old, files: &Files, errors: &mut Vec<StartError>) -> Sockets {
     let mut open = Vec::new();
     for bind in &config.global.stats_sockets {
         for address in &bind.addresses {
             let backlog = bind.backlog.unwrap_or(SOCKET_BACKLOG);
-            let how = How { bind, options: &[], backlog, reuseport: !config.global.noreuseport };
+            let how = How { bind, options: &[], backlog, reuseport: !config.global.noreuseport, files };
             match open_all(&how, address, 1, old.take(bind, address)).map(|mut all| all.remove(0).0) {
                 Ok(fd) => open.push(OpenSocket {
                     fd,
@@ -267,7 +293,7 @@ fn open_sockets(config: &Config, loggers: &Loggers, old: &mut Old, errors: &mut 
 }
 
 /// The sockets of all `log-forward` sections.
-fn open_forwarders(config: &Config, loggers: &mut Loggers, old: &mut Old, errors: &mut Vec<StartError>) -> Vec<Forwarder> {
+fn open_forwarders(config: &Config, loggers: &mut Loggers, old: &mut Old, files: &Files, errors: &mut Vec<StartError>) -> Vec<Forwarder> {
     let mut all = Vec::new();
     for section in &config.log_forwards {
         let mut fault = |span, address: String, source| {
@@ -280,7 +306,7 @@ fn open_forwarders(config: &Config, loggers: &mut Loggers, old: &mut Old, errors
             let headers = Wanted { netscaler_cip: bind.accept_netscaler_cip, proxy: bind.accept_proxy };
             for address in &bind.addresses {
                 let backlog = bind.backlog.unwrap_or(backlog);
-                let how = How { bind, options: &[], backlog, reuseport: !config.global.noreuseport };
+                let how = How { bind, options: &[], backlog, reuseport: !config.global.noreuseport, files };
                 match open_all(&how, address, 1, old.take(bind, address)) {
                     Ok(all) => streams.extend(all.into_iter().map(|(fd, _)| Stream { fd, headers })),
                     Err(e) => fault(bind.span, describe(address), e),
@@ -350,7 +376,9 @@ fn describe(address: &BindAddress) -> String {
 /// # Errors
 /// Those of `bind(2)`.
 pub fn open_control(bind: &Bind, address: &BindAddress) -> io::Result<OwnedFd> {
-    open_listener(bind, address, &[], bind.backlog.unwrap_or(SOCKET_BACKLOG), true).map(|(fd, _)| fd)
+    let files = Files::default();
+    let (fd, _) = open_listener(bind, address, &[], bind.backlog.unwrap_or(SOCKET_BACKLOG), true, &files)?;
+    files.place().pop().map_or(Ok(fd), |(_, e)| Err(e))
 }
 
 /// How the sockets of an address are opened.
@@ -359,6 +387,7 @@ struct How<'a> {
     options: &'a [SockOpt],
     backlog: u32,
     reuseport: bool,
+    files: &'a Files,
 }
 
 /// The sockets of an address: those of an old process, and new ones up to `count`. Where an old one stands in the way of new ones,
@@ -367,7 +396,7 @@ fn open_all(how: &How<'_>, address: &BindAddress, count: usize, old: Vec<OwnedFd
     let mut all = old.into_iter().map(|fd| adopt(how, address, fd)).collect::<io::Result<Vec<_>>>()?;
     let mut at = address.clone();
     while all.len() < count {
-        match open_listener(how.bind, &at, how.options, how.backlog, how.reuseport) {
+        match open_listener(how.bind, &at, how.options, how.backlog, how.reuseport, how.files) {
             Ok((fd, local)) => {
                 settle(&mut at, &fd);
                 all.push((fd, local));
@@ -385,6 +414,8 @@ fn adopt(how: &How<'_>, address: &BindAddress, fd: OwnedFd) -> io::Result<(Owned
     lb_sys::socket::listen(fd.as_fd(), how.backlog)?;
     match &addr {
         Addr::Ip(ip) => {
+            // A process that ended before its time may have left it behind.
+            let _ = lb_sys::socket::steer_no_more(fd.as_fd());
             // What the line does not say any more; then what it says. Buffers and segments that cannot be changed stay.
             let reset = [SockOpt::DeferAccept(0), SockOpt::UserTimeout(std::time::Duration::ZERO), SockOpt::SaveSyn(0)];
             for option in reset.iter().chain(&tcp_options(how.bind, &addr, how.options, how.backlog)?) {
@@ -394,7 +425,7 @@ fn adopt(how: &How<'_>, address: &BindAddress, fd: OwnedFd) -> io::Result<(Owned
             Ok((fd, known.then_some(addr)))
         }
         Addr::Unix(path) => {
-            set_owner(how.bind, path)?;
+            set_owner(&how.bind.unix, path)?;
             Ok((fd, Some(addr)))
         }
         _ => Ok((fd, Some(addr))),
@@ -424,13 +455,18 @@ fn open_listener(
     options: &[SockOpt],
     backlog: u32,
     reuseport: bool,
+    files: &Files,
 ) -> io::Result<(OwnedFd, Option<Addr>)> {
     let addr = match address {
         BindAddress::Fd(fd) => return Ok((lb_sys::process::inherited(*fd)?, None)),
         BindAddress::Pair(fd) => return Ok((lb_sys::process::inherited(*fd)?, Some(Addr::Unnamed))),
         other => bind_addr(other).ok_or(io::ErrorKind::InvalidInput)?,
     };
-    let Addr::Ip(ip) = &addr else { return open_unix(bind, &addr, backlog).map(|fd| (fd, Some(addr))) };
+    let ip = match &addr {
+        Addr::Ip(ip) => ip,
+        Addr::Unix(path) => return files.open(&bind.unix, path, backlog).map(|fd| (fd, Some(addr))),
+        _ => return lb_rt::Bind { options: Vec::new(), backlog }.open(&addr).map(|fd| (fd, Some(addr))),
+    };
     let mut all = vec![SockOpt::ReuseAddr(true)];
     if reuseport {
         all.push(SockOpt::ReusePort(true));
@@ -445,44 +481,6 @@ fn open_listener(
     let known = if ip.port() == 0 { lb_sys::socket::local_addr(fd.as_fd()).ok() } else { Some(addr) };
     let known = known.filter(|_| !unspecified);
     Ok((fd, known))
-}
-
-/// A UNIX socket is made under another name and moved into place, so that connections never find nothing there.
-fn open_unix(bind: &Bind, addr: &Addr, backlog: u32) -> io::Result<OwnedFd> {
-    let Addr::Unix(path) = addr else { return lb_rt::Bind { options: Vec::new(), backlog }.open(addr) };
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = std::path::PathBuf::from(name);
-    let fd = lb_rt::Bind { options: Vec::new(), backlog }.open(&Addr::unix(&temporary))?;
-    set_owner(bind, &temporary)?;
-    std::fs::rename(&temporary, path)?;
-    Ok(fd)
-}
-
-/// Owner and mode of a socket's file.
-fn set_owner(bind: &Bind, path: &std::path::Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let owner = account(bind.unix.user.as_ref(), lb_sys::account::user_id)?;
-    let group = account(bind.unix.group.as_ref(), lb_sys::account::group_id)?;
-    if owner.is_some() || group.is_some() {
-        std::os::unix::fs::chown(path, owner, group)?;
-    }
-    if let Some(mode) = bind.unix.mode {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    }
-    Ok(())
-}
-
-/// The number behind `user`, `uid`, `group`, `gid` of a `bind` line.
-fn account(account: Option<&Account>, number: impl Fn(&str) -> Option<u32>) -> io::Result<Option<u32>> {
-    match account {
-        None => Ok(None),
-        Some(Account::Id(id)) => Ok(Some(*id)),
-        Some(Account::Name(name)) => match number(name) {
-            Some(id) => Ok(Some(id)),
-            None => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no user or group '{name}'"))),
-        },
-    }
 }
 
 /// `mss`: as given, or so much less than the system's.

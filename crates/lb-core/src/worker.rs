@@ -44,6 +44,8 @@ pub(crate) struct Exposed {
     pub fd: OwnedFd,
     /// The frontend that it belongs to; `None`: to the run-time socket or to a `log-forward` section.
     pub frontend: Option<usize>,
+    /// The address has as many sockets before this one as haproxy would keep.
+    pub spare: bool,
 }
 
 /// A moment by both clocks.
@@ -114,6 +116,10 @@ pub struct Process {
     pub refused_accepts: AtomicU64,
     threads: Mutex<Vec<Thread>>,
     exposed: Mutex<Vec<Exposed>>,
+    /// Counts those who may be about to ask for them.
+    pub(crate) askers: Arc<Gate>,
+    /// The last who asked was not given those that are `spare`.
+    pub(crate) spares_stay: AtomicBool,
     /// What each thread has to give of idle server connections.
     pub(crate) offers: Arc<Offers>,
     checks: Plan,
@@ -166,6 +172,8 @@ impl Process {
             refused_accepts: AtomicU64::new(0),
             threads: Mutex::default(),
             exposed: Mutex::default(),
+            askers: Gate::new(u32::MAX),
+            spares_stay: AtomicBool::new(false),
             checks,
             report,
             rates: OnceLock::new(),
@@ -273,15 +281,19 @@ impl Process {
         self.announce_stop();
         self.stopping.store(true, Ordering::SeqCst);
         self.leaving.store(true, Ordering::SeqCst);
-        drop(self.exposed().drain(..));
         self.everywhere(|worker| worker.soft_stop());
+    }
+
+    /// True when all listeners are closed; else the task that asks is woken when that may have changed.
+    pub(crate) fn accepts_nothing(&self, rt: &Rt) -> bool {
+        self.accepting.is_empty_or_wait(rt.remote(), rt.current())
     }
 
     /// True when a soft stop has come to its end: nothing accepts any more, and the last connection has gone. Else the task that asks
     /// is woken when that may have changed.
     pub fn is_drained(&self, rt: &Rt) -> bool {
         // In this order: what accepts may still add to the other.
-        self.accepting.is_empty_or_wait(rt.remote(), rt.current()) && self.gate.is_empty_or_wait(rt.remote(), rt.current())
+        self.accepts_nothing(rt) && self.gate.is_empty_or_wait(rt.remote(), rt.current())
     }
 
     /// Lets go of all addresses, so that another process can bind them, until [`Process::resume`].
@@ -310,7 +322,7 @@ impl Process {
         self.leaving.load(Ordering::SeqCst)
     }
 
-    /// Duplicates of the listening sockets for another process; none when they are not to be had, or a soft stop has begun.
+    /// Duplicates of the listening sockets for another process; none when they are not to be had, or after a soft stop has begun.
     pub(crate) fn exposed(&self) -> MutexGuard<'_, Vec<Exposed>> {
         self.exposed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -473,10 +485,14 @@ impl Worker {
         self.accepting.borrow().iter().for_each(|task| self.rt.wake(*task));
     }
 
-    fn soft_stop(&self) {
+    fn soft_stop(self: &Rc<Worker>) {
         self.set_mode(Mode::Stopped);
         for key in self.until_stop.take() {
             self.rt.kill(key);
+        }
+        // Nobody comes to the run-time sockets any more, which are this thread's.
+        if self.index == 0 {
+            self.rt.spawn(crate::handover::let_go(self.clone()));
         }
         self.pools.clear();
         // Connections that wait for a request find out that they shall not.

@@ -204,6 +204,35 @@ pub fn stop_listening(fd: BorrowedFd<'_>) -> io::Result<()> {
     once(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RD) }).map(drop)
 }
 
+/// Sends all new connections to that one of the sockets that share an address (`SO_REUSEPORT`) which was the first to listen; `fd` is any
+/// of them. What is under way to the others still arrives there. [`steer_no_more`] ends it; so does the end of the last of them.
+///
+/// # Errors
+/// Those of `setsockopt(2)`.
+pub fn steer_to_first(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // A program of one instruction: return 0, a place in the group. Each socket that listens is put at the end.
+    let mut program = [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 }];
+    let program = libc::sock_fprog { len: 1, filter: program.as_mut_ptr() };
+    // The kernel copies the program, which lives over the call.
+    set(fd, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &program)
+}
+
+/// Spreads new connections again, after [`steer_to_first`], by whichever process.
+///
+/// # Errors
+/// `ENOENT` when nothing steers; `ENOPROTOOPT` before Linux 5.3.
+pub fn steer_no_more(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set_int(fd, libc::SOL_SOCKET, libc::SO_DETACH_REUSEPORT_BPF, 0)
+}
+
+/// Whether a socket is bound to a path: a file whose socket has been closed is left behind.
+pub fn is_bound(path: &std::path::Path) -> bool {
+    // A connection of the wrong kind, so that it is refused: by what is there because of its kind, by a file alone since nobody is there.
+    let addr = Addr::unix(path);
+    let asked = open(&addr, Kind::Datagram).and_then(|fd| connect(fd.as_fd(), &addr));
+    asked.map_or_else(|e| !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused), |_| true)
+}
+
 /// The local address.
 ///
 /// # Errors
@@ -577,6 +606,53 @@ mod tests {
         assert_eq!(saved_syn(accepted.as_fd()).unwrap(), [], "once");
         let other = open(&Addr::Ip(to.local_addr().unwrap()), Kind::Datagram).unwrap();
         assert!(saved_syn(other.as_fd()).is_err());
+    }
+
+    #[test]
+    fn connections_are_steered() {
+        let mut addr = Addr::Ip("127.0.0.1:0".parse().unwrap());
+        let mut group = Vec::new();
+        for _ in 0..4 {
+            let fd = open(&addr, Kind::Stream).unwrap();
+            apply(fd.as_fd(), &SockOpt::ReusePort(true)).unwrap();
+            bind(fd.as_fd(), &addr).unwrap();
+            listen(fd.as_fd(), 256).unwrap();
+            addr = local_addr(fd.as_fd()).unwrap();
+            group.push(fd);
+        }
+        let to = addr.ip().unwrap();
+        let clients = || (0..64).map(|_| std::net::TcpStream::connect(to).unwrap()).collect::<Vec<_>>();
+        // How many of `count` arrive at each socket.
+        let accepted = |count: usize| {
+            let mut at = [0; 4];
+            wait(|| {
+                group.iter().zip(&mut at).for_each(|(fd, n)| *n += std::iter::from_fn(|| accept(fd.as_fd()).ok()).count());
+                at.iter().sum::<usize>() == count
+            });
+            at
+        };
+        steer_to_first(group[2].as_fd()).unwrap();
+        let steered = clients();
+        assert_eq!(accepted(steered.len()), [steered.len(), 0, 0, 0]);
+        steer_no_more(group[0].as_fd()).unwrap();
+        assert!(steer_no_more(group[0].as_fd()).is_err());
+        let spread = clients();
+        // All 64 in one of four is no matter of chance.
+        assert!(accepted(spread.len())[0] < spread.len());
+    }
+
+    #[test]
+    fn a_file_that_is_left_behind() {
+        let path = std::env::temp_dir().join(format!("lb-sys-bound-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        assert!(!is_bound(&path));
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert!(is_bound(&path));
+        listener.set_nonblocking(true).unwrap();
+        assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "nobody has come");
+        drop(listener);
+        assert!(!is_bound(&path));
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -37,7 +37,14 @@ pub(super) async fn serve(worker: Rc<Worker>, cli: Rc<Cli>, master: Master) {
                     1 => CliLevel::Operator,
                     _ => CliLevel::User,
                 };
-                let session = Session { level, severity: SeverityOutput::None, exposes: true, interactive: false, timeout: cli.timeout };
+                let session = Session {
+                    level,
+                    severity: SeverityOutput::None,
+                    exposes: true,
+                    asker: worker.process.askers.enter(),
+                    interactive: false,
+                    timeout: cli.timeout,
+                };
                 let client = Rc::new(Socket::from_fd(&worker.rt, fd));
                 worker.rt.spawn(serve_client(worker.clone(), cli.clone(), client, session, [None, None]));
             }

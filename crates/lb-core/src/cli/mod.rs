@@ -91,6 +91,8 @@ pub(crate) struct Session {
     severity: SeverityOutput,
     /// It is given the listening sockets when it asks.
     exposes: bool,
+    /// It may be about to.
+    asker: Option<Pass>,
     /// `prompt`: it stays after its answers.
     interactive: bool,
     /// `set timeout cli`
@@ -210,7 +212,11 @@ impl Sockets {
         for socket in open {
             let gate = socket.maxconn.map(Gate::new);
             let (level, severity, exposes) = (socket.level, socket.severity, socket.expose_listeners);
-            let session = move |cli: &Cli| Session { level, severity, exposes, interactive: false, timeout: cli.timeout };
+            let askers = exposes.then(|| worker.process.askers.clone());
+            let session = move |cli: &Cli| {
+                let asker = askers.as_ref().and_then(Gate::enter);
+                Session { level, severity, exposes, asker, interactive: false, timeout: cli.timeout }
+            };
             match Listener::new(&worker.rt, socket.fd) {
                 Ok(listener) => {
                     let task = worker.rt.spawn(accept(worker.clone(), cli.clone(), listener, gate, session));
@@ -296,11 +302,15 @@ async fn serve(worker: Rc<Worker>, cli: Rc<Cli>, socket: Rc<Socket>, mut session
                 marks = 0;
                 for command in input::commands(line) {
                     let words = input::words(command);
-                    if session.exposes && words == [handover::WORD] {
+                    if session.exposes
+                        && let Some(all) = handover::asked(&words)
+                    {
                         // Whether they have arrived is the receiver's to say.
-                        let _ = handover::give(&worker, &client.socket).await;
+                        let _ = handover::give(&worker, &client.socket, all).await;
                         return client.close().await;
                     }
+                    // Who begins with something else has come for something else.
+                    session.asker = None;
                     let outcome = command::run(&worker, &cli, &mut session, &words, payload);
                     client.timeout.set(session.timeout);
                     if client.answer(&session, outcome).await.is_none() {
