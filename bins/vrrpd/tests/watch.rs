@@ -84,7 +84,7 @@ fn files_and_processes() {
     // A name that no other process has.
     let name = format!("vtp{}", std::process::id());
     let program = net.file(&name);
-    std::fs::copy("/bin/sleep", &program).expect("sleep");
+    std::os::unix::fs::symlink("/bin/sleep", &program).expect("a link");
     let blocks = format!(
         "track_file f {{\n file {}\n weight 2\n init_file 3\n}}\ntrack_file l {{\n file {}\n weight 1\n}}\n\
          vrrp_track_process p {{\n process {name}\n weight 7\n quorum_max 1\n}}\n\
@@ -94,6 +94,7 @@ fn files_and_processes() {
         program.display()
     );
     let lines = " track_file {\n f\n l weight 3\n }\n track_process {\n p\n q\n }";
+    // Where the kernel announces processes, /proc is looked through once a minute, for which nothing here waits.
     let router = net.start("a", VRRPD, &format!("{blocks}{}", conf(100, lines)));
     let says = |text: &str| until(text, || router.log().contains(text));
     // 100 + 2 * 3 - 9: the process that is to run does not.

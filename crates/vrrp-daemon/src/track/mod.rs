@@ -2,6 +2,7 @@
 //! it is waited for by an election.
 
 pub mod beat;
+mod connector;
 pub mod file;
 pub mod process;
 pub mod script;

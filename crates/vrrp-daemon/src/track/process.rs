@@ -1,23 +1,27 @@
 //! `vrrp_track_process`: how many processes of a name run.
 //!
-//! One thread looks through /proc every half second. Of the processes that it has found it holds a descriptor, so that the end of one is
-//! known at once; that one has begun is known within the half second. keepalived asks the kernel's connector of process events, which
-//! containers do not get; a look costs some milliseconds of processor time for each thousand processes.
+//! A thread for each hears the kernel's announcements of processes, so that the beginning and the end of one are known at once. Where there
+//! are none (containers do not get them), it looks through /proc every half second and holds a descriptor of each process that it has
+//! found: then the end of one is known at once, and the beginning within the half second. A look costs some milliseconds of processor time
+//! for each thousand processes.
 
+use super::connector::{Connector, Event};
 use super::{Object, Office, Tracker, Woken};
 use crate::conf::tracking::{ParamMatch, ProcessConf};
 use crate::inbox::Letter;
 use lb_rt::clock::now;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 use vrrp::{Debounce, Status};
 
-/// How often /proc is looked through.
+/// How often /proc is looked through when nobody announces processes.
 pub const LOOK: Duration = Duration::from_millis(500);
-/// Processes of one name whose end is known at once; that of others is known at the next look.
+/// The same when the kernel does: against what announcements may leave out.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Processes of one name whose end is known at once without announcements; that of others is known at the next look.
 pub const MAX_HELD: usize = 256;
 /// The kernel's names of processes are cut after so many bytes.
 const COMM: usize = 15;
@@ -27,25 +31,36 @@ const COMM: usize = 15;
 /// # Errors
 /// When no thread or pipe can be had.
 pub fn start(id: u64, conf: &ProcessConf, office: Office) -> io::Result<Tracker> {
-    let conf = conf.clone();
     let name = conf.name.clone();
-    let mut held = BTreeMap::new();
-    let found = look(&conf, &mut held);
+    let mut running = Running { conf: conf.clone(), all: BTreeMap::new() };
+    running.look(None);
+    let conf = conf.clone();
     let up = |count: usize| conf.quorum.status(u32::try_from(count).unwrap_or(u32::MAX)) == Status::Up;
+    let found = running.all.len();
     let status = if up(found) { Status::Up } else { Status::Down };
     let (tracker, leash) = Tracker::new(id, Object::Process(name.clone()), status, count(found))?;
     let mut state = Debounce::new(up(found), conf.fork_delay, conf.terminate_delay);
     let mut last = (status, count(found));
     let work = move || {
-        loop {
-            let delayed = state.poll_timeout().map(|at| at.saturating_duration_since(now()));
-            let fds: Vec<BorrowedFd<'_>> = held.values().map(OwnedFd::as_fd).collect();
-            if leash.wait(&fds, delayed.map_or(LOOK, |rest| rest.min(LOOK))) == Woken::Stop {
-                return;
+        let connector = match Connector::open() {
+            Ok(connector) => Some(connector),
+            Err(e) => {
+                let often = LOOK.as_secs_f32();
+                office.line(format!(
+                    "Track process {}: the kernel announces none here ({e}), so /proc is looked through every {often} s",
+                    conf.name
+                ));
+                None
             }
-            let found = look(&conf, &mut held);
-            let running = u32::try_from(found).unwrap_or(u32::MAX);
-            state.seen(now(), conf.quorum.status(running) == Status::Up);
+        };
+        // What has happened between the first look and the first announcement.
+        running.look(connector.as_ref());
+        let often = if connector.is_some() { LOOK_AGAIN } else { LOOK };
+        let mut next = now() + often;
+        loop {
+            let found = running.all.len();
+            let this_count = u32::try_from(found).unwrap_or(u32::MAX);
+            state.seen(now(), conf.quorum.status(this_count) == Status::Up);
             let status = if state.is_up() { Status::Up } else { Status::Down };
             let this = (status, count(found));
             if this != last {
@@ -53,6 +68,20 @@ pub fn start(id: u64, conf: &ProcessConf, office: Office) -> io::Result<Tracker>
                 if !office.send(Letter::Tracked { tracker: id, status, count: this.1 }) {
                     return;
                 }
+            }
+            let due = state.poll_timeout().map_or(next, |at| at.min(next));
+            let announced = connector.iter().map(Connector::fd);
+            let fds: Vec<BorrowedFd<'_>> = announced.chain(running.all.values().flatten().map(OwnedFd::as_fd)).collect();
+            let woken = leash.wait(&fds, due.saturating_duration_since(now()));
+            let heard = match (woken, &connector) {
+                (Woken::Stop, _) => return,
+                (Woken::Ready, Some(connector)) => connector.take().map(|events| events.into_iter().for_each(|e| running.hear(e))).is_ok(),
+                (Woken::Ready, None) => false,
+                (Woken::Time, _) => true,
+            };
+            if !heard || now() >= next {
+                running.look(connector.as_ref());
+                next = now() + often;
             }
         }
     };
@@ -64,19 +93,50 @@ fn count(found: usize) -> i64 {
     i64::try_from(found).unwrap_or(i64::MAX)
 }
 
-/// How many processes fit. Descriptors of those that do not any more are let go.
-fn look(conf: &ProcessConf, held: &mut BTreeMap<i32, OwnedFd>) -> usize {
-    let Ok(all) = std::fs::read_dir("/proc") else { return 0 };
-    let numbers = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    let fit: Vec<i32> = numbers.filter(|pid| fits(conf, *pid)).collect();
-    held.retain(|pid, _| fit.contains(pid));
-    for pid in &fit {
-        if held.len() < MAX_HELD && !held.contains_key(pid) {
-            let descriptor = Pid::from_raw(*pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-            held.extend(descriptor.map(|fd| (*pid, fd)));
+/// The processes that fit.
+struct Running {
+    conf: ProcessConf,
+    /// By number, with a descriptor where one is held.
+    all: BTreeMap<i32, Option<OwnedFd>>,
+}
+
+impl Running {
+    /// Looks through /proc. Descriptors are held if nobody announces.
+    fn look(&mut self, connector: Option<&Connector>) {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten();
+        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+        let fit: BTreeSet<i32> = numbers.filter(|pid| fits(&self.conf, *pid)).collect();
+        self.all.retain(|pid, _| fit.contains(pid));
+        for pid in fit {
+            self.all.entry(pid).or_default();
+        }
+        let mut held = 0;
+        for (pid, descriptor) in &mut self.all {
+            if connector.is_some() || held >= MAX_HELD {
+                *descriptor = None;
+            } else if descriptor.is_none() {
+                *descriptor = Pid::from_raw(*pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+            }
+            held += usize::from(descriptor.is_some());
         }
     }
-    fit.len()
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            // It is what its parent is, until it says otherwise.
+            Event::Begun(parent, pid) if self.all.contains_key(&parent) => self.check(pid),
+            Event::Changed(pid) => self.check(pid),
+            Event::Ended(pid) => drop(self.all.remove(&pid)),
+            Event::Begun(..) | Event::Listening => {}
+        }
+    }
+
+    fn check(&mut self, pid: i32) {
+        match fits(&self.conf, pid) {
+            true => drop(self.all.insert(pid, None)),
+            false => drop(self.all.remove(&pid)),
+        }
+    }
 }
 
 fn fits(conf: &ProcessConf, pid: i32) -> bool {
@@ -120,6 +180,30 @@ fn params_fit(conf: &ProcessConf, params: &[&[u8]]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Without announcements: what is found is held, and its end is known at once.
+    #[test]
+    fn a_look() {
+        let name = format!("vtl{}", std::process::id());
+        let program = std::env::temp_dir().join(&name);
+        // No copy: one that is being written cannot be run, and any process that starts meanwhile holds it open.
+        std::os::unix::fs::symlink("/bin/sleep", &program).expect("a link");
+        let mut running = Running { conf: ProcessConf { command: name.clone(), ..ProcessConf::named(&name) }, all: BTreeMap::new() };
+        running.look(None);
+        assert!(running.all.is_empty());
+        let mut child = std::process::Command::new(&program).arg("600").spawn().expect("a process");
+        running.look(None);
+        let pid = i32::try_from(child.id()).expect("a number");
+        assert!(running.all.keys().eq([&pid]));
+        let descriptor = running.all[&pid].as_ref().expect("it is held").try_clone().expect("a descriptor");
+        child.kill().expect("a child");
+        let mut fds = [rustix::event::PollFd::new(&descriptor, rustix::event::PollFlags::IN)];
+        assert_eq!(rustix::event::poll(&mut fds, None), Ok(1));
+        child.wait().expect("a child");
+        running.look(None);
+        assert!(running.all.is_empty());
+        let _ = std::fs::remove_file(program);
+    }
 
     #[test]
     fn parameters() {
