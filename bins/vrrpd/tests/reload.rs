@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Net, Router, VIP, VRRPD, conf, may_run, until};
+use common::{Net, Router, VIP, VRRPD, conf, may_run, run, until};
 
 /// A master with 150 and a backup with 100.
 fn pair(net: &Net, first: &str, second: &str) -> (Router, Router) {
@@ -207,5 +207,45 @@ fn urgency_comes_with_a_file() {
     let limit = read("limits").lines().find(|l| l.starts_with("Max realtime timeout")).map(str::to_string).expect("a limit");
     assert!(limit.split_whitespace().any(|w| w == "20000"), "{limit}");
     assert!(net.has("a", VIP));
+    assert_eq!(router.stop(), Some(0));
+}
+
+/// The moment stands in a file, in local time; the file goes, or stays for the next day.
+#[test]
+fn at_a_moment_that_a_file_names() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let moment = net.file("moment");
+    let file = |repeat: &str| format!("global_defs {{\n reload_time_file {}\n{repeat}}}\n{}", moment.display(), conf(150, ""));
+    let router = net.start("a", VRRPD, &file(""));
+    until("a master", || net.has("a", VIP));
+    let count = |text: &str| router.log().matches(text).count();
+    // A few seconds from now; once more if that has passed before it was read.
+    let soon = || loop {
+        let (text, missed) = (run("date", "-d +4sec +%F_%T").replace('_', " "), count("in the past"));
+        std::fs::write(&moment, &text).expect("a file");
+        let scheduled = format!("Scheduling reload for {}", text.trim());
+        until("it is read", || count(&scheduled) > 0 || count("in the past") > missed);
+        if count(&scheduled) > 0 {
+            break;
+        }
+    };
+    std::fs::write(&moment, "at noon\n").expect("a file");
+    until("no moment", || count("Invalid reload time 'at noon'") == 1);
+    std::fs::write(&moment, run("date", "-d tomorrow +%F_%T").replace('_', " ")).expect("a file");
+    until("another day", || count("Scheduling reload for") == 1);
+    std::fs::remove_file(&moment).expect("a file");
+    until("not at all", || count("Cancelling reload scheduled for") == 1);
+    soon();
+    until("a reload", || count("Reload complete") == 1);
+    assert!(!moment.exists());
+    router.reload(&file(" reload_repeat\n"));
+    soon();
+    until("a reload", || count("Reload complete") == 3);
+    assert!(moment.exists());
+    assert!(net.has("a", VIP));
+    assert_eq!(count("(V1) Entering"), 2, "{}", router.log());
     assert_eq!(router.stop(), Some(0));
 }

@@ -49,6 +49,33 @@ pub fn written(unix_secs: i64, format: &std::ffi::CStr) -> String {
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
+/// Unix time of year, month (from 1), day, hour, minute and second, in local time or in UTC. A day beyond its month is one of the next; an
+/// hour that does not exist in local time, or exists twice, is what `mktime(3)` makes of it. None for a moment beyond what the C library
+/// can tell.
+pub fn moment([year, month, day, hour, minute, second]: [i32; 6], utc: bool) -> Option<i64> {
+    // SAFETY: as in `utc_offset`.
+    let mut tm: libc::tm = unsafe { mem::zeroed() };
+    tm.tm_year = year.checked_sub(1900)?;
+    tm.tm_mon = month.checked_sub(1)?;
+    (tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec) = (day, hour, minute, second);
+    // Whether it is summer time is to be found out.
+    tm.tm_isdst = -1;
+    // SAFETY: the pointer is valid for the call, which keeps nothing of it; of the zone's data see `utc_offset`.
+    let at = unsafe { if utc { libc::timegm(&mut tm) } else { libc::mktime(&mut tm) } };
+    // -1 is also the last second of 1969, which nobody means.
+    Some(at).filter(|at| *at != -1)
+}
+
+/// Year, month (from 1) and day of a Unix time, in local time or in UTC; none beyond what the C library can tell.
+pub fn date(unix_secs: i64, utc: bool) -> Option<[i32; 3]> {
+    let time: libc::time_t = unix_secs;
+    // SAFETY: as in `utc_offset`.
+    let mut tm: libc::tm = unsafe { mem::zeroed() };
+    // SAFETY: as in `utc_offset`, of either function.
+    let ok = unsafe { !(if utc { libc::gmtime_r(&time, &mut tm) } else { libc::localtime_r(&time, &mut tm) }).is_null() };
+    tm.tm_year.checked_add(1900).filter(|_| ok).map(|year| [year, tm.tm_mon + 1, tm.tm_mday])
+}
+
 /// Reads the zone's data, so that [`utc_offset`] needs no file any more: to be called before a chroot.
 pub fn load() {
     utc_offset(0);
@@ -58,6 +85,18 @@ pub fn load() {
 mod tests {
     use super::*;
     use std::process::Command;
+
+    #[test]
+    fn moments() {
+        // 2026-11-28 16:23:45 UTC, and the day after the last of February.
+        assert_eq!(moment([2026, 11, 28, 16, 23, 45], true), Some(1_795_883_025));
+        assert_eq!(moment([2026, 2, 29, 0, 0, 0], true), moment([2026, 3, 1, 0, 0, 0], true));
+        assert_eq!(date(1_795_883_025, true), Some([2026, 11, 28]));
+        let local = moment([2026, 7, 1, 12, 0, 0], false).expect("a moment");
+        assert_eq!(local + i64::from(utc_offset(local)), moment([2026, 7, 1, 12, 0, 0], true).expect("a moment"));
+        assert_eq!(date(local, false), Some([2026, 7, 1]));
+        assert_eq!((moment([i32::MIN; 6], false), date(i64::MAX, true)), (None, None));
+    }
 
     #[test]
     fn agrees_with_date() {

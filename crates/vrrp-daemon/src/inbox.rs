@@ -29,6 +29,8 @@ pub enum Letter {
         /// Indices of interfaces, and whether there is a link.
         links: Vec<(u32, bool)>,
     },
+    /// The moment in `reload_time_file` has come, says one of the threads that wait for it.
+    ReloadDue(u64),
     /// Somebody wants to know how everything is doing. The answer is sent where it is awaited, or nowhere if nobody waits any more.
     Ask(SyncSender<Box<Snapshot>>),
     /// The file has been read again, or has been refused: then the lines say why.

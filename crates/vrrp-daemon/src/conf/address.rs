@@ -22,8 +22,9 @@ pub fn addresses(arg: &mut Arg<'_>) -> Vec<AddressConf> {
 
 /// The kernel's number of a scope.
 pub fn scope(text: &str) -> Result<u8, String> {
-    let found = SCOPES.iter().find(|(name, number)| *name == text || number.to_string() == text);
-    found.map(|(_, number)| *number).ok_or_else(|| format!("'scope {text}' is none of global, site, link, host, nowhere"))
+    let named = SCOPES.iter().find(|(name, _)| *name == text).map(|(_, number)| *number);
+    let found = named.or_else(|| text.parse().ok());
+    found.ok_or_else(|| format!("'scope {text}' is none of global, site, link, host, nowhere, and no number up to 255"))
 }
 
 /// `ADDRESS[/PREFIX] [brd …] [dev …] [scope …] [label …] [peer …] …`.

@@ -15,6 +15,7 @@ const MAY_BE_EMPTY: &[&str] = &[
     "default_interface",
     "min_auto_priority_delay",
     "notification_email_from",
+    "reload_time_file",
     "script_user",
     "shutdown_script",
     "shutdown_script_timeout",

@@ -134,6 +134,8 @@ pub const GLOBAL: &[Keyword<Global>] = &[
         }),
     ),
     ("vrrp_ipsets", Set(|_, arg| arg.warn("vrrp_ipsets: rules are those of nftables, without sets of ipset; take it away"))),
+    ("reload_time_file", Set(|it, arg| it.reload_time = arg.text().or(it.reload_time.take()))),
+    ("reload_repeat", Set(|it, _| it.reload_repeat = true)),
     ("vrrp_garp_extra_if", Set(|it, arg| it.garp_extra = super::links::extra(arg).or(it.garp_extra))),
     (
         "vrrp_vmac_garp_intvl",

@@ -150,6 +150,10 @@ pub struct Global {
     pub log_unknown_vrids: bool,
     /// `data_use_instance`.
     pub data_use_instance: bool,
+    /// `reload_time_file`: it names the moment when the configuration is read again.
+    pub reload_time: Option<String>,
+    /// `reload_repeat`: that file stays.
+    pub reload_repeat: bool,
     /// `reload_file`: it is there while the file is read. Without a path of its own the default.
     pub reload_file: Option<Option<String>>,
 }

@@ -1,4 +1,4 @@
-//! Names that iproute2 gives to numbers of tables, protocols, realms and types of service.
+//! Names that iproute2 gives to numbers of tables, protocols, realms, types of service and groups of interfaces.
 
 use super::text::Source;
 use std::collections::HashMap;
@@ -16,6 +16,7 @@ pub struct Names {
     protocols: HashMap<String, u32>,
     realms: HashMap<String, u32>,
     services: HashMap<String, u32>,
+    groups: HashMap<String, u32>,
 }
 
 impl Names {
@@ -40,12 +41,19 @@ impl Names {
             ),
             realms: read("rt_realms", own(&[("cosmos", 0)])),
             services: read("rt_dsfield", HashMap::new()),
+            groups: read("group", own(&[("default", 0)])),
         }
     }
 
     /// A routing table.
     pub fn table(&self, text: &str) -> Result<u32, String> {
         of(&self.tables, text, u32::MAX).ok_or_else(|| format!("Routing table {text} not found; write its number, or name it in rt_tables"))
+    }
+
+    /// A group of interfaces.
+    pub fn group(&self, text: &str) -> Result<u32, String> {
+        of(&self.groups, text, u32::MAX)
+            .ok_or_else(|| format!("group of interfaces {text} is neither a number nor a name of iproute2's group"))
     }
 
     /// Who makes a route or a rule.

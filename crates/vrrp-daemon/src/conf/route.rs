@@ -181,7 +181,12 @@ fn route(line: &Node, arg: &mut Arg<'_>, is_static: bool) -> Result<Option<Route
             }
             let text = words.next().unwrap_or_default();
             // Times may carry their unit, as in ip route.
-            let value = super::names::number(text.trim_end_matches("ms")).and_then(|n| n.checked_mul(unit));
+            let (digits, times) = match text.strip_suffix("ms") {
+                Some(digits) => (digits, 1),
+                // Of hexadecimal numbers it is no digit, either.
+                None => text.strip_suffix('s').map_or((text, 1), |digits| (digits, 1000)),
+            };
+            let value = super::names::number(digits).and_then(|n| n.checked_mul(times)?.checked_mul(unit));
             let value = value.ok_or_else(|| format!("Invalid {} {text} specified for route; it is a number", word.to_uppercase()))?;
             it.metrics.push((kind, value.to_ne_bytes().to_vec()));
             continue;
@@ -195,6 +200,7 @@ fn route(line: &Node, arg: &mut Arg<'_>, is_static: bool) -> Result<Option<Route
         let address = |text: &str| text.parse::<IpAddr>().map_err(|_| format!("'{word} {text}' is not an IP address"));
         match word {
             "inet6" => ipv6 = true,
+            "inet" => ipv6 = false,
             "to" => to = Some(network(value()?, ipv6)?),
             "from" => it.from = Some(network(value()?, ipv6)?),
             "src" => it.src = Some(address(value()?)?),

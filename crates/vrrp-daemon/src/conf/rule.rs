@@ -142,7 +142,7 @@ fn rule(line: &Node, arg: &mut Arg<'_>, is_static: bool) -> Result<RuleConf, Str
         no_track: false,
         track_group: None,
     };
-    let (mut does, mut families) = (None, Vec::new());
+    let (mut does, mut families) = (Vec::new(), Vec::new());
     let mut words = line.words.iter().map(|w| w.text.as_str());
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("'{word}' needs a value behind it"));
@@ -160,15 +160,16 @@ fn rule(line: &Node, arg: &mut Arg<'_>, is_static: bool) -> Result<RuleConf, Str
             "inet" => families.push(false),
             "not" => it.not = true,
             "table" | "lookup" => {
-                does = Some(Does::Table(arg.common.names.table(value()?).map_err(|text| text.replace("not found", "not found for rule"))?))
+                let table = arg.common.names.table(value()?).map_err(|text| text.replace("not found", "not found for rule"))?;
+                does.push(Does::Table(table));
             }
-            "goto" => does = Some(Does::Goto(count(value()?)?)),
+            "goto" => does.push(Does::Goto(count(value()?)?)),
             "type" => {}
-            "nop" => does = Some(Does::Kind(3)),
-            "blackhole" => does = Some(Does::Kind(6)),
-            "unreachable" => does = Some(Does::Kind(7)),
-            "prohibit" => does = Some(Does::Kind(8)),
-            "l3mdev" => does = Some(Does::L3mdev),
+            "nop" => does.push(Does::Kind(3)),
+            "blackhole" => does.push(Does::Kind(6)),
+            "unreachable" => does.push(Does::Kind(7)),
+            "prohibit" => does.push(Does::Kind(8)),
+            "l3mdev" => does.push(Does::L3mdev),
             "preference" | "priority" | "order" => it.preference = Some(count(value()?)?),
             "tos" | "dsfield" => it.tos = arg.common.names.service(value()?)?,
             "fwmark" => {
@@ -180,7 +181,7 @@ fn rule(line: &Node, arg: &mut Arg<'_>, is_static: bool) -> Result<RuleConf, Str
             "oif" => it.oif = Some(value()?.into()),
             "realms" => it.realms = Some(arg.common.names.realms(value()?)?),
             "suppress_prefixlength" | "sup_pl" => it.suppress_prefixlength = Some(count(value()?)?),
-            "suppress_ifgroup" | "sup_group" => it.suppress_ifgroup = Some(count(value()?)?),
+            "suppress_ifgroup" | "sup_group" => it.suppress_ifgroup = Some(arg.common.names.group(value()?)?),
             "uidrange" => it.uidrange = Some(range(word, value()?)?),
             "protocol" => it.protocol = arg.common.names.protocol(value()?)?,
             // The manual writes the former, the program reads the latter.
@@ -198,7 +199,11 @@ fn rule(line: &Node, arg: &mut Arg<'_>, is_static: bool) -> Result<RuleConf, Str
             other => return Err(format!("Unknown rule option {other}; it knows from, to, table, preference and others of 'ip rule'")),
         }
     }
-    it.does = does.ok_or("No action specified for rule - ignoring; write table, goto, blackhole, unreachable or prohibit")?;
+    it.does = match does.as_slice() {
+        [one] => *one,
+        [] => return Err("No action specified for rule - ignoring; write table, goto, blackhole, unreachable or prohibit".into()),
+        _ => return Err("Cannot specify more than one of table/nop/goto/blackhole/prohibit/unreachable/l3mdev for rule".into()),
+    };
     it.ipv6 = families.first().copied().unwrap_or(false);
     if families.iter().any(|ipv6| *ipv6 != it.ipv6) {
         return Err("rule specification has mixed IPv4 and IPv6".into());

@@ -27,6 +27,7 @@ use crate::service::{Doors, Service};
 use crate::snapshot::Pace;
 use crate::sockets::Sockets;
 use crate::track::beat::Beat;
+use crate::track::timer::Timer;
 use crate::track::{Office, Tracker};
 use instance::{Entry, Machine};
 use interfaces::Interface;
@@ -160,6 +161,8 @@ pub struct Daemon {
     inbox: Inbox,
     post: Post,
     trackers: Vec<Tracker>,
+    /// The thread that waits for the moment of the next reload, if the file names one.
+    timer: Option<Timer>,
     /// The thread that asks drivers for their links, if any are asked, and what it has found, by index.
     beat: Option<Beat>,
     beats: HashMap<u32, bool>,
@@ -238,6 +241,7 @@ impl Daemon {
             inbox,
             post,
             trackers,
+            timer: None,
             beat: None,
             beats: HashMap::new(),
             watching,
@@ -304,6 +308,7 @@ impl Daemon {
         }
         self.started = true;
         self.ask_drivers(now);
+        self.wait_for_the_moment();
         self.track_all(now);
         let mut start = Some(now + self.conf.global.startup_delay);
         ready();
@@ -333,7 +338,7 @@ impl Daemon {
         self.remove_statics();
         self.remove_links();
         self.trackers.clear();
-        self.beat = None;
+        (self.beat, self.timer) = (None, None);
         let Daemon { notifier, telling, mailer, service, watching, log, ending, inbox, post, .. } = self;
         drop((notifier, mailer, service, inbox, post));
         // Scripts that hang are ended, with what they have started.
@@ -460,6 +465,9 @@ impl Daemon {
         for letter in self.inbox.take().collect::<Vec<_>>() {
             match letter {
                 Letter::Tracked { tracker, status, count } => self.tracked(now, tracker, status, count),
+                Letter::ReloadDue(id) if self.timer.as_ref().is_some_and(|timer| timer.id == id) => self.read_again(),
+                // Of one that a reload has ended.
+                Letter::ReloadDue(_) => {}
                 Letter::Linkbeat { id, links } => self.heard(now, id, links),
                 // Who has asked may have gone.
                 Letter::Ask(reply) => drop(reply.try_send(Box::new(self.snapshot(now)))),

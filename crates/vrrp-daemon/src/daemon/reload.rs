@@ -9,6 +9,7 @@ use crate::conf::model::{AddressConf, Conf, RouteConf, RuleConf};
 use crate::inbox::Letter;
 use crate::notifier::Job;
 use crate::reload::{Plan, Prepared, Users, plan, prepare};
+use crate::track::timer;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -61,6 +62,23 @@ impl Daemon {
         if let Err(e) = std::thread::Builder::new().name("reload".into()).spawn(read) {
             self.reloading.reading = false;
             self.log.line(format!("Reload refused, the configuration in force stays: no thread: {e}"));
+        }
+    }
+
+    /// `reload_time_file`.
+    pub(super) fn wait_for_the_moment(&mut self) {
+        let global = &self.conf.global;
+        let wanted = global.reload_time.clone().map(|path| (path, global.reload_repeat));
+        if self.timer.as_ref().map(|timer| &timer.conf) == wanted.as_ref() {
+            return;
+        }
+        self.timer = None;
+        if let Some(wanted) = wanted {
+            self.tracker += 1;
+            match timer::start(self.tracker, wanted, self.office()) {
+                Ok(timer) => self.timer = Some(timer),
+                Err(e) => self.log.line(format!("reload_time_file is not watched: {e}")),
+            }
         }
     }
 
@@ -123,6 +141,7 @@ impl Daemon {
         (0..self.entries.len()).for_each(|entry| self.act(entry));
         self.forget_links();
         self.ask_drivers(now);
+        self.wait_for_the_moment();
         self.forget_statics(&old.statics);
         if old.global.urgency() != self.conf.global.urgency() {
             self.urgency();

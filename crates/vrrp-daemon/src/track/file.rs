@@ -33,7 +33,7 @@ pub fn value(path: &Path) -> i64 {
     }
 }
 
-fn head(path: &Path) -> Option<String> {
+pub(super) fn head(path: &Path) -> Option<String> {
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     let mut text = Vec::new();
     let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).ok()?;
@@ -107,7 +107,7 @@ pub fn start(id: u64, conf: &FileConf, first: bool, office: Office) -> io::Resul
 }
 
 /// The kernel's word about what happens in the folder of a file.
-fn watch(path: &Path) -> Option<File> {
+pub(super) fn watch(path: &Path) -> Option<File> {
     let folder = path.parent()?;
     let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
     let events = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO | WatchFlags::MOVED_FROM | WatchFlags::DELETE;
@@ -115,7 +115,7 @@ fn watch(path: &Path) -> Option<File> {
     Some(watch.into())
 }
 
-fn drain(watch: Option<&File>) {
+pub(super) fn drain(watch: Option<&File>) {
     let mut buffer = [0; 4096];
     while watch.is_some_and(|mut file| file.read(&mut buffer).is_ok_and(|n| n > 0)) {}
 }

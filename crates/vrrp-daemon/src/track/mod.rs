@@ -6,6 +6,7 @@ mod connector;
 pub mod file;
 pub mod process;
 pub mod script;
+pub mod timer;
 
 use crate::ending::Unfinished;
 use crate::inbox::{Letter, Post};
