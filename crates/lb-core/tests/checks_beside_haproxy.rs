@@ -127,7 +127,7 @@ impl Servers {
     /// Checks take as long as they need within `inter`: on a busy machine, too.
     fn config(&self, cases: &[Case], log: u16, listen: u16) -> String {
         let mut text = format!(
-            "global\n log 127.0.0.1:{log} len 4096 local0\n maxconn 2000\n node lb1\ndefaults\n mode tcp\n log global\n timeout connect 1s\n \
+            "global\n log 127.0.0.1:{log} len 4096 local0\n maxconn 2000\n node lb1\n tune.vars.check-max-size 400\ndefaults\n mode tcp\n log global\n timeout connect 1s\n \
              timeout client 5s\n timeout server 5s\n option log-health-checks\n\
              frontend f\n bind 127.0.0.1:{listen}\n"
         );
