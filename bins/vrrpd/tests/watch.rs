@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{GLANCE, Net, Router, VIP, VRRPD, conf, may_run, until};
+use common::{GLANCE, Net, Router, VIP, VRRPD, conf, how_many, many, may_run, until};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -296,4 +296,28 @@ fn a_mail_server_that_says_nothing_delays_no_election() {
     let mut router = router;
     router.signal(rustix::process::Signal::TERM);
     until("its end", || router.child.try_wait().is_ok_and(|status| status.is_some_and(|status| status.success())));
+}
+
+/// 255 instances write more than a pipe holds within some changes.
+#[test]
+fn a_fifo_that_nobody_reads_is_bounded_and_delays_no_election() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let fifo = format!("{ROOT}global_defs {{\n vrrp_notify_fifo {}\n}}\n", net.file("fifo").display());
+    let router = net.start("a", VRRPD, &format!("{fifo}{}", many(150, " version 3\n advert_int 0.1\n garp_master_delay 0")));
+    until("all are masters", || how_many(&net, "a") == 255);
+    let full = || router.log().contains("a line was lost");
+    for _ in 0..20 {
+        net.link("a0", "down");
+        until("all are at fault", || how_many(&net, "a") == 0);
+        net.link("a0", "up");
+        until("all are masters again", || how_many(&net, "a") == 255);
+        if full() {
+            break;
+        }
+    }
+    until("the pipe is full", full);
+    assert_eq!(router.stop(), Some(0));
 }

@@ -242,13 +242,18 @@ pub fn conf6(priority: u8, lines: &str) -> String {
     conf(priority, lines).replace(&format!("{VIP}/24"), &own)
 }
 
-/// 255 instances on e0, the ids from 1 on, with 10.10.0.ID each.
-pub fn many(priority: u8, lines: &str) -> String {
+/// Instances on e0, the ids from 1 on, with 10.10.0.ID each.
+pub fn some(count: u8, priority: u8, lines: &str) -> String {
     let one = |id: u8| conf(priority, lines).replace("V1", &format!("V{id}")).replace("51", &id.to_string());
-    (1..=255).map(|id| one(id).replace(&format!("{VIP}/24"), &format!("10.10.0.{id}/32"))).collect()
+    (1..=count).map(|id| one(id).replace(&format!("{VIP}/24"), &format!("10.10.0.{id}/32"))).collect()
 }
 
-/// How many of the addresses of [`many`] a host has.
+/// As many as there can be.
+pub fn many(priority: u8, lines: &str) -> String {
+    some(255, priority, lines)
+}
+
+/// How many of the addresses of [`some`] a host has.
 pub fn how_many(net: &Net, host: &str) -> usize {
     net.addresses(host).matches(" 10.10.0.").count()
 }
