@@ -498,6 +498,12 @@ impl Context for View<'_> {
         scratch.alloc_str(&lb_sys::localtime::zone_name(unix_secs))
     }
 
+    fn authenticates_as_proxy(&self) -> bool {
+        let target = || self.head(Side::Request).map(Head::target);
+        self.client.frontend().settings.options.http_use_proxy_header
+            && target().is_some_and(|target| !matches!(target.first(), Some(b'/' | b'*')))
+    }
+
     fn lookup(&self, what: Lookup<'_>) -> Option<i64> {
         let name = |bytes| std::str::from_utf8(bytes).ok();
         match what {

@@ -64,8 +64,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("crt-base", "<directory>", "where certificates are", TLS),
     accepted("key-base", "<directory>", "where keys are", TLS),
     accepted("issuers-chain-path", "<directory>", "where chains are", TLS),
-    accepted("jwt.decrypt_alg_list", "<list>", "algorithms of tokens", RULES_WHY),
-    accepted("jwt.decrypt_enc_list", "<list>", "algorithms of tokens", RULES_WHY),
+    accepted("jwt.decrypt_alg_list", "<list>", "algorithms of tokens", TOKENS),
+    accepted("jwt.decrypt_enc_list", "<list>", "algorithms of tokens", TOKENS),
     accepted("noktls", "", "no TLS in the kernel", TLS),
     accepted("maxsslconn", "<number>", "TLS connections at once", TLS),
     accepted("maxsslrate", "<number>", "TLS sessions per second", TLS),
@@ -141,12 +141,12 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("tune.max-checks-per-thread", "<number>", "checks of a thread at once", CHECKED),
     accepted("tune.max-rules-at-once", "<number>", "rules evaluated in one go", SCHEDULER),
     accepted("tune.recv_enough", "<size>", "when a read is large enough", COPY),
-    accepted("tune.ring.queues", "<number>", "queues of rings", "rings are refused by name"),
+    accepted("tune.ring.queues", "<number>", "queues of rings", "a ring has one queue, whose messages are in order"),
     accepted("tune.sched.low-latency", "on|off", "order of tasks", SCHEDULER),
     accepted("tune.stick-counters", "<number>", "counters of a stream", "stick tables are refused by name"),
     accepted("tune.streams-elasticity", "<percent>", "HTTP/2 streams under load", H2),
     accepted("tune.takeover-other-tg-connections", "<mode>", "idle connections of other groups", "there are no thread groups"),
-    accepted("tune.pattern.cache-size", "<number>", "cache of pattern lookups", RULES_WHY),
+    accepted("tune.pattern.cache-size", "<number>", "cache of pattern lookups", "a cache, which no result depends on"),
     accepted("tune.peers.max-updates-at-once", "<1..>", "updates of peers", "peers are refused by name"),
     accepted("tune.cli.max-payload-size", "<size>", "input of the run-time socket", CLI),
     accepted("tune.applet.zero-copy-forwarding", "on|off", "moving of bytes", COPY),
@@ -231,4 +231,4 @@ pub(super) const KEYWORDS: &[Keyword] = &[
 ];
 
 const LISTENERS: &str = "every thread has a listening socket of its own for each address";
-const RULES_WHY: &str = "rules are refused by name";
+const TOKENS: &str = "converters that decrypt tokens are refused by name";

@@ -81,6 +81,13 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         flag(cx, line, |o| &mut o.http_buffer_request)
     })
     .http(),
+    switch(
+        "option http-use-proxy-header",
+        D_F_L,
+        "a client whose target is no path is asked for its password as by a proxy",
+        |cx, line| flag(cx, line, |o| &mut o.http_use_proxy_header),
+    )
+    .http(),
     switch("option http-ignore-probes", D_F_L, "connections without a request are neither answered nor logged", |cx, line| {
         flag(cx, line, |o| &mut o.http_ignore_probes)
     })

@@ -28,15 +28,6 @@ const FILTERS: &str = "filters";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
     accepted("option disable-h2-upgrade", D_F_L, "", "no HTTP/2 on a plain connection", "HTTP/2 is not spoken").negatable().http(),
-    accepted(
-        "option http-use-proxy-header",
-        D_F_L,
-        "",
-        "authentication of requests with an absolute target asks as a proxy does",
-        "haproxy's connections go by 'Connection' all the same (observed), and authentication is refused by name",
-    )
-    .negatable()
-    .http(),
     accepted("option persist", D_L_B, "", "a cookie's server is used even when it is down", "there is no cookie persistence").negatable(),
     accepted("option use-small-buffers", D_F_L_B, "[<what> ...]", "small buffers where they do", "concerns memory only").negatable(),
     accepted(

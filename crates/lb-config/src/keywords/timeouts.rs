@@ -28,15 +28,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     timeout("timeout http-request", Sections::D_F_L_B, "time for a complete request head", http_request),
     timeout("timeout http-keep-alive", Sections::D_F_L_B, "wait for the next request", http_keep_alive),
     timeout("timeout check", Sections::D_L_B, "time for the answer of a check", check),
-    Keyword::new(
-        Context::Proxy,
-        "timeout tarpit",
-        "<time>",
-        "time that a tarpitted client waits",
-        State::Accepted("no rule holds a client in a tarpit: such rules are refused by name"),
-        Parser::Proxy(tarpit),
-    )
-    .sections(Sections::D_F_L_B),
+    timeout("timeout tarpit", Sections::D_F_L_B, "time that a tarpitted client waits", tarpit),
     old("contimeout", Sections::D_L_B, "timeout connect <value>", "time for a connection to a server", connect),
     old("clitimeout", Sections::D_F_L, "timeout client <value>", "inactivity of the client", client),
     old("srvtimeout", Sections::D_L_B, "timeout server <value>", "inactivity of the server", server),
@@ -51,7 +43,9 @@ fn set(cx: &mut ProxyCx<'_, '_>, line: &Line<'_>, slot: fn(&mut Timeouts) -> &mu
     line.end(1)?;
     if let Some(first) = cx.draft.said_here(line.keyword.name) {
         let message = format!("'{}' was already given in this section; this one counts", line.keyword.name);
-        cx.world.warn(line.span(), message, Some(format!("the first one is on line {}; remove one of them", first.line)));
+        let help = Some(format!("the first one is on line {}; remove one of them", first.line));
+        // haproxy warns of it in proxies alone.
+        if cx.draft.is_defaults() { cx.world.notice(line.span(), message, help) } else { cx.world.warn(line.span(), message, help) }
     }
     *slot(&mut cx.draft.proxy.timeouts) = Some(value).filter(|value| !value.is_zero());
     Ok(())

@@ -330,6 +330,8 @@ pub struct Options {
     pub abortonclose: bool,
     /// `option http-buffer-request`
     pub http_buffer_request: bool,
+    /// `option http-use-proxy-header`: a client whose target is no path is asked for its password as by a proxy.
+    pub http_use_proxy_header: bool,
     /// `option http-ignore-probes`
     pub http_ignore_probes: bool,
     /// `option accept-invalid-http-request`, `option accept-unsafe-violations-in-http-request`

@@ -5,6 +5,7 @@ use super::Stage;
 use super::target::parts;
 use crate::reply::{self, ErrorPages, ReplyTo, Written};
 use lb_config::{Action, Redirect, RedirectTo, Reply, ReplyBody, ReplyContent};
+use lb_expr::sample::Context as _;
 use lb_http::errors::{self, ErrorFile};
 use lb_http::h1::Encoder;
 use lb_http::{FieldId, Head, Version, hop, is_field_value};
@@ -87,8 +88,11 @@ pub fn made<'p>(action: &Action, stage: &Stage<'_>, pages: impl IntoIterator<Ite
         Action::Auth { realm } => {
             let proxy = backend.map_or(stage.client.frontend().name(), |backend| backend.name());
             let text = realm.as_deref().unwrap_or(proxy);
-            let mut own = page(401, stage, pages);
-            let name = "www-authenticate";
+            let (status, name) =
+                if stage.view().authenticates_as_proxy() { (407, "proxy-authenticate") } else { (401, "www-authenticate") };
+            let mut own = page(status, stage, pages);
+            // A page may ask in another way, and an answer asks in one.
+            own.head.remove(name.as_bytes());
             let value = [b"Basic realm=\"", text.as_bytes(), b"\""].concat();
             if is_field_value(&value) {
                 own.head.append(name.as_bytes(), &value);

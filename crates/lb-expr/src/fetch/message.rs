@@ -138,7 +138,7 @@ fn captured_version<'a>(cx: Cx<'a>, side: Side) -> Eval<'a> {
     }
 }
 
-/// What `Authorization` says, in the schemes that are known.
+/// What `Authorization` (to a proxy: `Proxy-Authorization`) says, in the schemes that are known.
 #[derive(Clone, Copy)]
 enum Given<'a> {
     /// User and password, encoded.
@@ -147,9 +147,11 @@ enum Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    fn of(head: &'a Head) -> Option<Self> {
+    fn of(head: &'a Head, cx: Cx<'a>) -> Option<Self> {
+        let field =
+            if cx.source.authenticates_as_proxy() { head.get(b"proxy-authorization")? } else { head.get_id(FieldId::Authorization)? };
         // A list by its grammar for haproxy, of which the first element counts.
-        let (scheme, rest) = split_scheme(elements(head.get_id(FieldId::Authorization)?).next()?)?;
+        let (scheme, rest) = split_scheme(elements(field).next()?)?;
         match () {
             () if scheme.eq_ignore_ascii_case(b"Basic") => Some(Self::Basic(rest)),
             () if scheme.eq_ignore_ascii_case(b"Bearer") => Some(Self::Bearer(rest)),
@@ -181,7 +183,7 @@ fn split_scheme(value: &[u8]) -> Option<(&[u8], &[u8])> {
 
 fn credentials<'a>(cx: Cx<'a>, of: impl FnOnce(Given<'a>) -> Option<Value<'a>>) -> Eval<'a> {
     head_of(cx, Side::Request, |head| {
-        let given = Given::of(head)?;
+        let given = Given::of(head, cx)?;
         // Credentials that cannot be read are none, whatever is asked of them.
         if matches!(given, Given::Basic(_)) {
             given.basic(cx)?;

@@ -268,6 +268,11 @@ pub trait Context: LogSource {
         "UTC"
     }
 
+    /// Whether the client is asked for its password as by a proxy (`option http-use-proxy-header`).
+    fn authenticates_as_proxy(&self) -> bool {
+        false
+    }
+
     /// What is known of a backend or a server that a value names.
     fn lookup(&self, what: Lookup<'_>) -> Option<i64> {
         let _ = what;

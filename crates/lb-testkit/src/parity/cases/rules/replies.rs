@@ -203,6 +203,26 @@ fn auths() -> Vec<Case> {
         asks(ways("rule-auth/realm", "auth realm \"My Realm\""), &[GET, &request("OPTIONS", "/")]),
         asks(ways("rule-auth/realm-format", "auth realm r-%HM"), &[GET]),
         asks(ways("rule-auth/proxy", "auth"), &[proxy, "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"]),
+        asks(
+            ways("rule-auth/as-proxy", "unused").config(
+                "    mode http\n    option httplog\nfrontend fe\n    bind 127.0.0.1:{fe}\n    option http-use-proxy-header\n    \
+                 http-request auth unless { http_auth(ul) }\n    http-request deny\nuserlist ul\n    user u insecure-password p\n",
+            ),
+            &[
+                GET,
+                proxy,
+                "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+                "GET http://a/ HTTP/1.1\r\nHost: a\r\nAuthorization: Basic dTpw\r\n\r\n",
+                "GET http://a/ HTTP/1.1\r\nHost: a\r\nProxy-Authorization: Basic dTpw\r\n\r\n",
+                "GET / HTTP/1.1\r\nHost: a\r\nProxy-Authorization: Basic dTpw\r\n\r\n",
+            ],
+        ),
+        asks(
+            ways("rule-auth/page-that-asks", "auth")
+                .fe("errorfile 401 {dir}/page.http")
+                .file("page.http", "HTTP/1.1 401 No\r\nWWW-Authenticate: Digest x\r\nX: y\r\nContent-Length: 2\r\n\r\nno"),
+            &[GET],
+        ),
         asks(back("rule-auth/backend", &["http-request auth"]), &[GET]),
         asks(listen("rule-auth/listen", &["http-request auth if { method GET }"]), &[GET]),
         asks(ways("rule-auth/page", "auth").fe("errorfile 401 {dir}/page.http").file("page.http", PAGE), &[GET]),
