@@ -6,7 +6,6 @@ use common::{PREAMBLE, is_other, start};
 use std::io::{Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use std::time::Duration;
 
 /// A name that nobody else has, as short as it stands or filled up to all 107 bytes.
 fn name(text: &str, full: bool) -> (String, SocketAddr) {
@@ -26,7 +25,7 @@ fn greet(at: &SocketAddr, text: &'static str) -> std::thread::JoinHandle<()> {
 
 fn said(at: &SocketAddr) -> String {
     let mut stream = UnixStream::connect_addr(at).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(lb_testkit::wait::patience())).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     text

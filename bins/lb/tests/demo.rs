@@ -1,11 +1,11 @@
 //! `lb demo` as a user runs it, with standard output going into a file or a pipe.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
 
 fn demo(args: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_lb")).arg("demo").args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts")
@@ -33,12 +33,17 @@ fn url(lines: &[String], scheme: &str, path: &str) -> String {
 
 fn exchange(address: &str, send: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("the front listens");
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a socket");
+    stream.set_read_timeout(Some(lb_testkit::wait::patience())).expect("a socket");
     stream.write_all(send.as_bytes()).expect("takes it");
     stream.shutdown(std::net::Shutdown::Write).expect("half-close");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer
+}
+
+fn interrupt(child: &Child) {
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill(1)");
+    assert!(killed.success());
 }
 
 fn finish(mut child: Child, mut out: impl Read) -> (ExitStatus, String, String) {
@@ -50,7 +55,7 @@ fn finish(mut child: Child, mut out: impl Read) -> (ExitStatus, String, String) 
 
 #[test]
 fn shows_servers_commands_and_what_happens_to_a_server() {
-    let mut child = demo(&["--for", "4"]);
+    let mut child = demo(&["--for", "600"]);
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
     let intro = lines_until(&mut out, |l| l.contains("curl telnet://"));
     let file = intro.iter().find_map(|l| l.split(' ').find(|w| w.contains("lb-demo-"))).expect("names its configuration").to_owned();
@@ -73,7 +78,14 @@ fn shows_servers_commands_and_what_happens_to_a_server() {
     let echo = exchange(&tcp, "good day\n");
     assert!(echo.starts_with("origin") && echo.ends_with(": good day\n"), "{echo}");
 
-    let (status, stdout, stderr) = finish(child, out);
+    let missing = RefCell::new(vec!["pages/origin2 is UP", "echo/origin2 is UP"]);
+    let seen = lines_until(&mut out, |line| {
+        missing.borrow_mut().retain(|text| !line.contains(text));
+        missing.borrow().is_empty()
+    });
+    interrupt(&child);
+    let (status, rest, stderr) = finish(child, out);
+    let stdout = seen.join("\n") + "\n" + &rest;
     assert!(status.success(), "{stdout}{stderr}");
     assert_eq!(stderr, "");
     assert!(!stdout.contains('\x1b'), "no escape sequences into a pipe");
@@ -94,12 +106,19 @@ fn shows_servers_commands_and_what_happens_to_a_server() {
 }
 
 #[test]
+fn it_ends_after_the_time_asked_for() {
+    let mut child = demo(&["--for", "2"]);
+    let out = child.stdout.take().expect("piped");
+    let (status, stdout, stderr) = finish(child, out);
+    assert!(status.success() && stdout.contains("\nAfter "), "{stdout}{stderr}");
+}
+
+#[test]
 fn a_signal_ends_it() {
     let mut child = demo(&[]);
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
     lines_until(&mut out, |l| l.contains(" answered, "));
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill(1)");
-    assert!(killed.success());
+    interrupt(&child);
     let (status, stdout, _) = finish(child, out);
     assert!(status.success());
     assert!(stdout.contains("After "), "{stdout}");

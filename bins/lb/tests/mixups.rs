@@ -65,7 +65,7 @@ fn last_words_of_a_server_that_resets() {
         PREAMBLE.replace("mode http", "mode tcp").replace("httplog", "tcplog") + SITE.replace("    http-reuse always\n", "").as_str();
     let lb = start(&config, &[("o1", port)]);
     let upload = |mut stream: TcpStream| {
-        io(stream.set_read_timeout(Some(Duration::from_secs(10))));
+        io(stream.set_read_timeout(Some(lb_testkit::wait::patience())));
         let mut writer = io(stream.try_clone());
         let writing = std::thread::spawn(move || while writer.write_all(&[b'x'; 65536]).is_ok() {});
         let mut heard = [0; 6];

@@ -124,7 +124,9 @@ fn programs_live_with_the_master() {
 fn a_program_that_fails_takes_all_along() {
     for (command, code, how) in [("exit 3", 3, "Exit"), ("kill -9 $$", 137, "Killed")] {
         // Not before the worker listens, for which the test waits.
-        let mut world = World::start("maxconn 100", &format!("program p\n    command /bin/sh -c 'sleep 0.3; {command}'\n"));
+        let waits = "until [ -e {dir}/go ]; do sleep 0.05; done";
+        let mut world = World::start("maxconn 100", &format!("program p\n    command /bin/sh -c '{waits}; {command}'\n"));
+        std::fs::write(world.file("go"), "").unwrap();
         let status = world.process.wait(Deadline::patient()).expect("all end");
         let text = world.process.stderr();
         assert_eq!(status.code(), Some(code), "{text}");

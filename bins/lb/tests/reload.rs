@@ -83,7 +83,7 @@ impl World {
     /// Load without end, and a download that takes longer than the reloads.
     fn clients(&self) -> Clients {
         let wrk = Command::new(tool("wrk"))
-            .args(["-t1", "-c8", "-d60s", "--timeout", "10s"])
+            .args(["-t1", "-c8", "-d60s", "--timeout", "120s"])
             .arg(format!("http://{}/", self.addr))
             .stdout(Stdio::piped())
             .spawn()

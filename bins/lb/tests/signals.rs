@@ -4,6 +4,7 @@ mod common;
 
 use common::{OK, PREAMBLE, io, origins, start};
 use lb_testkit::http::Connection;
+use lb_testkit::origin::Origin;
 use lb_testkit::script::Step;
 use lb_testkit::wait::{Deadline, must};
 use rustix::process::Signal;
@@ -16,8 +17,9 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
 fn soft_stop_finishes_what_runs() {
-    let slow = vec![Step::Request, Step::Pause(Duration::from_millis(700)), Step::Send(OK.into()), Step::Eof];
-    let origin = origins(vec![slow]);
+    let world = common::world();
+    let slow = vec![Step::Request, Step::Wait("it stops"), Step::Send(OK.into()), Step::Eof];
+    let origin = Origin::start(vec![slow], world.clone()).expect("an origin");
     let mut lb = start(&(PREAMBLE.to_owned() + SITE), &[("o1", origin.port())]);
     let mut running = io(Connection::open(lb.addr()));
     io(running.send(GET));
@@ -25,6 +27,7 @@ fn soft_stop_finishes_what_runs() {
     lb.process.signal(Signal::USR1).unwrap();
     let addr = lb.addr();
     must("new connections are refused", || TcpStream::connect(addr).is_err());
+    world.signals().raise("it stops");
     let answer = io(running.response(false));
     assert_eq!((answer.status, answer.body.as_slice()), (200, &b"hello"[..]));
     assert_eq!(answer.header("connection").as_deref(), Some("close"));
@@ -100,12 +103,13 @@ fn term_and_int_end_at_once() {
     for signal in [Signal::TERM, Signal::INT] {
         let origin = common::origin(vec![Step::Eof]);
         let config = PREAMBLE.replace("mode http", "mode tcp").replace("httplog", "tcplog") + SITE;
-        let mut lb = start(&config, &[("o1", origin.port())]);
+        // No timeout ends the relay as long as the test waits.
+        let mut lb = start(&config.replace("10s", "1h"), &[("o1", origin.port())]);
         let mut relay = io(Connection::open(lb.addr()));
         io(relay.send("begin"));
         assert!(origin.wait(0, Deadline::patient(), |t| t.received == b"begin"));
         lb.process.signal(signal).unwrap();
-        let status = lb.process.wait(Deadline::after(Duration::from_secs(5))).expect("it ends at once");
+        let status = lb.process.wait(Deadline::patient()).expect("it ends at once");
         assert!(status.success() || status.signal().is_some() || status.code() == Some(128 + signal.as_raw()), "{status}");
         assert!(relay.at_eof(), "the relay ends with it");
         if !common::is_other() {
@@ -124,7 +128,7 @@ fn a_soft_stop_has_an_end() {
         if !http {
             config = config.replace("mode http", "mode tcp").replace("httplog", "tcplog");
         }
-        let mut lb = start(&config.replace("10s", "60s"), &[("o1", origin.port())]);
+        let mut lb = start(&config.replace("10s", "1h"), &[("o1", origin.port())]);
         let mut endless = io(Connection::open(lb.addr()));
         io(endless.send("GET /begin HTTP/1.1\r\nHost: a\r\n\r\n"));
         assert!(origin.wait(0, Deadline::patient(), |t| !t.received.is_empty()));
@@ -133,8 +137,8 @@ fn a_soft_stop_has_an_end() {
         let addr = lb.addr();
         must("new connections are refused", || TcpStream::connect(addr).is_err());
         std::thread::sleep(Duration::from_millis(300));
-        assert!(lb.alive(), "it has its second");
-        let status = lb.process.wait(Deadline::after(Duration::from_secs(10))).expect("it ends");
+        assert!(lb.alive() || second.passed(), "it has its second");
+        let status = lb.process.wait(Deadline::patient()).expect("it ends");
         assert!(status.success() && second.passed(), "{status}, or too early");
         assert!(endless.at_eof(), "the stream has ended with it");
         // Killed by the operator, as the manual (8.5) has it, in the phase that it was in. haproxy 2.6 names no phase in mode tcp.
@@ -178,16 +182,13 @@ fn grace_goes_on_listening() {
     let mut lb = start(&config, &[("o1", origin.port())]);
     let second = Deadline::after(Duration::from_secs(1));
     lb.process.signal(Signal::USR1).unwrap();
-    let mut answers = 0;
     while !second.passed() {
-        let Ok(mut connection) = Connection::open(lb.addr()) else { break };
-        let Ok(answer) = connection.exchange(GET) else { break };
-        answers += u32::from(answer.status == 200 && answer.header("connection").is_none());
+        let answer = Connection::open(lb.addr()).and_then(|mut connection| connection.exchange(GET));
+        let as_ever = answer.is_ok_and(|answer| answer.status == 200 && answer.header("connection").is_none());
+        assert!(as_ever || second.passed(), "those who come meanwhile are served as ever");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(answers > 3, "those who come meanwhile are served as ever");
     assert!(lb.process.wait(Deadline::patient()).expect("it ends").success());
-    assert!(second.passed());
 }
 
 /// `close-spread-time infinite`: nobody is told to leave, kept connections end by themselves.

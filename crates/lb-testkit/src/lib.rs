@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)] // The tests' own peers live in real time: this crate may read the clock.
 
 pub mod client;
+pub mod cpu;
 pub mod fixture;
 pub mod http;
 pub mod netns;

@@ -1,6 +1,7 @@
 //! Receivers for syslog datagrams, on UDP or a UNIX datagram socket. Holds: every datagram is kept, in order of arrival.
 
 use crate::wait::Deadline;
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_size_force};
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
@@ -8,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// Bytes that wait in the kernel at most.
+const BUFFER: usize = 32 << 20;
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -39,6 +43,8 @@ impl Syslog {
     /// Receives on a free UDP port of 127.0.0.1.
     pub fn udp() -> io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        // On a busy machine thousands of lines may come before the thread has its turn. Root may go beyond what is usual.
+        let _ = set_socket_recv_buffer_size(&socket, BUFFER).and_then(|()| set_socket_recv_buffer_size_force(&socket, BUFFER));
         let port = socket.local_addr()?.port();
         Self::start(Socket::Udp(socket), port, None)
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a condition may take on a slow machine before the test gives up: 20 seconds, or `LB_TEST_PATIENCE` (seconds).
+/// How long a condition may take on a slow machine before the test gives up: two minutes, or `LB_TEST_PATIENCE` (seconds).
 pub fn patience() -> Duration {
-    let secs = std::env::var("LB_TEST_PATIENCE").ok().and_then(|v| v.parse().ok()).unwrap_or(20);
+    let secs = std::env::var("LB_TEST_PATIENCE").ok().and_then(|v| v.parse().ok()).unwrap_or(120);
     Duration::from_secs(secs)
 }
 

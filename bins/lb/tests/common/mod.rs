@@ -210,7 +210,7 @@ pub struct Load {
 pub fn wrk(addr: std::net::SocketAddr, connections: u32, seconds: u32) -> Load {
     let text = output(
         Command::new(tool("wrk"))
-            .args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "--timeout", "10s"])
+            .args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "--timeout", "120s"])
             .arg(format!("http://{addr}/")),
     );
     parse_wrk(&text)

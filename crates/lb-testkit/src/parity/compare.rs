@@ -25,7 +25,7 @@ impl Difference {
 }
 
 /// All facets that differ, those that the case does not compare left out.
-pub fn differences(case: &Case, reference: &Outcome, ours: &Outcome) -> Vec<Difference> {
+pub fn differences(case: &Case, reference: &Outcome, ours: &Outcome, leisure: u32) -> Vec<Difference> {
     let mut out = Vec::new();
     for (i, (a, b)) in reference.clients.iter().zip(&ours.clients).enumerate() {
         seen(&mut out, &format!("client{i}"), a, b);
@@ -43,7 +43,7 @@ pub fn differences(case: &Case, reference: &Outcome, ours: &Outcome) -> Vec<Diff
         let text = |o: &Outcome| o.logs.iter().map(|l| l.text.as_str()).collect::<Vec<_>>().join(" | ");
         out.push(Difference::new("log.count", text(reference), text(ours)));
     }
-    let slack = i64::try_from(case.slack.as_millis()).unwrap_or(i64::MAX);
+    let slack = i64::try_from((case.slack * leisure).as_millis()).unwrap_or(i64::MAX);
     for (i, (a, b)) in reference.logs.iter().zip(&ours.logs).enumerate() {
         if a.text != b.text {
             out.push(Difference::new(format!("log{i}.text"), a.text.clone(), b.text.clone()));

@@ -28,7 +28,7 @@ usage: parity [options] [part of a name ...]
   --lb FILE        the program under test (default: LB_BIN, else target/release/lb)
   --reference FILE what it is compared with (default: /usr/sbin/haproxy)
   --jobs N         cases at once (default 12)
-  --tries N        runs until a difference counts (default 3; the later ones run alone)
+  --tries N        runs until a difference counts (default 3; the later ones run alone and at leisure)
   --keys N         keys for each way to hash (default 150; 10000 take some minutes)
   --newer FILE     a haproxy of 3.0 for the ways that the reference does not know
   --record FILE    append which servers the reference chose, for the tests of lb-balance
@@ -187,9 +187,11 @@ fn run_all(cases: &[Case], options: &Options) -> Vec<Verdict> {
 }
 
 fn judge(case: &Case, options: &Options, tries: usize) -> Verdict {
+    // What still differs then is no matter of speed.
+    let leisure = [1, 3, 10][tries.clamp(1, 3) - 1];
     let (ours, reference) = std::thread::scope(|scope| {
-        let ours = scope.spawn(|| run::run(case, &options.lb));
-        let reference = run::run(case, &options.reference);
+        let ours = scope.spawn(|| run::run(case, &options.lb, leisure));
+        let reference = run::run(case, &options.reference, leisure);
         (ours.join().expect("a run does not panic"), reference)
     });
     let mut verdict = Verdict {
@@ -226,7 +228,7 @@ fn judge(case: &Case, options: &Options, tries: usize) -> Verdict {
         verdict.shown += &compare::show(case, &ours);
     }
     let explained = |facet: &str| case.differs.iter().find(|(f, _)| facet.starts_with(f));
-    for difference in compare::differences(case, &reference, &ours) {
+    for difference in compare::differences(case, &reference, &ours, leisure) {
         match explained(&difference.facet) {
             Some((_, why)) => verdict.known.push((difference, why)),
             None => verdict.bad.push(difference),

@@ -9,7 +9,7 @@ use crate::ports::{self, RefusedPort};
 use crate::process::{Process, StartError};
 use crate::script::{End, Step, Transcript, World};
 use crate::syslog::Syslog;
-use crate::wait::{Deadline, Signals, patience};
+use crate::wait::{Deadline, Signals};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ const SETTLE: Duration = Duration::from_millis(80);
 const BETWEEN: Duration = Duration::from_millis(15);
 /// How long more log lines than expected are awaited.
 const LOG_SETTLE: Duration = Duration::from_millis(30);
+/// How long the lines that are expected are awaited: one that never comes is a difference.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What one connection saw, made comparable.
 #[derive(Clone, Debug)]
@@ -61,11 +63,11 @@ impl World for CaseWorld {
     }
 }
 
-/// Runs `case` through `program`.
-pub fn run(case: &Case, program: &Path) -> Result<Outcome, String> {
+/// Runs `case` through `program`. What is awaited without a condition is awaited `leisure` times as long as on a machine at rest.
+pub fn run(case: &Case, program: &Path, leisure: u32) -> Result<Outcome, String> {
     let mut last = String::new();
     for _ in 0..5 {
-        match attempt(case, program) {
+        match attempt(case, program, leisure) {
             Ok(outcome) => return Ok(outcome),
             Err(Failure::Start(e)) if e.is_port_clash() => last = e.to_string(),
             Err(Failure::Start(e)) => return Err(e.to_string()),
@@ -89,7 +91,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-fn attempt(case: &Case, program: &Path) -> Result<Outcome, Failure> {
+fn attempt(case: &Case, program: &Path, leisure: u32) -> Result<Outcome, Failure> {
     let dir = TempDir::new("parity")?;
     let world = Arc::new(CaseWorld { signals: Signals::default(), syslog: Syslog::udp()? });
     let mut values = vec![("log".to_owned(), world.syslog.port().to_string()), ("dir".to_owned(), dir.path().display().to_string())];
@@ -127,20 +129,19 @@ fn attempt(case: &Case, program: &Path) -> Result<Outcome, Failure> {
     let mut process = Process::proxy(dir, program, &config, &binds).map_err(Failure::Start)?;
 
     let port_of = |name: &str| values.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.parse().ok()).unwrap_or(0);
-    let transcripts = run_clients(case, &world, port_of);
+    let transcripts = run_clients(case, &world, leisure, port_of);
     if case.logs > 0 {
-        // A line that never comes is a difference, found here in less than the usual patience.
-        world.syslog.wait_count(case.logs, Deadline::after(patience() / 4));
+        world.syslog.wait_count(case.logs, Deadline::after(LOG_PATIENCE * leisure));
     }
     let mut servers = Vec::new();
-    let settle = Deadline::after(SETTLE);
+    let settle = Deadline::after(SETTLE * leisure);
     for target in &targets {
         servers.push(match target {
             Target::Origin(origin) => origin.settle(settle.left().unwrap_or_default()),
             _ => Vec::new(),
         });
     }
-    world.syslog.wait_count(case.logs + 1, Deadline::after(LOG_SETTLE));
+    world.syslog.wait_count(case.logs + 1, Deadline::after(LOG_SETTLE * leisure));
     let died = process.try_status().map(|status| format!("{status}: {}", process.output()));
     if let Some(text) = &died
         && text.contains("in use")
@@ -166,10 +167,10 @@ fn attempt(case: &Case, program: &Path) -> Result<Outcome, Failure> {
     })
 }
 
-fn run_clients(case: &Case, world: &CaseWorld, port_of: impl Fn(&str) -> u16 + Sync) -> Vec<Transcript> {
+fn run_clients(case: &Case, world: &CaseWorld, leisure: u32, port_of: impl Fn(&str) -> u16 + Sync) -> Vec<Transcript> {
     let play = |to: &str, steps: &[Step]| {
         let addr = ([127, 0, 0, 1], port_of(to)).into();
-        client::run(addr, steps, world, SETTLE).unwrap_or_else(|e| Transcript {
+        client::run(addr, steps, world, SETTLE * leisure).unwrap_or_else(|e| Transcript {
             received: Vec::new(),
             end: End::Rst,
             failure: Some(format!("connect: {e}")),
@@ -187,7 +188,7 @@ fn run_clients(case: &Case, world: &CaseWorld, port_of: impl Fn(&str) -> u16 + S
                 (!c.beside).then(|| {
                     let seen = play(c.to, &c.steps);
                     // The close of this one is to be seen before the connect of the next: the counters of the log depend on it.
-                    std::thread::sleep(BETWEEN);
+                    std::thread::sleep(BETWEEN * leisure);
                     seen
                 })
             })

@@ -49,6 +49,8 @@ impl Daemon {
         }
         self.log.line("Reloading ...".into());
         let (origin, post, complaints) = (self.options.origin.clone(), self.post.clone(), self.complaints.clone());
+        // The mark must not outlive the program.
+        let unfinished = self.watching.0.clone();
         let mark = self.conf.global.reload_file.clone().map(|path| path.unwrap_or_else(|| RELOAD_FILE.into()));
         let read = move || {
             // It is there, and empty, while the file is read.
@@ -57,6 +59,7 @@ impl Daemon {
             if let Some(path) = marked {
                 let _ = std::fs::remove_file(path);
             }
+            drop(unfinished);
             post.send(Letter::Reload(outcome));
         };
         if let Err(e) = std::thread::Builder::new().name("reload".into()).spawn(read) {
