@@ -31,6 +31,9 @@ pub const ALL: &str = "all";
 /// How long a handshake that has begun may take until its connection waits in a socket: from then on nothing arrives there any more.
 const HANDSHAKES: Duration = Duration::from_secs(1);
 
+/// How often the kernel is told meanwhile where new connections are to go.
+const STEER_AGAIN: Duration = Duration::from_millis(20);
+
 /// Bytes that stand for a socket in a message: lengths of the names of its name space and interface, and options.
 pub const ENTRY: usize = 6;
 
@@ -169,11 +172,19 @@ pub(crate) async fn let_go(worker: Rc<Worker>) {
 /// seen to first: new connections are sent to the one that is kept, and this process goes on until those that were under way are here.
 pub async fn stop_softly(worker: &Worker) {
     let (process, rt) = (&worker.process, &worker.rt);
-    let steered = if process.spares_stay.load(Ordering::Relaxed) { steer(process) } else { Vec::new() };
+    let steered = if process.spares_stay.load(Ordering::Relaxed) { firsts(process) } else { Vec::new() };
     if steered.is_empty() {
         return process.stop_softly();
     }
-    rt.sleep(HANDSHAKES).await;
+    let until = rt.now() + HANDSHAKES;
+    while rt.now() < until {
+        // Time and again: where processes follow each other faster than this, the end of one that steers ends it for all.
+        for fd in &steered {
+            let _ = socket::steer_to_first(fd.as_fd());
+        }
+        rt.progress();
+        rt.sleep(STEER_AGAIN).await;
+    }
     process.stop_softly();
     poll_fn(|_| {
         rt.progress();
@@ -185,11 +196,12 @@ pub async fn stop_softly(worker: &Worker) {
     }
 }
 
-/// Sends new connections to the first socket of each address that has more than one. What cannot be steered is as if nobody had tried.
-fn steer(process: &Process) -> Vec<OwnedFd> {
+/// A socket that is kept of each address of which others are not.
+fn firsts(process: &Process) -> Vec<OwnedFd> {
     let exposed = process.exposed();
     let firsts = exposed.windows(2).filter(|pair| !pair[0].spare && pair[1].spare);
-    firsts.filter_map(|pair| socket::steer_to_first(pair[0].fd.as_fd()).and_then(|()| pair[0].fd.try_clone()).ok()).collect()
+    // One that cannot be duplicated is as if nobody had tried.
+    firsts.filter_map(|pair| pair[0].fd.try_clone().ok()).collect()
 }
 
 /// What stands beside the descriptors: for each the name of its name space, of its interface, and options (which a receiver finds
