@@ -253,6 +253,9 @@ fn status(words: &mut Words<'_, '_, '_>, of: &str, known: &[(&'static str, Statu
     })
 }
 
+/// Words of `expect` that are no matches, so that none of them can be negated.
+const BESIDE: [&str; 8] = ["min-recv", "comment", "ok-status", "error-status", "tout-status", "on-success", "on-error", "status-code"];
+
 pub(super) fn expect(world: &mut World<'_>, line: &Line<'_>, kind: Kind) -> Result<RuleDraft, Problem> {
     line.need(0)?;
     let mut words = Words { world, line, at: 0 };
@@ -260,8 +263,18 @@ pub(super) fn expect(world: &mut World<'_>, line: &Line<'_>, kind: Kind) -> Resu
     let mut rule = Expect::new(Match::Status(Box::default()));
     let mut what = None;
     let mut negate = false;
+    // A `!` has been read, and what it belongs to has not.
+    let mut pending = false;
     while let Some(word) = words.next() {
-        match word {
+        let name = word.trim_start_matches('!');
+        pending |= name.len() != word.len();
+        if pending && name.is_empty() {
+            continue;
+        }
+        if pending && BESIDE.contains(&name) {
+            return Err(words.problem(format!("'!' cannot stand in front of '{name}'")).help("write it in front of the match: '! string'"));
+        }
+        match name {
             "min-recv" => {
                 let n = line.number(words.at, -1..=i64::from(i32::MAX))?;
                 words.at += 1;
@@ -275,11 +288,7 @@ pub(super) fn expect(world: &mut World<'_>, line: &Line<'_>, kind: Kind) -> Resu
             "on-error" => rule.on_error = Some(words.format(word, Purpose::Text)?),
             "status-code" => rule.code = Some(words.expression(word)?),
             _ => {
-                let name = word.trim_start_matches('!');
-                negate |= name.len() != word.len();
-                if name.is_empty() {
-                    continue;
-                }
+                negate |= std::mem::take(&mut pending);
                 if what.is_some() {
                     let is_match = matches!(
                         name,
@@ -294,6 +303,9 @@ pub(super) fn expect(world: &mut World<'_>, line: &Line<'_>, kind: Kind) -> Resu
                 what = Some(pattern(&mut words, name, kind)?.ok_or_else(|| words.unknown(word))?);
             }
         }
+    }
+    if pending {
+        return Err(words.problem("'!' stands in front of nothing").help("write it in front of the match: '! string'"));
     }
     let Some(what) = what else {
         return Err(Problem::line("the pattern is missing").help(crate::parse::usage(line.keyword)));
