@@ -139,6 +139,12 @@ const SWITCHES: &[Switch] = &[
     (Some('u'), "umask", Value("MASK", umask), "of the files that it makes"),
     (Some('m'), "core-dump", Flag(|a| a.core = true), "allow core files of any size"),
     (
+        Some('M'),
+        "core-dump-pattern",
+        Maybe("PATTERN", |a, _| a.core = true),
+        "the same; their names are the whole system's matter (sysctl kernel.core_pattern) and stay",
+    ),
+    (
         None,
         "signum",
         Value("NAME", |a, v| {
@@ -166,7 +172,6 @@ const SWITCHES: &[Switch] = &[
     (Some('C'), "check", Refused("it asks for health checkers of IPVS without VRRP, and there are none here"), ""),
     (Some('x'), "snmp", Refused("there is no SNMP here; --metrics and vrrpd status have the figures"), ""),
     (Some('A'), "snmp-agent-socket", Refused("there is no SNMP here; --metrics and vrrpd status have the figures"), ""),
-    (Some('M'), "core-dump-pattern", Refused("it changes the whole system; use sysctl kernel.core_pattern and -m"), ""),
     (Some('T'), "genhash", Refused("there is no such tool here; keepalived's own has it"), ""),
     (None, "perf", Refused("use perf record -p"), ""),
     (None, "debug", Refused("the log and vrrpd status say what it does"), ""),

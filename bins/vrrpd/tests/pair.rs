@@ -26,7 +26,11 @@ fn forms(host: &str) -> Vec<(&'static str, String)> {
         ("virtual MAC for addresses only", " use_vmac v.51\n vmac_xmit_base\n version 3\n advert_int 0.3".into()),
         ("IPv6, virtual MAC", " use_vmac\n advert_int 0.3".into()),
         ("IPv6", " advert_int 0.3".into()),
-        ("IPv6, unicast", format!(" advert_int 0.3\n unicast_src_ip fd09:0::{own}\n unicast_peer {{\n fd09:0::{other}\n }}")),
+        // Each of the two sends with hop limit 64, and so each may insist on it.
+        (
+            "IPv6, unicast",
+            format!(" advert_int 0.3\n unicast_src_ip fd09:0::{own}\n unicast_peer {{\n fd09:0::{other} min_ttl 64 max_ttl 64\n }}"),
+        ),
     ]
 }
 

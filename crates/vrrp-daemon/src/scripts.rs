@@ -3,6 +3,7 @@
 use crate::conf::model::{Command, Conf, User};
 use lb_rt::clock::now;
 use rustix::process::{Pid, Signal, kill_process_group};
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -92,12 +93,14 @@ pub fn program(command: &Command) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-/// The first part of a path that others than root could change: then whoever can may run anything as root.
+/// The first part of a path that others than root could change: then whoever can may run anything as root. In a directory with the
+/// sticky bit, like /tmp, others cannot touch what is root's.
 pub fn unsafe_part(path: &Path) -> Option<PathBuf> {
     let real = path.canonicalize().unwrap_or_else(|_| path.into());
     let parts: Vec<&Path> = real.ancestors().collect();
-    let bad =
-        |part: &&&Path| part.metadata().is_ok_and(|m| m.uid() != 0 || m.mode() & 0o002 != 0 || (m.mode() & 0o020 != 0 && m.gid() != 0));
+    let others_write = |m: &Metadata| m.mode() & 0o002 != 0 || (m.mode() & 0o020 != 0 && m.gid() != 0);
+    let guarded = |m: &Metadata| m.is_dir() && m.mode() & 0o1000 != 0;
+    let bad = |part: &&&Path| part.metadata().is_ok_and(|m| m.uid() != 0 || (others_write(&m) && !guarded(&m)));
     parts.iter().rev().find(bad).map(|part| part.to_path_buf())
 }
 
@@ -171,4 +174,35 @@ pub fn end_group(child: &mut Child) {
     // Also when the script itself has gone: what it has started may not have.
     let _ = kill_process_group(group, Signal::KILL);
     let _ = child.wait();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// What keepalived 2.2.7 runs as root and what it does not.
+    #[test]
+    fn what_others_could_change() {
+        let dir = std::env::temp_dir().join(format!("vts{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let dir = dir.canonicalize().expect("it is there");
+        let file = dir.join("x");
+        std::fs::write(&file, "").expect("a file");
+        let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("it is ours");
+        if file.metadata().expect("a file").uid() == 0 && unsafe_part(&dir).is_none() {
+            for (of_dir, of_file, bad) in [
+                (0o755, 0o755, None),
+                (0o777, 0o755, Some(&dir)),
+                (0o1777, 0o755, None),
+                (0o755, 0o757, Some(&file)),
+                (0o1777, 0o1757, Some(&file)),
+            ] {
+                mode(&dir, of_dir);
+                mode(&file, of_file);
+                assert_eq!(unsafe_part(&file).as_ref(), bad, "{of_dir:o} {of_file:o}");
+            }
+        }
+        let _ = std::fs::remove_dir_all(dir);
+    }
 }
