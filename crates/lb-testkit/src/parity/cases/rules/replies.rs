@@ -91,6 +91,13 @@ fn denials() -> Vec<Case> {
 
 fn returns() -> Vec<Case> {
     vec![
+        asks(
+            ways(
+                "rule-return/fields-of-content",
+                "return content-type a/b string hello hdr content-length 3 hdr Content-Type c/d hdr transfer-encoding chunked hdr X-A 1",
+            ),
+            &[GET],
+        ),
         all_ways(ways("rule-return/plain", "return"), 11),
         all_ways(ways("rule-return/string", "return status 200 content-type text/plain string hello"), 11),
         all_ways(ways("rule-return/204", "return status 204"), 11),
