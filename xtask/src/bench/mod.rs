@@ -4,6 +4,7 @@
 //! Holds: a figure is printed only when every exchange of its run succeeded.
 
 mod callgrind;
+mod checks;
 mod config;
 mod cpu;
 mod document;
@@ -26,6 +27,7 @@ use traffic::Sample;
 
 const USAGE: &str = "\
 cargo xtask bench vrrp …     vrrpd beside keepalived (bench vrrp --help)
+cargo xtask bench checks …   requests beside ten thousand checked servers (bench checks --help)
 cargo xtask bench [ROW…] [--rounds N] [--quick] [--self PATH] [--peer PATH|none] [--keep] [--write]
 
   --rounds N   rounds per row (default 5)
@@ -68,8 +70,10 @@ struct Pair {
 
 /// Runs the rows named in `args`, or all.
 pub fn task(args: &[String]) -> Result<()> {
-    if let Some(("vrrp", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        return vrrp::task(rest);
+    match args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        Some(("vrrp", rest)) => return vrrp::task(rest),
+        Some(("checks", rest)) => return checks::task(rest),
+        _ => {}
     }
     let options = parse(args)?;
     apt::ensure(&[

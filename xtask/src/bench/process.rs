@@ -86,14 +86,19 @@ pub struct Proxy {
 impl Proxy {
     /// Starts `wrapper… program -f FILE -db` and waits until it listens.
     pub fn start(places: &Places, program: &Path, wrapper: &[String], shape: Shape, origin: u16) -> Result<Self> {
-        let port = free_port()?;
-        let name = program.file_name().map_or("proxy".into(), |n| n.to_string_lossy().into_owned());
-        let file = places.dir.join(format!("{name}.cfg"));
         let map = places.dir.join("hosts.map");
         if let Some(hosts) = shape.switch.map() {
             std::fs::write(&map, hosts)?;
         }
-        std::fs::write(&file, config::text(shape, &map.display().to_string(), port, origin))?;
+        Self::with_file(places, program, wrapper, |port| config::text(shape, &map.display().to_string(), port, origin))
+    }
+
+    /// The same with a file of any text, which is made for the port to listen on.
+    pub fn with_file(places: &Places, program: &Path, wrapper: &[String], text: impl FnOnce(u16) -> String) -> Result<Self> {
+        let port = free_port()?;
+        let name = program.file_name().map_or("proxy".into(), |n| n.to_string_lossy().into_owned());
+        let file = places.dir.join(format!("{name}.cfg"));
+        std::fs::write(&file, text(port))?;
         let log = places.dir.join(format!("{name}.stderr"));
         let first = wrapper.first().map_or(program, |w| Path::new(w));
         let mut command = pinned(PROXY_CORE, first);
