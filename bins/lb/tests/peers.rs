@@ -148,8 +148,8 @@ fn websocket_echo() {
         }
     });
     let config = PREAMBLE
-        .replace("timeout client 10s", "timeout client 1s")
-        .replace("timeout server 10s", "timeout server 1s\n    timeout tunnel 20s")
+        .replace("timeout client 10s", "timeout client 3s")
+        .replace("timeout server 10s", "timeout server 3s\n    timeout tunnel 10m")
         + SITE;
     let lb = start(&config, &[("o1", port)]);
     let mut connection = io(Connection::open(lb.addr()));
@@ -175,7 +175,7 @@ fn websocket_echo() {
         writing.join().unwrap();
     }
     // Quiet for longer than timeout client and server: the tunnel has its own.
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    std::thread::sleep(std::time::Duration::from_millis(3500));
     io(stream.write_all(&ws::frame(b"bye", Some([1, 2, 3, 4]))));
     let rest = io(connection.rest());
     assert_eq!(ws::parse(&rest).unwrap().0, b"bye");

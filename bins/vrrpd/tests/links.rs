@@ -153,7 +153,7 @@ fn announcements_keep_their_distance() {
         let protocol = socket2::Protocol::from(i32::from(u16::to_be(0x0806)));
         socket2::Socket::new_raw(socket2::Domain::PACKET, kind, Some(protocol)).expect("a packet socket")
     });
-    seen.set_read_timeout(Some(Duration::from_secs(20))).expect("a time");
+    seen.set_read_timeout(Some(common::PATIENCE)).expect("a time");
     let router = net.start("a", VRRPD, &format!("garp_group {{\n garp_interval 0.25\n interface e0\n}}\n{}", conf(150, lines)));
     // The bridge's own port and the one of the host see each frame.
     let mut times = Vec::new();
