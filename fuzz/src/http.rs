@@ -233,7 +233,11 @@ fn forward(input: &[u8], step: usize, passes: bool) -> Vec<u8> {
             if starts && decoder.remaining() != 0 {
                 chunk::write_size(decoder.remaining(), &mut out);
             }
-            let Event::Data(n) = got.event else { continue };
+            let n = match got.event {
+                Event::Data(n) => n,
+                Event::NeedMore => continue,
+                Event::End => return out,
+            };
             let (plain, data) = if passes { decoder.pass(&buf) } else { (0, 0) };
             assert!(data <= plain && plain <= buf.len());
             out.extend(buf.drain(..plain));
