@@ -120,8 +120,8 @@ pub(crate) fn asked(words: &[impl AsRef<str>]) -> Option<bool> {
     (words.next() == Some(WORD)).then(|| words.next() == Some(ALL))
 }
 
-/// Sends the listening sockets of the process, `all` of each address or as many as haproxy keeps: their number, then messages of [`FDS_PER_MESSAGE`] at most, each followed by a word
-/// of the receiver.
+/// Sends the listening sockets of the process, `all` of each address or as many as haproxy keeps: their number, then messages of
+/// [`FDS_PER_MESSAGE`] at most, each followed by a word of the receiver.
 ///
 /// # Errors
 /// The peer has gone or is too slow, or the socket is none that carries descriptors.
