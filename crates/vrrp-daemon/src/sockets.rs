@@ -63,10 +63,17 @@ impl Sockets {
     }
 
     /// Listens as an instance needs it: for this family, below an authentication header or not, to a group or to what comes to this host.
+    /// `opened` is shown a socket that this takes.
     ///
     /// # Errors
-    /// `EPERM` without `CAP_NET_RAW`, `ENODEV`, `ENOBUFS` beyond igmp_max_memberships.
-    pub fn listen(&mut self, family: Family, authenticated: bool, group: Option<IpAddr>) -> io::Result<()> {
+    /// `EPERM` without `CAP_NET_RAW`, `ENODEV`, `ENOBUFS` beyond igmp_max_memberships; what `opened` says.
+    pub fn listen(
+        &mut self,
+        family: Family,
+        authenticated: bool,
+        group: Option<IpAddr>,
+        opened: impl Fn(BorrowedFd<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let (name, index) = (self.name.as_deref(), self.index);
         let slot = match (family, authenticated) {
             (Family::V6, _) => &mut self.ipv6,
@@ -74,10 +81,12 @@ impl Sockets {
             (Family::V4, false) => &mut self.plain,
         };
         if slot.is_none() {
-            *slot = Some(match family {
+            let socket = match family {
                 Family::V4 => open_v4(if authenticated { PROTOCOL_AH } else { PROTOCOL }, name)?,
                 Family::V6 => open_v6(name)?,
-            });
+            };
+            opened(socket.as_fd())?;
+            *slot = Some(socket);
             // A new socket is in none of the groups.
             self.groups.retain(|g| Family::of(*g) != family);
         }
@@ -96,11 +105,6 @@ impl Sockets {
             self.groups.push(group);
         }
         Ok(())
-    }
-
-    /// What to wait on.
-    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        [&self.plain, &self.authenticated, &self.ipv6].into_iter().flatten().map(AsFd::as_fd)
     }
 
     /// Reads what has arrived, at most [`BUDGET`] datagrams of each socket.

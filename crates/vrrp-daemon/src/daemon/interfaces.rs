@@ -1,12 +1,14 @@
 //! What the kernel says of interfaces and addresses, and what instances are told of it.
 
 use super::Daemon;
+use super::wait::Source;
 use crate::conf::model::{AddressConf, Conf, RouteConf, RuleConf};
 use crate::netlink::Change;
 use crate::sockets::Sockets;
 use crate::track::beat;
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 use vrrp::{Debounce, Event, Family};
 
@@ -342,7 +344,8 @@ impl Daemon {
             }
         };
         let sockets = self.sockets.entry(index).or_insert_with(|| Sockets::new(name, index));
-        if let Err(e) = sockets.listen(wanted.family, wanted.authenticated, wanted.group) {
+        let watch = |fd: BorrowedFd<'_>| self.waiting.watch(Source::Packets(index), fd);
+        if let Err(e) = sockets.listen(wanted.family, wanted.authenticated, wanted.group, watch) {
             self.log.line(format!("({}) cannot listen on {}: {e}", it.name, name.unwrap_or("all interfaces")));
             return (false, source);
         }

@@ -12,6 +12,7 @@ mod report;
 mod statics;
 mod tracking;
 mod vmac;
+mod wait;
 
 use crate::conf::model::Conf;
 use crate::dump::Kind;
@@ -33,7 +34,6 @@ use instance::{Entry, Machine};
 use interfaces::Interface;
 use lb_sys::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, Signal, SignalFd, realtime};
 use receive::Wanted;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
@@ -41,6 +41,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use vrrp::{Departure, Event, Family, Instance, SyncGroup, Weight};
+use wait::{Source, Waiting};
 
 /// What cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +137,7 @@ pub struct Daemon {
     service: Service,
     netlink: Netlink,
     frames: OwnedFd,
+    waiting: Waiting,
     interfaces: BTreeMap<u32, Interface>,
     /// An interface has come up: what is static may be missing on it.
     risen: bool,
@@ -216,6 +218,7 @@ impl Daemon {
             has_extra: false,
             netlink: Netlink::open().map_err(system("netlink"))?,
             frames: lb_sys::packet::open().map_err(system("packet socket"))?,
+            waiting: Waiting::new().map_err(system("epoll"))?,
             interfaces: BTreeMap::new(),
             names: HashMap::new(),
             risen: false,
@@ -249,9 +252,17 @@ impl Daemon {
             users,
             signals,
         };
+        daemon.watch().map_err(system("epoll"))?;
         daemon.derive();
         daemon.make_machines()?;
         Ok(daemon)
+    }
+
+    /// What is read beside packets.
+    fn watch(&self) -> io::Result<()> {
+        self.waiting.watch(Source::Signals, self.signals.as_fd())?;
+        self.waiting.watch(Source::Netlink, self.netlink.fd())?;
+        self.waiting.watch(Source::Letters, self.inbox.fd())
     }
 
     /// What follows from the configuration.
@@ -326,7 +337,7 @@ impl Daemon {
             // A pause between the look at the sockets and that at the clock makes adverts look like silence: what has arrived until `now` is
             // heard before a backup believes that its wait is over.
             if self.entries.iter().any(|entry| entry.would_take_over(now)) {
-                self.read_packets(now);
+                self.read_packets(now, None);
             }
             self.timers(now);
             self.forget_those_who_left(now);
@@ -434,29 +445,20 @@ impl Daemon {
     fn wait(&mut self, now: Instant, start: Option<Instant>) {
         let others = [start, self.poll_delays(), self.announcements.poll_timeout(now), self.poll_extra()];
         let due = self.entries.iter().filter_map(Entry::poll_timeout).chain(others.into_iter().flatten()).min();
-        let timeout = due.map(|at| at.saturating_duration_since(now));
-        let timeout = timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: i64::from(t.subsec_nanos()) });
-        let (signal, link, letter) = (self.signals.as_fd(), self.netlink.fd(), self.inbox.fd());
-        let sockets = self.sockets.values().flat_map(Sockets::fds);
-        let mut fds: Vec<PollFd<'_>> =
-            [signal, link, letter].into_iter().chain(sockets).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-        if poll(&mut fds, timeout.as_ref()).is_err() {
-            return;
-        }
-        let readable = |at: usize| !fds[at].revents().is_empty();
-        let (signal, link, letter, packets) = (readable(0), readable(1), readable(2), (3..fds.len()).any(readable));
-        drop(fds);
+        let ready = self.waiting.wait(lb_rt::clock::now(), due);
         let now = lb_rt::clock::now();
-        if packets {
-            self.read_packets(now);
+        let packets: Vec<u32> =
+            ready.iter().filter_map(|source| if let Source::Packets(index) = source { Some(*index) } else { None }).collect();
+        if !packets.is_empty() {
+            self.read_packets(now, Some(&packets));
         }
-        if link {
+        if ready.contains(&Source::Netlink) {
             self.read_netlink(now);
         }
-        if letter {
+        if ready.contains(&Source::Letters) {
             self.read_letters(now);
         }
-        if signal {
+        if ready.contains(&Source::Signals) {
             self.read_signals(now);
         }
     }

@@ -46,9 +46,10 @@ impl Daemon {
         }
     }
 
-    pub(super) fn read_packets(&mut self, now: Instant) {
+    /// Reads what has arrived on the interfaces with these indices, or on all, and tells instances.
+    pub(super) fn read_packets(&mut self, now: Instant, only: Option<&[u32]>) {
         let mut all = Vec::new();
-        for (index, sockets) in &self.sockets {
+        for (index, sockets) in self.sockets.iter().filter(|(index, _)| only.is_none_or(|only| only.contains(index))) {
             sockets.read(|arrived| all.push((*index, arrived)));
         }
         for (index, arrived) in all {
