@@ -530,6 +530,11 @@ const STABLE: &[&str] = &[
     "uweight",
     "ssl_sess",
     "h2_total_connections",
+    "h1_open_streams",
+    "h1_bytes_in",
+    "h1_bytes_out",
+    "h1_spliced_bytes_in",
+    "h1_spliced_bytes_out",
 ];
 
 #[test]
@@ -566,14 +571,10 @@ fn statistics_beside_haproxy() {
         let line = |l: &str| l.splitn(4, ':').take(3).map(str::to_owned).collect::<Vec<_>>();
         text.lines().filter(|l| !l.is_empty()).map(line).collect::<Vec<_>>()
     };
-    // Not counted here: bytes of HTTP/1 as they are on the wire, a frontend's open streams, which idle connections were used how often.
     let counted = |shape: Vec<Vec<String>>| {
-        let known = |l: &Vec<String>| {
-            !["h1_bytes", "h1_spliced", "h1_open_streams", "idle_conn_cur", "safe_conn_cur"].iter().any(|n| l[0].contains(n))
-        };
         // With and without an answer of a check, some are there or not.
         let steady = |l: &Vec<String>| !["check_duration", "check_code", "last_chk"].iter().any(|n| l[0].contains(n));
-        shape.into_iter().filter(|l| known(l) && steady(l)).collect::<Vec<_>>()
+        shape.into_iter().filter(steady).collect::<Vec<_>>()
     };
     same(counted(shape(&site.ask("show stat typed"))), counted(shape(&io(ask(&socket, "show stat typed")))));
     let info = |text: String| shape(&text).into_iter().map(|l| l.join(":")).collect::<Vec<_>>();
@@ -589,6 +590,41 @@ fn statistics_beside_haproxy() {
     };
     same(named(skeleton(site.ask("show info json"))), named(skeleton(io(ask(&socket, "show info json")))));
     same(named(skeleton(site.ask("show stat json"))), named(skeleton(io(ask(&socket, "show stat json")))));
+}
+
+/// A server's idle connection counts by how often it was used; what goes over the wires and streams that are under way are told while they are.
+#[test]
+fn connections_beside_haproxy() {
+    let site = Site::new();
+    let own = (site.lb.fe, site.lb.process.dir().join("admin"));
+    let reference = reference(&site);
+    let peer = reference.as_ref().map(|(process, fronts)| (fronts[0], process.dir().join("admin")));
+    for (port, socket) in [Some(own), peer].into_iter().flatten() {
+        assert_eq!(io(ask(&socket, "set weight be/s2 0")), "\n");
+        let values = || {
+            let csv = io(ask(&socket, "show stat"));
+            let of = |service, columns: [&str; 3]| columns.map(|column| stat(&csv, "be", service, column)).join(" ");
+            let front =
+                ["h1_open_connections", "h1_open_streams", "h1_bytes_in"].map(|column| stat(&csv, "fe", "FRONTEND", column)).join(" ");
+            let wire = ["h1_bytes_in", "h1_bytes_out", "h1_open_streams"];
+            [front, of("s1", ["srv_icur", "idle_conn_cur", "safe_conn_cur"]), of("BACKEND", wire)]
+        };
+        let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let mut client = io(Connection::open((Ipv4Addr::LOCALHOST, port)));
+        for (count, idle) in [(1, "1 1 0"), (2, "1 0 1"), (3, "1 0 1")] {
+            io(client.exchange(request));
+            let wanted =
+                [format!("1 0 {}", count * request.len()), idle.into(), format!("{} {} 0", count * OK.len(), count * request.len())];
+            must("connection and bytes are counted", || values() == wanted);
+        }
+        // Of a body that is under way, what has come.
+        let upload = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234";
+        io(client.send(upload));
+        let length = 3 * request.len() + upload.len();
+        must("bytes count as they come", || {
+            values()[0] == format!("1 1 {length}") && values()[2] == format!("{} {length} 1", 3 * OK.len())
+        });
+    }
 }
 
 /// Lists that are the same; else the first difference is told, not all of both.

@@ -10,8 +10,9 @@ use crate::record::Record;
 use crate::timers::Step;
 use crate::worker::Process;
 use lb_expr::{Cause, Phase};
-use std::sync::OnceLock;
+use lb_rt::Meter;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// A number that one thread changes.
 #[derive(Debug, Default)]
@@ -22,6 +23,12 @@ impl Count {
     #[inline]
     pub fn add(&self, n: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Takes `n` off. To be called by the thread that the number belongs to.
+    #[inline]
+    pub fn sub(&self, n: u64) {
+        self.add(n.wrapping_neg());
     }
 
     /// Makes it at least `n`.
@@ -99,6 +106,8 @@ pub struct Front {
     pub statuses: Statuses,
     /// Most connections at once.
     pub peak: Count,
+    /// Requests under way.
+    pub open: Count,
 }
 
 /// Streams of which averages are made.
@@ -172,6 +181,8 @@ pub struct Back {
     pub times: Times,
     /// When it was last used, in seconds from the start of the process, and one.
     pub last: Count,
+    /// Health checks over HTTP.
+    pub http_checks: Count,
 }
 
 /// All counts of one thread.
@@ -182,6 +193,10 @@ pub struct Counters {
     backs: Box<[Back]>,
     /// By [`Server::pool_index`]; most servers of a large configuration see little traffic.
     servers: Box<[OnceLock<Box<Back>>]>,
+    /// What goes over the HTTP/1 connections of each frontend, with clients.
+    front_wires: Box<[Arc<Meter>]>,
+    /// The same of each backend, with servers.
+    back_wires: Box<[Arc<Meter>]>,
 }
 
 impl Counters {
@@ -191,6 +206,8 @@ impl Counters {
             fronts: topology.frontends.iter().map(|_| Front::default()).collect(),
             backs: topology.backends.iter().map(|_| Back::default()).collect(),
             servers: (0..topology.server_count()).map(|_| OnceLock::new()).collect(),
+            front_wires: topology.frontends.iter().map(|_| Arc::default()).collect(),
+            back_wires: topology.backends.iter().map(|_| Arc::default()).collect(),
         }
     }
 
@@ -217,6 +234,18 @@ impl Counters {
         self.servers[server.pool_index].get().map(|b| &**b)
     }
 
+    /// What goes over the HTTP/1 connections of a frontend.
+    #[inline]
+    pub fn front_wire(&self, frontend: &Frontend) -> &Arc<Meter> {
+        &self.front_wires[frontend.index]
+    }
+
+    /// What goes over the HTTP/1 connections of a backend.
+    #[inline]
+    pub fn back_wire(&self, backend: &Backend) -> &Arc<Meter> {
+        &self.back_wires[backend.index]
+    }
+
     /// `clear counters`: the highest values, or everything. To be called in the thread that they belong to.
     pub(crate) fn clear(&self, all: bool) {
         for front in &self.fronts {
@@ -224,6 +253,9 @@ impl Counters {
         }
         for back in self.backs.iter().chain(self.servers.iter().filter_map(|s| s.get().map(|b| &**b))) {
             back.clear(all);
+        }
+        if all {
+            self.front_wires.iter().chain(&self.back_wires).for_each(|wire| wire.clear());
         }
     }
 }
@@ -250,7 +282,7 @@ impl Back {
         }
         let some = [&self.sessions, &self.chosen, &self.bytes_in, &self.bytes_out, &self.failed_connections, &self.failed_responses];
         let more = [&self.retries, &self.redispatches, &self.client_aborts, &self.server_aborts, &self.connects, &self.reuses];
-        let rest = [&self.denied_requests, &self.denied_responses, &self.internal_errors, &self.times.count, &self.last];
+        let rest = [&self.denied_requests, &self.denied_responses, &self.internal_errors, &self.times.count, &self.last, &self.http_checks];
         let all = some.into_iter().chain(more).chain(rest).chain(&self.times.sums).chain(&self.statuses.0);
         all.for_each(|c| c.set(0));
     }
@@ -356,6 +388,7 @@ impl Record {
         front.bytes_in.add(self.uploaded);
         front.bytes_out.add(self.downloaded);
         front.statuses.add(self.status);
+        front.open.sub(1);
         let internal = self.end.cause == Cause::Internal;
         if internal {
             front.internal_errors.add(1);

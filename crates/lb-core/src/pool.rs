@@ -1,11 +1,12 @@
 //! Idle server connections of one thread, and how a thread that has none gets one of another's. A connection that the server closes, or says something on unasked, leaves the pool
 //! by itself; of those not needed for a while half are closed every `pool-purge-delay`.
 //!
-//! Holds: what is taken from the pool was silent a moment ago; `Server::idle` counts what all threads keep.
+//! Holds: what is taken from the pool was silent a moment ago; `Server::idle` counts what all threads keep, `Server::idle_safe` those
+//! of them that have carried more than one request.
 
 use crate::proxy::{Server, Topology};
 use crate::worker::Worker;
-use lb_rt::{Rt, Socket, TaskKey};
+use lb_rt::{Meter, Rt, Socket, TaskKey};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
@@ -29,6 +30,11 @@ impl BackStream {
     /// A fresh connection.
     pub fn new(socket: Socket) -> BackStream {
         BackStream { socket, detached: false }
+    }
+
+    /// Has what goes over it counted by `meter`.
+    pub fn set_meter(&mut self, meter: &Arc<Meter>) {
+        self.socket.set_meter(meter);
     }
 
     /// Takes the connection out of this thread's loop.
@@ -75,6 +81,11 @@ impl ServerConn {
     /// A connection to `server`, which had moved so often when it began.
     pub fn new(socket: Socket, server: &Server, moves: u32) -> Box<ServerConn> {
         Box::new(ServerConn { socket: BackStream::new(socket), uses: 0, pool_index: server.pool_index, private: false, once: false, moves })
+    }
+
+    /// It has carried more than one request: a client's first may have it, with `http-reuse aggressive`.
+    pub fn is_safe(&self) -> bool {
+        self.uses > 1
     }
 
     /// True when the server has neither closed the connection nor sent anything that nobody asked for.
@@ -203,7 +214,7 @@ impl Pools {
         let shelf = &mut shelves[server.pool_index];
         while let Some(at) = shelf.idle.iter().rposition(|k| k.uses >= uses) {
             let kept = shelf.idle.remove(at);
-            server.idle.fetch_sub(1, Ordering::Relaxed);
+            server.note_idle_gone(1, u32::from(kept.is_safe()));
             shelf.spare = shelf.spare.min(shelf.idle.len());
             self.0.offers.set(self.0.thread, server.pool_index, shelf.idle.len());
             if kept.is_silent() {
@@ -247,6 +258,9 @@ impl Pools {
             return;
         }
         server.idle.fetch_add(1, Ordering::Relaxed);
+        if kept.is_safe() {
+            server.idle_safe.fetch_add(1, Ordering::Relaxed);
+        }
         let mut shelves = self.0.shelves.borrow_mut();
         let shelf = &mut shelves[server.pool_index];
         if shelf.server.is_none() {
@@ -309,9 +323,14 @@ impl Shared {
         let mut next: Option<Instant> = None;
         for (index, shelf) in self.shelves.borrow_mut().iter_mut().enumerate() {
             let before = shelf.idle.len();
-            shelf.idle.retain(|kept| !kept.socket.hung_up() && !kept.has_spoken());
-            let gone = before - shelf.idle.len();
-            shelf.count_gone(gone);
+            let (mut gone, mut safe) = (0, 0);
+            shelf.idle.retain(|kept| {
+                let stays = !kept.socket.hung_up() && !kept.has_spoken();
+                gone += u32::from(!stays);
+                safe += u32::from(!stays && kept.is_safe());
+                stays
+            });
+            shelf.count_gone(gone, safe);
             if shelf.purge_at.is_some_and(|at| at <= now) {
                 if let Some(server) = &shelf.server {
                     server.fade();
@@ -343,13 +362,14 @@ impl ServerConn {
 impl Shelf {
     /// Closes the connections that were used longest ago.
     fn drop_first(&mut self, n: usize) {
-        self.idle.drain(..n);
-        self.count_gone(n);
+        let safe = self.idle.drain(..n).filter(|kept| kept.is_safe()).count();
+        self.count_gone(n as u32, safe as u32);
     }
 
-    fn count_gone(&self, n: usize) {
+    /// So many have left the pool, of which so many were safe.
+    fn count_gone(&self, n: u32, safe: u32) {
         if let Some(server) = &self.server {
-            server.idle.fetch_sub(n as u32, Ordering::Relaxed);
+            server.note_idle_gone(n, safe);
         }
     }
 }

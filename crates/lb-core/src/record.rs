@@ -265,7 +265,9 @@ impl Record {
     /// There is a request, or what should have been one.
     pub fn begin_to_count(&mut self) {
         self.begun = true;
-        self.client.worker().counters.front(self.client.frontend()).requests.add(1);
+        let front = self.client.worker().counters.front(self.client.frontend());
+        front.requests.add(1);
+        front.open.add(1);
     }
 
     fn take_number(&mut self) {

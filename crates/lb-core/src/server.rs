@@ -30,6 +30,8 @@ pub struct Server {
     pub queued: AtomicU32,
     /// Connections that wait idle in the threads' pools.
     pub idle: AtomicU32,
+    /// Those of them that have carried more than one request.
+    pub idle_safe: AtomicU32,
     /// Most streams at once (statistics: smax).
     pub most: AtomicU32,
     /// Most streams at once since the last purge, and what remains of earlier peaks.
@@ -215,6 +217,23 @@ impl Server {
             // Never below the peak of late, see `forget_most`.
             self.most.fetch_max(served, Ordering::Relaxed);
         }
+    }
+
+    /// So many connections have left a pool, of which so many had carried more than one request.
+    #[inline]
+    pub(crate) fn note_idle_gone(&self, n: u32, safe: u32) {
+        self.idle.fetch_sub(n, Ordering::Relaxed);
+        if safe != 0 {
+            self.idle_safe.fetch_sub(safe, Ordering::Relaxed);
+        }
+    }
+
+    /// Idle connections: those that have carried one request, and those that have carried more.
+    pub(crate) fn idle_by_use(&self) -> (u32, u32) {
+        let idle = self.idle.load(Ordering::Relaxed);
+        // Between two loads the other number may change.
+        let safe = self.idle_safe.load(Ordering::Relaxed).min(idle);
+        (idle - safe, safe)
     }
 
     /// Connections, in use or idle, that the server's traffic has needed at once of late.

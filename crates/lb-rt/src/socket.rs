@@ -4,6 +4,7 @@
 //! All methods are for the task that is being polled: it is woken when the answer may have changed.
 
 use crate::driver::Handle;
+use crate::meter::Meter;
 use crate::pipes::PooledPipe;
 use crate::reactor::{Dir, IoSlot, flag};
 use crate::{Rt, TaskKey};
@@ -13,6 +14,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
 /// A descriptor with its place in the reactor.
@@ -130,11 +132,28 @@ pub enum Spliced {
 }
 
 /// A connected stream socket.
-pub struct Socket(Source);
+pub struct Socket {
+    source: Source,
+    meter: Option<Arc<Meter>>,
+}
 
 impl Socket {
     pub(crate) fn new(rt: &Rt, handle: Handle) -> Socket {
-        Socket(Source::new(rt, handle))
+        Socket { source: Source::new(rt, handle), meter: None }
+    }
+
+    /// Has what is read and written from now on counted by `meter`, whose sockets are all of this thread.
+    pub fn set_meter(&mut self, meter: &Arc<Meter>) {
+        self.meter = Some(meter.clone());
+    }
+
+    /// Has `note` count what a call has moved.
+    #[inline]
+    fn metered(&self, polled: Poll<io::Result<usize>>, note: fn(&Meter, usize)) -> Poll<io::Result<usize>> {
+        if let (Some(meter), Poll::Ready(Ok(n))) = (&self.meter, &polled) {
+            note(meter, *n);
+        }
+        polled
     }
 
     /// Starts a connection to `addr`, from `local` if given, with `options` set before.
@@ -167,7 +186,7 @@ impl Socket {
         let connected = handle.connect(addr)?;
         let socket = Socket::new(rt, handle);
         if !connected {
-            socket.0.io.not_ready();
+            socket.source.io.not_ready();
         }
         Ok(socket)
     }
@@ -192,9 +211,9 @@ impl Socket {
     /// # Errors
     /// `EMFILE`; `Unsupported` in the simulator.
     pub fn detach(&self) -> io::Result<OwnedFd> {
-        let fd = self.0.handle.fd().ok_or(io::ErrorKind::Unsupported)?.try_clone_to_owned()?;
+        let fd = self.source.handle.fd().ok_or(io::ErrorKind::Unsupported)?.try_clone_to_owned()?;
         // epoll watches the open file, which lives on.
-        self.0.rt.driver().borrow().deregister(&self.0.handle);
+        self.source.rt.driver().borrow().deregister(&self.source.handle);
         Ok(fd)
     }
 
@@ -203,9 +222,9 @@ impl Socket {
     /// # Errors
     /// `ECONNREFUSED`, `ETIMEDOUT`, `EHOSTUNREACH`, … of the connect.
     pub fn poll_connected(&self) -> Poll<io::Result<()>> {
-        match self.0.poll_ready(Dir::Write) {
-            Poll::Ready(Ok(())) if self.0.flags() & flag::ERROR != 0 => {
-                let error = self.0.handle.take_error().and_then(|e| e.map_or(Ok(()), Err));
+        match self.source.poll_ready(Dir::Write) {
+            Poll::Ready(Ok(())) if self.source.flags() & flag::ERROR != 0 => {
+                let error = self.source.handle.take_error().and_then(|e| e.map_or(Ok(()), Err));
                 // Connected and closed again by the peer is still connected.
                 Poll::Ready(error)
             }
@@ -229,7 +248,8 @@ impl Socket {
     pub fn poll_read(&self, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let room = buf.len();
         debug_assert!(room != 0, "an empty read looks like the end");
-        self.0.poll_io(Dir::Read, |h| h.recv(buf).map(|n| (n, n < room && n != 0)))
+        let polled = self.source.poll_io(Dir::Read, |h| h.recv(buf).map(|n| (n, n < room && n != 0)));
+        self.metered(polled, Meter::note_received)
     }
 
     /// Reads without taking.
@@ -237,26 +257,26 @@ impl Socket {
     /// # Errors
     /// As [`Socket::poll_read`].
     pub fn poll_peek(&self, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.0.poll_io(Dir::Read, |h| h.peek(buf).map(|n| (n, false)))
+        self.source.poll_io(Dir::Read, |h| h.peek(buf).map(|n| (n, false)))
     }
 
     /// True when there is nothing to read as far as is known: no data, no end, no error. Asks the kernel only where events
     /// leave it open, and then also when the task's share of this turn is used up. The task is woken when something comes.
     pub fn is_silent(&self) -> bool {
-        let io = &self.0.io;
+        let io = &self.source.io;
         if io.ready(Dir::Read) {
-            match self.0.handle.peek(&mut [0]) {
+            match self.source.handle.peek(&mut [0]) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => io.refused(Dir::Read),
                 _ => return false,
             }
         }
-        self.0.wait(Dir::Read, self.0.rt.current()).is_ok()
+        self.source.wait(Dir::Read, self.source.rt.current()).is_ok()
     }
 
     /// True when there is something to read at this moment, data, end or an error, whether an event has told it or not: for the
     /// last look before the socket is closed.
     pub fn has_arrived(&self) -> bool {
-        !matches!(self.0.handle.peek(&mut [0]), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+        !matches!(self.source.handle.peek(&mut [0]), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Ready when a read may get somewhere: data, end, or an error.
@@ -265,7 +285,7 @@ impl Socket {
     /// The reactor has no room for the descriptor.
     #[inline]
     pub fn poll_readable(&self) -> Poll<io::Result<()>> {
-        self.0.poll_ready(Dir::Read)
+        self.source.poll_ready(Dir::Read)
     }
 
     /// [`Socket::poll_read`] as a future.
@@ -282,7 +302,8 @@ impl Socket {
     /// `EPIPE`, `ECONNRESET`, …
     #[inline]
     pub fn poll_write(&self, buf: &[u8], more: bool) -> Poll<io::Result<usize>> {
-        self.0.poll_io(Dir::Write, |h| h.send(buf, more).map(|n| (n, n < buf.len())))
+        let polled = self.source.poll_io(Dir::Write, |h| h.send(buf, more).map(|n| (n, n < buf.len())));
+        self.metered(polled, Meter::note_sent)
     }
 
     /// Writes several pieces with one call.
@@ -291,7 +312,8 @@ impl Socket {
     /// As [`Socket::poll_write`].
     pub fn poll_write_vectored(&self, bufs: &[IoSlice<'_>], more: bool) -> Poll<io::Result<usize>> {
         let len: usize = bufs.iter().map(|b| b.len()).sum();
-        self.0.poll_io(Dir::Write, |h| h.send_vectored(bufs, more).map(|n| (n, n < len)))
+        let polled = self.source.poll_io(Dir::Write, |h| h.send_vectored(bufs, more).map(|n| (n, n < len)));
+        self.metered(polled, Meter::note_sent)
     }
 
     /// Writes bytes (at least one) with descriptors beside the first of them, at most [`lb_sys::fds::MAX_FDS`]: UNIX sockets only.
@@ -300,7 +322,7 @@ impl Socket {
     /// # Errors
     /// As [`Socket::poll_write`]; `Unsupported` in the simulator.
     pub fn poll_send_fds(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Poll<io::Result<usize>> {
-        self.0.poll_io(Dir::Write, |h| {
+        self.source.poll_io(Dir::Write, |h| {
             let fd = h.fd().ok_or(io::ErrorKind::Unsupported)?;
             lb_sys::fds::send(fd, bytes, fds).map(|n| (n, n < bytes.len()))
         })
@@ -312,7 +334,7 @@ impl Socket {
     /// As [`Socket::poll_read`]; `Unsupported` in the simulator.
     pub fn poll_receive_fds(&self, buf: &mut [u8]) -> Poll<io::Result<(usize, Vec<OwnedFd>)>> {
         let mut fds = Vec::new();
-        let polled = self.0.poll_io(Dir::Read, |h| {
+        let polled = self.source.poll_io(Dir::Read, |h| {
             let fd = h.fd().ok_or(io::ErrorKind::Unsupported)?;
             let (n, received) = lb_sys::fds::receive(fd, buf)?;
             fds = received;
@@ -345,13 +367,13 @@ impl Socket {
             return Poll::Ready(Ok(Spliced::Moved(0)));
         }
         let mut full = false;
-        let polled = self.0.poll_io(Dir::Read, |h| match pipe.raw().fill(h, len) {
+        let polled = self.source.poll_io(Dir::Read, |h| match pipe.raw().fill(h, len) {
             // EAGAIN with bytes in the pipe may mean that the pipe is full: the socket stays readable.
             Err(e) if e.kind() == io::ErrorKind::WouldBlock && pipe.held() != 0 => {
                 full = true;
                 Ok((0, false))
             }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.0.flags() & flag::PRIORITY == 0 => Err(e),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.source.flags() & flag::PRIORITY == 0 => Err(e),
             // A splice never passes the urgent mark: there it says EAGAIN, or 0 when the peer has closed behind it.
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => copy_into(h, pipe, len).map(|n| (n, false)),
             Ok(0) if pipe.held() == 0 => copy_into(h, pipe, len).map(|n| (n, false)),
@@ -361,7 +383,7 @@ impl Socket {
             }
             other => other.map(|n| (n, false)),
         });
-        match polled {
+        match self.metered(polled, Meter::note_spliced_in) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
             Poll::Ready(Ok(0)) if full => Poll::Ready(Ok(Spliced::PipeFull)),
@@ -385,27 +407,27 @@ impl Socket {
         if len == 0 {
             return Poll::Ready(Ok(0));
         }
-        let polled = self.0.poll_io(Dir::Write, |h| pipe.raw().drain(h, len, more).map(|n| (n, false)));
+        let polled = self.source.poll_io(Dir::Write, |h| pipe.raw().drain(h, len, more).map(|n| (n, false)));
         if let Poll::Ready(Ok(n)) = polled {
             pipe.moved_out(n);
         }
-        polled
+        self.metered(polled, Meter::note_spliced_out)
     }
 
     /// True when the last event said that the peer has closed its side or that the connection is broken.
     pub fn hung_up(&self) -> bool {
-        self.0.flags() & (flag::READ_CLOSED | flag::ERROR) != 0
+        self.source.flags() & (flag::READ_CLOSED | flag::ERROR) != 0
     }
 
     /// True when the last event said that the connection is broken (reset, or closed in both directions).
     pub fn is_broken(&self) -> bool {
-        self.0.flags() & flag::ERROR != 0
+        self.source.flags() & flag::ERROR != 0
     }
 
     /// Arranges for the current task to be polled when data, the end or an error comes, without reading anything.
     pub fn wait_for_event(&self) {
         // A descriptor that epoll refuses is found broken by the next call on it.
-        let _ = self.0.wait(Dir::Read, self.0.rt.current());
+        let _ = self.source.wait(Dir::Read, self.source.rt.current());
     }
 
     /// Lets `task` be woken by what comes next: for a connection that waits idle in a pool.
@@ -413,12 +435,12 @@ impl Socket {
     /// # Errors
     /// The reactor has no room for the descriptor.
     pub fn wake_on_event(&self, task: TaskKey) -> io::Result<()> {
-        self.0.wait(Dir::Read, task)
+        self.source.wait(Dir::Read, task)
     }
 
     /// True when a read would not have to wait for an event, as far as is known.
     pub fn maybe_readable(&self) -> bool {
-        self.0.flags() & (flag::READ | flag::STICKY) != 0
+        self.source.flags() & (flag::READ | flag::STICKY) != 0
     }
 
     /// Registers with the reactor now, so that events are seen although nobody reads.
@@ -426,7 +448,7 @@ impl Socket {
     /// # Errors
     /// `ENOSPC`, `ENOMEM`.
     pub fn watch(&self) -> io::Result<()> {
-        if self.0.io.registered() { Ok(()) } else { self.0.register() }
+        if self.source.io.registered() { Ok(()) } else { self.source.register() }
     }
 
     /// Closes the sending side.
@@ -434,13 +456,13 @@ impl Socket {
     /// # Errors
     /// `ENOTCONN` when the peer has reset the connection.
     pub fn shutdown_write(&self) -> io::Result<()> {
-        self.0.handle.shutdown_write()
+        self.source.handle.shutdown_write()
     }
 
     /// Makes closing reset the connection, so that the peer does not take what it got for complete.
     pub fn reset_on_close(&self) {
         // Fails only on a socket that is gone already.
-        let _ = self.0.handle.apply(&SockOpt::LingerReset);
+        let _ = self.source.handle.apply(&SockOpt::LingerReset);
     }
 
     /// Sets an option.
@@ -448,12 +470,12 @@ impl Socket {
     /// # Errors
     /// Those of `setsockopt(2)`.
     pub fn apply(&self, option: &SockOpt) -> io::Result<()> {
-        self.0.handle.apply(option)
+        self.source.handle.apply(option)
     }
 
     /// The error that waits on the socket, which this takes.
     pub fn take_error(&self) -> Option<io::Error> {
-        self.0.handle.take_error().unwrap_or_else(Some)
+        self.source.handle.take_error().unwrap_or_else(Some)
     }
 
     /// The local address.
@@ -461,24 +483,24 @@ impl Socket {
     /// # Errors
     /// Those of `getsockname(2)`.
     pub fn local_addr(&self) -> io::Result<Addr> {
-        self.0.handle.local_addr()
+        self.source.handle.local_addr()
     }
 
     /// The address that an IPv4 client connected to before a rule of the kernel sent the connection here; `None` where none
     /// did, and in the simulator.
     pub fn original_dst(&self) -> Option<Addr> {
-        lb_sys::socket::original_dst(self.0.handle.fd()?).ok()
+        lb_sys::socket::original_dst(self.source.handle.fd()?).ok()
     }
 
     /// The headers of the packet that a connection began with, where its listener has them saved; only the first call has them. Never in
     /// the simulator.
     pub fn saved_syn(&self) -> Option<Vec<u8>> {
-        lb_sys::socket::saved_syn(self.0.handle.fd()?).ok().filter(|syn| !syn.is_empty())
+        lb_sys::socket::saved_syn(self.source.handle.fd()?).ok().filter(|syn| !syn.is_empty())
     }
 
     /// What the kernel knows of a TCP connection; `None` for other sockets, and in the simulator.
     pub fn tcp_info(&self) -> Option<lb_sys::socket::TcpInfo> {
-        lb_sys::socket::tcp_info(self.0.handle.fd()?).ok()
+        lb_sys::socket::tcp_info(self.source.handle.fd()?).ok()
     }
 
     /// The peer's address.
@@ -486,17 +508,17 @@ impl Socket {
     /// # Errors
     /// `ENOTCONN`.
     pub fn peer_addr(&self) -> io::Result<Addr> {
-        self.0.handle.peer_addr()
+        self.source.handle.peer_addr()
     }
 
     /// The kernel's descriptor; `None` in the simulator.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.0.handle.fd()
+        self.source.handle.fd()
     }
 
     #[cfg(feature = "sim")]
     pub(crate) fn sim_id(&self) -> Option<u32> {
-        match &self.0.handle {
+        match &self.source.handle {
             Handle::Sim(h) => Some(h.id()),
             Handle::Sys(_) => None,
         }
@@ -504,6 +526,6 @@ impl Socket {
 
     /// The executor that the socket belongs to.
     pub fn rt(&self) -> &Rt {
-        &self.0.rt
+        &self.source.rt
     }
 }

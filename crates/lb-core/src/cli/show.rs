@@ -200,11 +200,12 @@ fn show_connections(cx: &mut Cx<'_>) -> Outcome {
     Ok(rows(head, move |out| {
         let Some((backend, server)) = servers.next() else { return false };
         let (address, port) = place(&server.destination());
-        let idle = server.idle.load(Ordering::Relaxed);
+        let (once, safe) = server.idle_by_use();
+        let idle = once + safe;
         let limit = server.settings.pool.max_conn.map_or(-1, i64::from);
         let _ = write!(
             out,
-            "{}/{} {}/{} {address} {port} - {} {} {} {} {idle} 0 {limit} {idle}",
+            "{}/{} {}/{} {address} {port} - {} {} {} {} {once} {safe} {limit} {idle}",
             backend.name(),
             server.name(),
             backend.settings.id,

@@ -81,7 +81,7 @@ pub(super) async fn ask(worker: Rc<Worker>, asked: Arc<Asked>, spread: u32) {
             let send = lock(&agent.at).send.clone();
             check.set_spec(Arc::new(AgentSpec { send, ..spec.clone() }));
             lock(&agent.history).checking = true;
-            conn::run(rt, &mut check, checked).await;
+            conn::run(rt, &mut check, checked, None).await;
             rt.progress();
             lock(&agent.history).checking = false;
             if let Some(reply) = check.reply().filter(|_| is_enabled()) {

@@ -6,11 +6,12 @@ use super::Checked;
 use lb_check::{Action, Check, Destination, Event, SystemError, Verdict, World};
 use lb_config::SendProxy;
 use lb_http::proxy::{self, Endpoints};
-use lb_rt::{Rt, Socket};
+use lb_rt::{Meter, Rt, Socket};
 use lb_sys::Addr;
 use lb_sys::socket::SockOpt;
 use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -36,8 +37,8 @@ impl Machine for Scripted<'_> {
     }
 }
 
-/// One check from start to end.
-pub(super) async fn run(rt: &Rt, machine: &mut dyn Machine, checked: &Checked) -> Verdict {
+/// One check from start to end. `wire` counts what goes over its connections.
+pub(super) async fn run(rt: &Rt, machine: &mut dyn Machine, checked: &Checked, wire: Option<&Arc<Meter>>) -> Verdict {
     let mut actions = Vec::new();
     let mut conn = Conn::default();
     machine.handle(rt.now(), Event::Start, &mut actions);
@@ -45,7 +46,7 @@ pub(super) async fn run(rt: &Rt, machine: &mut dyn Machine, checked: &Checked) -
         let mut failed = None;
         for action in std::mem::take(&mut actions) {
             match action {
-                Action::Connect(to) => failed = conn.open(rt, checked, &to).err(),
+                Action::Connect(to) => failed = conn.open(rt, checked, &to, wire).err(),
                 Action::Send(bytes) => {
                     conn.unsent.extend_from_slice(&bytes);
                     conn.sending = true;
@@ -94,7 +95,7 @@ enum Stage {
 }
 
 impl Conn {
-    fn open(&mut self, rt: &Rt, checked: &Checked, destination: &Destination) -> io::Result<()> {
+    fn open(&mut self, rt: &Rt, checked: &Checked, destination: &Destination, wire: Option<&Arc<Meter>>) -> io::Result<()> {
         if destination.tls.is_some() {
             // Refused when the configuration is read.
             return Err(io::ErrorKind::Unsupported.into());
@@ -114,7 +115,10 @@ impl Conn {
         } else {
             &checked.options
         };
-        let socket = Socket::connect(rt, &to, checked.from.as_ref(), options)?;
+        let mut socket = Socket::connect(rt, &to, checked.from.as_ref(), options)?;
+        if let Some(wire) = wire {
+            socket.set_meter(wire);
+        }
         *self = Conn { socket: Some(socket), to: Some(to), greeting, ..Conn::default() };
         Ok(())
     }

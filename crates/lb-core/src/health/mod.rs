@@ -215,7 +215,14 @@ async fn watch(worker: Rc<Worker>, checked: Arc<Checked>, spread: u32, node: Opt
             let verdict = match &checked.program {
                 // Boxed: few servers are checked so.
                 Some(program) => Box::pin(external::run(&worker, program, &checked, preserves)).await,
-                None => conn::run(rt, &mut Scripted { check: &mut check, world: &world }, &checked).await,
+                None => {
+                    let counters = &worker.counters;
+                    let wire = checked.spec.script.is_http().then(|| {
+                        counters.back(&checked.backend).http_checks.add(1);
+                        counters.back_wire(&checked.backend)
+                    });
+                    conn::run(rt, &mut Scripted { check: &mut check, world: &world }, &checked, wire).await
+                }
             };
             rt.progress();
             lock(&server.history).checking = false;

@@ -108,15 +108,17 @@ pub async fn server_connection(conn: &mut Conn, record: &mut Record, request: &R
     if let Some(uses) = may_share(conn, record, request, slot)
         && worker.pools.may_ask(slot.server())
         // Boxed: it is rare, and the stream's future stays small.
-        && let Some(kept) = Box::pin(pool::from_others(&worker, slot.server(), uses)).await
+        && let Some(mut kept) = Box::pin(pool::from_others(&worker, slot.server(), uses)).await
     {
+        kept.socket.set_meter(worker.counters.back_wire(slot.backend()));
         note_reuse(record, slot, &kept);
         return Ok(kept);
     }
     let abort_on_close = record.backend.as_ref().is_some_and(|b| b.settings.options.abortonclose);
     let watch = ClientWatch { socket: &conn.socket, abort_on_close, abort_on_silence: false };
     let moves = slot.server().moves();
-    let socket = admit::connect(&worker.rt, record, slot, watch).await?;
+    let mut socket = admit::connect(&worker.rt, record, slot, watch).await?;
+    socket.set_meter(worker.counters.back_wire(slot.backend()));
     let mut server = ServerConn::new(socket, slot.server(), moves);
     server.once = record.rules().marks_server();
     Ok(server)

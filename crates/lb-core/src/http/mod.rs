@@ -182,8 +182,12 @@ fn task<F: Future<Output = Option<Conn>>>(conn: Conn, rt: Rt, serve: fn(Conn) ->
 }
 
 /// Starts a session in mode http.
-pub fn spawn(client: Rc<Client>, socket: Socket, input: Option<Buffer>) -> TaskKey {
+pub fn spawn(client: Rc<Client>, mut socket: Socket, input: Option<Buffer>) -> TaskKey {
     let rt = client.worker().rt.clone();
+    let wire = client.worker().counters.front_wire(client.frontend());
+    socket.set_meter(wire);
+    // What came with a header of the PROXY protocol.
+    wire.note_received(input.as_ref().map_or(0, Buffer::len));
     // Handshakes, if there were any, have just been done.
     let (since, since_at) = (rt.now(), client.ready);
     let conn = Conn { client, socket, input, since, since_at, served: 0, own: None, last: None };

@@ -233,6 +233,8 @@ pub mod at {
     pub const SRV_ICUR: usize = 88;
     pub const QTIME_MAX: usize = 90;
     pub const EINT: usize = 94;
+    pub const IDLE_CONN_CUR: usize = 95;
+    pub const SAFE_CONN_CUR: usize = 96;
     pub const USED_CONN_CUR: usize = 97;
     pub const NEED_CONN_EST: usize = 98;
     pub const UWEIGHT: usize = 99;
@@ -245,6 +247,7 @@ pub mod at {
     pub const H1_OPEN_STREAMS: usize = 120;
     pub const H1_TOTAL_CONNECTIONS: usize = 121;
     pub const H1_TOTAL_STREAMS: usize = 122;
+    pub const H1_BYTES_IN: usize = 123;
 }
 
 #[cfg(test)]
@@ -270,6 +273,10 @@ mod tests {
             (at::UWEIGHT, "uweight"),
             (FIXED, "ssl_sess"),
             (at::H1_TOTAL_STREAMS, "h1_total_streams"),
+            (at::IDLE_CONN_CUR, "idle_conn_cur"),
+            (at::SAFE_CONN_CUR, "safe_conn_cur"),
+            (at::H1_BYTES_IN, "h1_bytes_in"),
+            (at::H1_BYTES_IN + 3, "h1_spliced_bytes_out"),
         ] {
             assert_eq!(COLUMNS[number].name, name);
         }

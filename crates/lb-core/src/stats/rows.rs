@@ -10,6 +10,7 @@ use crate::worker::Process;
 use lb_balance::{ServerId, Weight};
 use lb_check::{Health, Status};
 use lb_config::{Balance, HashKey, Mode, ServerAddress, ServerPort};
+use lb_rt::Meter;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -113,13 +114,21 @@ impl Row {
         self.set(at::HRSP_OTHER, class(0));
     }
 
+    /// What has gone over HTTP/1 connections, of all threads.
+    fn wire<'a>(&mut self, wires: impl Iterator<Item = &'a Arc<Meter>> + Clone) {
+        let counts = [Meter::received, Meter::sent, Meter::spliced_in, Meter::spliced_out];
+        for (column, count) in (at::H1_BYTES_IN..).zip(counts) {
+            self.set(column, sum(wires.clone(), |wire| count(wire)));
+        }
+    }
+
     fn rate(&mut self, rate: Rate) {
         self.set(at::RATE, rate.now);
         self.set(at::RATE_MAX, rate.max);
     }
 }
 
-/// Columns that modules have which are not there: TLS, HTTP/2. What haproxy counts in bytes of HTTP/1 on the wire stays empty.
+/// Columns that modules have which are not there: TLS, HTTP/2.
 const MODULES: std::ops::Range<usize> = at::SSL_SESS..at::H1_OPEN_CONNECTIONS;
 
 fn frontend_row(process: &Process, rates: &mut Rates, frontend: &Frontend, now: Instant) -> Row {
@@ -164,6 +173,8 @@ fn frontend_row(process: &Process, rates: &mut Rates, frontend: &Frontend, now: 
     row.set(at::H1_OPEN_CONNECTIONS, if http { current } else { 0 });
     row.set(at::H1_TOTAL_CONNECTIONS, if http { total(|f| f.connections.get()) } else { 0 });
     row.set(at::H1_TOTAL_STREAMS, if http { total(|f| f.requests.get()) } else { 0 });
+    row.set(at::H1_OPEN_STREAMS, if http { total(|f| f.open.get()) } else { 0 });
+    row.wire(process.counters.iter().map(|c| c.front_wire(frontend)));
     row
 }
 
@@ -244,8 +255,10 @@ fn backend_row(process: &Process, rates: &mut Rates, backend: &Backend, legends:
     let only = |n: u64| if http { n } else { 0 };
     row.set(at::H1_OPEN_CONNECTIONS, only(u64::from(idle + served)));
     row.set(at::H1_OPEN_STREAMS, only(u64::from(served)));
-    row.set(at::H1_TOTAL_CONNECTIONS, only(total(|b| b.connects.get())));
-    row.set(at::H1_TOTAL_STREAMS, only(total(|b| b.connects.get()) + total(|b| b.reuses.get())));
+    let checks = total(|b| b.http_checks.get());
+    row.set(at::H1_TOTAL_CONNECTIONS, checks + only(total(|b| b.connects.get())));
+    row.set(at::H1_TOTAL_STREAMS, checks + only(total(|b| b.connects.get()) + total(|b| b.reuses.get())));
+    row.wire(process.counters.iter().map(|c| c.back_wire(backend)));
     row
 }
 
@@ -302,7 +315,10 @@ fn server_row(process: &Process, rates: &mut Rates, backend: &Backend, server: &
         row.set(at::ADDR, address(&server.destination()).as_str());
     }
     row.mode(backend.settings.mode);
-    row.set(at::SRV_ICUR, server.idle.load(Ordering::Relaxed));
+    let (once, safe) = server.idle_by_use();
+    row.set(at::SRV_ICUR, once + safe);
+    row.set(at::IDLE_CONN_CUR, once);
+    row.set(at::SAFE_CONN_CUR, safe);
     if let Some(max) = server.settings.pool.max_conn {
         row.set(at::SRC_ILIM, max);
     }
