@@ -217,6 +217,44 @@ fn servers_follow_the_one_that_they_track() {
 }
 
 #[test]
+fn a_backend_loses_its_last_server_by_its_weight() {
+    let config = "listen l\n bind 127.0.0.1:{p}\n server z 127.0.0.1:{o}\n\
+        backend b\n log global\n server s 127.0.0.1:{o}\n server t 127.0.0.1:{o}\n server u 127.0.0.1:{o} disabled\n";
+    beside(config, |side| {
+        let down_for_a_while = |side: &Side| must("time passes", || side.stat("b", "BACKEND", &["downtime"]) != ["0"]);
+        side.command("set weight b/s 0", "", 0);
+        side.command("set server b/t weight 0%", "", 1);
+        side.must_show("b", "BACKEND", &["status", "weight", "chkdown"], &["DOWN", "0", "1"]);
+        down_for_a_while(side);
+        // What is given back by weight alone has been no time without service.
+        side.command("set weight b/t 100%", "", 0);
+        side.must_show("b", "BACKEND", &["status", "chkdown", "downtime"], &["UP", "1", "0"]);
+        side.command("set weight b/s 100%", "", 0);
+        side.command("set server b/s state drain", "", 1);
+        side.command("set weight b/t 0", "", 1);
+        down_for_a_while(side);
+        side.command("set server b/s state ready", "", 1);
+        side.must_show("b", "BACKEND", &["status", "chkdown"], &["UP", "2"]);
+        let downtime = side.stat("b", "BACKEND", &["downtime"]);
+        assert_ne!(downtime, ["0"]);
+        side.command("disable server b/s", "", 2);
+        side.command("set weight b/t 100%", "", 0);
+        side.command("enable server b/s", "", 1);
+        side.command("enable server b/u", "", 1);
+        side.must_show("b", "BACKEND", &["status", "weight", "chkdown", "downtime"], &["UP", "3", "3", &downtime[0]]);
+        let columns = |line: &str| {
+            let all: Vec<&str> = line.split(' ').collect();
+            // Without the address and the seconds since the last change.
+            [3, 5, 6, 7, 8, 10, 11, 12, 13, 14].map(|at| all[at]).join(" ")
+        };
+        let table = side.ask("show servers state b");
+        let table: Vec<String> = table.lines().skip(2).map(columns).collect();
+        // Health that maintenance took from one that nobody checks does not come back.
+        assert_eq!(table, ["s 2 0 1 1 1 0 0 0 0", "t 2 0 1 1 1 0 2 0 0", "u 2 4 1 1 1 0 0 8 0"]);
+    });
+}
+
+#[test]
 fn a_404_lets_a_server_and_its_followers_finish_what_they_have() {
     let config = "listen l\n bind 127.0.0.1:{p}\n server z 127.0.0.1:{o}\n\
         backend a\n log global\n option httpchk\n http-check disable-on-404\n server s 127.0.0.1:{o} check inter 50 fall 1 rise 2\n\

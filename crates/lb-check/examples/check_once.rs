@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let request = HttpRequest::parse("GET", &uri, "HTTP/1.0")?;
     let mut check = Check::new(CheckSpec::new(Script::http(request), spec.inter).into());
     let mut health = Health::new(spec);
-    let server = Server { backend: "example", name: "one", backup: false, tracks: None };
+    let server = Server { backend: "example", name: "one", backup: false, no_share: false, tracks: None };
     for _ in 0..rounds {
         let verdict = run(&mut check, addr);
         let applied = health.apply(&verdict);

@@ -509,8 +509,9 @@ impl Health {
     }
 
     fn end_maintenance(&mut self, inherited: bool) -> Transition {
-        self.level = self.initial_level();
-        self.up = self.level >= self.spec.rise && self.agent_agrees() && self.lead.0;
+        // Maintenance takes all health away, and only checks bring some back.
+        self.level = if self.checked { self.initial_level() } else { 0 };
+        self.up = self.checks_agree() && self.lead.0;
         self.stopping = self.up && self.lead.1;
         Transition::MaintEnds { inherited }
     }
@@ -619,6 +620,11 @@ mod tests {
         assert_eq!(health.to_string(), "NOLB");
         assert_eq!(health.apply(&verdict(true)).transition, Some(Transition::Up));
         assert_eq!(health.admin(Admin::ForceUp), None);
-        assert_eq!(Health::new_disabled(HealthSpec::default()).to_string(), "MAINT");
+        let mut unchecked = Health::new_disabled(HealthSpec::default());
+        unchecked.set_checked(false);
+        assert_eq!(unchecked.to_string(), "MAINT");
+        unchecked.admin(Admin::Ready);
+        assert_eq!((unchecked.to_string(), unchecked.level()), ("no check".into(), 0));
+        assert!(unchecked.takes_new());
     }
 }

@@ -37,6 +37,8 @@ pub struct Server<'a> {
     pub name: &'a str,
     /// Whether it is a backup server.
     pub backup: bool,
+    /// Whether its weight is 0: it takes what belongs to it and nothing else.
+    pub no_share: bool,
     /// The server that it tracks: backend and name.
     pub tracks: Option<(&'a str, &'a str)>,
 }
@@ -177,7 +179,11 @@ pub fn check_line(server: Server<'_>, health: &Health, verdict: &Verdict, by: Ch
             (done, of, health.level() >= health.spec().rise)
         }
     };
-    let state = if well { "UP" } else { "DOWN" };
+    let state = match well {
+        true if server.no_share => "DRAIN",
+        true => "UP",
+        false => "DOWN",
+    };
     let _ = write!(text, ", status: {done}/{of} {state}.");
     Line { level: Level::Notice, text }
 }

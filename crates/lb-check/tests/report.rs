@@ -4,8 +4,8 @@ use lb_check::report::{Cause, Checker, Counts, Level, Line, Server, check_line, 
 use lb_check::{Admin, Health, HealthSpec, Status, Transition, Verdict};
 use std::time::Duration;
 
-const S: Server<'_> = Server { backend: "b", name: "s", backup: false, tracks: None };
-const K: Server<'_> = Server { backend: "b", name: "k", backup: true, tracks: None };
+const S: Server<'_> = Server { backend: "b", name: "s", backup: false, no_share: false, tracks: None };
+const K: Server<'_> = Server { backend: "b", name: "k", backup: true, no_share: false, tracks: None };
 
 fn verdict(status: Status, code: Option<u32>, info: &[u8], ms: u64) -> Verdict {
     Verdict { status, code, info: info.into(), duration: Duration::from_millis(ms) }
@@ -114,6 +114,8 @@ fn health_lines() {
         check_line(S, &health, &odd, Checker::Health).text,
         format!("{failed}Layer7 wrong status, code: 500, info: \"a<01><02>b<FF><09><22>q<22> \\ c\", check duration: 3ms, status: 3/3 UP.")
     );
+    let no_share = Server { no_share: true, ..S };
+    assert!(check_line(no_share, &health, &ok(), Checker::Health).text.ends_with("status: 3/3 DRAIN."));
     let slow = verdict(Status::L7Tout, None, b"", 301);
     let once = HealthSpec { fall: 1, rise: 1, ..HealthSpec::default() };
     let mut health = Health::new(once);

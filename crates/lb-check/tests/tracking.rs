@@ -10,8 +10,8 @@ struct Pair {
     follower: Health,
 }
 
-const LEADER: Server<'_> = Server { backend: "a", name: "s", backup: false, tracks: None };
-const FOLLOWER: Server<'_> = Server { backend: "b", name: "t", backup: false, tracks: Some(("a", "s")) };
+const LEADER: Server<'_> = Server { backend: "a", name: "s", backup: false, no_share: false, tracks: None };
+const FOLLOWER: Server<'_> = Server { backend: "b", name: "t", backup: false, no_share: false, tracks: Some(("a", "s")) };
 
 impl Pair {
     fn new() -> Pair {

@@ -7,7 +7,7 @@ use crate::proxy::{Backend, unix_addr};
 use crate::warmth::Warmth;
 use crate::watched::Watched;
 use lb_balance::ServerId;
-use lb_check::{Health, Verdict};
+use lb_check::{Health, Transition, Verdict};
 use lb_config::ServerAddress;
 use lb_sys::socket::SockOpt;
 use lb_sys::{Addr, Channel};
@@ -97,6 +97,18 @@ impl History {
         }
         self.downs += u64::from(was_up && !is_up);
         self.changed = Some(now);
+    }
+
+    /// A server of this backend has changed; `had_one`, `has_one`: whether one took traffic before, and does now. As haproxy counts it: the
+    /// time without service ends when a server comes up or is drained no longer, even if it has no share of the work. Maintenance
+    /// is no time without service once it is over.
+    pub fn note_server(&mut self, now: Instant, since: Duration, transition: Transition, had_one: bool, has_one: bool) {
+        let ends_downtime = !had_one && matches!(transition, Transition::Up | Transition::DrainEnds);
+        if ends_downtime || (had_one && !has_one) {
+            self.note(now, since, had_one, has_one);
+        } else if had_one != has_one {
+            self.changed = Some(now);
+        }
     }
 
     /// Time without service until now, which is `since` the last change.

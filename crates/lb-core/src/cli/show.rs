@@ -256,7 +256,8 @@ fn state_line(out: &mut String, process: &Process, backend: &Backend, server: &S
         + bit(health.is_inherited_drain(), 16);
     let configured = server.settings.check.is_some();
     let check_state = match (configured, health.in_maintenance()) {
-        (false, true) if server.settings.disabled => 8,
+        // A pause that no check ever ends.
+        (false, _) if server.settings.disabled => 8,
         (false, _) => 0,
         (true, true) => 14,
         (true, false) if !server.is_checked() => 2,

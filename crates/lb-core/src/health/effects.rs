@@ -16,6 +16,7 @@ use lb_config::ProxyKind;
 use lb_expr::{Cause as End, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Lets a verdict count, with all that follows from it.
 pub(super) fn apply(process: &Process, moment: Moment, backend: &Arc<Backend>, id: ServerId, verdict: &Verdict) {
@@ -55,6 +56,8 @@ pub(crate) fn reweigh(process: &Process, moment: Moment, backend: &Arc<Backend>,
     let had_one = backend.serves();
     backend.set_weight(id, weight)?;
     if had_one && !backend.serves() {
+        // haproxy counts it as it counts every other loss, but has nothing to note when a share is given back.
+        lock(&backend.history).note(moment.now, Duration::ZERO, true, false);
         Change { process, moment, backend, server }.lost_last();
     }
     Ok(())
@@ -160,13 +163,12 @@ impl Change<'_> {
         self.end_streams(was_usable);
         let (active, backup) = backend.usable();
         let has_one = active + backup != 0;
-        let note = |history: &mut History, was_up, is_up| {
-            let since = process.since(history.changed, moment.now);
-            history.note(moment.now, since, was_up, is_up);
-        };
-        note(&mut lock(&server.history), was_usable, server.usable());
-        if had_one != has_one {
-            note(&mut lock(&backend.history), had_one, has_one);
+        let since = |history: &History| process.since(history.changed, moment.now);
+        {
+            let (mut own, mut all) = (lock(&server.history), lock(&backend.history));
+            let (own_since, all_since) = (since(&own), since(&all));
+            own.note(moment.now, own_since, was_usable, server.usable());
+            all.note_server(moment.now, all_since, transition, had_one, has_one);
         }
         let counts = Counts {
             active,
@@ -227,7 +229,8 @@ impl Change<'_> {
     fn named(&self, work: impl FnOnce(report::Server<'_>)) {
         let leader = self.server.leader();
         let tracks = leader.as_ref().map(|(backend, id)| (backend.name(), backend.server(*id).name()));
-        work(report::Server { backend: self.backend.name(), name: self.server.name(), backup: self.server.settings.backup, tracks });
+        let (backup, no_share) = (self.server.settings.backup, self.server.weight.load(Ordering::Relaxed) == 0);
+        work(report::Server { backend: self.backend.name(), name: self.server.name(), backup, no_share, tracks });
     }
 }
 
