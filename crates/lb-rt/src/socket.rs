@@ -147,13 +147,13 @@ impl Socket {
         self.meter = Some(meter.clone());
     }
 
-    /// Has `note` count what a call has moved.
+    /// Has the bytes counted that a call has moved; gives back how many they were.
     #[inline]
-    fn metered(&self, polled: Poll<io::Result<usize>>, note: fn(&Meter, usize)) -> Poll<io::Result<usize>> {
-        if let (Some(meter), Poll::Ready(Ok(n))) = (&self.meter, &polled) {
-            note(meter, *n);
+    fn metered(&self, n: usize, note: fn(&Meter, usize)) -> usize {
+        if let Some(meter) = &self.meter {
+            note(meter, n);
         }
-        polled
+        n
     }
 
     /// Starts a connection to `addr`, from `local` if given, with `options` set before.
@@ -248,8 +248,7 @@ impl Socket {
     pub fn poll_read(&self, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let room = buf.len();
         debug_assert!(room != 0, "an empty read looks like the end");
-        let polled = self.source.poll_io(Dir::Read, |h| h.recv(buf).map(|n| (n, n < room && n != 0)));
-        self.metered(polled, Meter::note_received)
+        self.source.poll_io(Dir::Read, |h| h.recv(buf).map(|n| (self.metered(n, Meter::note_received), n < room && n != 0)))
     }
 
     /// Reads without taking.
@@ -302,8 +301,7 @@ impl Socket {
     /// `EPIPE`, `ECONNRESET`, …
     #[inline]
     pub fn poll_write(&self, buf: &[u8], more: bool) -> Poll<io::Result<usize>> {
-        let polled = self.source.poll_io(Dir::Write, |h| h.send(buf, more).map(|n| (n, n < buf.len())));
-        self.metered(polled, Meter::note_sent)
+        self.source.poll_io(Dir::Write, |h| h.send(buf, more).map(|n| (self.metered(n, Meter::note_sent), n < buf.len())))
     }
 
     /// Writes several pieces with one call.
@@ -312,8 +310,7 @@ impl Socket {
     /// As [`Socket::poll_write`].
     pub fn poll_write_vectored(&self, bufs: &[IoSlice<'_>], more: bool) -> Poll<io::Result<usize>> {
         let len: usize = bufs.iter().map(|b| b.len()).sum();
-        let polled = self.source.poll_io(Dir::Write, |h| h.send_vectored(bufs, more).map(|n| (n, n < len)));
-        self.metered(polled, Meter::note_sent)
+        self.source.poll_io(Dir::Write, |h| h.send_vectored(bufs, more).map(|n| (self.metered(n, Meter::note_sent), n < len)))
     }
 
     /// Writes bytes (at least one) with descriptors beside the first of them, at most [`lb_sys::fds::MAX_FDS`]: UNIX sockets only.
@@ -383,13 +380,13 @@ impl Socket {
             }
             other => other.map(|n| (n, false)),
         });
-        match self.metered(polled, Meter::note_spliced_in) {
+        match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
             Poll::Ready(Ok(0)) if full => Poll::Ready(Ok(Spliced::PipeFull)),
             Poll::Ready(Ok(0)) => Poll::Ready(Ok(Spliced::Eof)),
             Poll::Ready(Ok(n)) => {
-                pipe.moved_in(n);
+                pipe.moved_in(self.metered(n, Meter::note_spliced_in));
                 if pipe.held() >= pipe.capacity() / 2 {
                     pipe.grow();
                 }
@@ -409,9 +406,9 @@ impl Socket {
         }
         let polled = self.source.poll_io(Dir::Write, |h| pipe.raw().drain(h, len, more).map(|n| (n, false)));
         if let Poll::Ready(Ok(n)) = polled {
-            pipe.moved_out(n);
+            pipe.moved_out(self.metered(n, Meter::note_spliced_out));
         }
-        self.metered(polled, Meter::note_spliced_out)
+        polled
     }
 
     /// True when the last event said that the peer has closed its side or that the connection is broken.
