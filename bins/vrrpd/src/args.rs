@@ -1,5 +1,5 @@
-//! keepalived's switches, long and short, also several letters behind one dash (`-nlD`), and those of our own. Each is used, accepted with
-//! a reason, or refused with one.
+//! keepalived's switches, long and short, also several letters behind one dash (`-nlD`) and long ones cut short (`--log-con`), and those
+//! of our own. Each is used, accepted with a reason, or refused with one; what keepalived only complains about is a complaint here too.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -44,6 +44,10 @@ pub struct Args {
     pub metrics: Option<SocketAddr>,
     pub dumps: PathBuf,
     pub question: Question,
+    /// What is wrong and no reason not to start.
+    pub complaints: Vec<String>,
+    /// Words that are no switches; keepalived says so and goes on.
+    pub extra: Vec<String>,
 }
 
 impl Args {
@@ -70,6 +74,8 @@ impl Args {
             metrics: None,
             dumps: "/tmp".into(),
             question: Question::default(),
+            complaints: Vec::new(),
+            extra: Vec::new(),
         }
     }
 }
@@ -84,14 +90,20 @@ enum Does {
     Maybe(&'static str, fn(&mut Args, Option<&str>)),
     /// It changes nothing; whether it has a value, and why.
     Nothing(Option<&'static str>, &'static str),
+    /// The same, and somebody may miss it: that is said.
+    Missed(Option<&'static str>, &'static str),
     Refused(&'static str),
 }
 
-use Does::{Flag, Maybe, Nothing, Refused, Value};
+use Does::{Flag, Maybe, Missed, Nothing, Refused, Value};
+
+/// Those that keepalived does not have: they are written in full, so that they make none of its own ambiguous.
+const OURS: &[&str] = &["socket", "metrics", "dump-dir"];
 
 /// Letter (or none), long name, what it does, help.
 type Switch = (Option<char>, &'static str, Does, &'static str);
 
+const NO_SNMP: &str = "there is no SNMP here; --metrics and vrrpd status have the figures";
 const NO_CHECKERS: &str = "there are no health checkers and no BFD here: no process of theirs";
 
 const SWITCHES: &[Switch] = &[
@@ -111,7 +123,7 @@ const SWITCHES: &[Switch] = &[
     ),
     (Some('e'), "all-config", Flag(|a| a.all_files = true), "a file that is missing is an error"),
     (Some('n'), "dont-fork", Flag(|a| a.foreground = true), "stay in the foreground"),
-    (Some('l'), "log-console", Flag(|a| a.console = true), "log to standard error, not to syslog"),
+    (Some('l'), "log-console", Flag(|a| a.console = true), "log to standard error too"),
     (Some('S'), "log-facility", Value("0-7|local0-7|user|daemon", facility), "facility of syslog (daemon)"),
     (
         Some('g'),
@@ -170,8 +182,8 @@ const SWITCHES: &[Switch] = &[
     (None, "flush-log-file", Nothing(None, "each line is written at once"), ""),
     (None, "no-mem-check", Nothing(None, "there is no such check to turn off"), ""),
     (Some('C'), "check", Refused("it asks for health checkers of IPVS without VRRP, and there are none here"), ""),
-    (Some('x'), "snmp", Refused("there is no SNMP here; --metrics and vrrpd status have the figures"), ""),
-    (Some('A'), "snmp-agent-socket", Refused("there is no SNMP here; --metrics and vrrpd status have the figures"), ""),
+    (Some('x'), "snmp", Missed(None, NO_SNMP), ""),
+    (Some('A'), "snmp-agent-socket", Nothing(Some("FILE"), NO_SNMP), ""),
     (Some('T'), "genhash", Refused("there is no such tool here; keepalived's own has it"), ""),
     (None, "perf", Refused("use perf record -p"), ""),
     (None, "debug", Refused("the log and vrrpd status say what it does"), ""),
@@ -188,14 +200,20 @@ fn facility(args: &mut Args, value: &str) -> Result<(), String> {
         ("user", _) => 1,
         ("daemon", _) => vrrp_daemon::log::DAEMON,
         (_, Some(number)) => 16 + number,
-        _ => return Err(format!("'{value}' is no facility; there are 0 to 7, local0 to local7, user and daemon")),
+        _ => {
+            args.complaints.push(format!("Invalid log facility '{value}'; there are 0 to 7, local0 to local7, user and daemon"));
+            args.facility
+        }
     };
     Ok(())
 }
 
 fn umask(args: &mut Args, value: &str) -> Result<(), String> {
     args.umask = vrrp_daemon::conf::parse_umask(value);
-    args.umask.map(drop).ok_or_else(|| format!("'{value}' is no umask; it is a number up to 0777"))
+    if args.umask.is_none() {
+        args.complaints.push(format!("Invalid --umask option {value}; it is a number up to 0777"));
+    }
+    Ok(())
 }
 
 fn metrics(args: &mut Args, value: &str) -> Result<(), String> {
@@ -222,7 +240,7 @@ pub fn usage() -> String {
             Flag(_) => (String::new(), (*help).to_string()),
             Value(what, _) => (format!("={what}"), (*help).to_string()),
             Maybe(what, _) => (format!("[={what}]"), (*help).to_string()),
-            Nothing(what, why) => (what.map(|w| format!("={w}")).unwrap_or_default(), format!("no effect: {why}")),
+            Nothing(what, why) | Missed(what, why) => (what.map(|w| format!("={w}")).unwrap_or_default(), format!("no effect: {why}")),
             Refused(why) => (String::new(), format!("refused: {why}")),
         };
         let left = format!("  {letter} --{name}{value}");
@@ -236,6 +254,7 @@ pub fn usage() -> String {
 pub fn parse(words: impl Iterator<Item = String>) -> Result<Args, String> {
     let mut args = Args::new();
     let mut words = words.peekable();
+    let mut switches = true;
     match words.peek().map(String::as_str) {
         Some("status") => args.task = Task::Ask("status"),
         Some("metrics") => args.task = Task::Ask("metrics"),
@@ -244,23 +263,36 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Args, String> {
     }
     if args.task != Task::Run {
         words.next();
+    } else if let Some(word) = words.peek().filter(|word| !word.starts_with('-')) {
+        return Err(format!("vrrpd does not know what to do with '{word}'; it has the questions status, metrics and explain"));
     }
     while let Some(word) = words.next() {
-        if let Some(long) = word.strip_prefix("--") {
+        if word == "--" {
+            switches = false;
+        } else if let Some(long) = word.strip_prefix("--").filter(|_| switches) {
             let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value.to_string())));
             if !ours(&mut args, name, value.as_deref(), &mut words)? {
-                let switch = SWITCHES.iter().find(|s| s.1 == name).ok_or_else(|| format!("vrrpd does not know '{word}'"))?;
+                let switch = named(name).ok_or_else(|| format!("vrrpd does not know '{word}'"))?;
                 apply(&mut args, switch, value, &mut words)?;
             }
-        } else if let Some(letters) = word.strip_prefix('-').filter(|l| !l.is_empty()) {
+        } else if let Some(letters) = word.strip_prefix('-').filter(|l| switches && !l.is_empty()) {
             short(&mut args, letters, &mut words)?;
         } else if args.task == Task::Explain {
             args.question.instances.push(word);
+        } else if !matches!(args.task, Task::Ask(_)) {
+            args.extra.push(word);
         } else {
             return Err(format!("vrrpd does not know what to do with '{word}'"));
         }
     }
     Ok(args)
+}
+
+/// The switch of this name, or the only one of keepalived's that begins so.
+fn named(name: &str) -> Option<&'static Switch> {
+    let mut begin = SWITCHES.iter().filter(|s| s.1.starts_with(name) && !OURS.contains(&s.1));
+    let only = begin.next().filter(|_| begin.next().is_none());
+    SWITCHES.iter().find(|s| s.1 == name).or(only.filter(|_| !name.is_empty()))
 }
 
 /// Words of `status` and `explain`.
@@ -295,7 +327,7 @@ fn short(args: &mut Args, letters: &str, words: &mut impl Iterator<Item = String
     while let Some(letter) = rest.chars().next() {
         rest = &rest[letter.len_utf8()..];
         let switch = SWITCHES.iter().find(|s| s.0 == Some(letter)).ok_or_else(|| format!("vrrpd does not know '-{letter}'"))?;
-        let takes = matches!(switch.2, Value(..) | Maybe(..) | Nothing(Some(_), _));
+        let takes = matches!(switch.2, Value(..) | Maybe(..) | Nothing(Some(_), _) | Missed(Some(_), _));
         let value = (takes && !rest.is_empty()).then(|| std::mem::take(&mut rest).to_string());
         apply(args, switch, value, words)?;
     }
@@ -306,13 +338,16 @@ fn apply(args: &mut Args, switch: &Switch, value: Option<String>, words: &mut im
     let name = switch.1;
     let mut needed = |value: Option<String>| value.or_else(|| words.next()).ok_or_else(|| format!("--{name} needs a value"));
     match (&switch.2, value) {
-        (Flag(_) | Nothing(None, _), Some(_)) => return Err(format!("--{name} takes no value")),
+        (Flag(_) | Nothing(None, _) | Missed(None, _), Some(_)) => return Err(format!("--{name} takes no value")),
         (Flag(set), None) => set(args),
         (Value(_, set), value) => set(args, &needed(value)?)?,
         (Maybe(_, set), value) => set(args, value.as_deref()),
-        (Nothing(Some(_), _), value) => drop(needed(value)?),
-        (Nothing(None, _), None) => {}
+        (Nothing(Some(_), _) | Missed(Some(_), _), value) => drop(needed(value)?),
+        (Nothing(None, _) | Missed(None, _), None) => {}
         (Refused(why), _) => return Err(format!("--{name} is refused: {why}")),
+    }
+    if let Missed(_, why) = &switch.2 {
+        args.complaints.push(format!("--{name} has no effect: {why}"));
     }
     Ok(())
 }
@@ -345,9 +380,20 @@ mod tests {
         assert_eq!(says(&["-f"]), "--use-file needs a value");
         assert_eq!(says(&["--frob"]), "vrrpd does not know '--frob'");
         assert_eq!(says(&["--version=1"]), "--version takes no value");
-        assert_eq!(says(&["extra"]), "vrrpd does not know what to do with 'extra'");
-        assert!(says(&["-x"]).starts_with("--snmp is refused: "));
-        assert!(says(&["-S", "9"]).contains("'9' is no facility"));
+        assert!(says(&["extra"]).starts_with("vrrpd does not know what to do with 'extra'"));
+        assert_eq!(says(&["status", "extra"]), "vrrpd does not know what to do with 'extra'");
+        assert!(says(&["-C"]).starts_with("--check is refused: "));
+        // keepalived complains, and starts.
+        let all = args(&["-x", "-S", "9", "-u", "999", "-n", "a", "-", "--", "-l"]).expect("sound");
+        assert_eq!(
+            (all.extra.as_slice(), all.console, all.facility, all.umask),
+            (["a", "-", "-l"].map(String::from).as_slice(), false, 3, None)
+        );
+        assert!(all.complaints.len() == 3 && all.complaints[1].starts_with("Invalid log facility '9'"), "{:?}", all.complaints);
+        // Cut short, as getopt_long takes it; ours are not there for it.
+        assert_eq!(args(&["--use", "x", "--log-d", "--dump", "--config-t"]).map(|a| (a.dump, a.task)), Ok((true, Task::Test(None))));
+        assert_eq!(says(&["--log"]), "vrrpd does not know '--log'");
+        assert_eq!(says(&["--sock"]), "vrrpd does not know '--sock'");
         assert_eq!(says(&["-c", "/run/c.pid", "-b/run/b.pid", "--all"]), "Run");
         assert_eq!(says(&["--signum=JSON"]), "SignalNumber(\"JSON\")");
         assert_eq!(says(&["-é"]), "vrrpd does not know '-é'");

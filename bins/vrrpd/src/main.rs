@@ -1,5 +1,5 @@
 //! The `vrrpd` binary: arguments, wiring, exit codes. Started under the name `keepalived` it has keepalived's names: files with its number,
-//! ident in the log.
+//! ident in the log, and a version for the programs that ask for one.
 
 mod args;
 mod process;
@@ -7,9 +7,13 @@ mod process;
 use args::{Args, Task};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use vrrp_daemon::conf::diag::Code;
 use vrrp_daemon::daemon::signal_named;
 use vrrp_daemon::reload::{Origin, prepare};
 use vrrp_daemon::{explain, service};
+
+/// What programs that ask keepalived for its version are told: the one that files, dumps and messages are those of.
+const KEEPALIVED: &str = "2.2.7";
 
 fn main() -> ExitCode {
     let mut words = std::env::args();
@@ -22,9 +26,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if !args.extra.is_empty() {
+        println!("Unexpected argument(s): {}", args.extra.join(" "));
+    }
+    args.complaints.iter().for_each(|text| eprintln!("{text}"));
     match &args.task {
+        Task::Help if as_keepalived => eprint!("{}", args::usage()),
         Task::Help => print!("{}", args::usage()),
-        Task::Version if as_keepalived => eprintln!("Keepalived (vrrpd {})", env!("CARGO_PKG_VERSION")),
+        Task::Version if as_keepalived => eprintln!("Keepalived v{KEEPALIVED} (vrrpd {})", env!("CARGO_PKG_VERSION")),
         Task::Version => println!("vrrpd {}", env!("CARGO_PKG_VERSION")),
         Task::SignalNumber(name) => match signal_named(name) {
             Some(number) => println!("{number}"),
@@ -67,7 +76,11 @@ fn test(args: &Args, log: Option<&Path>) -> ExitCode {
             }
         }
     }
-    ExitCode::from(diagnostics.exit_code())
+    let of_arguments = if args.complaints.is_empty() { 0 } else { Code::Wrong as u8 };
+    match diagnostics.exit_code() {
+        0 => ExitCode::from(of_arguments),
+        code => ExitCode::from(code),
+    }
 }
 
 fn ask(args: &Args, question: &str) -> ExitCode {

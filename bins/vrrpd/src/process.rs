@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use vrrp_daemon::conf::model::{Command, Conf};
 use vrrp_daemon::daemon::{Daemon, Options};
-use vrrp_daemon::log::{Sink, file_of_process};
+use vrrp_daemon::log::{self, Sink, file_of_process};
 use vrrp_daemon::reload::{Origin, Prepared, prepare};
 use vrrp_daemon::scripts;
 use vrrp_daemon::service::Doors;
@@ -46,7 +46,7 @@ impl Names {
         let directory = match (conf.pid_dir || !parts.is_empty(), namespace) {
             (false, _) => PathBuf::from("/run"),
             (true, None) => Path::new("/run").join(base),
-            (true, Some(name)) => Path::new("/run").join(base).join(format!("{base}_{name}")),
+            (true, Some(name)) => Path::new("/run").join(base).join(name),
         };
         let instance = conf.instance_name.as_ref().map(|name| format!("_{name}")).unwrap_or_default();
         let vrrp_default = as_keepalived.then(|| directory.join(format!("vrrp{instance}.pid")));
@@ -64,24 +64,25 @@ impl Names {
 
 /// Reads the file and runs.
 pub fn run(args: &Args, origin: Origin, as_keepalived: bool) -> ExitCode {
-    let fail = |error: String| {
-        eprintln!("vrrpd: {error}");
-        ExitCode::FAILURE
+    let program = if as_keepalived { "Keepalived_vrrp" } else { "vrrpd" };
+    // Who looks for the reason looks in the log as well.
+    let fail = |lines: &[String], code: ExitCode| {
+        lines.iter().for_each(|line| eprintln!("{line}"));
+        log::write(Sink { console: false, ..sink(args, program.into()) }, lines);
+        code
     };
     // The interfaces of the file are those of its namespace, which the file may name itself.
     let namespace = args.namespace.clone().or_else(|| origin.load().conf.namespace);
     if let Err(error) = namespace.as_deref().map_or(Ok(()), enter) {
-        return fail(error);
+        return fail(&[error], ExitCode::FAILURE);
     }
     let loaded = origin.read();
-    let code = loaded.diagnostics.exit_code().max(1);
-    let prepared = match prepare(loaded, None) {
+    let code = loaded.diagnostics.start_code();
+    let mut prepared = match prepare(loaded, None) {
         Ok(prepared) => prepared,
-        Err(lines) => {
-            lines.iter().for_each(|line| eprintln!("{line}"));
-            return ExitCode::from(code);
-        }
+        Err(lines) => return fail(&lines, ExitCode::from(code)),
     };
+    prepared.lines.extend(args.complaints.iter().cloned());
     let names = Names::new(args, &prepared.conf, as_keepalived);
     if let Some(pid) = runs_already(&names.pidfile) {
         // As keepalived: no failure.
@@ -90,8 +91,14 @@ pub fn run(args: &Args, origin: Origin, as_keepalived: bool) -> ExitCode {
     }
     match start(args, origin, prepared, names) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error.to_string()),
+        Err(error) => fail(&[format!("vrrpd: {error}")], ExitCode::FAILURE),
     }
+}
+
+/// Where lines go.
+fn sink(args: &Args, ident: String) -> Sink {
+    let facility = (!args.no_syslog).then_some(args.facility);
+    Sink { ident, console: args.console, facility, file: args.log_file.as_deref().map(file_of_process) }
 }
 
 /// The process that a file names, if there is one that is not this one.
@@ -142,14 +149,10 @@ fn start(args: &Args, origin: Origin, prepared: Prepared, names: Names) -> Resul
     if let Some(name) = prepared.conf.global.process_name.as_ref().and_then(|name| std::ffi::CString::new(name.as_str()).ok()) {
         rustix::thread::set_name(&name)?;
     }
-    let sink = Sink {
-        ident: names.ident,
-        console: args.console,
-        facility: (!args.console && !args.no_syslog).then_some(args.facility),
-        file: args.log_file.as_deref().map(file_of_process),
-    };
+    let sink = sink(args, names.ident);
     let doors = Doors { socket: Some(names.socket), metrics: args.metrics, dumps: args.dumps.clone() };
-    let options = Options { origin, sink, doors, keep_addresses: args.keep_addresses, log_addresses: args.log_addresses, dump: args.dump };
+    let Args { keep_addresses, log_addresses, dump, .. } = *args;
+    let options = Options { origin, sink, doors, keep_addresses, log_addresses, dump, supervisor: tell };
     let _pidfile = PidFile::write(&names.pidfile)?;
     let _vrrp_pidfile = names.vrrp_pidfile.as_deref().map(PidFile::write).transpose()?;
     let global = prepared.conf.global.clone();
@@ -165,8 +168,7 @@ fn start(args: &Args, origin: Origin, prepared: Prepared, names: Names) -> Resul
         }
     }
     let daemon = Daemon::open(prepared, options)?;
-    let result = daemon.run(|| tell("READY=1"));
-    tell("STOPPING=1");
+    let result = daemon.run();
     shutdown.into_iter().for_each(|(command, who, timeout)| once(command, who, timeout));
     Ok(result?)
 }
@@ -178,10 +180,10 @@ fn once(command: &Command, who: scripts::Identity, timeout: Duration) {
     }
 }
 
-/// Tells systemd, if it has started us.
+/// Tells systemd, if it has started us. Never waits: what it has no room for it is not told.
 fn tell(word: &str) {
     let socket = std::env::var_os("NOTIFY_SOCKET").zip(UnixDatagram::unbound().ok());
-    if let Some((path, socket)) = socket {
+    if let Some((path, socket)) = socket.filter(|(_, socket)| socket.set_nonblocking(true).is_ok()) {
         // A name that begins with @ has no file.
         let _ = match path.to_str().and_then(|p| p.strip_prefix('@')) {
             Some(name) => SocketAddr::from_abstract_name(name).and_then(|address| socket.send_to_addr(word.as_bytes(), &address)),
@@ -211,7 +213,7 @@ mod tests {
         let dir = Conf { pid_dir: true, ..Conf::default() };
         assert_eq!(names(&[], &dir, true)[..2], ["/run/keepalived/keepalived.pid", "/run/keepalived/vrrp.pid"]);
         let names = names(&["-s", "blue"], &plain, true);
-        assert_eq!(names[0], "/run/keepalived/keepalived_blue/keepalived.pid");
+        assert_eq!(names[0], "/run/keepalived/blue/keepalived.pid");
         assert_eq!(names[3], "Keepalived_vrrp_blue");
     }
 }

@@ -36,6 +36,123 @@ fn in_the_background_under_keepaliveds_name() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("daemon is already running"));
 }
 
+/// A program on host a under keepalived's name that logs to a socket of the test's; its process, which a signal reaches, and the socket.
+fn logging(net: &Net, name: &str, program: &str, words: &str) -> (std::process::Child, UnixDatagram) {
+    let socket = UnixDatagram::bind(net.file(name)).expect("a socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    // A /dev and a /run of its own: the log and the files have their usual places.
+    let script = "mkdir -p $0/dev && mount -t tmpfs none $0/dev && touch $0/dev/null $0/dev/urandom $0/dev/log && \
+                  mount --bind /dev/null $0/dev/null && mount --bind /dev/urandom $0/dev/urandom && \
+                  mount --bind $0/$1 $0/dev/log && mount --rbind $0/dev /dev && mount -t tmpfs none /run && shift && exec \"$@\"";
+    let mut command = net.command("a", "unshare");
+    command.args(["-m", "sh", "-c", script]).arg(&net.dir).args([name, program]).args(words.split_whitespace());
+    (command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a program"), socket)
+}
+
+/// Facility and level, the program's name, and the text of a line of the system's log.
+fn line(socket: &UnixDatagram) -> (String, String, String) {
+    let mut buffer = [0; 4096];
+    let length = socket.recv(&mut buffer).expect("a line");
+    let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    let (level, rest) = text.split_once('>').expect("a level");
+    // `Nov 28 18:28:42 `, as the C library writes it.
+    let (date, rest) = rest.split_at(16);
+    let plain = date.bytes().map(|b| {
+        if b.is_ascii_digit() {
+            '0'
+        } else if b.is_ascii_alphabetic() {
+            'a'
+        } else {
+            b.into()
+        }
+    });
+    assert!(["aaa 00 00:00:00 ", "aaa  0 00:00:00 "].contains(&plain.collect::<String>().as_str()), "{text}");
+    let (tag, text) = rest.split_once("]: ").expect("a text");
+    (level.into(), tag.split('[').next().unwrap_or_default().into(), text.into())
+}
+
+#[test]
+fn the_systems_log_is_keepaliveds() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    std::fs::write(net.file("a.conf"), conf(150, " version 3\n advert_int 0.1")).expect("a file");
+    std::os::unix::fs::symlink(VRRPD, net.file("keepalived")).expect("a link");
+    let ours = net.file("keepalived").to_string_lossy().into_owned();
+    let words = format!("-n -l -D -P -S 3 -f {}", net.file("a.conf").display());
+    let [theirs, ours] = [("t", "keepalived"), ("o", ours.as_str())].map(|(name, program)| {
+        let (mut child, socket) = logging(&net, name, program, &words);
+        let mut all = Vec::new();
+        loop {
+            all.push(line(&socket));
+            match all.last().expect("one").2.as_str() {
+                "(V1) Entering MASTER STATE" => {
+                    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+                        .expect("it lives")
+                }
+                text if text.starts_with("Stopped") => break,
+                _ => {}
+            }
+        }
+        child.wait().expect("a child");
+        all
+    });
+    let of_instance = theirs.iter().filter(|(_, _, text)| text.starts_with("(V1)") && !text.contains("gratuitous"));
+    let missing: Vec<_> = of_instance.clone().filter(|it| !ours.contains(it)).collect();
+    assert!(of_instance.count() > 4 && missing.is_empty(), "{missing:?}\n{ours:?}");
+    assert!(ours.iter().all(|(level, tag, _)| level == "<158" && tag == "Keepalived_vrrp"), "{ours:?}");
+}
+
+#[test]
+fn a_start_that_comes_to_nothing_is_in_the_log_and_exits_as_keepaliveds() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let file = |name: &str| net.file(name).to_string_lossy().into_owned();
+    std::fs::write(file("if.conf"), conf(150, "").replace("interface e0", "interface e77")).expect("a file");
+    std::fs::write(file("vrid.conf"), conf(150, "").replace("virtual_router_id 51", "")).expect("a file");
+    for (name, says) in [("if.conf", "e77 "), ("vrid.conf", "virtual router id"), ("none.conf", "Config files missing")] {
+        let exit = |socket: &str, program: &str| {
+            let words = format!("-n -f {} -p {} -r {}", file(name), file("pid"), file("vpid"));
+            let (mut child, socket) = logging(&net, &format!("{socket}{name}"), program, &words);
+            while !line(&socket).2.contains(says) {}
+            // Who writes to a log that nobody reads waits for it.
+            drop(socket);
+            child.wait().expect("a child").code()
+        };
+        assert_eq!(exit("o", VRRPD), exit("t", "keepalived"), "{name}");
+    }
+    // Nothing at all is waited with, for a file with something.
+    std::fs::write(file("a.conf"), "# later\n").expect("a file");
+    let router = net.start("a", VRRPD, "# later\n");
+    until("it runs", || router.log().contains("Startup complete") && router.log().contains("there is no vrrp_instance"));
+    assert!(router.reload(&conf(150, "")).contains("Reload complete"));
+    until("a master", || net.has("a", VIP));
+    assert!(router.reload("# nothing\n").contains("Reload refused") && net.has("a", VIP));
+}
+
+#[test]
+fn questions_about_keepalived_are_answered() {
+    let dir = std::env::temp_dir().join(format!("vt{}v", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory");
+    std::os::unix::fs::symlink(VRRPD, dir.join("keepalived")).expect("a link");
+    let says = |program: &std::path::Path, word: &str| {
+        let output = Command::new(program).arg(word).output().expect("a program");
+        assert!(output.status.success() && output.stdout.is_empty());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    for word in ["-v", "--version"] {
+        let (ours, theirs) = (says(&dir.join("keepalived"), word), says("keepalived".as_ref(), word));
+        // Programs take the second word of the first line.
+        let version = |text: &str| text.lines().next().and_then(|l| l.split(' ').nth(1)).map(str::to_string);
+        assert!(version(&ours) == version(&theirs) && ours.contains("(vrrpd "), "{ours}");
+    }
+    assert!(says(&dir.join("keepalived"), "--help").contains("--use-file"));
+    let _ = std::fs::remove_dir_all(&dir);
+}
+
 #[test]
 fn systemd_is_told() {
     if !may_run() {
@@ -58,7 +175,7 @@ fn systemd_is_told() {
         let length = socket.recv(&mut buffer).expect("a word");
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     };
-    assert_eq!(word(), "READY=1");
+    assert_eq!(word(), format!("READY=1\nMAINPID={}", child.id()));
     until("a master", || net.has("a", VIP));
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).expect("it lives");
     assert_eq!(word(), "STOPPING=1");
@@ -70,6 +187,72 @@ fn systemd_is_told() {
         assert!(log.contains(line), "{line}: {log}");
     }
     assert!(!net.file("pid").exists() && !net.file("s").exists());
+}
+
+/// Debian's unit with `program` in keepalived's place: all that systemd is told from the start over a reload to the stop, and what the files
+/// with the number of the process say meanwhile. keepalived says nothing unless the first process is called systemd.
+fn as_the_unit_starts(net: &Net, name: &str, program: &str) -> (Vec<String>, String) {
+    let unit = std::fs::read_to_string("/lib/systemd/system/keepalived.service").expect("Debian's package");
+    let of = |word: &str| unit.lines().find_map(|line| line.strip_prefix(word)).expect("it stands there").to_string();
+    assert_eq!((of("Type="), of("ExecReload=")), ("notify".into(), "/bin/kill -HUP $MAINPID".into()));
+    let start = of("ExecStart=").replace("/usr/sbin/keepalived", program).replace("$DAEMON_ARGS", "");
+    let socket = UnixDatagram::bind(net.file(name)).expect("a socket");
+    let [etc, run] = ["etc", "run"].map(|what| net.file(&format!("{name}.{what}")));
+    for dir in [&etc, &run] {
+        std::fs::create_dir_all(dir).expect("a directory");
+    }
+    let text = conf(150, " version 3\n advert_int 0.1");
+    std::fs::write(etc.join("keepalived.conf"), &text).expect("a file");
+    let init = net.file("systemd");
+    std::fs::copy("/bin/sh", &init).expect("a shell");
+    let script = "mount -t proc proc /proc && mount --bind $0 /etc/keepalived && mount --bind $1 /run && shift && \
+                  { \"$@\" & } && while [ ! -e /run/reload ]; do sleep 0.05; done && kill -HUP $! && \
+                  while [ ! -e /run/stop ]; do sleep 0.05; done && kill -TERM $! && wait $!";
+    let mut child = net
+        .command("a", "unshare")
+        .args(["-m", "-p", "--fork", &init.to_string_lossy(), "-c", script])
+        .args([&etc, &run])
+        .args(start.split_whitespace())
+        .env("NOTIFY_SOCKET", net.file(name))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a program");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut all: Vec<String> = Vec::new();
+    let mut until_said = |what: &str| {
+        while all.last().is_none_or(|last| last != what) {
+            let mut buffer = [0; 256];
+            let length = socket.recv(&mut buffer).unwrap_or_else(|e| panic!("{name} {what}: {e} {all:?}"));
+            all.extend(
+                String::from_utf8_lossy(&buffer[..length]).lines().map(|l| if l.starts_with("MAINPID=") { "MAINPID" } else { l }.into()),
+            );
+        }
+    };
+    until_said("MAINPID");
+    until("a master", || net.has("a", VIP));
+    let files = std::fs::read_to_string(run.join("keepalived.pid")).expect("a file");
+    std::fs::write(etc.join("keepalived.conf"), text.replace(VIP, "10.9.0.101")).expect("a file");
+    std::fs::write(run.join("reload"), "").expect("a file");
+    until_said("RELOADING=1");
+    until_said("MAINPID");
+    until("another address", || net.has("a", "10.9.0.101") && !net.has("a", VIP));
+    std::fs::write(run.join("stop"), "").expect("a file");
+    until_said("STOPPING=1");
+    assert_eq!(child.wait().expect("a child").code(), Some(0), "{name}");
+    assert!(!run.join("keepalived.pid").exists() && !run.join("vrrp.pid").exists());
+    (all, files)
+}
+
+#[test]
+fn debians_unit_starts_it() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    std::os::unix::fs::symlink(VRRPD, net.file("keepalived")).expect("a link");
+    let theirs = as_the_unit_starts(&net, "t", "keepalived");
+    let ours = as_the_unit_starts(&net, "o", &net.file("keepalived").to_string_lossy());
+    assert_eq!(ours, theirs);
 }
 
 #[test]
@@ -141,7 +324,7 @@ fn numbers_of_signals_are_keepaliveds() {
         let output = Command::new(program).arg(format!("--signum={name}")).output().unwrap_or_else(|e| panic!("{program}: {e}"));
         (output.status.code(), String::from_utf8_lossy(&output.stdout).trim().to_string())
     };
-    for name in ["STOP", "RELOAD", "DATA", "STATS", "STATS_CLEAR", "JSON", "NONSENSE"] {
+    for name in ["STOP", "RELOAD", "DATA", "STATS", "STATS_CLEAR", "JSON", "TDATA", "NONSENSE"] {
         assert_eq!(number(VRRPD, name), number("keepalived", name), "{name}");
     }
 }

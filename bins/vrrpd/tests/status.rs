@@ -54,6 +54,7 @@ vrrp_instance V1 {
     smtp_alert
 }
 vrrp_instance V2 {
+    state MASTER
     interface e1
     virtual_router_id 52
     version 3

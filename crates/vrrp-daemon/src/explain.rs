@@ -48,8 +48,11 @@ impl Question {
 /// The answer.
 ///
 /// # Errors
-/// Names in the question that the configuration does not have.
+/// Names in the question that the configuration does not have, or a configuration without instances.
 pub fn answer(conf: &Conf, question: &Question, now: Instant) -> Result<String, String> {
+    if conf.instances.is_empty() {
+        return Err("there is no vrrp_instance in the file".into());
+    }
     let unknown = question.unknown(conf);
     if !unknown.is_empty() {
         return Err(unknown.join("\n"));

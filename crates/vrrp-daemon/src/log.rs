@@ -52,8 +52,20 @@ pub fn file_of_process(path: &Path) -> PathBuf {
 
 /// A moment as the console and `keepalived.data` have it: `Sat Nov 28 12:05:16 2026`.
 pub fn date(at: SystemTime) -> String {
+    written(at, c"%a %b %e %H:%M:%S %Y")
+}
+
+fn written(at: SystemTime, format: &std::ffi::CStr) -> String {
     let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    lb_sys::localtime::written(i64::try_from(seconds).unwrap_or(i64::MAX), c"%a %b %e %H:%M:%S %Y")
+    lb_sys::localtime::written(i64::try_from(seconds).unwrap_or(i64::MAX), format)
+}
+
+/// Writes lines at once, without a thread: those of a start that comes to nothing. What cannot be written within [`LAST_WORDS`] is lost.
+pub fn write(sink: Sink, lines: &[String]) {
+    if let Ok(mut writer) = Writer::new(sink) {
+        let _ = writer.socket.as_ref().map(|socket| socket.set_write_timeout(Some(LAST_WORDS)));
+        lines.iter().for_each(|line| writer.write(lb_rt::clock::wall(), line));
+    }
 }
 
 /// A handle; clones write to the same log.
@@ -71,6 +83,15 @@ struct Writer {
 }
 
 impl Writer {
+    fn new(sink: Sink) -> std::io::Result<Writer> {
+        let file = match &sink.file {
+            Some(path) => Some(OpenOptions::new().append(true).create(true).mode(0o644).open(path)?),
+            None => None,
+        };
+        let name = format!("{}[{}]", sink.ident, std::process::id());
+        Ok(Writer { sink, name, socket: UnixDatagram::unbound().ok(), file })
+    }
+
     fn write(&mut self, at: SystemTime, line: &str) {
         if self.sink.console || self.file.is_some() {
             let dated = format!("{}: {line}\n", date(at));
@@ -82,8 +103,9 @@ impl Writer {
             }
         }
         if let (Some(facility), Some(socket)) = (self.sink.facility, &self.socket) {
-            // Level info (6).
-            let _ = socket.send_to(format!("<{}>{}: {line}", u32::from(facility) * 8 + 6, self.name).as_bytes(), "/dev/log");
+            // Level info (6); as the C library writes it.
+            let line = format!("<{}>{} {}: {line}", u32::from(facility) * 8 + 6, written(at, c"%b %e %H:%M:%S"), self.name);
+            let _ = socket.send_to(line.as_bytes(), "/dev/log");
         }
     }
 }
@@ -97,12 +119,7 @@ impl Log {
         let (queue, lines) = sync_channel::<(SystemTime, String)>(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let missed = lost.clone();
-        let file = match &sink.file {
-            Some(path) => Some(OpenOptions::new().append(true).create(true).mode(0o644).open(path)?),
-            None => None,
-        };
-        let name = format!("{}[{}]", sink.ident, std::process::id());
-        let mut writer = Writer { sink, name, socket: UnixDatagram::unbound().ok(), file };
+        let mut writer = Writer::new(sink)?;
         let (unfinished, ending) = ending();
         let write = move |_unfinished: Unfinished| {
             for (at, line) in lines {

@@ -96,11 +96,12 @@ pub fn prepare(loaded: Loaded, in_force: Option<&HashSet<String>>) -> Result<Pre
     }
     let complaints: HashSet<String> = diagnostics.all().iter().filter(|d| d.level > Level::Note).map(|d| d.text.clone()).collect();
     let new = in_force.is_some_and(|old| complaints.iter().any(|text| !old.contains(text)));
-    if !diagnostics.is_startable() || new {
-        return Err(lines);
+    let empty = conf.instances.is_empty();
+    if empty {
+        lines.push("Warning - there is no vrrp_instance in the file".into());
     }
-    if conf.instances.is_empty() {
-        lines.push("there is no vrrp_instance in the file".into());
+    // Nothing may be started with, as keepalived does it, but it is no successor: a file that is being written looks like that.
+    if !diagnostics.is_startable() || !diagnostics.is_there() || new || (empty && in_force.is_some()) {
         return Err(lines);
     }
     match Users::of(&conf) {

@@ -38,6 +38,8 @@ pub enum Level {
 pub enum Code {
     /// A word without its value.
     MissingValue = 2,
+    /// The file itself cannot be read. The check minds only with `-e`; a start ends in any case.
+    Absent = 4,
     /// Anything else that is wrong.
     Wrong = 5,
     /// Scripts that run as root without `enable_script_security`; an included file that has to be there and is missing.
@@ -113,11 +115,22 @@ impl Diagnostics {
         self.all.iter().all(|d| d.level < Level::Error)
     }
 
+    /// What a start that these messages end exits with, as keepalived: 6 for a file that has to be there and is missing, else 2.
+    pub fn start_code(&self) -> u8 {
+        let missing = |d: &Diagnostic| d.code == Code::Absent || (d.code == Code::Grave && d.level == Level::Error);
+        if self.all.iter().any(missing) { 6 } else { 2 }
+    }
+
+    /// Whether the file itself could be read.
+    pub fn is_there(&self) -> bool {
+        self.all.iter().all(|d| d.code != Code::Absent)
+    }
+
     /// The exit code of `-t`: 0 if there is nothing to say. A word without its value ends keepalived there and then, so it comes first;
     /// what is not secure comes before what is wrong.
     pub fn exit_code(&self) -> u8 {
         let worst = |code| self.all.iter().any(|d| d.level > Level::Note && d.code == code);
-        let found = [Code::MissingValue, Code::Grave, Code::Wrong].into_iter().find(|code| worst(*code));
+        let found = [Code::MissingValue, Code::Absent, Code::Grave, Code::Wrong].into_iter().find(|code| worst(*code));
         found.map_or(0, |code| code as u8)
     }
 }

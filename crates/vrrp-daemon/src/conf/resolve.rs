@@ -43,6 +43,12 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
 
 /// Mends what keepalived mends, and says so.
 fn complete(it: &mut InstanceConf, global: &Global, diagnostics: &mut Diagnostics) {
+    if it.master && it.priority.is_none() {
+        // keepalived takes it for the owner of the addresses, and so do the routers that hear it.
+        it.priority = Some(OWNER);
+        let text = format!("({}) state MASTER without a priority: it is 255, the owner of the addresses", it.name);
+        diagnostics.push(Diagnostic { place: Some(it.place.clone()), level: Level::Note, code: Code::Wrong, text });
+    }
     super::strict::apply(it, global, diagnostics);
     let place = it.place.clone();
     let name = it.name.clone();

@@ -164,7 +164,7 @@ impl Reader<'_> {
         if found.is_empty() {
             let checks = self.checks;
             // keepalived's `match` minds wildcards too, whatever its manual says.
-            self.missing(&here, checks.matched || checks.wildcard, format!("Config files missing '{pattern}'."));
+            self.missing(from, checks.matched || checks.wildcard, format!("Config files missing '{pattern}'."));
         }
         for path in found {
             self.files += 1;
@@ -176,18 +176,23 @@ impl Reader<'_> {
                 Ok(bytes) => self.file(&path, &String::from_utf8_lossy(&bytes), depth),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     let text = format!("Config files missing '{}'.", path.display());
-                    self.missing(&here, self.checks.matched || (self.checks.brace && pattern.contains('{')), text);
+                    self.missing(from, self.checks.matched || (self.checks.brace && pattern.contains('{')), text);
                 }
-                Err(e) => self.missing(&here, self.checks.readable, format!("{} cannot be read: {e}", path.display())),
+                Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
+                    let text = format!("Configuration file '{}' is a directory - skipping", path.display());
+                    self.missing(from, self.checks.readable, text);
+                }
+                Err(e) => self.missing(from, self.checks.readable, format!("{} cannot be read: {e}", path.display())),
             }
         }
     }
 
     /// What `include` minds only where `include_check` or `-e` asks for it.
-    fn missing(&mut self, place: &Place, minds: bool, text: String) {
+    fn missing(&mut self, place: Option<&Place>, minds: bool, text: String) {
         use super::diag::{Code, Diagnostic, Level};
         let level = if minds { Level::Error } else { Level::Note };
-        self.diagnostics.push(Diagnostic { place: Some(place.clone()), level, code: Code::Grave, text });
+        let code = if place.is_none() { Code::Absent } else { Code::Grave };
+        self.diagnostics.push(Diagnostic { place: place.cloned(), level, code, text });
     }
 
     fn file(&mut self, path: &Path, text: &str, depth: usize) {

@@ -232,7 +232,7 @@ impl Daemon {
             _ => return,
         };
         let name = self.interfaces.get(index).map_or("?", |it| it.name.as_str());
-        self.log.line(format!("Netlink reports: {address} {word} {name}"));
+        self.log.line(format!("Netlink reflector reports IP {address} {word} {name}"));
     }
 
     /// Masters that had their addresses there do not have them any more. One whose own interface is gone knows already.

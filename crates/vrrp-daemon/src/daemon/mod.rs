@@ -86,6 +86,8 @@ pub struct Options {
     pub log_addresses: bool,
     /// `-d`: configuration and state are written to the log at the start.
     pub dump: bool,
+    /// Is told how the process is doing, in systemd's words (`READY=1`). It does not wait.
+    pub supervisor: fn(&str),
 }
 
 /// What a signal asks for.
@@ -304,7 +306,7 @@ impl Daemon {
     ///
     /// # Errors
     /// Netlink, at the start.
-    pub fn run(mut self, ready: impl FnOnce()) -> Result<(), StartError> {
+    pub fn run(mut self) -> Result<(), StartError> {
         self.urgency();
         let now = lb_rt::clock::now();
         let all = self.netlink.all().map_err(system("netlink"))?;
@@ -322,7 +324,7 @@ impl Daemon {
         self.wait_for_the_moment();
         self.track_all(now);
         let mut start = Some(now + self.conf.global.startup_delay);
-        ready();
+        self.ready();
         if self.options.dump {
             self.service.log(Box::new(self.snapshot(now)));
         }
@@ -360,6 +362,10 @@ impl Daemon {
         drop(log);
         ending.wait(LAST_WORDS);
         Ok(())
+    }
+
+    fn ready(&self) {
+        (self.options.supervisor)(&format!("READY=1\nMAINPID={}", std::process::id()));
     }
 
     /// What the file says of this thread and its memory. The other threads are there already and stay as they are.
@@ -486,6 +492,7 @@ impl Daemon {
                 Wish::Stop => {
                     self.stopping = true;
                     self.log.line("Stopping".into());
+                    (self.options.supervisor)("STOPPING=1");
                     for entry in 0..self.entries.len() {
                         self.stop(now, entry, Departure::Stop);
                     }

@@ -48,6 +48,7 @@ impl Daemon {
             return;
         }
         self.log.line("Reloading ...".into());
+        (self.options.supervisor)("RELOADING=1");
         let (origin, post, complaints) = (self.options.origin.clone(), self.post.clone(), self.complaints.clone());
         // The mark must not outlive the program.
         let unfinished = self.watching.0.clone();
@@ -65,6 +66,7 @@ impl Daemon {
         if let Err(e) = std::thread::Builder::new().name("reload".into()).spawn(read) {
             self.reloading.reading = false;
             self.log.line(format!("Reload refused, the configuration in force stays: no thread: {e}"));
+            self.ready();
         }
     }
 
@@ -104,6 +106,7 @@ impl Daemon {
                 self.log.line("Reload refused, the configuration in force stays".into());
             }
         }
+        self.ready();
         if std::mem::take(&mut self.reloading.again) {
             self.read_again();
         }
