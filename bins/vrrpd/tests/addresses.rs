@@ -47,6 +47,7 @@ fn addresses_are_keepaliveds() {
     }
     let lines = " state MASTER\n version 3\n advert_int 0.3\n virtual_ipaddress_excluded {
  10.9.0.101\n 10.9.3.1/24 brd +\n 10.9.4.1/24 brd - scope link\n 10.9.5.1/24 label e0:x noprefixroute\n 10.9.6.1 peer 10.9.7.1 scope host
+ 10.9.0.102/24 frob scope frob\n 10.9.0.103/99\n 10.9.0.104 peer 10.9.7.2/24\n 10.9.0.105/24 brd frob\n 10.9.0.106/31 brd +\n 10.9.0.107/24 label e0:much-longer-than-allowed\n 10.9.0.108/24 nodad
  fd01::1/64\n fd01::2\n fd01::3/128 preferred_lft forever\n fd01::4/64 home\n fd01::5/64 noprefixroute\n fd01::6/64 -nodad\n fe80::77\n fd01::7/64 preferred_lft 0
  }";
     same(&conf(255, lines), |net, host| net.has(host, VIP) && net.has(host, "fd01::7"), made);
@@ -81,6 +82,7 @@ fn routes_and_rules_are_keepaliveds() {
  from 10.1.0.0/16 table 5 preference 50\n not from 10.2.0.0/16 to 10.3.0.0/16 table 6 iif e0 oif e1 tos 0x10 fwmark 24/12 preference 39 realms 3/4
  from 10.4.0.0/16 blackhole preference 51\n from 10.5.0.0/16 unreachable preference 52\n to 10.6.0.0/16 prohibit preference 53\n from 10.7.0.0/16 goto 32766 preference 54
  from 10.8.0.0/16 table main suppress_prefixlength 3 suppress_ifgroup 4 uidrange 1-5 protocol 12 preference 55\n from 10.9.0.0/16 table 9 ipproto udp sport 1-3 dport 5-6 preference 56
+ from 10.13.0.0/16 table 5 tunnel-id 8 preference 59\n from 10.14.0.0/16 table 5 no_track preference 60\n from 10.15.0.0/16 table 5 protocol 12 no_track preference 61
  from fd01::/64 to fd02::/16 table 7 preference 57\n from 10.10.0.0/16 table 5\n from 10.11.0.0/16 table 5\n from fd03::/16 table 5\n from 10.12.0.0/16 nop preference 58
  }";
     same(&conf(255, lines), |net, host| net.has(host, VIP) && ways(net, host).iter().any(|l| l.contains("fd03::")), ways);

@@ -260,7 +260,8 @@ fn files_that_cannot_be_run_say_so() {
     std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("its mode");
     let script = conf(100, &format!(" notify {}", open.display())).replace("e0", "lo");
     let (code, says) = check(&format!("global_defs {{\n enable_script_security\n script_user root\n}}\n{script}"));
-    assert!(code == Some(5) && says.contains("insecure: others than root can change"), "{says}");
+    assert!(code == Some(0) && says.contains("Unsafe permissions found for script"), "{says}");
+    assert!(says.contains("/w.sh' - disabling: others than root can change it"), "{says}");
     let _ = std::fs::remove_dir_all(&dir);
 }
 

@@ -2,27 +2,11 @@
 
 mod common;
 
-use common::{GLANCE, Net, Router, VIP, VRRPD, conf, how_many, many, may_run, until};
-use std::io::{BufRead, BufReader, Read, Write};
+use common::{GLANCE, Net, ROOT, Router, VIP, VRRPD, conf, how_many, listen, many, may_run, running, script, until};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
-
-fn script(net: &Net, name: &str, text: &str) -> String {
-    let path = net.file(name);
-    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("a file");
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
-    path.to_string_lossy().into_owned()
-}
-
-/// How many processes have this in their command line.
-fn running(word: &str) -> usize {
-    let all = std::fs::read_dir("/proc").expect("/proc");
-    let lines = all.filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok());
-    lines.filter(|line| String::from_utf8_lossy(line).split('\0').any(|w| w == word)).count()
-}
-
-const ROOT: &str = "global_defs {\n script_user root\n}\n";
 
 #[test]
 fn a_script_that_takes_too_long_is_ended_with_its_children() {
@@ -145,16 +129,6 @@ fn telling(net: &Net, mark: &str) -> String {
         net.file("number").display(),
         conf(100, &format!(" track_file {{\n tf weight 0\n }}\n{instance}"))
     )
-}
-
-/// Lines that somebody writes into a fifo, from now on.
-fn listen(path: PathBuf) -> std::thread::JoinHandle<String> {
-    until("the fifo", || path.exists());
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        std::fs::File::open(path).expect("a fifo").read_to_string(&mut text).expect("text");
-        text
-    })
 }
 
 /// A server of SMTP on a host that takes what comes; each mail's subject and body.

@@ -11,6 +11,11 @@ const ENTRY: usize = 16 << 10;
 
 /// The number of a user, by name; `None` when there is none.
 pub fn user_id(name: &str) -> Option<u32> {
+    user(name).map(|(uid, _)| uid)
+}
+
+/// The numbers of a user and of its group, by name; `None` when there is none.
+pub fn user(name: &str) -> Option<(u32, u32)> {
     let name = CString::new(name).ok()?;
     let mut buffer = vec![0 as libc::c_char; ENTRY];
     // SAFETY: passwd is plain pointers and integers; all zero is a valid value to overwrite.
@@ -18,7 +23,7 @@ pub fn user_id(name: &str) -> Option<u32> {
     let mut found = std::ptr::null_mut();
     // SAFETY: all pointers are valid for the call, and the buffer's length is given.
     let rc = unsafe { libc::getpwnam_r(name.as_ptr(), &mut entry, buffer.as_mut_ptr(), buffer.len(), &mut found) };
-    (rc == 0 && !found.is_null()).then_some(entry.pw_uid)
+    (rc == 0 && !found.is_null()).then_some((entry.pw_uid, entry.pw_gid))
 }
 
 /// The number of a group, by name; `None` when there is none.

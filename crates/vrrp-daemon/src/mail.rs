@@ -6,7 +6,7 @@
 use crate::conf::model::MailConf;
 use crate::log::Log;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -63,7 +63,7 @@ impl Mailer {
 
 fn send_all(mails: &Receiver<Mail>, log: &Log) {
     for mail in mails {
-        match send(&mail, lb_rt::clock::wall()) {
+        match send(&mail, lb_rt::clock::wall(), log) {
             Ok(()) => log.line("SMTP alert successfully sent.".into()),
             Err(e) => log.line(format!("SMTP alert '{}' was not sent: {e}", mail.subject)),
         }
@@ -73,28 +73,39 @@ fn send_all(mails: &Receiver<Mail>, log: &Log) {
 /// A dialogue with the server.
 struct Dialogue {
     stream: BufReader<TcpStream>,
+    server: SocketAddr,
 }
 
 impl Dialogue {
-    /// Says something and reads the answer, which has to begin with this digit.
-    fn say(&mut self, words: &str, wanted: char) -> io::Result<()> {
+    /// Says something and reads the answer, which has to begin with this digit. `what` is its name for the log.
+    fn say(&mut self, what: &str, words: &str, wanted: char) -> io::Result<()> {
         self.stream.get_mut().write_all(words.as_bytes())?;
-        self.answer(words, wanted)
+        self.answer(what, wanted)
     }
 
     fn answer(&mut self, to: &str, wanted: char) -> io::Result<()> {
         for _ in 0..MAX_LINES {
             let mut line = Vec::new();
-            (&mut self.stream).take(MAX_LINE).read_until(b'\n', &mut line)?;
+            let server = format!("SMTP server [{}]:{}", self.server.ip(), self.server.port());
+            match (&mut self.stream).take(MAX_LINE).read_until(b'\n', &mut line) {
+                Ok(0) => return Err(io::Error::other(format!("Remote {server} has closed the connection."))),
+                Ok(_) => {}
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    return Err(io::Error::other(format!("Timeout reading data to remote {server}.")));
+                }
+                Err(e) => return Err(e),
+            }
             let line = String::from_utf8_lossy(&line);
             let code = line.get(..3).filter(|code| code.bytes().all(|b| b.is_ascii_digit()));
             // A dash behind the code: another line follows.
             match (code, line.as_bytes().get(3)) {
                 (Some(_), Some(b'-')) => {}
                 (Some(code), _) if code.starts_with(wanted) => return Ok(()),
-                _ => {
-                    let what = to.lines().next().filter(|w| !w.is_empty()).unwrap_or("the connection");
-                    return Err(io::Error::other(format!("the server answers {:?} to {what:?}", line.trim_end())));
+                (code, _) => {
+                    let code = code.unwrap_or("none");
+                    let answer = line.trim_end();
+                    let text = format!("Error processing {to} cmd on {server}. SMTP status code = {code}: {answer:?}");
+                    return Err(io::Error::other(text));
                 }
             }
         }
@@ -107,7 +118,7 @@ fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn send(mail: &Mail, now: SystemTime) -> io::Result<()> {
+fn send(mail: &Mail, now: SystemTime, log: &Log) -> io::Result<()> {
     let (name, port) = mail.how.server.as_ref().ok_or(io::ErrorKind::InvalidInput)?;
     let timeout = mail.how.timeout.unwrap_or(TIMEOUT);
     let mut last = io::Error::other(format!("{name} has no address"));
@@ -115,29 +126,35 @@ fn send(mail: &Mail, now: SystemTime) -> io::Result<()> {
     for address in (name.as_str(), *port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, timeout) {
             Ok(stream) => {
-                connected = Some(stream);
+                connected = Some((stream, address));
                 break;
             }
             Err(e) => last = e,
         }
     }
-    let stream = connected.ok_or(last)?;
+    let (stream, server) = connected.ok_or(last)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
-    let mut dialogue = Dialogue { stream: BufReader::new(stream) };
+    log.line(format!("Remote SMTP server [{}]:{} connected.", server.ip(), server.port()));
+    let mut dialogue = Dialogue { stream: BufReader::new(stream), server };
+    let sent = exchange(mail, now, &mut dialogue);
+    // It has been taken or refused; whether the server also says goodbye does not matter.
+    let _ = dialogue.say("QUIT", "QUIT\r\n", '2');
+    sent
+}
+
+fn exchange(mail: &Mail, now: SystemTime, dialogue: &mut Dialogue) -> io::Result<()> {
     let host = lb_sys::process::host_name();
     let from = plain(&mail.how.from.clone().unwrap_or_else(|| sender(&host)));
-    dialogue.answer("", '2')?;
-    dialogue.say(&format!("HELO {}\r\n", plain(mail.how.helo.as_ref().unwrap_or(&host))), '2')?;
-    dialogue.say(&format!("MAIL FROM:<{from}>\r\n"), '2')?;
+    // keepalived's name for what is no command yet.
+    dialogue.answer("(E)SMTP", '2')?;
+    dialogue.say("HELO", &format!("HELO {}\r\n", plain(mail.how.helo.as_ref().unwrap_or(&host))), '2')?;
+    dialogue.say("MAIL", &format!("MAIL FROM:<{from}>\r\n"), '2')?;
     for to in &mail.how.to {
-        dialogue.say(&format!("RCPT TO:<{}>\r\n", plain(to)), '2')?;
+        dialogue.say("RCPT", &format!("RCPT TO:<{}>\r\n", plain(to)), '2')?;
     }
-    dialogue.say("DATA\r\n", '3')?;
-    dialogue.say(&text(mail, &from, now), '2')?;
-    // It has been taken; whether the server also says goodbye does not matter.
-    let _ = dialogue.say("QUIT\r\n", '2');
-    Ok(())
+    dialogue.say("DATA", "DATA\r\n", '3')?;
+    dialogue.say("BODY", &text(mail, &from, now), '2')
 }
 
 /// Who sends mail if the file does not say: as keepalived does it (its manual says otherwise), the user that it runs as.
@@ -179,6 +196,11 @@ mod tests {
         Mail { how, router: "LVS_A".into(), subject: subject.into(), body: body.into() }
     }
 
+    fn nowhere() -> Log {
+        let sink = crate::log::Sink { console: false, ..crate::log::Sink::console() };
+        Log::start(sink).expect("a thread").0
+    }
+
     /// Answers, and gives back what the client said.
     fn server(answer: fn(&str) -> &'static str) -> (u16, std::thread::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -209,7 +231,7 @@ mod tests {
             "DATA\r\n" => "354 go\r\n",
             _ => "250 ok\r\n",
         });
-        send(&mail(port), UNIX_EPOCH + Duration::from_secs(1_795_867_553)).expect("sent");
+        send(&mail(port), UNIX_EPOCH + Duration::from_secs(1_795_867_553), &nowhere()).expect("sent");
         let mut said = server.join().expect("no panic");
         let date = said.remove(5);
         assert!(date.starts_with("Date: Sat, 28 Nov 2026 ") && date.len() == "Date: Sat, 28 Nov 2026 12:05:53 +0000\r\n".len(), "{date}");
@@ -235,11 +257,12 @@ mod tests {
     #[test]
     fn a_server_that_refuses() {
         let (port, server) = server(|line| if line.starts_with("RCPT") { "550 no such user\r\n" } else { "250 ok\r\n" });
-        let error = send(&mail(port), UNIX_EPOCH).expect_err("refused").to_string();
-        assert!(error.contains("550 no such user") && error.contains("RCPT TO:<ops@example.org>"), "{error}");
-        drop(server);
+        let error = send(&mail(port), UNIX_EPOCH, &nowhere()).expect_err("refused").to_string();
+        let words = format!("Error processing RCPT cmd on SMTP server [127.0.0.1]:{port}. SMTP status code = 550: \"550 no such user\"");
+        assert_eq!(error, words);
+        assert_eq!(server.join().expect("no panic").last().map(String::as_str), Some("QUIT\r\n"), "it says goodbye all the same");
         let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
-        assert!(send(&mail(nobody), UNIX_EPOCH).is_err());
+        assert!(send(&mail(nobody), UNIX_EPOCH, &nowhere()).is_err());
     }
 
     #[test]

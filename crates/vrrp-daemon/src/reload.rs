@@ -4,9 +4,10 @@
 //! one in force did not say: at the start there is nothing to lose, and keepalived's way (leave the word out and go on) is followed; while
 //! it runs, a mistyped word would take addresses away from hosts that use them.
 
+use crate::conf::diag::{Code, Diagnostic, Level};
 use crate::conf::model::{Command, Conf, InstanceConf, User};
 use crate::conf::text::{Disk, MAX_EXPANDED, Surroundings};
-use crate::conf::{Loaded, diag::Level, load};
+use crate::conf::{Loaded, load};
 use crate::scripts::{self, Identity};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -94,7 +95,9 @@ pub fn prepare(loaded: Loaded, in_force: Option<&HashSet<String>>) -> Result<Pre
     if diagnostics.beyond() > 0 {
         lines.push(format!("{} messages more", diagnostics.beyond()));
     }
-    let complaints: HashSet<String> = diagnostics.all().iter().filter(|d| d.level > Level::Note).map(|d| d.text.clone()).collect();
+    // Root's scripts that others may change run all the same.
+    let is_complaint = |d: &&Diagnostic| d.level > Level::Note && d.code != Code::Insecure;
+    let complaints: HashSet<String> = diagnostics.all().iter().filter(is_complaint).map(|d| d.text.clone()).collect();
     let new = in_force.is_some_and(|old| complaints.iter().any(|text| !old.contains(text)));
     let empty = conf.instances.is_empty();
     if empty {

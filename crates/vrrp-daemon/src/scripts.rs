@@ -35,10 +35,10 @@ impl Identity {
     }
 
     fn named(user: &User) -> Result<Identity, String> {
-        let uid = lb_sys::account::user_id(&user.user).ok_or_else(|| format!("there is no user {}", user.user))?;
+        let (uid, own) = lb_sys::account::user(&user.user).ok_or_else(|| format!("there is no user {}", user.user))?;
         let gid = match &user.group {
             Some(group) => lb_sys::account::group_id(group).ok_or_else(|| format!("there is no group {group}"))?,
-            None => own_group(&user.user).ok_or_else(|| format!("user {} has no group in /etc/passwd; name one behind it", user.user))?,
+            None => own,
         };
         Ok(Identity { uid, gid })
     }
@@ -63,6 +63,17 @@ impl Identity {
         }
     }
 
+    /// Whether a file's mode lets it run that; as keepalived looks at it, without its other groups.
+    fn may_run(self, file: &Metadata) -> bool {
+        let mode = file.mode();
+        match self.uid {
+            0 => mode & 0o111 != 0,
+            uid if uid == file.uid() => mode & 0o100 != 0,
+            _ if self.gid == file.gid() => mode & 0o010 != 0,
+            _ => mode & 0o001 != 0,
+        }
+    }
+
     /// Whether it may do anything.
     pub fn is_root(self) -> bool {
         self.uid == 0
@@ -75,12 +86,6 @@ pub fn own_name() -> Option<String> {
     let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
     let line = passwd.lines().find(|line| line.split(':').nth(2) == Some(&uid))?;
     line.split(':').next().map(str::to_string)
-}
-
-fn own_group(user: &str) -> Option<u32> {
-    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-    let line = passwd.lines().find(|line| line.split(':').next() == Some(user))?;
-    line.split(':').nth(3)?.parse().ok()
 }
 
 /// Where a command's program is: a path, or found in `PATH` as keepalived finds it.
@@ -104,31 +109,40 @@ pub fn unsafe_part(path: &Path) -> Option<PathBuf> {
     parts.iter().rev().find(bad).map(|part| part.to_path_buf())
 }
 
-/// What is wrong with a command, so that it is not to be run.
+/// What is wrong with a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// There is no such program.
-    pub missing: bool,
-    /// In words.
+    /// It is not to be run.
+    pub disables: bool,
+    /// In keepalived's words, as far as it has some, and what is behind it.
     pub text: String,
 }
 
-/// There is no such program; there is no user to run it; or root would run what others can change, and the file asks for
-/// `enable_script_security`.
+/// There is no such program, or nobody to run it, or not this one; or root would run what others can change: with
+/// `enable_script_security` that is not done, without it is only said.
 pub fn problem(conf: &Conf, command: &Command) -> Option<Problem> {
-    let wrong = |text| Some(Problem { missing: false, text });
+    let name = &command.words[0];
+    let disables = |text: String| Some(Problem { disables: true, text: format!("Disabling script {name}: {text}") });
     if conf.global.script_security && conf.user_of(command).is_none() && lb_sys::account::user_id(DEFAULT_USER).is_none() {
-        return wrong(format!(
+        return disables(format!(
             "with enable_script_security its user is {DEFAULT_USER}, which does not exist; make it, or write script_user"
         ));
     }
     let who = match Identity::of(conf, command) {
         Ok(who) => who,
-        Err(text) => return wrong(text),
+        Err(text) => return disables(text),
     };
-    let Some(file) = program(command) else { return Some(Problem { missing: true, text: "not found/accessible".into() }) };
-    let part = unsafe_part(&file).filter(|_| who.is_root() && conf.global.script_security)?;
-    wrong(format!("insecure: others than root can change {}", part.display()))
+    let Some(file) = program(command) else { return disables("not found/accessible".into()) };
+    if file.metadata().is_ok_and(|m| !who.may_run(&m)) {
+        let text = format!("WARNING - script '{name}' is not executable for uid:gid {}:{} - disabling.", who.uid, who.gid);
+        return Some(Problem { disables: true, text });
+    }
+    let part = unsafe_part(&file).filter(|_| who.is_root())?;
+    let disables = conf.global.script_security;
+    let outcome = if disables { " - disabling" } else { "" };
+    let why = if part == file { "it".into() } else { part.display().to_string() };
+    let text = format!("Unsafe permissions found for script '{name}'{outcome}: others than root can change {why}");
+    Some(Problem { disables, text })
 }
 
 /// A command that can be started: as its user, in a process group of its own, no signal blocked, its output thrown away.

@@ -170,7 +170,7 @@ fn open_v6(name: Option<&str>) -> io::Result<Socket> {
 }
 
 fn open(domain: Domain, protocol: u8, name: Option<&str>) -> io::Result<Socket> {
-    let socket = Socket::new_raw(domain, Type::RAW, Some(Protocol::from(i32::from(protocol))))?;
+    let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(i32::from(protocol))))?;
     socket.set_nonblocking(true)?;
     socket.bind_device(name.map(str::as_bytes))?;
     Ok(socket)

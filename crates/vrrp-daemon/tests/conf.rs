@@ -173,7 +173,7 @@ fn an_instance_with_everything() {
          track_interface {\n e1 weight -10\n }\n track_script {\n chk\n chk weight 5 reverse\n }\n\
          notify \"/bin/n a 'b c'\" nobody\n notify_deleted\n\
          virtual_ipaddress {\n 10.9.0.100/24 brd 10.9.0.255 dev e1 scope link label e1:x no_track\n 10.9.0.101\n }\n\
-         virtual_routes {\n src 10.9.0.100 to 10.0.0.0/8 via 10.9.0.254 dev e0 table 100 metric 5 scope link\n default gw 10.9.0.1 no_track\n }\n\
+         virtual_routes {\n src 10.9.0.100 to 10.0.0.0/8 via 10.9.0.254 dev e0 table 100 metric 5 scope link\n default via 10.9.0.1 no_track\n }\n\
          virtual_ipaddress_excluded {\n fd00::1/64\n }\n}\n",
     );
     assert_eq!((says(&loaded), loaded.diagnostics.exit_code()), (Vec::new(), 0));
@@ -209,7 +209,7 @@ fn an_instance_with_everything() {
         (script.interval, script.timeout, script.rise, script.fall),
         (Duration::from_millis(500), Some(Duration::from_secs(3)), 2, 3)
     );
-    assert!(config.validate().is_ok() && script.init_fail);
+    assert!(config.validate().is_ok());
 }
 
 #[test]
@@ -330,6 +330,7 @@ fn routes_and_rules_have_keepaliveds_verdicts() {
         ("10.0.0.0/8 nexthop via 10.9.0.2 dev e0 weight 3 nexthop via 10.9.0.3 dev e0 weight 256 no_track", 0),
         ("10.0.0.0/8 via 10.9.0.2 or 10.9.0.3 dev e0", 5),
         ("from fd01::/64 to fd00::/8 dev e0", 0),
+        ("10.0.0.0/8 gw 10.9.0.2 dev e0", 5),
         ("10.0.0.0/8 dev e0 congctl lock cubic", 0),
     ];
     for (line, code) in routes {
@@ -346,7 +347,9 @@ fn routes_and_rules_have_keepaliveds_verdicts() {
         ("from 10.0.0.0/8 goto 20 preference 9", 0),
         ("from 10.0.0.0/8 goto 2 preference 9", 5),
         ("from 10.0.0.0/8 type prohibit preference 9", 0),
-        ("from 10.0.0.0/8 table 5 preference 9 suppress_prefixlength 3 suppress_ifgroup 4 uidrange 1-5 protocol 12", 0),
+        ("from 10.0.0.0/8 table 5 preference 9 suppress_prefixlength 3 suppress_ifgroup 4 uidrange 1-5 protocol 12", 5),
+        ("from 10.0.0.0/8 table 5 preference 9 suppress_prefixlength 3 suppress_ifgroup 4 uidrange 1-5 protocol 12 no_track", 0),
+        ("from 10.0.0.0/8 table 5 preference 9 tunnel-id 7", 0),
         ("from 10.0.0.0/8 table 5 preference 9 ipproto udp sport 1-3 dport 5-6", 0),
         ("from 10.0.0.0/8 l3mdev preference 9", 0),
         ("from 10.0.0.0/8 table 5 preference 9 iif nope", 5),
@@ -367,6 +370,48 @@ fn routes_and_rules_have_keepaliveds_verdicts() {
         "main",
     );
     assert_eq!((named.diagnostics.exit_code(), named.conf.instances[0].routes[0].table), (0, 77));
+}
+
+/// What keepalived 2.2.7 leaves out of a line, and where it leaves out the line.
+#[test]
+fn an_address_loses_no_more_than_a_word() {
+    for (line, stays) in [
+        ("10.9.0.101/24 frob", Some(24)),
+        ("10.9.0.101/24 scope frob", Some(24)),
+        ("10.9.0.101 peer 10.9.10.2/24", Some(32)),
+        ("10.9.0.101 peer fd00::1", Some(32)),
+        ("10.9.0.101/24 preferred_lft frob", Some(24)),
+        ("10.9.0.101/33", Some(32)),
+        ("10.9.0.101/24 nodad", Some(24)),
+        ("10.9.0.101/32 brd +", Some(32)),
+        ("10.9.0.101/24 track_group G", Some(24)),
+        ("10.9.0.101/24 brd frob", None),
+        ("10.9.0.101/24 brd", None),
+        ("10.9.0.101/24 label e0:much-longer-than-allowed", None),
+        ("10.9.0.301/24", None),
+    ] {
+        let loaded = read(&instance("").replace("  10.9.0.100/24", &format!("  10.9.0.100/24\n  {line}")));
+        let second = loaded.conf.instances[0].addresses.get(1);
+        assert_eq!(second.map(|a| a.prefix), stays, "{line}");
+        assert!(second.is_none_or(|a| (a.peer, a.brd, &a.track_group) == (None, None, &None)), "{line}");
+        assert_eq!(loaded.diagnostics.exit_code(), 5, "{line}");
+    }
+}
+
+#[test]
+fn scripts_are_what_keepalived_makes_of_them() {
+    let text = "vrrp_script s {\n script /bin/test -e x\n user nobody\n}\nvrrp_script t {\n script \"/bin/test -e 'a b'\" -e y\n}\n";
+    let loaded = read(&format!("{}{text}", instance("")));
+    let words = |at: usize| loaded.conf.scripts[at].command.as_ref().map(|c| c.words.join("|")).unwrap_or_default();
+    assert_eq!((words(0), words(1)), ("/bin/test".into(), "/bin/test|-e|a b".into()));
+    assert_eq!(loaded.diagnostics.all().iter().filter(|d| d.text.contains("'-e' is not heeded")).count(), 2);
+    let mut loaded = read(&instance(" notify_master /x nobody\n notify_backup /x"));
+    loaded.check_scripts(|_, command| {
+        let text = "no".into();
+        command.user.is_some().then_some(vrrp_daemon::scripts::Problem { disables: true, text })
+    });
+    let notifies = &loaded.conf.instances[0].watch.notifies;
+    assert!(notifies.master.is_none() && notifies.backup.is_some(), "the same program for another user");
 }
 
 #[test]

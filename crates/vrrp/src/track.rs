@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// How something that is watched is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Status {
-    /// Nobody knows yet: an instance waits with its start.
+    /// Nobody knows yet: an instance waits with its start for what could be a fault. A weight counts when it is known.
     #[default]
     Unknown,
     /// An interface is up, a script succeeds, enough processes run.
@@ -44,7 +44,8 @@ impl Weight {
 
     pub(crate) fn effect(self, status: Status) -> Effect {
         let up = match status {
-            Status::Unknown => return Effect::Wait,
+            Status::Unknown if self.value == 0 => return Effect::Wait,
+            Status::Unknown => return Effect::Add(0),
             Status::Value(number) => return self.effect_of_value(number),
             Status::Up => true,
             Status::Down => false,
@@ -85,11 +86,6 @@ impl Script {
     /// Counts below 1 are taken for 1.
     pub fn new(rise: u32, fall: u32) -> Script {
         Script { rise: rise.max(1), fall: fall.max(1), status: Status::Unknown, against: 0 }
-    }
-
-    /// `init_fail`: down until `rise` successes.
-    pub fn init_fail(rise: u32, fall: u32) -> Script {
-        Script { status: Status::Down, ..Script::new(rise, fall) }
     }
 
     /// The same script with other numbers: what it was found to be counts until enough results say otherwise.
@@ -209,7 +205,11 @@ mod tests {
             (-20, true, Status::Down, Effect::Add(20)),
             (-20, true, Status::Up, Effect::Add(0)),
             (i32::MIN, true, Status::Down, Effect::Add(253)),
-            (20, false, Status::Unknown, Effect::Wait),
+            (0, false, Status::Unknown, Effect::Wait),
+            (0, true, Status::Unknown, Effect::Wait),
+            (20, false, Status::Unknown, Effect::Add(0)),
+            (-20, false, Status::Unknown, Effect::Add(0)),
+            (-20, true, Status::Unknown, Effect::Add(0)),
             (0, false, Status::Value(0), Effect::Add(0)),
             (0, false, Status::Value(1), Effect::Fault),
             (1, false, Status::Value(-253), Effect::Add(-253)),
@@ -234,9 +234,6 @@ mod tests {
         assert_eq!(script.result(false), None);
         assert_eq!([true, true].map(|r| script.result(r)), [None, Some(Status::Up)]);
         assert_eq!(Script::new(2, 2).result(false), Some(Status::Down));
-        let mut failing = Script::init_fail(2, 2);
-        assert_eq!(failing.status(), Status::Down);
-        assert_eq!([true, true].map(|r| failing.result(r)), [None, Some(Status::Up)]);
         let mut again = Script::new(1, 3).going_on(Status::Up);
         assert_eq!([true, false, false].map(|r| again.result(r)), [None; 3]);
         assert_eq!((again.against(), again.result(false)), (2, Some(Status::Down)));

@@ -327,6 +327,28 @@ fn faults() {
 }
 
 #[test]
+fn who_goes_to_fault_keeps_the_priority_until_then() {
+    let mut router = Router::new(Config { tracks: vec![Weight::new(1)], notify_priority_changes: true, ..v2(100) });
+    router.event(Event::Track(0, Status::Value(5)));
+    router.event(Event::Start);
+    router.drain();
+    router.event(Event::Track(0, Status::Value(-300)));
+    assert_eq!(router.words(), ["(Entering FAULT STATE (tracked object 1 is down))", "notify FAULT 105"]);
+    router.event(Event::Track(0, Status::Value(2)));
+    let back = ["(Changing effective priority from 105 to 102)", "(Entering BACKUP STATE)", "notify BACKUP 102"];
+    assert_eq!(router.words(), back);
+}
+
+#[test]
+fn a_weight_that_is_not_known_yet_delays_no_start() {
+    let mut router = Router::new(Config { tracks: vec![Weight::new(-20), Weight::new(20)], ..v2(100) });
+    router.event(Event::Start);
+    assert_eq!(router.words(), ["remove", "(Entering BACKUP STATE (init))", "notify BACKUP 100"]);
+    router.event(Event::Track(0, Status::Down));
+    assert_eq!(router.words(), ["(Changing effective priority from 100 to 80)"]);
+}
+
+#[test]
 fn tracking_moves_the_timer_with_the_priority() {
     let mut router = Router::new(Config { tracks: vec![Weight::new(-28)], notify_priority_changes: true, ..v2(128) });
     router.event(Event::Track(0, Status::Up));

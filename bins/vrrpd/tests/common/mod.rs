@@ -257,3 +257,31 @@ pub fn many(priority: u8, lines: &str) -> String {
 pub fn how_many(net: &Net, host: &str) -> usize {
     net.addresses(host).matches(" 10.10.0.").count()
 }
+
+/// Scripts run as root, whoever may change them.
+pub const ROOT: &str = "global_defs {\n script_user root\n}\n";
+
+/// A script of the shell with this text; its path.
+pub fn script(net: &Net, name: &str, text: &str) -> String {
+    let path = net.file(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("a file");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
+    path.to_string_lossy().into_owned()
+}
+
+/// How many processes have this in their command line.
+pub fn running(word: &str) -> usize {
+    let all = std::fs::read_dir("/proc").expect("/proc");
+    let lines = all.filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok());
+    lines.filter(|line| String::from_utf8_lossy(line).split('\0').any(|w| w == word)).count()
+}
+
+/// Lines that somebody writes into a fifo, from now on.
+pub fn listen(path: PathBuf) -> std::thread::JoinHandle<String> {
+    until("the fifo", || path.exists());
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut std::fs::File::open(path).expect("a fifo"), &mut text).expect("text");
+        text
+    })
+}

@@ -135,8 +135,11 @@ impl Arg<'_> {
         let user = self.node.value(1).map(|user| User { user: user.into(), group: self.node.value(2).map(str::to_string) });
         let command = command(&self.node.place, &text, user);
         if command.is_none() {
-            let name = self.node.name().to_string();
-            self.warn(format!("{name} has no command; it is left out"));
+            let name = self.node.name();
+            let text = format!(
+                "Unable to parse script '{text}' - ignoring; {name} wants a command, in which each quote and each \\ has a partner"
+            );
+            self.warn(text);
         }
         command
     }
@@ -183,21 +186,9 @@ pub fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64((number * 1e6).round() / 1e6).ok()
 }
 
-/// Splits a command line: white space separates, single and double quotes keep together.
+/// Splits a command line once more, as keepalived does: white space separates, quotes keep together, backslashes escape. Nothing if a quote
+/// or a backslash is left alone, or there is no word.
 pub fn command(place: &Place, text: &str, user: Option<User>) -> Option<Command> {
-    let mut words: Vec<String> = Vec::new();
-    let (mut word, mut quote) = (None::<String>, None);
-    for c in text.chars() {
-        match (c, quote) {
-            ('\'' | '"', None) => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (_, Some(open)) if c == open => quote = None,
-            (_, None) if c.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
+    let words = super::words::of_command(text)?;
     (!words.is_empty()).then(|| Command { place: place.clone(), words, user })
 }

@@ -33,17 +33,34 @@ pub enum Level {
     Error,
 }
 
-/// What `-t` and a failed start exit with, as keepalived's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What kind of wrong it is, as keepalived tells them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     /// A word without its value.
-    MissingValue = 2,
+    MissingValue,
     /// The file itself cannot be read. The check minds only with `-e`; a start ends in any case.
-    Absent = 4,
+    Absent,
     /// Anything else that is wrong.
-    Wrong = 5,
-    /// Scripts that run as root without `enable_script_security`; an included file that has to be there and is missing.
-    Grave = 6,
+    Wrong,
+    /// An included file that has to be there and is missing.
+    Grave,
+    /// Scripts that run as root without `enable_script_security`. Nothing is left out for it.
+    Insecure,
+    /// What keepalived notices when it starts, and its check does not.
+    Unchecked,
+}
+
+impl Code {
+    /// What `-t` and a failed start exit with, as keepalived's.
+    fn exit(self) -> u8 {
+        match self {
+            Code::MissingValue => 2,
+            Code::Absent => 4,
+            Code::Wrong => 5,
+            Code::Grave | Code::Insecure => 6,
+            Code::Unchecked => 0,
+        }
+    }
 }
 
 /// One message.
@@ -130,7 +147,7 @@ impl Diagnostics {
     /// what is not secure comes before what is wrong.
     pub fn exit_code(&self) -> u8 {
         let worst = |code| self.all.iter().any(|d| d.level > Level::Note && d.code == code);
-        let found = [Code::MissingValue, Code::Absent, Code::Grave, Code::Wrong].into_iter().find(|code| worst(*code));
-        found.map_or(0, |code| code as u8)
+        let found = [Code::MissingValue, Code::Absent, Code::Grave, Code::Insecure, Code::Wrong].into_iter().find(|code| worst(*code));
+        found.map_or(0, Code::exit)
     }
 }

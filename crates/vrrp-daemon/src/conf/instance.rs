@@ -1,8 +1,8 @@
 //! `vrrp_instance`, `vrrp_sync_group` and `vrrp_script`.
 
 use super::address::addresses;
-use super::arg::{Arg, command, weight};
-use super::diag::Place;
+use super::arg::{Arg, weight};
+use super::diag::{Code, Diagnostic, Level, Place};
 use super::keywords::Does::{Not, Nothing, NothingOf, Set};
 use super::keywords::Keyword;
 use super::model::{AuthType, GroupConf, InstanceConf, ScriptConf, Watch};
@@ -70,9 +70,9 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
             it.old_unicast_checksum = if arg.node.value(0) == Some("never") { OldChecksum::Never } else { OldChecksum::Always };
         }),
     ),
-    ("virtual_ipaddress", Set(|it, arg| it.addresses.extend(addresses(arg)))),
+    ("virtual_ipaddress", Set(|it, arg| it.addresses.extend(addresses(arg, false)))),
     ("virtual_routes", Set(|it, arg| it.routes.extend(super::route::routes(arg, false)))),
-    ("virtual_ipaddress_excluded", Set(|it, arg| it.excluded.extend(addresses(arg)))),
+    ("virtual_ipaddress_excluded", Set(|it, arg| it.excluded.extend(addresses(arg, false)))),
     ("garp_master_delay", Set(|it, arg| it.garp.master_delay = arg.seconds(MAX_GARP_DELAY).or(it.garp.master_delay))),
     ("garp_master_repeat", Set(|it, arg| it.garp.master_repeat = arg.number(0..=255).or(it.garp.master_repeat))),
     ("garp_master_refresh", Set(|it, arg| it.garp.master_refresh = arg.seconds(MAX_GARP_DELAY).or(it.garp.master_refresh))),
@@ -159,7 +159,11 @@ const AUTHENTICATION: &[Keyword<InstanceConf>] = &[
 pub const GROUP: &[Keyword<GroupConf>] = &[
     ("group", Set(|it, arg| it.names.extend(arg.node.list().map(|(place, name)| (place.clone(), name.to_string()))))),
     ("notify_priority_changes", Nothing("a group has no priority")),
-    ("global_tracking", Nothing("deprecated: what the group tracks counts for all members anyway")),
+    (
+        "global_tracking",
+        // What a member tracks counts for all of them in any case.
+        Set(|_, arg| arg.warn("global_tracking is deprecated. Use track_interface/script/file on the sync group")),
+    ),
     ("sync_group_tracking_weight", Set(|it, _| it.tracking_weight = true)),
     ("track_bfd", Not),
 ];
@@ -169,12 +173,12 @@ pub const SCRIPT: &[Keyword<ScriptConf>] = &[
         "script",
         Set(|it, arg| {
             let user = it.command.take().and_then(|c| c.user);
-            // Unquoted words are the command and its arguments; one quoted word is split.
-            let words = arg.node.words[1..].iter().map(|w| w.text.clone()).collect::<Vec<_>>();
-            it.command = match words.as_slice() {
-                [one] => command(&arg.node.place, one, user),
-                _ => arg.text().map(|_| super::model::Command { place: arg.node.place.clone(), words, user }),
-            };
+            it.command = arg.command().map(|command| super::model::Command { user, ..command });
+            if let Some(more) = arg.node.value(1) {
+                let place = Some(arg.node.place.clone());
+                let text = format!("script takes one word, '{more}' is not heeded, as in keepalived; put the whole command into quotes");
+                arg.diagnostics.push(Diagnostic { place, level: Level::Note, code: Code::Wrong, text });
+            }
         }),
     ),
     ("interval", Set(|it, arg| it.interval = arg.seconds(86_400).filter(|i| !i.is_zero()).unwrap_or(it.interval))),
@@ -203,7 +207,12 @@ pub const SCRIPT: &[Keyword<ScriptConf>] = &[
             }
         }),
     ),
-    ("init_fail", Set(|it, _| it.init_fail = true)),
+    (
+        "init_fail",
+        Nothing(
+            "as in keepalived, whatever its manual says: an instance waits for the first result where that could be a fault, and it decides",
+        ),
+    ),
 ];
 
 /// Has what instances and groups have alike.
@@ -301,7 +310,7 @@ impl GroupConf {
 impl ScriptConf {
     pub(super) fn new(place: Place, name: String) -> ScriptConf {
         let interval = Duration::from_secs(1);
-        ScriptConf { place, name, command: None, interval, timeout: None, weight: Weight::new(0), rise: 1, fall: 1, init_fail: false }
+        ScriptConf { place, name, command: None, interval, timeout: None, weight: Weight::new(0), rise: 1, fall: 1 }
     }
 }
 

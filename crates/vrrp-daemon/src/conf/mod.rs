@@ -183,7 +183,7 @@ impl Loader {
             }
             "use_pid_dir" => self.conf.pid_dir = true,
             "static_ipaddress" => {
-                self.block("", "static_ipaddress", node, |conf, arg| conf.statics.addresses.extend(address::addresses(arg)))
+                self.block("", "static_ipaddress", node, |conf, arg| conf.statics.addresses.extend(address::addresses(arg, true)))
             }
             "static_routes" => self.block("", "static_routes", node, |conf, arg| conf.statics.routes.extend(route::routes(arg, true))),
             "static_rules" => self.block("", "static_rules", node, |conf, arg| conf.statics.rules.extend(rule::rules(arg, true))),

@@ -578,6 +578,4 @@ pub struct ScriptConf {
     pub rise: u32,
     /// `fall`.
     pub fall: u32,
-    /// `init_fail`.
-    pub init_fail: bool,
 }

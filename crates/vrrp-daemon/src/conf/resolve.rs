@@ -37,7 +37,7 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     if !conf.global.script_security && conf.commands().any(|command| conf.user_of(command).is_none_or(|u| u.user == "root")) {
         let text = "SECURITY VIOLATION - scripts are being executed as root but script_security not enabled; \
                     write enable_script_security into global_defs, or name a script_user";
-        diagnostics.push(Diagnostic { place: None, level: Level::Warning, code: Code::Grave, text: text.into() });
+        diagnostics.push(Diagnostic { place: None, level: Level::Warning, code: Code::Insecure, text: text.into() });
     }
 }
 
@@ -424,33 +424,27 @@ impl Loaded {
         let mut bad = Vec::new();
         let tracked: Vec<&Command> = conf.scripts.iter().filter_map(|s| s.command.as_ref()).collect();
         for command in conf.commands() {
-            if let Some(Problem { missing, text }) = problem(conf, command) {
-                // keepalived's check minds a program that is missing only where it is tracked.
-                let level = if missing && !tracked.contains(&command) { Level::Note } else { Level::Warning };
-                let text = format!("Disabling script {}: {text}", command.words[0]);
-                diagnostics.push(Diagnostic { place: Some(command.place.clone()), level, code: Code::Wrong, text });
-                bad.push(command.words.clone());
+            let Some(Problem { disables, text }) = problem(conf, command) else { continue };
+            // keepalived's check looks at programs that are tracked, and at no others.
+            let code = if tracked.contains(&command) { Code::Wrong } else { Code::Unchecked };
+            let level = if disables { Level::Warning } else { Level::Note };
+            diagnostics.push(Diagnostic { place: Some(command.place.clone()), level, code, text });
+            if disables {
+                bad.push((command.words.clone(), command.user.clone()));
             }
         }
-        let disabled = |command: &Option<Command>| command.as_ref().is_some_and(|c| bad.contains(&c.words));
+        let is_bad = |c: &Command| bad.iter().any(|(words, user)| (words, user) == (&c.words, &c.user));
+        let disable = |slot: &mut Option<Command>| drop(slot.take_if(|c| is_bad(c)));
         let of_process = [&mut conf.global.startup, &mut conf.global.shutdown].into_iter();
-        for slot in of_process.chain(conf.global.fifos.iter_mut().map(|f| &mut f.script)) {
-            if disabled(slot) {
-                *slot = None;
-            }
-        }
-        let gone: Vec<String> = conf.scripts.iter().filter(|s| disabled(&s.command)).map(|s| s.name.clone()).collect();
+        of_process.chain(conf.global.fifos.iter_mut().map(|f| &mut f.script)).for_each(disable);
+        let gone: Vec<String> = conf.scripts.iter().filter(|s| s.command.as_ref().is_some_and(is_bad)).map(|s| s.name.clone()).collect();
+        conf.scripts.iter_mut().for_each(|script| disable(&mut script.command));
         let notifies =
             conf.instances.iter_mut().map(|i| &mut i.watch.notifies).chain(conf.groups.iter_mut().map(|g| &mut g.watch.notifies));
         for it in notifies {
-            for slot in [&mut it.master, &mut it.backup, &mut it.fault, &mut it.stop, &mut it.master_rx_lower_pri, &mut it.any] {
-                if disabled(slot) {
-                    *slot = None;
-                }
-            }
-            if it.deleted.as_ref().is_some_and(disabled) {
-                it.deleted = Some(None);
-            }
+            let one = [&mut it.master, &mut it.backup, &mut it.fault, &mut it.stop, &mut it.master_rx_lower_pri, &mut it.any];
+            one.into_iter().for_each(disable);
+            it.deleted.iter_mut().for_each(disable);
         }
         let tracks =
             conf.instances.iter_mut().map(|i| &mut i.watch.track_scripts).chain(conf.groups.iter_mut().map(|g| &mut g.watch.track_scripts));

@@ -205,6 +205,9 @@ fn route(line: &Node, arg: &mut Arg<'_>, is_static: bool) -> Result<Option<Route
             "from" => it.from = Some(network(value()?, ipv6)?),
             "src" => it.src = Some(address(value()?)?),
             "via" | "gw" => {
+                if word == "gw" {
+                    arg.warn_at(&line.place.clone(), "\"gw\" for routes is deprecated. Please use \"via\"");
+                }
                 let mut text = value()?;
                 if matches!(text, "inet" | "inet6") {
                     text = value()?;

@@ -64,6 +64,8 @@ pub struct RuleConf {
     pub sport: Option<(u16, u16)>,
     /// `dport`.
     pub dport: Option<(u16, u16)>,
+    /// `tunnel-id`.
+    pub tunnel: Option<u64>,
     /// `no_track`.
     pub no_track: bool,
     /// `track_group`.
@@ -139,10 +141,11 @@ fn rule(line: &Node, arg: &mut Arg<'_>, is_static: bool) -> Result<RuleConf, Str
         ipproto: None,
         sport: None,
         dport: None,
+        tunnel: None,
         no_track: false,
         track_group: None,
     };
-    let (mut does, mut families) = (Vec::new(), Vec::new());
+    let (mut does, mut families, mut made_by) = (Vec::new(), Vec::new(), None);
     let mut words = line.words.iter().map(|w| w.text.as_str());
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("'{word}' needs a value behind it"));
@@ -183,7 +186,7 @@ fn rule(line: &Node, arg: &mut Arg<'_>, is_static: bool) -> Result<RuleConf, Str
             "suppress_prefixlength" | "sup_pl" => it.suppress_prefixlength = Some(count(value()?)?),
             "suppress_ifgroup" | "sup_group" => it.suppress_ifgroup = Some(arg.common.names.group(value()?)?),
             "uidrange" => it.uidrange = Some(range(word, value()?)?),
-            "protocol" => it.protocol = arg.common.names.protocol(value()?)?,
+            "protocol" => made_by = Some(arg.common.names.protocol(value()?)?),
             // The manual writes the former, the program reads the latter.
             "ip_proto" | "ipproto" => {
                 let text = value()?;
@@ -194,6 +197,10 @@ fn rule(line: &Node, arg: &mut Arg<'_>, is_static: bool) -> Result<RuleConf, Str
             }
             "sport" => it.sport = Some(range(word, value()?)?),
             "dport" => it.dport = Some(range(word, value()?)?),
+            "tunnel-id" => {
+                let text = value()?;
+                it.tunnel = Some(text.parse().map_err(|_| format!("tunnel-id {text} is not a number"))?);
+            }
             "no_track" => it.no_track = true,
             "track_group" if is_static => it.track_group = Some(value()?.into()),
             other => return Err(format!("Unknown rule option {other}; it knows from, to, table, preference and others of 'ip rule'")),
@@ -219,6 +226,18 @@ fn rule(line: &Node, arg: &mut Arg<'_>, is_static: bool) -> Result<RuleConf, Str
         arg.warn_at(&line.place.clone(), "Static rule cannot have track_group if dev/iif not specified; it is left out");
         it.track_group = None;
     }
+    let tracked = !it.no_track && (!is_static || it.track_group.is_some());
+    it.protocol = match made_by {
+        Some(other) if other != KEEPALIVED && tracked => {
+            let text = "Rule cannot be tracked if protocol is not RTPROT_KEEPALIVED(18), resetting protocol; write no_track";
+            arg.warn_at(&line.place.clone(), text);
+            KEEPALIVED
+        }
+        Some(other) => other,
+        // keepalived names nobody who makes rules that it does not track.
+        None if it.no_track => 0,
+        None => KEEPALIVED,
+    };
     if it.preference.is_none() {
         let next = if it.ipv6 { &mut arg.common.preferences.1 } else { &mut arg.common.preferences.0 };
         let text = format!("Rule has no preference specified - setting to {next}. This is probably not what you want.");

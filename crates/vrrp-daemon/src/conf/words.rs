@@ -36,6 +36,17 @@ pub fn without_comment(line: &str) -> &str {
 /// The words of a line without its comment, and whether a quote was left open. Braces outside quotes stand for themselves, but not those
 /// of `${NAME}`, which may belong to a script.
 pub fn split(line: &str) -> (Vec<Word>, bool) {
+    read(line, true)
+}
+
+/// The words of a command, which was one word of a line. Nothing if a quote was left open, or there is nothing behind the last backslash.
+pub fn of_command(text: &str) -> Option<Vec<String>> {
+    let alone = text.len() - text.trim_end_matches('\\').len();
+    let (words, open) = read(text, false);
+    (!open && alone.is_multiple_of(2)).then(|| words.into_iter().map(|w| w.text).collect())
+}
+
+fn read(line: &str, braces: bool) -> (Vec<Word>, bool) {
     let mut words = Vec::new();
     let mut word: Option<Word> = None;
     let mut quote = None;
@@ -55,6 +66,7 @@ pub fn split(line: &str) -> (Vec<Word>, bool) {
             }
             (_, Some(open)) if c == open => quote = None,
             (_, Some(_)) => word.get_or_insert_with(begin).text.push(c),
+            ('{' | '}', None) if !braces => word.get_or_insert_with(begin).text.push(c),
             ('{', None) if word.as_ref().is_some_and(|w| w.text.ends_with('$')) => {
                 parameter = true;
                 word.get_or_insert_with(begin).text.push(c);
@@ -126,6 +138,19 @@ mod tests {
         assert!(split("notify \"/bin/x a").1);
         assert!(split(r#""{""#).0[0].quoted && !split(r#""{""#).0[0].is("{"));
         assert!(split("\\").0[0].text.is_empty());
+    }
+
+    /// What keepalived 2.2.7 gives to a script, the line of the file read already.
+    #[test]
+    fn commands() {
+        let words = |text: &str| of_command(text).unwrap_or_default();
+        assert_eq!(words(r#"/x  'a b' "c d"e ''  "#), ["/x", "a b", "c de", ""]);
+        assert_eq!(words(r"/x a\ b \x41 '\x42 c'".replace(r"\\", r"\").as_str()), ["/x", "a b", "A", "B c"]);
+        assert_eq!(words(r"/x {x} a{b} }"), ["/x", "{x}", "a{b}", "}"]);
+        assert_eq!(words(r"/x \'a b\'".replace(r"\\", r"\").as_str()), ["/x", "'a", "b'"]);
+        assert_eq!(of_command("/x it's"), None);
+        assert_eq!(of_command("/x \\"), None);
+        assert_eq!(words(r"/x \\"), ["/x", r"\"]);
     }
 
     #[test]

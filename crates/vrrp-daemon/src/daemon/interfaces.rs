@@ -138,6 +138,7 @@ impl Daemon {
             self.log_address(&change);
             match change {
                 Change::Link { index, name, up, hardware, macvlan_of } => {
+                    self.log_link(index, &name, up);
                     let it = self.interfaces.entry(index).or_default();
                     if it.name != name && self.names.get(&it.name) == Some(&index) {
                         self.names.remove(&it.name);
@@ -156,6 +157,7 @@ impl Daemon {
                 Change::LinkGone { index } => {
                     self.beats.remove(&index);
                     if let Some(it) = self.interfaces.remove(&index) {
+                        self.log_interface(&it.name, |name| format!("Interface {name} deleted"));
                         if self.names.get(&it.name) == Some(&index) {
                             self.names.remove(&it.name);
                         }
@@ -179,6 +181,23 @@ impl Daemon {
             }
         }
         gone
+    }
+
+    /// keepalived's lines about an interface that the file names. Its first state, at the start, is none that has changed.
+    fn log_link(&self, index: u32, name: &str, up: bool) {
+        match self.interfaces.get(&index).filter(|it| !it.name.is_empty()) {
+            Some(it) if it.running != up => {
+                self.log_interface(name, |name| format!("Netlink reports {name} {}", if up { "up" } else { "down" }));
+            }
+            Some(_) => {}
+            None => self.log_interface(name, |name| format!("Interface {name} added")),
+        }
+    }
+
+    fn log_interface(&self, name: &str, line: impl Fn(&str) -> String) {
+        if self.started && self.conf.interfaces().iter().any(|(_, known)| *known == name) {
+            self.log.line(line(name));
+        }
     }
 
     /// Drivers have been asked for their links.

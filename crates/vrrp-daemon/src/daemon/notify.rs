@@ -4,7 +4,7 @@ use super::Daemon;
 use super::instance::Machine;
 use crate::conf::model::{Command, Notifies};
 use crate::mail::Mail;
-use crate::notifier::Job;
+use crate::notifier::{Job, Run};
 use vrrp::{Notice, State};
 
 impl Daemon {
@@ -76,14 +76,14 @@ impl Daemon {
             Notice::MasterRxLowerPri | Notice::MasterPriority | Notice::BackupPriority => None,
             _ => notifies.any.as_ref(),
         };
-        let identity = |command: &Command| self.users.runs(command);
-        if let Some((command, who)) = own.as_ref().and_then(|c| Some((c, identity(c)?))) {
-            self.notifier.tell(Job::Run(command.clone(), who, Vec::new()));
-        }
-        if let Some((command, who)) = general.and_then(|c| Some((c, identity(c)?))) {
-            let more = vec![kind.to_string(), name.to_string(), word.to_string(), priority.to_string()];
-            self.notifier.tell(Job::Run(command.clone(), who, more));
-        }
+        let run = |command: &Command, more: Vec<String>| {
+            let who = self.users.runs(command)?;
+            Some(Job::Run(Run { command: command.clone(), who, more, outlives: notice == Notice::Stop }))
+        };
+        let more = || vec![kind.to_string(), name.to_string(), word.to_string(), priority.to_string()];
+        let first = own.as_ref().and_then(|command| run(command, Vec::new()));
+        let second = general.and_then(|command| run(command, more()));
+        first.into_iter().chain(second).for_each(|job| self.notifier.tell(job));
         self.notifier.tell(Job::Line(format!("{kind} \"{name}\" {word} {priority}\n")));
     }
 }

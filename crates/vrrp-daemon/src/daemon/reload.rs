@@ -192,10 +192,8 @@ impl Daemon {
             Ok(trackers) => self.trackers = trackers,
             Err(e) => self.log.line(format!("what is tracked is not all tracked any more: no thread: {e}")),
         }
-        let fifos = self.conf.fifos(&self.users);
-        if fifos != old.fifos(old_users) {
-            self.notifier.tell(Job::Fifos(fifos));
-        }
+        // Also when they are the same: their scripts are started again.
+        self.notifier.tell(Job::Fifos(self.conf.fifos(&self.users)));
     }
 
     /// The entries of the new configuration, of instances that go on and of new ones.

@@ -75,7 +75,7 @@ impl Daemon {
         self.track(now, |object| matches!(object, Object::Interface(_)));
     }
 
-    /// What is known at the start: files, processes, scripts with `init_fail`.
+    /// What is known at the start: files and processes.
     pub(super) fn track_all(&mut self, now: Instant) {
         self.track(now, |_| true);
     }

@@ -52,6 +52,7 @@ pub(super) fn message(rule: &RuleConf) -> RuleMessage {
     attributes.extend(rule.suppress_prefixlength.map(RuleAttribute::SuppressPrefixLen));
     attributes.extend(rule.suppress_ifgroup.map(RuleAttribute::SuppressIfGroup));
     attributes.extend(rule.uidrange.map(|(start, end)| RuleAttribute::UidRange(RuleUidRange { start, end })));
+    attributes.extend(rule.tunnel.map(RuleAttribute::TunId));
     attributes.push(RuleAttribute::Protocol(rule.protocol.into()));
     attributes.extend(rule.ipproto.map(|number| RuleAttribute::IpProtocol(i32::from(number).into())));
     attributes.extend(rule.sport.map(|(start, end)| RuleAttribute::SourcePortRange(RulePortRange { start, end })));

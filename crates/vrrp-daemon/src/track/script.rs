@@ -33,7 +33,6 @@ enum Run {
 /// When no thread or pipe can be had.
 pub fn start(id: u64, script: &ScriptConf, command: Command, who: Identity, before: Status, office: Office) -> io::Result<Tracker> {
     let state = match before {
-        Status::Unknown if script.init_fail => Script::init_fail(script.rise, script.fall),
         Status::Unknown => Script::new(script.rise, script.fall),
         known => Script::new(script.rise, script.fall).going_on(known),
     };

@@ -425,12 +425,17 @@ impl Instance {
 
     /// Draws the consequences of conditions: priority, fault, recovery.
     fn settle(&mut self, now: Instant) {
-        self.prioritise();
+        let readiness = self.readiness();
+        // Who goes to fault is told so with the priority that it had.
+        let fails = matches!(readiness, Readiness::Fault(_)) && matches!(self.phase, Phase::Master(_) | Phase::Backup(_));
+        if !fails {
+            self.prioritise();
+        }
         if !self.started {
             return;
         }
         let waits = matches!(self.phase, Phase::Init | Phase::Fault);
-        match self.readiness() {
+        match readiness {
             Readiness::Fault(cause) if !matches!(self.phase, Phase::Fault) => self.fail(now, cause),
             Readiness::Ready if waits => self.begin(now),
             Readiness::Fault(_) | Readiness::Wait | Readiness::Ready => {}
