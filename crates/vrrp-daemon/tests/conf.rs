@@ -166,7 +166,7 @@ fn an_instance_with_everything() {
          vrrp_script chk { # comment\n script \"/bin/test -e '/tmp/a b'\"\n interval 0.5\n timeout 3\n weight -20\n rise 2\n fall 3\n user nobody\n init_fail\n}\n\
          vrrp_instance \"V 1\" {\n state BACKUP\n interface e0\n virtual_router_id 7\n priority 150\n version 2\n advert_int 2\n nopreempt\n\
          authentication {\n auth_type PASS\n auth_pass \"pass wo\"\n }\n mcast_src_ip 10.9.0.1\n\
-         unicast_peer {\n 10.9.0.2\n 10.9.0.3 min_ttl 250\n }\n garp_master_delay 1.5\n garp_lower_prio_repeat 0\n\
+         unicast_peer {\n 10.9.0.2\n 10.9.0.3 min_ttl 250\n }\n garp_master_delay 2\n garp_lower_prio_repeat 0\n\
          track_interface {\n e1 weight -10\n }\n track_script {\n chk\n chk weight 5 reverse\n }\n\
          notify \"/bin/n a 'b c'\" nobody\n notify_deleted\n\
          virtual_ipaddress {\n 10.9.0.100/24 brd 10.9.0.255 dev e1 scope link label e1:x no_track\n 10.9.0.101\n }\n\
@@ -183,7 +183,7 @@ fn an_instance_with_everything() {
     let garp = config.garp;
     assert_eq!(
         (garp.master_repeat, garp.master_delay, garp.lower_prio_repeat, garp.lower_prio_delay),
-        (2, Duration::from_millis(1500), 0, garp.master_delay)
+        (2, Duration::from_secs(2), 0, garp.master_delay)
     );
     assert_eq!(config.addresses.len(), 2, "excluded ones are not announced");
     let first = &it.addresses[0];
@@ -498,4 +498,64 @@ fn virtual_interfaces() {
     assert_eq!(wires, ["vrrp.51", "vrrp.52", "e0", "e0"]);
     let lingers = |at: usize| conf.instances[at].config(&conf.global, Vec::new()).linger;
     assert!(!lingers(0) && !lingers(1) && !lingers(2));
+}
+
+/// The interval in centiseconds that comes of it, as keepalived 2.2.7 sends it.
+#[test]
+fn intervals_are_rounded_as_keepaliveds() {
+    let cases = [
+        (2, "1.5", 200),
+        (2, "2.5", 300),
+        (2, "1.4", 100),
+        (2, "0.4", 100),
+        (2, "254.7", 25_500),
+        (2, "255.5", 100),
+        (3, "0.123", 12),
+        (3, "0.125", 13),
+        (3, "0.128", 13),
+        (3, "0.014", 1),
+        (3, "0.015", 2),
+        (3, "0.009", 100),
+        (3, "40.954", 4095),
+        (3, "41", 4095),
+        (3, ".5", 50),
+        (3, "0", 100),
+        (3, "-1", 100),
+        (3, "256", 100),
+        (3, "1.", 100),
+        (3, "0.29", 29),
+        (3, "40.95", 4095),
+    ];
+    for (version, written, centiseconds) in cases {
+        let loaded = read(&instance(&format!(" version {version}\n advert_int {written}")));
+        let config = loaded.conf.instances[0].config(&loaded.conf.global, Vec::new());
+        assert_eq!(config.advert_int, Duration::from_millis(10) * centiseconds, "version {version}, {written}");
+        assert!(loaded.diagnostics.is_startable() && config.validate().is_ok(), "{written}: {:?}", says(&loaded));
+    }
+}
+
+/// Wrong words about unicast do not make it multicast as long as there is a peer; without any it is multicast, and that is said.
+#[test]
+fn peers_stay_peers() {
+    let of = |lines: &str| {
+        let loaded = read(&instance(lines));
+        let config = loaded.conf.instances[0].config(&loaded.conf.global, Vec::new());
+        assert!(loaded.diagnostics.is_startable() && config.validate().is_ok(), "{:?}", says(&loaded));
+        (config.transport, says(&loaded))
+    };
+    for (words, min, max) in
+        [("min_ttl 300", 0, 255), ("min_ttl 60 max_ttl 50", 60, 50), ("foo 3", 0, 255), ("min_ttl", 0, 255), ("max_ttl 9", 0, 9)]
+    {
+        let (transport, says) = of(&format!(" unicast_peer {{\n 10.9.0.2 {words}\n }}"));
+        let Transport::Unicast { peers, .. } = transport else { panic!("{words}: {says:?}") };
+        assert_eq!((peers[0].min_ttl, peers[0].max_ttl), (min, max), "{words}");
+        assert_eq!(says.len(), usize::from(words != "max_ttl 9"), "{says:?}");
+    }
+    for lines in [" unicast_peer {\n nope\n }", " unicast_peer {\n }", " unicast_src_ip 10.9.0.1", " unicast_peer {\n fd00::2\n }"] {
+        let (transport, says) = of(lines);
+        assert!(matches!(transport, Transport::Multicast { .. }), "{lines}");
+        assert!(says.iter().any(|line| line.contains("no unicast peers: adverts are multicast")), "{lines}: {says:?}");
+    }
+    let (transport, says) = of(" mcast_dst_ip 10.1.1.1\n mcast_src_ip fd00::1");
+    assert!(matches!(transport, Transport::Multicast { group } if group == vrrp::Family::V4.group()) && says.len() == 2, "{says:?}");
 }

@@ -200,6 +200,24 @@ pub enum Report {
     },
     /// As backup: a master of lower priority that is left alone for a while.
     PreemptDelay(Duration),
+    /// As backup: another master has come that is not to be preempted.
+    PreemptDelayOver,
+    /// VRRPv3: a master has another interval than was thought.
+    Learned {
+        /// What was thought.
+        from: Duration,
+        /// What it is.
+        to: Duration,
+    },
+    /// VRRPv3: as master the own interval is in force again.
+    Unlearned {
+        /// What was learned.
+        from: Duration,
+        /// The own one.
+        to: Duration,
+    },
+    /// As master: somebody else leaves, who was master too.
+    MasterPriorityZero(IpAddr),
     /// As master: somebody else is, too, and has to go.
     LowerPriority {
         /// Who.
@@ -261,9 +279,20 @@ impl fmt::Display for Report {
                 write!(f, "received lower priority ({priority}) advert from {from} - discarding")
             }
             Report::PreemptDelay(delay) => write!(f, "start preempt delay ({}s)", delay.as_secs_f64()),
+            Report::PreemptDelayOver => f.write_str("stop preempt delay"),
+            Report::Learned { from, to } => {
+                write!(f, "advertisement interval updated from {}ms to {}ms by master", from.as_millis(), to.as_millis())
+            }
+            Report::Unlearned { from, to } => {
+                write!(f, "changing advert interval from {}ms to locally configured {}ms", from.as_millis(), to.as_millis())
+            }
+            Report::MasterPriorityZero(from) => write!(f, "Master received priority 0 message from {from}"),
             Report::LowerPriority { from, priority, ours, answered } => {
                 let answer = if *answered { ", forcing new election" } else { "" };
                 write!(f, "Received advert from {from} with lower priority {priority}, ours {ours}{answer}")
+            }
+            Report::HigherPriority { from, priority, ours } if priority == ours => {
+                write!(f, "Master received advert from {from} with same priority {priority} but higher IP address than ours")
             }
             Report::HigherPriority { from, priority, ours } => {
                 write!(f, "Master received advert from {from} with higher priority {priority}, ours {ours}")

@@ -79,7 +79,8 @@ fn cut(text: &str) -> [u8; PASSWORD_LEN] {
     bytes
 }
 
-/// A unicast peer and the hops that its packets may have left (`min_ttl`, `max_ttl`).
+/// A unicast peer and the hops that its packets may have left (`min_ttl`, `max_ttl`). With the first above the second nothing that it sends
+/// is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     /// Where it is.
@@ -276,7 +277,7 @@ impl Config {
             Transport::Multicast { .. } => Ok(()),
             Transport::Unicast { peers, .. } => match peers.iter().find(|p| other(&p.address)) {
                 Some(peer) => Err(ConfigError::Family(peer.address)),
-                None => peers.iter().find(|p| p.min_ttl > p.max_ttl).map_or(Ok(()), |p| Err(ConfigError::PeerTtl(p.address))),
+                None => Ok(()),
             },
         }
     }
@@ -327,7 +328,4 @@ pub enum ConfigError {
     /// A group that is none.
     #[error("{0} is not a multicast address")]
     Group(IpAddr),
-    /// TTL limits that nothing satisfies.
-    #[error("min_ttl of peer {0} is above its max_ttl")]
-    PeerTtl(IpAddr),
 }

@@ -18,7 +18,7 @@ pub enum Refusal {
         want: usize,
     },
     /// Time to live or hop limit: the packet has crossed routers.
-    #[error("TTL/hop limit {got}, {min} to {max} expected")]
+    #[error("TTL/hop limit {got}, {} expected", if min == max { max.to_string() } else { format!("{min} to {max}") })]
     Ttl {
         /// What it arrived with.
         got: u8,
@@ -28,7 +28,7 @@ pub enum Refusal {
         max: u8,
     },
     /// Neither version 2 nor 3, or not the one configured.
-    #[error("VRRP version {0}")]
+    #[error("VRRP version {0}, another one than ours")]
     Version(u8),
     /// Not an advertisement.
     #[error("packet type {0}, only 1 is known")]
@@ -64,7 +64,7 @@ pub enum Refusal {
     #[error("authentication header: sequence number {0} was seen before")]
     Replay(u32),
     /// VRRPv2: not our interval. VRRPv3: zero.
-    #[error("advertisement interval of {got:?}")]
+    #[error("advertisement interval of {} s, {} expected", got.as_secs_f64(), want.map_or("0.01 s or more".into(), |want| format!("{} s", want.as_secs_f64())))]
     Interval {
         /// What the packet says.
         got: Duration,

@@ -170,11 +170,13 @@ fn learned_interval() {
     router.hears(&advert(&theirs, 7, 150));
     assert_eq!(router.due(), Some(Duration::from_nanos(200_000_000 * 3 + 200_000_000 * 156 / 256)));
     assert_eq!(router.it.skew(), Duration::from_nanos(200_000_000 * 156 / 256));
+    assert!(router.reports().contains(&Report::Learned { from: SECOND, to: ms(200) }));
     // A master that we will not follow teaches nothing.
     router.hears(&advert(&Config { advert_int: ms(5000), ..v3(50) }, 8, 50));
     assert_eq!(router.it.skew(), Duration::from_nanos(200_000_000 * 156 / 256));
     // Ours again as master.
     router.wait();
+    assert!(router.reports().contains(&Report::Unlearned { from: ms(200), to: SECOND }));
     assert_eq!((router.it.state(), router.due()), (State::Master, Some(SECOND)));
     // And theirs when we yield.
     router.hears(&advert(&Config { advert_int: ms(500), ..v3(150) }, 7, 150));
@@ -270,8 +272,10 @@ fn lower_priority_is_answered_at_a_bounded_rate() {
     }
     assert!((3..=4).contains(&sent), "{sent}");
     assert_eq!(router.it.state(), State::Master);
-    // A later set of announcements, once.
-    router.pass(ms(4100));
+    // A later set of announcements, once, after the last of them.
+    router.pass(ms(3900));
+    assert!(!router.deeds().contains(&"announce 5".into()));
+    router.pass(ms(1200));
     assert_eq!(router.deeds().iter().filter(|d| *d == "announce 5").count(), 1);
 
     let mut router =
@@ -279,6 +283,42 @@ fn lower_priority_is_answered_at_a_bounded_rate() {
     let due = router.due();
     router.hears_advert(7, 99);
     assert_eq!((router.deeds(), router.due()), (vec!["notify MASTER_RX_LOWER_PRI 100".to_string()], due));
+}
+
+/// The times at which an instance announces, and how often, while it hears what `hears` says at which millisecond.
+fn announced(config: Config, hears: &[(u64, u8)]) -> Vec<(u128, String)> {
+    let mut router = Router::backup(config);
+    router.wait();
+    let begin = router.now;
+    let mut seen = Vec::new();
+    let note = |router: &mut Router, seen: &mut Vec<_>| {
+        let at = (router.now - begin).as_millis();
+        seen.extend(router.deeds().into_iter().filter(|d| d.starts_with("announce")).map(|d| (at, d)));
+    };
+    note(&mut router, &mut seen);
+    for (at, priority) in hears {
+        while router.due().is_some_and(|due| router.now + due <= begin + ms(*at)) {
+            router.wait();
+            note(&mut router, &mut seen);
+        }
+        router.now = begin + ms(*at);
+        router.hears_advert(7, *priority);
+        note(&mut router, &mut seen);
+    }
+    while router.now < begin + SECOND * 12 {
+        router.wait();
+        note(&mut router, &mut seen);
+    }
+    seen
+}
+
+/// keepalived announces once more after each of them; here after the last, and the second set of a new master comes in any case.
+#[test]
+fn the_second_set_comes_after_the_last_lower_priority() {
+    let garp = Garp { lower_prio_repeat: 2, lower_prio_delay: SECOND * 2, ..Garp::default() };
+    let seen = announced(Config { garp, ..v2(128) }, &[(400, 100), (1700, 100), (2900, 100), (4900, 100)]);
+    let at = |at: u128, times: u8| (at, format!("announce {times}"));
+    assert_eq!(seen, [at(0, 5), at(400, 2), at(1700, 2), at(2900, 2), at(4900, 2), at(4900, 2), at(5000, 5), at(6900, 2)]);
 }
 
 #[test]

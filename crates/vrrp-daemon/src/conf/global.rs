@@ -1,13 +1,13 @@
 //! `global_defs`.
 
 use super::arg::Arg;
-use super::instance::version;
+use super::instance::{garp_delay, garp_refresh, garp_repeat, version};
 use super::keywords::Does::{Nothing, NothingOf, Set};
 use super::keywords::Keyword;
 use super::model::{FifoConf, Global, User};
 use std::net::IpAddr;
 use std::time::Duration;
-use vrrp::MAX_DOWN_TIMER_ADVERTS;
+use vrrp::{Family, MAX_DOWN_TIMER_ADVERTS};
 
 /// The longest `vrrp_startup_delay` and delay of gratuitous ARP, in seconds.
 const DAY: u32 = 86_400;
@@ -30,18 +30,13 @@ fn prefix(arg: &mut super::arg::Arg<'_>) -> Option<String> {
 pub const GLOBAL: &[Keyword<Global>] = &[
     ("router_id", Set(|it, arg| it.router_id = arg.text())),
     ("vrrp_version", Set(|it, arg| it.vrrp_version = version(arg).or(it.vrrp_version))),
-    ("vrrp_mcast_group4", Set(|it, arg| it.group4 = arg.address().filter(IpAddr::is_ipv4).or(it.group4))),
-    ("vrrp_mcast_group6", Set(|it, arg| it.group6 = arg.address().filter(IpAddr::is_ipv6).or(it.group6))),
-    ("vrrp_garp_master_delay", Set(|it, arg| it.garp.master_delay = arg.seconds(DAY).or(it.garp.master_delay))),
-    ("vrrp_garp_master_repeat", Set(|it, arg| it.garp.master_repeat = arg.number(0..=255).or(it.garp.master_repeat))),
-    ("vrrp_garp_master_refresh", Set(|it, arg| it.garp.master_refresh = arg.seconds(DAY).or(it.garp.master_refresh))),
-    (
-        "vrrp_garp_master_refresh_repeat",
-        Set(|it, arg| {
-            it.garp.master_refresh_repeat = arg.number(0..=255).or(it.garp.master_refresh_repeat);
-        }),
-    ),
-    ("vrrp_garp_lower_prio_delay", Set(|it, arg| it.garp.lower_prio_delay = arg.seconds(DAY).or(it.garp.lower_prio_delay))),
+    ("vrrp_mcast_group4", Set(|it, arg| it.group4 = group(arg, Family::V4).or(it.group4))),
+    ("vrrp_mcast_group6", Set(|it, arg| it.group6 = group(arg, Family::V6).or(it.group6))),
+    ("vrrp_garp_master_delay", Set(|it, arg| it.garp.master_delay = garp_delay(arg).or(it.garp.master_delay))),
+    ("vrrp_garp_master_repeat", Set(|it, arg| it.garp.master_repeat = garp_repeat(arg).or(it.garp.master_repeat))),
+    ("vrrp_garp_master_refresh", Set(|it, arg| it.garp.master_refresh = garp_refresh(arg).or(it.garp.master_refresh))),
+    ("vrrp_garp_master_refresh_repeat", Set(|it, arg| it.garp.master_refresh_repeat = garp_repeat(arg).or(it.garp.master_refresh_repeat))),
+    ("vrrp_garp_lower_prio_delay", Set(|it, arg| it.garp.lower_prio_delay = garp_delay(arg).or(it.garp.lower_prio_delay))),
     ("vrrp_garp_lower_prio_repeat", Set(|it, arg| it.garp.lower_prio_repeat = arg.number(0..=255).or(it.garp.lower_prio_repeat))),
     (
         "vrrp_min_garp",
@@ -177,8 +172,8 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("nftables_ifindex", Nothing("rules name interfaces, which is the same as long as nobody renames them")),
     ("vmac_prefix", Set(|it, arg| it.vmac_prefix = prefix(arg).or(it.vmac_prefix.take()))),
     ("vmac_addr_prefix", Set(|it, arg| it.vmac_addr_prefix = prefix(arg).or(it.vmac_addr_prefix.take()))),
-    ("vrrp_garp_interval", Set(|it, arg| it.garp_interval = arg.seconds(DAY).unwrap_or(it.garp_interval))),
-    ("vrrp_gna_interval", Set(|it, arg| it.gna_interval = arg.seconds(DAY).unwrap_or(it.gna_interval))),
+    ("vrrp_garp_interval", Set(|it, arg| it.garp_interval = super::links::interval(arg).unwrap_or(it.garp_interval))),
+    ("vrrp_gna_interval", Set(|it, arg| it.gna_interval = super::links::interval(arg).unwrap_or(it.gna_interval))),
     ("smtp_alert_checker", Nothing(OTHER_DAEMON)),
     ("checker_log_all_failures", Nothing(OTHER_DAEMON)),
     ("lvs_sync_daemon", Nothing(OTHER_DAEMON)),
@@ -234,6 +229,21 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("tmp_config_directory", Nothing("the file is read once")),
     ("config_save_dir", NothingOf("for debugging of keepalived")),
 ];
+
+/// A group that adverts go to.
+fn group(arg: &mut Arg<'_>, family: Family) -> Option<IpAddr> {
+    let group = arg.address()?;
+    let name = arg.node.name();
+    if Family::of(group) != family || !group.is_multicast() {
+        let kind = if family == Family::V4 { "IPv4" } else { "IPv6" };
+        arg.warn(format!("{name} {group} is not a multicast address of {kind}; it is left out"));
+        return None;
+    }
+    if !super::protocol::stays_on_link(group) {
+        arg.warn(format!("{name} {group} should be link-local multicast, from ff02::/16"));
+    }
+    Some(group)
+}
 
 /// It changes nothing of what hosts get, and it is said each time: somebody's monitoring waits for it.
 fn no_snmp(arg: &mut Arg<'_>) {

@@ -8,10 +8,10 @@ use super::keywords::Keyword;
 use super::model::{AuthType, GroupConf, InstanceConf, ScriptConf, Watch};
 use super::tree::Node;
 use std::time::Duration;
-use vrrp::{MAX_ADVERT_INT_V2, MAX_DOWN_TIMER_ADVERTS, MAX_PREEMPT_DELAY, OldChecksum, Peer, Version, Weight};
+use vrrp::{MAX_ADVERT_INT_V2, MAX_DOWN_TIMER_ADVERTS, MAX_PREEMPT_DELAY, MIN_ADVERT_INT, OldChecksum, Peer, Version, Weight};
 
-/// The longest delay of gratuitous ARP, in seconds.
-const MAX_GARP_DELAY: u32 = 86_400;
+/// The longest delay of gratuitous ARP, in seconds: keepalived's.
+const MAX_GARP_DELAY: u32 = 4294;
 
 pub const INSTANCE: &[Keyword<InstanceConf>] = &[
     (
@@ -30,10 +30,10 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
         Set(|it, arg| {
             let most = u32::try_from(MAX_ADVERT_INT_V2.as_secs()).expect("255");
             let interval = arg.seconds(most);
-            if interval.is_some_and(|i| i.is_zero()) {
-                arg.warn("Advert interval (0) not valid! Must be > 0 - ignoring");
+            if let Some(short) = interval.filter(|i| *i < MIN_ADVERT_INT) {
+                arg.warn(format!("Advert interval ({}) not valid! It is 0.01 to {most} seconds - ignoring", short.as_secs_f64()));
             }
-            it.advert_int = interval.filter(|i| !i.is_zero()).or(it.advert_int);
+            it.advert_int = interval.filter(|i| *i >= MIN_ADVERT_INT).or(it.advert_int);
         }),
     ),
     ("version", Set(|it, arg| it.version = version(arg).or(it.version))),
@@ -45,39 +45,45 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
         }),
     ),
     ("mcast_src_ip", Set(|it, arg| it.source = arg.address().or(it.source))),
-    ("unicast_src_ip", Set(|it, arg| it.source = arg.address().or(it.source))),
+    (
+        "unicast_src_ip",
+        Set(|it, arg| {
+            it.unicast_word = true;
+            it.source = arg.address().or(it.source);
+        }),
+    ),
     ("mcast_dst_ip", Set(|it, arg| it.group = arg.address().or(it.group))),
     (
         "unicast_peer",
         Set(|it, arg| {
+            it.unicast_word = true;
             for line in arg.node.lines() {
-                match peer(line) {
-                    Some(peer) => it.peers.push(peer),
-                    None => arg.warn_at(
-                        &line.place.clone(),
-                        format!("'{}' is no peer: write ADDRESS [min_ttl 0-255] [max_ttl 0-255]; it is left out", line.name()),
-                    ),
-                }
+                it.peers.extend(peer(line, arg));
             }
         }),
     ),
     ("unicast_ttl", Set(|it, arg| it.unicast_ttl = arg.number(0..=255).or(it.unicast_ttl))),
     ("unicast_fault_no_peer", Set(|it, _| it.unicast_fault_no_peer = true)),
-    ("check_unicast_src", Set(|it, _| it.check_unicast_src = true)),
+    ("check_unicast_src", Set(|it, _| (it.unicast_word, it.check_unicast_src) = (true, true))),
     (
         "old_unicast_checksum",
         Set(|it, arg| {
-            it.old_unicast_checksum = if arg.node.value(0) == Some("never") { OldChecksum::Never } else { OldChecksum::Always };
+            it.unicast_word = true;
+            match arg.node.value(0) {
+                None => it.old_unicast_checksum = OldChecksum::Always,
+                Some("never") => it.old_unicast_checksum = OldChecksum::Never,
+                Some(other) => arg.warn(format!("old_unicast_checksum has nothing or 'never' behind it, not '{other}'; it is left out")),
+            }
         }),
     ),
     ("virtual_ipaddress", Set(|it, arg| it.addresses.extend(addresses(arg, false)))),
     ("virtual_routes", Set(|it, arg| it.routes.extend(super::route::routes(arg, false)))),
     ("virtual_ipaddress_excluded", Set(|it, arg| it.excluded.extend(addresses(arg, false)))),
-    ("garp_master_delay", Set(|it, arg| it.garp.master_delay = arg.seconds(MAX_GARP_DELAY).or(it.garp.master_delay))),
-    ("garp_master_repeat", Set(|it, arg| it.garp.master_repeat = arg.number(0..=255).or(it.garp.master_repeat))),
-    ("garp_master_refresh", Set(|it, arg| it.garp.master_refresh = arg.seconds(MAX_GARP_DELAY).or(it.garp.master_refresh))),
-    ("garp_master_refresh_repeat", Set(|it, arg| it.garp.master_refresh_repeat = arg.number(0..=255).or(it.garp.master_refresh_repeat))),
-    ("garp_lower_prio_delay", Set(|it, arg| it.garp.lower_prio_delay = arg.seconds(MAX_GARP_DELAY).or(it.garp.lower_prio_delay))),
+    ("garp_master_delay", Set(|it, arg| it.garp.master_delay = garp_delay(arg).or(it.garp.master_delay))),
+    ("garp_master_repeat", Set(|it, arg| it.garp.master_repeat = garp_repeat(arg).or(it.garp.master_repeat))),
+    ("garp_master_refresh", Set(|it, arg| it.garp.master_refresh = garp_refresh(arg).or(it.garp.master_refresh))),
+    ("garp_master_refresh_repeat", Set(|it, arg| it.garp.master_refresh_repeat = garp_repeat(arg).or(it.garp.master_refresh_repeat))),
+    ("garp_lower_prio_delay", Set(|it, arg| it.garp.lower_prio_delay = garp_delay(arg).or(it.garp.lower_prio_delay))),
     ("garp_lower_prio_repeat", Set(|it, arg| it.garp.lower_prio_repeat = arg.number(0..=255).or(it.garp.lower_prio_repeat))),
     ("nopreempt", Set(|it, _| it.nopreempt = true)),
     ("preempt", Set(|it, _| it.nopreempt = false)),
@@ -278,6 +284,7 @@ impl InstanceConf {
             source: None,
             group: None,
             peers: Vec::new(),
+            unicast_word: false,
             unicast_ttl: None,
             unicast_fault_no_peer: false,
             check_unicast_src: false,
@@ -343,16 +350,50 @@ fn deleted(arg: &mut Arg<'_>) -> Option<super::model::Command> {
     arg.node.value(0).is_some().then(|| arg.command()).flatten()
 }
 
-fn peer(line: &Node) -> Option<Peer> {
-    let mut peer = Peer::new(line.name().parse().ok()?);
+/// `ADDRESS [min_ttl N] [max_ttl N]`. What is wrong behind the address is left out, and the peer is still one: without it the instance
+/// would be another one's, or a multicast one.
+fn peer(line: &Node, arg: &mut Arg<'_>) -> Option<Peer> {
+    let mut warn = |text: String| arg.warn_at(&line.place, text);
+    let Ok(address) = line.name().parse() else {
+        warn(format!("'{}' is no address of a peer: write ADDRESS [min_ttl 0-255] [max_ttl 0-255]; it is left out", line.name()));
+        return None;
+    };
+    let mut peer = Peer::new(address);
     for pair in line.words[1..].chunks(2) {
-        let [word, value] = pair else { return None };
-        let value = value.text.parse().ok()?;
-        match word.text.as_str() {
-            "min_ttl" => peer.min_ttl = value,
-            "max_ttl" => peer.max_ttl = value,
-            _ => return None,
+        let value = pair.get(1).and_then(|value| value.text.parse().ok());
+        match (pair[0].text.as_str(), value) {
+            ("min_ttl", Some(value)) => peer.min_ttl = value,
+            ("max_ttl", Some(value)) => peer.max_ttl = value,
+            (word @ ("min_ttl" | "max_ttl"), None) => {
+                warn(format!("{word} of peer {address} wants a whole number from 0 to 255 behind it; it is left out"));
+            }
+            (word, _) => {
+                warn(format!("unknown word '{word}' of peer {address}: it may have min_ttl 0-255 and max_ttl 0-255; it is left out"));
+                break;
+            }
         }
     }
-    (peer.min_ttl <= peer.max_ttl).then_some(peer)
+    if peer.min_ttl > peer.max_ttl {
+        warn(format!("min_ttl {} > max_ttl {} of peer {address} - all packets will be discarded", peer.min_ttl, peer.max_ttl));
+    }
+    Some(peer)
+}
+
+/// Whole seconds, as keepalived has them.
+pub fn garp_delay(arg: &mut Arg<'_>) -> Option<Duration> {
+    arg.number(0..=MAX_GARP_DELAY).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+/// The same for the time between refreshs, which has no limit of its own.
+pub fn garp_refresh(arg: &mut Arg<'_>) -> Option<Duration> {
+    arg.number(0..=u32::MAX).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+/// How often addresses are announced by a new master: at least once, or nobody learns where they are.
+pub fn garp_repeat(arg: &mut Arg<'_>) -> Option<u8> {
+    let times = arg.number(0..=255)?;
+    if times == 0 {
+        arg.warn(format!("{} must be greater than 0, setting to 1", arg.node.name()));
+    }
+    Some(times.max(1))
 }

@@ -121,6 +121,17 @@ impl Conf {
     }
 }
 
+/// `vrrp_garp_interval`, `vrrp_gna_interval`: keepalived's range, in microseconds. (A group may have zero: no time at all.)
+pub fn interval(arg: &mut Arg<'_>) -> Option<Duration> {
+    const RANGE: std::ops::RangeInclusive<Duration> = Duration::from_micros(1)..=Duration::from_micros(4_294_967_295);
+    let text = arg.text()?;
+    let time = seconds(&text).filter(|time| RANGE.contains(time));
+    if time.is_none() {
+        arg.warn(format!("{} '{text}' is not a number of seconds from 0.000001 to 4294.967295; it is left out", arg.node.name()));
+    }
+    time
+}
+
 /// The block; `taken` are interfaces of the groups before.
 pub fn garp_group(arg: &mut Arg<'_>, taken: &[GarpGroupConf]) -> GarpGroupConf {
     let mut it = GarpGroupConf { place: arg.node.place.clone(), garp: None, gna: None, interfaces: Vec::new() };

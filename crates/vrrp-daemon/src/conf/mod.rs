@@ -13,6 +13,7 @@ mod keywords;
 pub mod links;
 pub mod model;
 mod names;
+mod protocol;
 mod resolve;
 pub mod route;
 pub mod rule;

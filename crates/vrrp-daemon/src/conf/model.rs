@@ -307,6 +307,8 @@ pub struct InstanceConf {
     pub group: Option<IpAddr>,
     /// `unicast_peer`.
     pub peers: Vec<Peer>,
+    /// A word of unicast stands there.
+    pub unicast_word: bool,
     /// `unicast_ttl`.
     pub unicast_ttl: Option<u8>,
     /// `unicast_fault_no_peer`.

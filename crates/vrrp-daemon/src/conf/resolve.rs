@@ -12,7 +12,7 @@ use crate::track::Object;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
-use vrrp::{Auth, Config, Family, MAX_ADVERT_INT_V3, MIN_ADVERT_INT, OWNER, Transport, Version, Weight};
+use vrrp::{Auth, Config, Family, OWNER, Transport, Version, Weight};
 
 pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     let global = conf.global.clone();
@@ -66,24 +66,11 @@ fn complete(it: &mut InstanceConf, global: &Global, diagnostics: &mut Diagnostic
         }
         fits
     });
-    it.peers.retain(|peer| {
-        let fits = Family::of(peer.address) == family;
-        if !fits {
-            warn(&format!("unicast peer {} is of another address family than the virtual addresses; it is left out", peer.address));
-        }
-        fits
-    });
-    if it.addresses.is_empty() && it.excluded.is_empty() {
-        warn("No VIP specified; at least one is sensible");
+    if it.addresses.is_empty() {
+        warn("No VIP specified; at least one is sensible: write it into virtual_ipaddress");
     }
-    if it.version(global) == Version::V2 && it.advert_int.is_some_and(|i| i.subsec_nanos() != 0) {
-        warn("VRRPv2 advertisement interval must be a whole number of seconds; it is rounded. 'version 3' has fractions");
-        it.advert_int = it.advert_int.map(|i| Duration::from_secs_f64(i.as_secs_f64().round().max(1.0)));
-    }
-    if it.version(global) == Version::V3 && it.advert_int.is_some_and(|i| i > MAX_ADVERT_INT_V3 || i < MIN_ADVERT_INT) {
-        warn("VRRPv3 advertisement interval is 0.01 to 40.95 seconds; it is brought into that range");
-        it.advert_int = it.advert_int.map(|i| i.clamp(MIN_ADVERT_INT, MAX_ADVERT_INT_V3));
-    }
+    super::protocol::interval(it, global, &mut warn);
+    super::protocol::ways(it, &mut warn);
     match (it.auth_type, &it.auth_pass) {
         (Some(_), _) if it.version(global) == Version::V3 => {
             warn("VRRP version 3 does not support authentication. Ignoring; take the block away, or write 'version 2'");
@@ -102,6 +89,10 @@ fn complete(it: &mut InstanceConf, global: &Global, diagnostics: &mut Diagnostic
     if it.nopreempt && it.priority == Some(OWNER) {
         warn("nopreempt is incompatible with priority 255, the owner of the addresses - clearing");
         it.nopreempt = false;
+    }
+    if !it.preempt_delay.is_zero() && it.nopreempt {
+        warn("preempt_delay is incompatible with nopreempt mode - resetting; take one of the two away");
+        it.preempt_delay = Duration::ZERO;
     }
     if !it.preempt_delay.is_zero() && it.master {
         warn("preempt delay will not work with initial state MASTER - clearing; write 'state BACKUP'");

@@ -114,6 +114,16 @@ impl Daemon {
         self.changes(now, all);
     }
 
+    /// What is there at the start, with the virtual interfaces that are made now. Instances are told of it by [`Daemon::changes`].
+    pub(super) fn look_around(&mut self, now: Instant) -> std::io::Result<()> {
+        let all = self.netlink.all()?;
+        self.note(now, all);
+        if self.make_links() {
+            self.ask_again(now);
+        }
+        Ok(())
+    }
+
     pub(super) fn changes(&mut self, now: Instant, changes: Vec<Change>) {
         // Our own addresses come and go with each election; nothing else depends on them.
         let own = |change: &Change| matches!(change, Change::Address { address, .. } | Change::AddressGone { address, .. } if self.ours.contains(address));

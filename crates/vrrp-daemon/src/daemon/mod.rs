@@ -309,12 +309,14 @@ impl Daemon {
     pub fn run(mut self) -> Result<(), StartError> {
         self.urgency();
         let now = lb_rt::clock::now();
-        let all = self.netlink.all().map_err(system("netlink"))?;
-        self.changes(now, all);
+        self.look_around(now).map_err(system("netlink"))?;
+        // Before groups are joined: what that makes virtual interfaces say is for the rules to send elsewhere.
         if let Err(e) = self.make_rules() {
             self.remove_links();
             return Err(system("no_accept")(e));
         }
+        let all = self.netlink.all().map_err(system("netlink"))?;
+        self.changes(now, all);
         self.set_host();
         if self.conf.has_tracked_routes() {
             self.netlink.watch_routes().map_err(system("netlink"))?;
@@ -323,7 +325,11 @@ impl Daemon {
         self.ask_drivers(now);
         self.wait_for_the_moment();
         self.track_all(now);
-        let mut start = Some(now + self.conf.global.startup_delay);
+        let delay = self.conf.global.startup_delay;
+        if !delay.is_zero() {
+            self.log.line(format!("Delaying startup for {} seconds", delay.as_secs_f64()));
+        }
+        let mut start = Some(now + delay);
         self.ready();
         if self.options.dump {
             self.service.log(Box::new(self.snapshot(now)));
@@ -348,10 +354,12 @@ impl Daemon {
             }
             self.wait(now, start);
         }
+        // No election is under way any more. Groups are left while there are rules and interfaces to do it over.
+        self.sockets.clear();
         self.remove_statics();
-        self.remove_links();
         self.trackers.clear();
         (self.beat, self.timer) = (None, None);
+        self.remove_links();
         let Daemon { notifier, telling, mailer, service, watching, log, ending, inbox, post, .. } = self;
         drop((notifier, mailer, service, inbox, post));
         // Scripts that hang are ended, with what they have started.

@@ -9,7 +9,11 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use vrrp::Family;
+
+/// How long the kernel takes to say that a group was left: three ticks of the slowest clock. Rules and interfaces have to be there for it.
+const FAREWELL: Duration = Duration::from_millis(50);
 
 /// What is known of the virtual interfaces of the configuration.
 #[derive(Default)]
@@ -220,6 +224,9 @@ impl Daemon {
     /// The end: all is as it was.
     pub(super) fn remove_links(&mut self) {
         self.links.ruling.take().map(JoinHandle::join);
+        if self.links.rules.is_some() {
+            std::thread::sleep(FAREWELL);
+        }
         if let Some(name) = self.links.rules.take()
             && let Err(e) = firewall::apply(&firewall::removal(&name))
         {

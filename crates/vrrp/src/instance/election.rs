@@ -83,7 +83,10 @@ impl Instance {
     fn note_master(&mut self, now: Instant, address: IpAddr, advert: &Advert<'_>) {
         self.master = Some(Master { address, priority: advert.priority, heard: now });
         if self.config.version == Version::V3 {
-            self.master_interval = advert.interval;
+            let from = std::mem::replace(&mut self.master_interval, advert.interval);
+            if from != advert.interval && self.lessons.take(now, REPORT_SPACING).is_some() {
+                self.report(Report::Learned { from, to: advert.interval });
+            }
         }
     }
 
@@ -97,6 +100,9 @@ impl Instance {
             return;
         }
         let ranks = advert.priority >= self.priority;
+        if ranks && backup.preempt_at.is_some() {
+            self.remark(now, Report::PreemptDelayOver);
+        }
         let preempts = (self.config.preempt || self.config.is_owner()) && !ranks;
         if ranks {
             backup.preempt_at = None;
@@ -127,6 +133,7 @@ impl Instance {
         let priority = advert.priority;
         if priority == 0 {
             if mastership.answers.take(now, spacing).is_some() {
+                self.remark(now, Report::MasterPriorityZero(from));
                 self.send(ours);
                 mastership.advert_at = now + self.config.advert_int;
             }
@@ -153,10 +160,7 @@ impl Instance {
             }
             let garp = self.config.garp;
             self.announce(garp.lower_prio_repeat);
-            if garp.lower_prio_repeat > 0 {
-                let again = after(now, garp.lower_prio_delay).map(|at| (at, garp.lower_prio_repeat));
-                mastership.announce_again = mastership.announce_again.or(again);
-            }
+            mastership.remind_at = after(now, garp.lower_prio_delay).filter(|_| garp.lower_prio_repeat > 0);
             self.notify(Notice::MasterRxLowerPri);
         }
         self.phase = Phase::Master(mastership);
@@ -189,9 +193,11 @@ impl Instance {
             let next = mastership.advert_at + self.config.advert_int;
             mastership.advert_at = if next > now { next } else { now + self.config.advert_int };
         }
-        if let Some((_, times)) = mastership.announce_again.filter(|(at, _)| *at <= now) {
-            mastership.announce_again = None;
-            self.announce(times);
+        if mastership.announce_again.take_if(|at| *at <= now).is_some() {
+            self.announce(garp.master_repeat);
+        }
+        if mastership.remind_at.take_if(|at| *at <= now).is_some() {
+            self.announce(garp.lower_prio_repeat);
         }
         if mastership.refresh_at.is_some_and(|at| at <= now) {
             mastership.refresh_at = after(now, garp.master_refresh);
@@ -220,13 +226,17 @@ impl Instance {
 
     pub(super) fn become_master(&mut self, now: Instant, cause: Cause) {
         self.master = None;
-        self.master_interval = self.config.advert_int;
+        let learned = std::mem::replace(&mut self.master_interval, self.config.advert_int);
         let garp = self.config.garp;
         self.send(self.priority);
         self.enter(now, State::Master, cause);
+        if learned != self.config.advert_int {
+            self.report(Report::Unlearned { from: learned, to: self.config.advert_int });
+        }
         self.phase = Phase::Master(Mastership {
             advert_at: now + self.config.advert_int,
-            announce_again: after(now, garp.master_delay).map(|at| (at, garp.master_repeat)),
+            announce_again: after(now, garp.master_delay),
+            remind_at: None,
             refresh_at: after(now, garp.master_refresh),
             answers: Default::default(),
         });

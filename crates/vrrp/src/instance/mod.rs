@@ -105,8 +105,10 @@ enum Wait {
 #[derive(Debug, Clone, Copy)]
 struct Mastership {
     advert_at: Instant,
-    /// The second set of announcements.
-    announce_again: Option<(Instant, u8)>,
+    /// The second set of announcements of a new master.
+    announce_again: Option<Instant>,
+    /// The second set because of a lower priority, after the last such advert that was answered.
+    remind_at: Option<Instant>,
     refresh_at: Option<Instant>,
     answers: Pace,
 }
@@ -160,6 +162,7 @@ pub struct Instance {
     stats: Stats,
     refusals: Pace,
     remarks: Pace,
+    lessons: Pace,
     lateness: Pace,
     late_most: Duration,
 }
@@ -193,6 +196,7 @@ impl Instance {
             stats: Stats::default(),
             refusals: Pace::default(),
             remarks: Pace::default(),
+            lessons: Pace::default(),
             lateness: Pace::default(),
             late_most: Duration::ZERO,
             config,
@@ -246,10 +250,7 @@ impl Instance {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Backup(backup) if !backup.expired => Some(self.down_at(backup)),
-            Phase::Master(m) => {
-                let again = m.announce_again.map(|(at, _)| at);
-                [Some(m.advert_at), again, m.refresh_at].into_iter().flatten().min()
-            }
+            Phase::Master(m) => [Some(m.advert_at), m.announce_again, m.remind_at, m.refresh_at].into_iter().flatten().min(),
             Phase::Leaving { until, .. } => Some(*until),
             Phase::Init | Phase::Backup(_) | Phase::Fault => None,
         }

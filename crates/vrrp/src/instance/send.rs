@@ -15,6 +15,8 @@ impl Instance {
     /// An advert with this priority to all that shall hear it.
     pub(super) fn send(&mut self, priority: u8) {
         let Some(source) = self.source else { return };
+        // One number for all peers, as keepalived has it.
+        self.sequence = self.sequence.wrapping_add(1);
         let default_hops = if self.config.family == Family::V4 { TTL } else { UNICAST_HOPS_V6 };
         match &self.config.transport {
             Transport::Multicast { group } => {
@@ -36,7 +38,6 @@ impl Instance {
     }
 
     fn send_to(&mut self, source: IpAddr, destination: IpAddr, hops: u8, priority: u8) {
-        self.sequence = self.sequence.wrapping_add(1);
         let Self { config, sequence, .. } = &*self;
         let advert = Outgoing {
             version: config.version,
