@@ -14,7 +14,14 @@ pub enum Command {
     /// `check`: all that there is to say about configuration files.
     Check(CheckArgs),
     /// `-cc`: is a condition of `.if` true?
-    Condition(String),
+    Condition {
+        /// Its text.
+        text: String,
+        /// `-q`: nothing is said of what is wrong with it.
+        quiet: bool,
+    },
+    /// `-dMhelp`: what there is to say of memory pools.
+    MemoryHelp,
     /// `fmt`: files in consistent layout or today's spelling.
     Fmt(FmtArgs),
     /// `explain`: why a request would be sent where.
@@ -162,7 +169,7 @@ Usage: lb [-f <cfgfile>]* [-c] [-dDqvVW] [-C <dir>] [-p <pidfile>] [-n <maxconn>
         -x <socket> take the listening sockets of the process that has this run-time socket (expose-fd listeners)
         -L <name>   name of this peer
         -m <n>      megabytes of memory at most
-        -d, -db     stay in the foreground
+        -d, -db     stay in the foreground although the configuration says daemon
         -dC[<key>][,line]  show the lines of the configuration, cut into words; with a key, names and addresses are hidden
         -dD         tell what is suspicious, too
         -dK<class>[,<class>]  show the known keywords; -dKhelp lists the classes
@@ -190,11 +197,17 @@ Usage: lb [-f <cfgfile>]* [-c] [-dDqvVW] [-C <dir>] [-p <pidfile>] [-n <maxconn>
         demo        start origins, a TCP and an HTTP front, and show what happens
 ";
 
+/// The answer to `-dMhelp`.
+pub const MEMORY_HELP: &str = "\
+-dM with a byte and options of haproxy is accepted and changes nothing: there are no memory pools to poison, merge or check.
+";
+
 /// Reads the arguments (without the program's name).
 pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
     let mut run = RunArgs::default();
     let mut args = args.into_iter().peekable();
     let mut first = true;
+    let mut condition = None;
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "demo" if first => return demo(args),
@@ -202,7 +215,7 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
             "explain" if first => return explain(args),
             "fmt" if first => return fmt(args),
             "-cc" => match args.next() {
-                Some(condition) => return Command::Condition(condition),
+                Some(text) => condition = Some(text),
                 None => return Command::Usage(Some("-cc wants a condition".into())),
             },
             "-v" => return Command::Version { full: false },
@@ -276,6 +289,9 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
                 if let Some(wrong) = unknown_memory_option(&other[3..]) {
                     return Command::Usage(Some(format!("-dM does not take '{wrong}'")));
                 }
+                if other[3..].split(',').any(|word| word == "help") {
+                    return Command::MemoryHelp;
+                }
             }
             other if other.starts_with("-dt") => {
                 return Command::Usage(Some(format!(
@@ -285,6 +301,9 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Command {
             other => return Command::Usage(Some(format!("unknown argument '{other}'"))),
         }
         first = false;
+    }
+    if let Some(text) = condition {
+        return Command::Condition { text, quiet: run.quiet && !run.verbose };
     }
     if run.files.is_empty() {
         return Command::Usage(Some("no configuration file: give one with -f".into()));
@@ -474,6 +493,9 @@ mod tests {
         assert_eq!(of("check a --lint -f b"), Command::Check(CheckArgs { files, lint: true, ..CheckArgs::default() }));
         assert!(matches!(of("check --json"), Command::Usage(Some(_))));
         assert!(matches!(of("check --jsn a"), Command::Usage(Some(_))));
-        assert_eq!(of("-cc defined(A)"), Command::Condition("defined(A)".into()));
+        assert_eq!(of("-cc defined(A)"), Command::Condition { text: "defined(A)".into(), quiet: false });
+        assert_eq!(of("-cc 1 -q"), Command::Condition { text: "1".into(), quiet: true });
+        assert!(matches!(of("-cc 1 more"), Command::Usage(Some(_))));
+        assert_eq!(of("-dM0,help"), Command::MemoryHelp);
     }
 }

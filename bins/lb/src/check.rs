@@ -118,12 +118,14 @@ fn files_with_errors(diagnostics: &[Diagnostic]) -> Vec<&str> {
 }
 
 /// `lb -cc`: 0 true, 1 false, 2 no condition, as haproxy.
-pub fn condition(text: &str) -> ExitCode {
+pub fn condition(text: &str, quiet: bool) -> ExitCode {
     match load::condition(text) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            alert(&format!("config : Failed to evaluate condition: {error}"));
+            if !quiet {
+                alert(&format!("config : Failed to evaluate condition: {error}"));
+            }
             ExitCode::from(2)
         }
     }

@@ -25,12 +25,24 @@ pub fn remove(name: &str) {
     let _ = lb_sys::process::set_variable(name, None);
 }
 
+/// Sets what does not depend on the configuration, whatever a master before had there. Before the configuration is read, which may change it.
+pub fn prepare(args: &RunArgs) {
+    set("HAPROXY_STARTUP_VERSION", LANGUAGE_VERSION);
+    set("HAPROXY_LOCALPEER", &args.local_peer.clone().unwrap_or_else(lb_sys::process::host_name));
+    if args.master {
+        set("HAPROXY_MWORKER", "1");
+    }
+}
+
 /// Leaves what the configuration has made of the variables to the process, as haproxy does: `show env` tells them.
-pub fn export(config: &Config, args: &RunArgs) {
+pub fn export(config: &Config) {
     let changes = &config.global.process.environment;
     if let Some(kept) = &changes.kept {
         let gone = std::env::vars().map(|(name, _)| name).filter(|name| !kept.contains(name));
         gone.collect::<Vec<_>>().iter().for_each(|name| remove(name));
+    }
+    if config.global.process.master_worker.is_some() {
+        set("HAPROXY_MWORKER", "1");
     }
     for (name, value) in &changes.changed {
         match value {
@@ -38,14 +50,9 @@ pub fn export(config: &Config, args: &RunArgs) {
             None => remove(name),
         }
     }
-    set("HAPROXY_STARTUP_VERSION", LANGUAGE_VERSION);
     set("HAPROXY_CFGFILES", &config.files.join(";"));
     let sockets = config.global.stats_sockets.iter().flat_map(|socket| &socket.addresses);
     set("HAPROXY_CLI", &sockets.map(shown).collect::<Vec<_>>().join(";"));
-    if std::env::var_os("HAPROXY_LOCALPEER").is_none() {
-        let name = args.local_peer.clone().or(config.global.process.local_peer.clone());
-        set("HAPROXY_LOCALPEER", &name.unwrap_or_else(lb_sys::process::host_name));
-    }
 }
 
 /// An address as the variables have it.

@@ -31,7 +31,11 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Condition(text) => check::condition(&text),
+        Command::Condition { text, quiet } => check::condition(&text, quiet),
+        Command::MemoryHelp => {
+            messages::print(args::MEMORY_HELP);
+            ExitCode::SUCCESS
+        }
         Command::Fmt(args) => fmt::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Usage(None) => {

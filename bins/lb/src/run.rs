@@ -29,12 +29,7 @@ use std::time::Duration;
 pub fn run(args: &RunArgs) -> ExitCode {
     let directory = std::env::current_dir().ok();
     let reload = master::Reload::from_environment();
-    if args.master || reload.is_some() {
-        environment::set("HAPROXY_MWORKER", "1");
-    }
-    if let Some(name) = &args.local_peer {
-        environment::set("HAPROXY_LOCALPEER", name);
-    }
+    environment::prepare(args);
     let loaded = match check::read(args) {
         Ok(loaded) => loaded,
         // The workers that are there go on.
@@ -48,10 +43,11 @@ pub fn run(args: &RunArgs) -> ExitCode {
     if let Some(maxconn) = args.proxy_maxconn {
         config.proxies.iter_mut().filter(|p| p.kind.is_frontend() && p.maxconn.is_none()).for_each(|p| p.maxconn = Some(maxconn));
     }
-    environment::export(&config, args);
-    let stays = args.foreground || args.debug;
+    environment::export(&config);
+    // As in haproxy: the command line counts more than the file, and `-D` more than what else it says.
+    let stays = args.foreground || args.debug || args.notify;
+    let in_background = args.daemon || (config.global.daemon && !stays);
     let has_master = args.master || config.global.process.master_worker.is_some() || reload.is_some();
-    let in_background = (args.daemon || config.global.daemon) && !stays && !args.notify;
     let pidfile = args.pidfile.as_ref().map(PathBuf::from).or(config.global.pidfile.clone()).filter(|_| in_background || has_master);
     let mut pidfile = match pidfile.filter(|_| reload.is_none()).map(|path| daemon::create_pidfile(&path)).transpose() {
         Ok(file) => file,

@@ -1,8 +1,8 @@
 //! Signals of the process that serves. Source: management guide 4.
 
-use lb_config::ProxyKind;
+use lb_config::{Level, ProxyKind};
 use lb_core::handover;
-use lb_core::proxy::ServerState;
+use lb_core::proxy::{Backend, Frontend, Server};
 use lb_core::worker::{Process, Worker};
 use lb_rt::Signals;
 use lb_sys::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, Signal, SignalFd};
@@ -31,19 +31,24 @@ pub async fn watch(worker: Rc<Worker>, signals: SignalFd, stop: SoftStop, ended_
         process.report("cannot watch signals: ending");
         return process.end();
     };
+    let mut paused = false;
     loop {
         match signals.next().await {
             Ok(SIGUSR1) => begin_soft_stop(&worker, stop),
             Ok(SIGUSR2) => {}
             Ok(SIGTTOU) => {
-                process.pause();
-                tell_frontends(&worker, "Paused");
+                if !std::mem::replace(&mut paused, true) {
+                    process.pause();
+                    tell_frontends(&worker, "Paused");
+                }
             }
             Ok(SIGTTIN) => {
-                process.resume();
-                tell_frontends(&worker, "Resumed");
+                if std::mem::take(&mut paused) {
+                    process.resume();
+                    tell_frontends(&worker, "Resumed");
+                }
             }
-            Ok(SIGHUP) => tell_states(&process),
+            Ok(SIGHUP) => tell_states(&worker),
             Ok(SIGQUIT) => {
                 lb_sys::process::trim_memory();
                 process.report("SIGQUIT received: unused memory is given back.");
@@ -96,42 +101,59 @@ fn tell_stopped(worker: &Worker) {
     }
 }
 
+/// Says of all frontends what has become of them; not of those that an operator has taken out.
 fn tell_frontends(worker: &Worker, what: &str) {
-    for frontend in worker.process.topology.frontends.iter().filter(|frontend| !frontend.is_shut()) {
+    let accepts = |frontend: &&Arc<Frontend>| !frontend.is_shut() && !frontend.is_paused();
+    for frontend in worker.process.topology.frontends.iter().filter(accepts) {
         worker.announce(frontend, &frontend.became(what));
     }
 }
 
-/// SIGHUP: what there is to say of servers and proxies.
-fn tell_states(process: &Process) {
+/// SIGHUP: what there is to say of servers and proxies, a `listen` being one proxy; to the operator and to their logs, in haproxy's words.
+fn tell_states(worker: &Worker) {
+    let process = &worker.process;
+    let topology = &process.topology;
     process.report("SIGHUP received, dumping servers states.");
-    for backend in &process.topology.backends {
-        let name = backend.name();
-        for server in backend.servers().iter().filter(|server| !server.implicit) {
-            let state = server.state();
-            let up = matches!(state, ServerState::Up | ServerState::Drain);
-            process.report(&format!(
-                "SIGHUP: Server {name}/{} is {}. Conn: {} act, {} pend, {} tot.",
-                server.settings.name,
-                if up { "UP" } else { "DOWN" },
-                server.served.load(Ordering::Relaxed),
-                server.queued.load(Ordering::Relaxed),
-                process.chosen(server),
-            ));
+    let both = topology.frontends.iter().map(|frontend| (frontend.order, Some(frontend), topology.listen_of(frontend)));
+    let alone = topology.backends.iter().filter(|backend| backend.settings.kind != ProxyKind::Listen);
+    let mut all: Vec<_> = both.chain(alone.map(|backend| (backend.order, None, Some(backend)))).collect();
+    all.sort_by_key(|(order, ..)| *order);
+    for (_, frontend, backend) in all {
+        let (frontend, backend) = (frontend.map(Arc::as_ref), backend.map(Arc::as_ref));
+        let name = frontend.map(Frontend::name).or(backend.map(Backend::name)).unwrap_or_default();
+        worker.log(frontend, backend, Level::Notice, &format!("SIGHUP received, dumping servers states for proxy {name}."));
+        let servers = backend.into_iter().flat_map(|backend| backend.servers()).filter(|server| !server.implicit);
+        for text in servers.map(|server| state_of(process, name, server)).chain([state_of_proxy(process, name, frontend, backend)]) {
+            process.report(&text);
+            worker.log(frontend, backend, Level::Notice, &text);
         }
-        let (active, backups) = backend.usable();
-        let servers = match active + backups {
-            0 => "has no server available".to_owned(),
-            _ => format!("has {active} active servers and {backups} backup servers available"),
-        };
-        let waiting = backend.queue.backend_waiting();
-        process.report(&format!(
-            "SIGHUP: Proxy {name} {servers}. Conn: act(BE): {}, {waiting} pend.",
-            backend.current.load(Ordering::Relaxed)
-        ));
     }
-    for frontend in &process.topology.frontends {
-        let (act, total) = (frontend.gate.current(), process.connections(frontend));
-        process.report(&format!("SIGHUP: Proxy {} accepts connections. Conn: act(FE): {act}, tot(FE): {total}.", frontend.name()));
-    }
+}
+
+fn state_of(process: &Process, backend: &str, server: &Server) -> String {
+    format!(
+        "SIGHUP: Server {backend}/{} is {}. Conn: {} act, {} pend, {} tot.",
+        server.name(),
+        if server.usable() { "UP" } else { "DOWN" },
+        server.served.load(Ordering::Relaxed),
+        server.queued.load(Ordering::Relaxed),
+        process.chosen(server),
+    )
+}
+
+fn state_of_proxy(process: &Process, name: &str, frontend: Option<&Frontend>, backend: Option<&Backend>) -> String {
+    let servers = match backend.filter(|backend| backend.servers().iter().any(|server| !server.implicit)).map(Backend::usable) {
+        None => "has no servers.".to_owned(),
+        Some((0, 0)) => "has no server available !".to_owned(),
+        Some((0, _)) => "is running on backup servers !".to_owned(),
+        Some((active, backups)) => format!("has {active} active servers and {backups} backup servers available."),
+    };
+    let (front, front_total) = frontend.map_or((0, 0), |frontend| (frontend.gate.current(), process.connections(frontend)));
+    let back = backend.map_or(0, |backend| backend.current.load(Ordering::Relaxed));
+    let (waiting, unassigned) = backend.map_or((0, 0), |backend| (backend.queue.waiting(), backend.queue.backend_waiting()));
+    let back_total = backend.map_or(0, |backend| process.streams(backend));
+    format!(
+        "SIGHUP: Proxy {name} {servers} Conn: act(FE+BE): {front}+{back}, {waiting} pend ({unassigned} unass), \
+         tot(FE+BE): {front_total}+{back_total}."
+    )
 }

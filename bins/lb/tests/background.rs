@@ -22,6 +22,7 @@ defaults
     timeout server 10s
 listen fe
     bind 127.0.0.1:{fe}
+    http-response set-header x-environment \"%[env(HAPROXY_LOCALPEER)] %[env(HAPROXY_CLI)]\"
     server s1 127.0.0.1:{o1}
 ";
 
@@ -47,7 +48,8 @@ fn launch(dir: &TempDir, port: u16, origin: u16, lines: &str, args: &[&str]) -> 
     let values = [("fe", port.to_string()), ("o1", origin.to_string()), ("dir", dir.path().display().to_string())];
     let values: Vec<(String, String)> = values.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
     let file = dir.write("proxy.cfg", fill(&SITE.replace("LINES", lines), &values)).unwrap();
-    Command::new(program()).arg("-f").arg(file).args(args).output().expect("the program")
+    // What another process before this one was called says nothing.
+    Command::new(program()).env("HAPROXY_LOCALPEER", "before").arg("-f").arg(file).args(args).output().expect("the program")
 }
 
 /// Starts a process in the background and reads its number.
@@ -93,6 +95,25 @@ fn the_parent_ends_when_the_child_serves() {
         for stream in 0..3 {
             assert_eq!(std::fs::read_link(format!("/proc/{}/fd/{stream}", process.pid)).unwrap().to_str(), Some("/dev/null"));
         }
+    }
+}
+
+/// Rules see the variables that the start sets, those too that are there when the file has been read.
+#[test]
+fn variables_of_the_start() {
+    for (peer, args) in [(lb_sys::process::host_name(), vec!["-D"]), ("p1".to_owned(), vec!["-D", "-L", "p1"])] {
+        let one = start("stats socket {dir}/stats", &args);
+        let seen = get(one.addr, "/").unwrap();
+        assert_eq!(seen.header("x-environment"), Some(format!("{peer} unix@{}", one.dir.path().join("stats").display())));
+    }
+}
+
+/// `-D` counts more than what else the command line says, as in haproxy.
+#[test]
+fn in_the_background_all_the_same() {
+    for other in ["-db", "-d"] {
+        let one = start("maxconn 100", &["-D", other]);
+        assert_eq!(get(one.addr, "/").unwrap().status, 200);
     }
 }
 

@@ -150,6 +150,8 @@ fn exit_codes_of_a_check() {
     let nothing = "backend b\n    server s1 127.0.0.1:18081\n    timeout connect 1s\n    timeout server 1s\n";
     for (name, config, more, code, said) in [
         ("good", GOOD, &[][..], 0, "Configuration file is valid"),
+        ("name of the peer given twice", &format!("global\n    localpeer a\n{GOOD}"), &["-L", "b", "-dW"], 1, "'localpeer'"),
+        ("name of the peer", &format!("global\n    localpeer a\n{GOOD}"), &["-dW"], 0, "Configuration file is valid"),
         ("good, warnings fatal", GOOD, &["-dW"], 0, "Configuration file is valid"),
         ("warning", &warned, &[], 0, "Warnings were found.\nConfiguration file is valid"),
         ("warning, warnings fatal", &warned, &["-dW"], 1, "Some warnings were found and 'zero-warning' is set. Aborting."),

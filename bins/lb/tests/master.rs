@@ -135,6 +135,7 @@ fn the_service_manager_is_told() {
     master.process.signal(Signal::USR2).unwrap();
     master.notice("RELOADING=1");
     master.notice("READY=1");
+    must("failures are forgotten", || master.ask("show proc\n").contains("[failed: 0]"));
     master.process.signal(Signal::TERM).unwrap();
     let status = master.process.wait(Deadline::patient()).expect("it ends");
     if !is_other() {
@@ -174,6 +175,50 @@ fn the_socket_of_the_master() {
     must("it is told so", || master.ask("show proc\n").contains("1 [failed: 0]"));
     master.process.signal(Signal::USR1).unwrap();
     assert!(master.process.wait(Deadline::patient()).expect("it ends").success());
+}
+
+/// What is said on one connection after the other line, as haproxy's master says it; `~` stands for the worker's number.
+#[test]
+fn a_conversation_with_the_master() {
+    let master = Master::start("maxconn 100", &[], serve(OK));
+    let worker = master.children()[0].to_string();
+    let version = master.ask("show version\n");
+    let asked = |lines: &str| master.ask(&lines.replace('~', &worker)).replace(&worker, "~").replace(version.trim(), "V");
+    for (lines, answer) in [
+        ("show version\nshow version\n", "V\n\nV\n\n"),
+        ("operator\nshow cli level\n", "operator\n\n"),
+        ("@1\nshow version\n", "V\n\n"),
+        ("@!1 show version\nshow version\n", "Can't find the target PID matching the prefix '@!1'\n"),
+        ("prompt\n", "master> "),
+        ("prompt\nshow version\n", "master> V\n\nmaster> "),
+        ("prompt\nprompt\nshow version\n", "master> V\n\n"),
+        ("prompt\n@1\nshow version\n@master\nshow version\nquit\n", "master> ~> V\n\n~> master> V\n\nmaster> master> "),
+        ("prompt\n@!~\nquit\nshow version\n", "master> ~> ~> "),
+        ("prompt\noperator\n@1\nuser\nshow cli level\n", "master> master> ~> ~> user\n\n~> "),
+        ("@1 user; show cli level\n", "\nadmin\n\n"),
+    ] {
+        assert_eq!(asked(lines), answer, "{lines:?}");
+    }
+    let help = asked("help show\n");
+    assert!(help.contains("show proc") && help.contains("quit") && !help.contains("reload"), "{help}");
+}
+
+/// How a worker ends decides how its master does.
+#[test]
+fn codes_of_the_master() {
+    for (signal, code, line) in [
+        (Signal::USR1, 0, "[WARNING]  (M) : Current worker (W) exited with code 0 (Exit)"),
+        (Signal::TERM, 0, "[ALERT]    (M) : Current worker (W) exited with code 143 (Terminated)"),
+        (Signal::INT, 130, "[ALERT]    (M) : Current worker (W) exited with code 130 (Interrupt)"),
+    ] {
+        let mut master = Master::start("maxconn 100", &[], serve(OK));
+        let worker = master.children()[0];
+        rustix::process::kill_process(pid(worker), signal).unwrap();
+        let status = master.process.wait(Deadline::patient()).expect("it ends");
+        let line = line.replace("(M)", &format!("({})", master.process.pid())).replace("(W)", &format!("({worker})"));
+        assert_eq!(status.code(), Some(code), "{signal:?}");
+        assert!(master.process.stderr().contains(&line), "{line} in {}", master.process.stderr());
+    }
 }
 
 #[test]

@@ -226,8 +226,17 @@ fn pause_and_resume() {
     lb.process.signal(Signal::TTIN).unwrap();
     must("it listens again", || Connection::open(addr).and_then(|mut c| c.exchange(GET)).is_ok_and(|answer| answer.status == 200));
     must("it is said", || ["Paused frontend fe.", "Resumed frontend fe."].iter().all(|text| lb.process.stderr().contains(text)));
+    // What is so already is not said again.
+    lb.process.signal(Signal::TTIN).unwrap();
     lb.process.signal(Signal::HUP).unwrap();
-    must("states are told", || lb.process.stderr().contains("SIGHUP: Server be/s1 is UP"));
+    let last = "SIGHUP: Proxy be has 1 active servers and 0 backup servers available. Conn: act(FE+BE): ";
+    must("states are told", || lb.process.stderr().contains(last) && lb.log.text().iter().any(|line| line.contains(last)));
+    let said = lb.process.stderr();
+    assert!(
+        said.contains("SIGHUP: Server be/s1 is UP. Conn: ") && said.contains("SIGHUP: Proxy fe has no servers. Conn: act(FE+BE): "),
+        "{said}"
+    );
+    assert_eq!(said.matches("Resumed").count(), 1, "{said}");
     lb.process.signal(Signal::QUIT).unwrap();
     lb.process.signal(Signal::USR2).unwrap();
     assert_eq!(io(kept.exchange(GET)).status, 200);

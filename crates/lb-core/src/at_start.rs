@@ -48,6 +48,10 @@ impl Context for Start<'_> {
         }
     }
 
+    fn environment<'a>(&self, name: &str, scratch: &'a Bump) -> Option<Value<'a>> {
+        crate::context::environment(name, scratch)
+    }
+
     fn variable<'a>(&self, variable: Variable, scratch: &'a Bump) -> Option<Value<'a>> {
         (variable.scope == Scope::Process).then(|| self.0.process.variables.get(variable, scratch)).flatten()
     }

@@ -316,6 +316,13 @@ impl LogSource for View<'_> {
     }
 }
 
+/// `env`: haproxy looks when it is asked, too, which is later than the start's own variables.
+pub(crate) fn environment<'a>(name: &str, scratch: &'a Bump) -> Option<Value<'a>> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let value = std::env::var_os(name)?;
+    Some(Value::Str(scratch.alloc_slice_copy(value.as_bytes())))
+}
+
 impl Context for View<'_> {
     fn knows_user(&self, list: Reference, user: &[u8], password: &[u8]) -> bool {
         let Some(user) = self.names().users(list).and_then(|list| list.user(user)) else { return false };
@@ -472,6 +479,10 @@ impl Context for View<'_> {
             Fact::BcErrStr => text("Success").filter(|_| self.server().is_some()),
             Fact::BcTcp(fact) => Some(Value::Int(i64::from(of_tcp(&self.server_socket?.tcp_info()?, fact)))),
         }
+    }
+
+    fn environment<'a>(&self, name: &str, scratch: &'a Bump) -> Option<Value<'a>> {
+        environment(name, scratch)
     }
 
     fn variable<'a>(&self, variable: Variable, scratch: &'a Bump) -> Option<Value<'a>> {

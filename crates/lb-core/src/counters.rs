@@ -302,11 +302,16 @@ impl Process {
         sum(self.counters.iter().map(|counters| counters.front(frontend)), |front| front.connections.get())
     }
 
+    /// Streams that a backend has had.
+    pub fn streams(&self, backend: &Backend) -> u64 {
+        sum(self.back_counts(backend).0.into_iter(), |back| back.sessions.get())
+    }
+
     /// What is said of a proxy that has stopped; a `listen` is both.
     pub(crate) fn farewell(&self, frontend: Option<&Frontend>, backend: Option<&Backend>) -> String {
         let name = frontend.map(Frontend::name).or(backend.map(Backend::name)).unwrap_or_default();
         let front = frontend.map_or(0, |frontend| self.connections(frontend));
-        let back = backend.map_or(0, |backend| sum(self.back_counts(backend).0.into_iter(), |back| back.sessions.get()));
+        let back = backend.map_or(0, |backend| self.streams(backend));
         format!("Proxy {name} stopped (cumulated conns: FE: {front}, BE: {back}).")
     }
 }

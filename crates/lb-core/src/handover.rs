@@ -100,7 +100,7 @@ fn fits(open: &Listening, wanted: &Listening) -> bool {
 }
 
 /// The path of a socket that was made beside its place, as `<path>.<pid>.tmp`, and then moved there.
-fn made_as(path: &Path) -> PathBuf {
+pub(crate) fn made_as(path: &Path) -> PathBuf {
     let text = path.as_os_str().to_str().unwrap_or_default();
     let plain = text.strip_suffix(".tmp").and_then(|text| text.rsplit_once('.'));
     match plain {

@@ -36,8 +36,8 @@ pub struct FrontendLog {
 
 impl FrontendLog {
     /// Sends a line about the frontend itself.
-    pub(crate) fn announce(&self, at: Timestamp, text: &str) {
-        self.logger.send(Level::Warning, at, text.as_bytes());
+    pub(crate) fn announce(&self, level: Level, at: Timestamp, text: &str) {
+        self.logger.send(level, at, text.as_bytes());
     }
 
     /// Whether the line of a stream is written at its end.

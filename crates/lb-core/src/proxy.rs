@@ -637,6 +637,11 @@ impl Frontend {
         format!("{what} {kind} {}.", self.name())
     }
 
+    /// An operator has paused it.
+    pub fn is_paused(&self) -> bool {
+        self.mode() == Accepting::Paused
+    }
+
     /// An operator has shut it down.
     pub fn is_shut(&self) -> bool {
         self.mode() == Accepting::Stopped

@@ -405,23 +405,24 @@ impl Worker {
     /// What has become of a frontend: for the operator and for its log.
     pub fn announce(&self, frontend: &Frontend, text: &str) {
         self.process.report(text);
-        if let Some(log) = &frontend.log {
-            log.announce(self.timestamp(), text);
-        }
+        self.log(Some(frontend), None, Level::Warning, text);
     }
 
     /// A proxy has stopped; a `listen` is both. For the operator and for its log.
     pub fn announce_end(&self, frontend: Option<&Frontend>, backend: Option<&Backend>) {
         let text = self.process.farewell(frontend, backend);
-        match (frontend, backend) {
-            (Some(frontend), _) => self.announce(frontend, &text),
-            (None, Some(backend)) => {
-                self.process.report(&text);
-                if let Some(log) = &backend.log {
-                    log.send(Level::Warning, self.timestamp(), &text);
-                }
+        self.process.report(&text);
+        self.log(frontend, backend, Level::Warning, &text);
+    }
+
+    /// Sends a line about a proxy to where it logs; a `listen` is both.
+    pub fn log(&self, frontend: Option<&Frontend>, backend: Option<&Backend>, level: Level, text: &str) {
+        if let Some(frontend) = frontend {
+            if let Some(log) = &frontend.log {
+                log.announce(level, self.timestamp(), text);
             }
-            (None, None) => {}
+        } else if let Some(log) = backend.and_then(|backend| backend.log.as_ref()) {
+            log.send(level, self.timestamp(), text);
         }
     }
 

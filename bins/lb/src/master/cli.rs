@@ -128,7 +128,10 @@ enum Answer {
     Text(String),
     /// To be sent to a worker.
     Forward(u32, String),
-    Quit,
+    /// Nothing is said.
+    Done,
+    /// The connection ends after these words.
+    End(String),
 }
 
 impl Client {
@@ -148,16 +151,17 @@ impl Client {
                     return;
                 }
             }
-            if !self.interactive && !input.contains(&b'\n') {
-                return;
-            }
         }
     }
 
     /// Answers one command; false: the connection ends.
     async fn one(&mut self, command: &str) -> bool {
         let sent = match self.run(command) {
-            Answer::Quit => return false,
+            Answer::End(words) => {
+                self.write(words.as_bytes()).await;
+                return false;
+            }
+            Answer::Done => true,
             Answer::Text(text) => self.write(format!("{text}\n").as_bytes()).await,
             Answer::Forward(pid, command) => self.forward(pid, &command).await,
         };
@@ -184,14 +188,17 @@ impl Client {
         let target = match prefix.map(|prefix| self.find(prefix)).transpose() {
             Ok(Some(target)) => target,
             Ok(None) => self.target,
-            Err(text) => return Answer::Text(text),
+            Err(text) => return Answer::End(text),
         };
         if prefix.is_some() && rest.is_empty() {
             self.target = target;
-            return Answer::Text(String::new());
+            return Answer::Done;
         }
         match target {
-            Some(pid) if !matches!(rest, "prompt" | "quit") => Answer::Forward(pid, rest.to_owned()),
+            // What concerns this connection is for its master, unless it is told to go to the worker.
+            Some(pid) if prefix.is_some() || !matches!(rest, "prompt" | "quit" | "user" | "operator") => {
+                Answer::Forward(pid, rest.to_owned())
+            }
             _ => self.own(rest),
         }
     }
@@ -216,10 +223,11 @@ impl Client {
     fn own(&mut self, command: &str) -> Answer {
         let words: Vec<&str> = command.split_whitespace().collect();
         let text = match words.as_slice() {
-            ["quit"] => return Answer::Quit,
-            ["prompt"] => {
+            // A conversation ends with the prompt.
+            ["quit"] => return Answer::End(if self.interactive { self.prompt() } else { String::new() }),
+            ["prompt", ..] => {
                 self.interactive ^= true;
-                String::new()
+                return Answer::Done;
             }
             ["show", "proc", ..] => self.show_proc(),
             ["show", "version"] => format!("{LANGUAGE_VERSION}\n"),
@@ -228,25 +236,25 @@ impl Client {
                 let control = self.master.socket.as_ref();
                 control.map_or_else(String::new, |c| format!("# socket lvl processes\n{} {} master\n", c.address, c.level.name()))
             }
-            ["user"] => self.lower(CliLevel::User),
-            ["operator"] => self.lower(CliLevel::Operator),
+            ["user"] => return self.lower(CliLevel::User),
+            ["operator"] => return self.lower(CliLevel::Operator),
             ["reload"] if self.level < CliLevel::Operator => "Permission denied\n".into(),
             ["reload"] => {
                 self.master.reload();
-                return Answer::Quit;
+                return Answer::End(String::new());
             }
-            ["help", ..] => format!("The following commands are valid at this level:\n{HELP}"),
+            ["help", like @ ..] => format!("The following commands are valid at this level:\n{}", help(&like.join(" "))),
             _ => format!("Unknown command. Please enter one of the following commands only:\n{HELP}"),
         };
         Answer::Text(text)
     }
 
-    fn lower(&mut self, level: CliLevel) -> String {
+    fn lower(&mut self, level: CliLevel) -> Answer {
         if self.level < level {
-            return "Permission denied\n".into();
+            return Answer::Text("Permission denied\n".into());
         }
         self.level = level;
-        String::new()
+        Answer::Done
     }
 
     fn show_proc(&self) -> String {
@@ -342,6 +350,16 @@ async fn read(rt: &Rt, socket: &Socket, buffer: &mut [u8]) -> usize {
     .await
 }
 
+/// The commands that begin so, and those that every answer has; all where none does.
+fn help(like: &str) -> String {
+    let fits = |line: &&str| line.trim_start().starts_with(like);
+    if like.is_empty() || !HELP.lines().any(|line| fits(&line)) {
+        return HELP.to_owned();
+    }
+    let always = |line: &&str| ["help", "prompt", "quit"].iter().any(|word| line.trim_start().starts_with(word));
+    HELP.lines().filter(|line| fits(line) || always(line)).map(|line| format!("{line}\n")).collect()
+}
+
 /// Days, hours, minutes, seconds.
 fn uptime(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
@@ -351,7 +369,7 @@ fn uptime(seconds: u64) -> String {
 const HELP: &str = "  @!<pid>                                 : send a command to the process with this number
   @<number>                               : send a command to the worker: @1
   @master                                 : send a command to the master
-  help                                    : this list
+  help [<command>]                        : this list, or what begins so
   operator                                : lower the level of this connection to operator
   prompt                                  : toggle interactive mode
   quit                                    : disconnect
@@ -373,7 +391,7 @@ mod tests {
         assert_eq!((bind.unix.mode, level, bind.addresses.len()), (Some(0o600), CliLevel::Admin, 1));
         assert_eq!(parse("127.0.0.1:1234").unwrap().1, CliLevel::Admin);
         assert_eq!(parse("/tmp/m,level,user").unwrap().1, CliLevel::User);
-        for wrong in ["", "/tmp/m,level,root", "/tmp/m,nonsense", "fd@3", "127.0.0.1"] {
+        for wrong in ["", "/tmp/m,accept-proxy", "/tmp/m,level,root", "/tmp/m,nonsense", "fd@3", "127.0.0.1"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

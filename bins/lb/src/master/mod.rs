@@ -38,6 +38,10 @@ use std::time::UNIX_EPOCH;
 /// What the master listens to.
 const SIGNALS: [Signal; 9] = [SIGUSR1, SIGUSR2, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTTOU, SIGTTIN, SIGCHLD];
 
+/// Codes of what SIGTERM and SIGINT have ended.
+const TERMINATED: u8 = 143;
+const INTERRUPTED: u8 = 130;
+
 /// The master's whole state.
 struct Master {
     rt: Rt,
@@ -303,7 +307,7 @@ impl Master {
                 signals.push((worker.pid, if too_old { SIGTERM } else { SIGUSR1 }));
             }
         }
-        state.last_failed = false;
+        (state.last_failed, state.failed) = (false, 0);
         drop(state);
         for (pid, signal) in signals {
             let _ = signal::send(pid, signal);
@@ -382,12 +386,12 @@ impl Master {
         let Some(at) = state.workers.iter().position(|worker| worker.pid == pid) else { return };
         let worker = state.workers.remove(at);
         drop(state);
-        let (what, tell): (_, fn(&str)) = if worker.stage == Stage::Leaving { ("Former", warning) } else { ("Current", alert) };
+        let is_former = worker.stage == Stage::Leaving;
+        let what = if is_former { "Former" } else { "Current" };
+        let tell: fn(&str) = if is_former || code < 128 { warning } else { alert };
         let who = worker.program.as_ref().map_or_else(|| "worker".to_owned(), |name| format!("program '{name}'"));
         self.say(tell, &format!("{what} {who} ({pid}) exited with code {code} ({how})"));
         let code = u8::try_from(code).unwrap_or(1);
-        // Ended as they were told to.
-        let by_order = matches!(code, 0 | 130 | 143);
         match worker.stage {
             Stage::Leaving => {}
             Stage::Loading if self.has_served.get() => {
@@ -401,7 +405,9 @@ impl Master {
                 self.reload_again();
             }
             Stage::Loading => self.failure.set(code.max(1)),
-            Stage::Serves if by_order => {}
+            // Ended as they were told to.
+            Stage::Serves if matches!(code, 0 | TERMINATED) => {}
+            Stage::Serves if code == INTERRUPTED => self.failure.set(code),
             Stage::Serves => self.has_failed(code),
         }
     }

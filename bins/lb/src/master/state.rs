@@ -45,7 +45,7 @@ pub enum Stage {
 /// What goes from one program to the next.
 #[derive(Debug, Default)]
 pub struct Reload {
-    /// Reloads so far, and those of them that failed.
+    /// Reloads so far, and those that have failed since the last one that did not.
     pub reloads: u32,
     /// See above.
     pub failed: u32,

@@ -302,6 +302,10 @@ pub(super) fn stats_socket(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcom
     let bind = read(cx.world, line.directive, line.first, Some("stats socket"));
     no_pairs(&bind, "stats socket")?;
     (cx.world.unix_prefix, cx.world.unix_bind) = (prefix, unix);
+    if bind.accept_proxy || bind.accept_netscaler_cip.is_some() {
+        let message = "a header before the commands is known but not there yet in this version for a run-time socket";
+        return Err(Problem::at(1, message).help("remove 'accept-proxy' and 'accept-netscaler-cip'"));
+    }
     cx.global.stats_sockets.push(bind);
     Ok(())
 }

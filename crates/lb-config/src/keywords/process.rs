@@ -40,8 +40,15 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         line.end(1)
     }),
     works("localpeer", "<name>", "name of this peer; HAPROXY_LOCALPEER holds it", |cx, line| {
-        cx.global.process.local_peer = Some(line.need(0)?.to_owned());
-        line.end(1)
+        let name = line.need(0)?.to_owned();
+        line.end(1)?;
+        if cx.world.source.switches.local_peer {
+            let message = "'localpeer' has no effect beside -L".to_owned();
+            cx.world.diagnostics.push(Severity::Warning, line.span(), 0, message, Some("remove the line, or the switch".into()));
+            return Ok(());
+        }
+        cx.global.process.local_peer = Some(name);
+        Ok(())
     }),
     works("tune.renice.startup", "<-20..19>", "priority while the process starts", |cx, line| {
         cx.global.process.nice_startup = Some(line.number(0, -20..=19)? as i32);

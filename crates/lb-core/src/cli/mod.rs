@@ -246,12 +246,8 @@ fn label(fd: &OwnedFd) -> String {
     match lb_sys::socket::local_addr(fd.as_fd()) {
         Ok(Addr::Ip(a)) if a.is_ipv4() => format!("ipv4@{a}"),
         Ok(Addr::Ip(a)) => format!("ipv6@{}:{}", a.ip(), a.port()),
-        // Its file was made under another name.
-        Ok(Addr::Unix(path)) => {
-            let path = path.display().to_string();
-            let own = format!(".{}.tmp", std::process::id());
-            format!("unix@{}", path.strip_suffix(&own).unwrap_or(&path))
-        }
+        // Its file was made under another name, perhaps by a process before this one.
+        Ok(Addr::Unix(path)) => format!("unix@{}", handover::made_as(&path).display()),
         Ok(other) => other.to_string(),
         Err(_) => "unknown".into(),
     }

@@ -125,6 +125,10 @@ impl Context for Asking<'_> {
         }
     }
 
+    fn environment<'a>(&self, name: &str, scratch: &'a Bump) -> Option<Value<'a>> {
+        crate::context::environment(name, scratch)
+    }
+
     fn variable<'a>(&self, variable: Variable, scratch: &'a Bump) -> Option<Value<'a>> {
         self.worker.process.variables.get(variable, scratch)
     }

@@ -15,7 +15,7 @@ pub(super) const TABLE: &[Fetch] = &[
     Fetch::new("meth", &[ArgKind::Str], 1, Type::Method, Need::Constant, |args, _, _| {
         args.str(0).map(|name| Value::Method(Method::of(name.as_bytes()), name.as_bytes())).into()
     }),
-    Fetch::new("env", &[ArgKind::Str], 1, Type::Str, Need::Constant, |args, _, _| bytes(args).map(Value::Str).into()).checked(check_env),
+    Fetch::new("env", &[ArgKind::Str], 1, Type::Str, Need::Constant, environment).checked(check_env),
     Fetch::new("var", &[ArgKind::Variable, ArgKind::Str], 1, Type::Any, Need::Constant, variable),
     Fetch::new("date", &[ArgKind::Int, ArgKind::Str], 0, Type::Int, Need::Constant, date).checked(check_unit_of_date),
     Fetch::new("date_us", &[], 0, Type::Int, Need::Constant, |_, cx, _| {
@@ -72,9 +72,16 @@ fn check_bin(args: &mut Vec<Arg>, _: &mut dyn Loader) -> Result<(), String> {
 }
 
 /// Read once: a process that runs does not see later changes.
+/// A variable that the start itself sets has no value yet when the configuration is read.
+fn environment<'a>(args: &'a Args, cx: Cx<'a>, _: &mut Cursor) -> Eval<'a> {
+    let Some((name, read)) = args.made::<(Box<str>, Option<Box<[u8]>>)>(0) else { return Eval::Absent };
+    cx.source.environment(name, cx.scratch).or_else(|| read.as_deref().map(Value::Str)).into()
+}
+
 fn check_env(args: &mut Vec<Arg>, loader: &mut dyn Loader) -> Result<(), String> {
     let Some(name) = args.first_mut() else { return Ok(()) };
-    *name = loader.environment(name.text()).map_or(Arg::Absent, |value| Arg::made(value.into_bytes().into_boxed_slice()));
+    let value = loader.environment(name.text()).map(|value| value.into_bytes().into_boxed_slice());
+    *name = Arg::made((Box::<str>::from(name.text()), value));
     Ok(())
 }
 

@@ -232,6 +232,12 @@ pub trait Context: LogSource {
     /// What only the proxy knows.
     fn fact<'a>(&'a self, fact: Fact, scratch: &'a Bump) -> Option<Value<'a>>;
 
+    /// A variable of the environment as it is now; `None`: as it was when the configuration was read.
+    fn environment<'a>(&self, name: &str, scratch: &'a Bump) -> Option<Value<'a>> {
+        let _ = (name, scratch);
+        None
+    }
+
     /// The value of a variable.
     fn variable<'a>(&self, variable: Variable, scratch: &'a Bump) -> Option<Value<'a>>;
 
