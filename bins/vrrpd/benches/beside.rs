@@ -202,7 +202,7 @@ fn stop(program: &str, other: &str, lines: &str, limit: f64) -> Vec<Measured> {
     let net = Net::new();
     let (a, b) = pair(&net, program, other, lines);
     let (gap, moved) = change(&net, || a.signal(Signal::TERM));
-    if gap > limit && program == VRRPD {
+    if gap > limit {
         eprintln!("{gap} ms\n{}\n{}", a.log(), b.log());
     }
     vec![("no answer", "ms", Some(limit), gap), ("until the other answers", "ms", None, moved)]

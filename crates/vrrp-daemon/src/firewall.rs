@@ -5,6 +5,7 @@
 //! waits for a program.
 
 use crate::conf::model::Conf;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
@@ -30,30 +31,34 @@ pub fn rules(conf: &Conf, exists: impl Fn(&str) -> bool) -> Option<String> {
     let mut all = String::new();
     for (family, is_v4) in [("ip", true), ("ip6", false)] {
         let (mut input, mut output) = (String::new(), String::new());
-        for (name, base) in &links {
+        // One rule for all: each packet of this host passes here.
+        let names = elements(links.iter().map(|(name, _)| format!("\"{name}\"")));
+        // With disable_local_igmp there is nothing of it to be sent elsewhere.
+        if !(links.is_empty() || is_v4 && global.no_local_igmp) {
             let kind = if is_v4 { "ip protocol igmp" } else { "icmpv6 type mld2-listener-report" };
-            // With disable_local_igmp there is nothing of it to be sent elsewhere.
-            if !(is_v4 && global.no_local_igmp) {
-                let _ = writeln!(output, "oifname \"{name}\" {kind} {counter}dup to {family} daddr device \"{base}\" drop");
-            }
-            if !is_v4 {
-                let _ = writeln!(output, "oifname \"{name}\" icmpv6 type nd-router-solicit {counter}drop");
-            }
+            let below = elements(links.iter().map(|(name, base)| format!("\"{name}\" : \"{base}\"")));
+            let _ = writeln!(output, "{kind} {counter}dup to {family} daddr device oifname map {below} drop");
         }
-        let mut drops = unaccepted.iter().filter(|(ip, _)| ip.is_ipv4() == is_v4).peekable();
-        if !is_v4 && drops.peek().is_some() {
+        if !links.is_empty() && !is_v4 {
+            let _ = writeln!(output, "icmpv6 type nd-router-solicit oifname {names} {counter}drop");
+        }
+        let (on_links, anywhere): (Vec<_>, Vec<_>) =
+            unaccepted.iter().filter(|(ip, _)| ip.is_ipv4() == is_v4).partition(|(_, on)| on.is_some());
+        if !(is_v4 || on_links.is_empty() && anywhere.is_empty()) {
             // Neighbours have to find the router.
             for chain in [&mut input, &mut output] {
                 let _ = writeln!(chain, "icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept");
             }
         }
-        for (ip, on) in drops {
-            let (iif, oif) = match on {
-                Some(name) => (format!("iifname \"{name}\" "), format!("oifname \"{name}\" ")),
-                None => Default::default(),
-            };
-            let _ = writeln!(input, "{iif}{family} daddr {ip} {counter}drop");
-            let _ = writeln!(output, "{oif}{family} saddr {ip} {counter}drop");
+        if !anywhere.is_empty() {
+            let addresses = elements(anywhere.iter().map(|(ip, _)| ip.to_string()));
+            let _ = writeln!(input, "{family} daddr {addresses} {counter}drop");
+            let _ = writeln!(output, "{family} saddr {addresses} {counter}drop");
+        }
+        if !on_links.is_empty() {
+            let places = elements(on_links.iter().map(|(ip, on)| format!("\"{}\" . {ip}", on.unwrap_or_default())));
+            let _ = writeln!(input, "iifname . {family} daddr {places} {counter}drop");
+            let _ = writeln!(output, "oifname . {family} saddr {places} {counter}drop");
         }
         let name = table(conf);
         // Made and deleted: what a killed predecessor may have left.
@@ -68,6 +73,13 @@ pub fn rules(conf: &Conf, exists: impl Fn(&str) -> bool) -> Option<String> {
         }
     }
     Some(all)
+}
+
+/// What nftables calls an anonymous set, or a map.
+fn elements(all: impl Iterator<Item = String>) -> String {
+    // Each once.
+    let all: BTreeSet<String> = all.collect();
+    format!("{{ {} }}", all.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// What takes the rules of a table away again.
