@@ -55,6 +55,19 @@ fn addresses_are_keepaliveds() {
     same(&conf6(255, " state MASTER\n advert_int 0.3"), ready, made);
 }
 
+/// What is wrong with a line leaves the address in place where keepalived does: routers compare their lists.
+#[test]
+fn lines_with_mistakes_are_keepaliveds() {
+    if !may_run() {
+        return;
+    }
+    let lines = " state MASTER\n version 3\n advert_int 0.3\n virtual_ipaddress_excluded {
+ 10.9.3.1/24 frob\n 10.9.4.1/24 brd x\n 10.9.5.1/24 scope foo\n 10.9.6.1 peer x\n 10.9.7.1/24 10.9.8.1/24\n 10.9.9.1/24 track_group g\n 10.9.10.1/33
+ 10.9.11.1/24 label e0:abcdefghijklmnopq\n 10.9.12.1/24 scope 300\n 10.9.13.1/24 preferred_lft x\n 10.9.14.1/24 dev\n 10.9.15.300\n 10.9.17.1
+ }";
+    same(&conf(255, lines), |net, host| net.has(host, VIP) && net.has(host, "10.9.17.1"), made);
+}
+
 /// Routes and rules that come of a file.
 fn ways(net: &Net, host: &str) -> Vec<String> {
     let looks =

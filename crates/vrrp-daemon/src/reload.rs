@@ -35,7 +35,8 @@ impl Origin {
     pub fn read(&self) -> Loaded {
         let mut loaded = self.load();
         loaded.check_interfaces(|name| lb_sys::packet::interface_index(name).is_some());
-        loaded.check_scripts(scripts::problem);
+        loaded.check_script_user(|conf| Identity::of_user(conf, None).err());
+        loaded.check_scripts(scripts::problem, |conf, command| Identity::of(conf, command).is_ok_and(Identity::is_root));
         loaded.refuse_unsupported();
         loaded
     }

@@ -2,9 +2,10 @@
 
 use super::arg::Arg;
 use super::instance::{garp_delay, garp_refresh, garp_repeat, version};
-use super::keywords::Does::{Nothing, NothingOf, Set};
+use super::keywords::Does::{Checked, Nothing, NothingOf, Set};
 use super::keywords::Keyword;
 use super::model::{FifoConf, Global, User};
+use super::unused;
 use std::net::IpAddr;
 use std::time::Duration;
 use vrrp::{Family, MAX_DOWN_TIMER_ADVERTS};
@@ -51,9 +52,19 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("vrrp_lower_prio_no_advert", Set(|it, arg| it.lower_prio_no_advert = arg.boolean().unwrap_or(it.lower_prio_no_advert))),
     ("vrrp_higher_prio_send_advert", Set(|it, arg| it.higher_prio_send_advert = arg.boolean().unwrap_or(it.higher_prio_send_advert))),
     ("vrrp_check_unicast_src", Set(|it, _| it.check_unicast_src = true)),
-    ("vrrp_skip_check_adv_addr", Set(|it, arg| it.skip_check_adv_addr = arg.boolean().unwrap_or(it.skip_check_adv_addr))),
+    // Whatever stands behind it, as in keepalived.
+    ("vrrp_skip_check_adv_addr", Set(|it, _| it.skip_check_adv_addr = true)),
     ("vrrp_notify_priority_changes", Set(|it, arg| it.notify_priority_changes = arg.boolean().unwrap_or(it.notify_priority_changes))),
-    ("vrrp_startup_delay", Set(|it, arg| it.startup_delay = arg.seconds(DAY).unwrap_or(it.startup_delay))),
+    (
+        "vrrp_startup_delay",
+        Set(|it, arg| {
+            let delay = arg.seconds(DAY);
+            if delay.is_some_and(|delay| delay.is_zero()) {
+                arg.warn("vrrp_startup_delay '0' is invalid; without the line there is none");
+            }
+            it.startup_delay = delay.unwrap_or(it.startup_delay);
+        }),
+    ),
     ("script_user", Set(|it, arg| it.script_user = arg.user())),
     ("enable_script_security", Set(|it, _| it.script_security = true)),
     ("default_interface", Set(|it, arg| it.default_interface = arg.text())),
@@ -62,7 +73,15 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("vrrp_notify_fifo", Set(|it, arg| fifo(&mut it.fifos[1], arg))),
     ("vrrp_notify_fifo_script", Set(|it, arg| it.fifos[1].script = arg.command())),
     ("fifo_write_vrrp_states_on_reload", Set(|it, _| it.fifo_states_on_reload = true)),
-    ("dynamic_interfaces", Set(|it, _| it.dynamic_interfaces = true)),
+    (
+        "dynamic_interfaces",
+        Set(|it, arg| {
+            it.dynamic_interfaces = true;
+            if let Some(other) = arg.node.value(0).filter(|word| *word != "allow_if_changes") {
+                arg.warn(format!("Unknown dynamic_interfaces option '{other}'; 'allow_if_changes' is one"));
+            }
+        }),
+    ),
     (
         "notification_email",
         Set(|it, arg| {
@@ -77,13 +96,13 @@ pub const GLOBAL: &[Keyword<Global>] = &[
         "smtp_server",
         Set(|it, arg| {
             let Some(server) = arg.text() else { return };
-            match arg.node.value(1).map_or(Ok(25), str::parse) {
-                Ok(port) => it.mail.server = Some((server, port)),
-                Err(_) => arg.warn("smtp_server wants a name or an address, and a port of 1 to 65535; it is left out"),
+            match arg.node.value(1).map_or(Ok(25), str::parse::<u16>) {
+                Ok(port) if port > 0 => it.mail.server = Some((server, port)),
+                _ => arg.warn("smtp_server wants a name or an address, and a port of 1 to 65535; it is left out"),
             }
         }),
     ),
-    ("smtp_helo_name", Set(|it, arg| it.mail.helo = arg.text().or(it.mail.helo.take()))),
+    ("smtp_helo_name", Set(|it, arg| it.mail.helo = arg.node.value(0).map(str::to_string).or(it.mail.helo.take()))),
     ("smtp_connect_timeout", Set(|it, arg| it.mail.timeout = arg.number(1..=86_400).map(Duration::from_secs).or(it.mail.timeout))),
     ("no_email_faults", Set(|it, _| it.mail.no_faults = true)),
     ("smtp_alert", Set(|it, arg| it.mail.alert = arg.boolean().or(it.mail.alert))),
@@ -145,7 +164,7 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ("enable_snmp_rfcv2", Set(|_, arg| no_snmp(arg))),
     ("enable_snmp_rfcv3", Set(|_, arg| no_snmp(arg))),
     ("enable_traps", Set(|_, arg| no_snmp(arg))),
-    ("snmp_socket", Nothing("enable_snmp_vrrp says that there is no SNMP")),
+    ("snmp_socket", Checked("enable_snmp_vrrp says that there is no SNMP", unused::text)),
     (
         "enable_dbus",
         Set(|_, arg| {
@@ -154,7 +173,7 @@ pub const GLOBAL: &[Keyword<Global>] = &[
             )
         }),
     ),
-    ("dbus_service_name", Nothing("enable_dbus says that there is no D-Bus")),
+    ("dbus_service_name", Checked("enable_dbus says that there is no D-Bus", unused::text)),
     ("disable_local_igmp", Set(|it, _| it.no_local_igmp = true)),
     (
         "nftables",
@@ -167,56 +186,56 @@ pub const GLOBAL: &[Keyword<Global>] = &[
             }
         }),
     ),
-    ("nftables_priority", Set(|it, arg| it.nftables_priority = arg.number(-500..=500).or(it.nftables_priority))),
+    ("nftables_priority", Set(|it, arg| it.nftables_priority = arg.number(i32::MIN..=i32::MAX).or(it.nftables_priority))),
     ("nftables_counters", Set(|it, _| it.nftables_counters = true)),
     ("nftables_ifindex", Nothing("rules name interfaces, which is the same as long as nobody renames them")),
     ("vmac_prefix", Set(|it, arg| it.vmac_prefix = prefix(arg).or(it.vmac_prefix.take()))),
     ("vmac_addr_prefix", Set(|it, arg| it.vmac_addr_prefix = prefix(arg).or(it.vmac_addr_prefix.take()))),
     ("vrrp_garp_interval", Set(|it, arg| it.garp_interval = super::links::interval(arg).unwrap_or(it.garp_interval))),
     ("vrrp_gna_interval", Set(|it, arg| it.gna_interval = super::links::interval(arg).unwrap_or(it.gna_interval))),
-    ("smtp_alert_checker", Nothing(OTHER_DAEMON)),
-    ("checker_log_all_failures", Nothing(OTHER_DAEMON)),
-    ("lvs_sync_daemon", Nothing(OTHER_DAEMON)),
-    ("lvs_timeouts", Nothing(OTHER_DAEMON)),
+    ("smtp_alert_checker", Checked(OTHER_DAEMON, unused::boolean)),
+    ("checker_log_all_failures", Checked(OTHER_DAEMON, unused::boolean)),
+    ("lvs_sync_daemon", Checked(OTHER_DAEMON, unused::sync_daemon)),
+    ("lvs_timeouts", Checked(OTHER_DAEMON, unused::timeouts)),
     ("lvs_flush", Nothing(OTHER_DAEMON)),
-    ("lvs_flush_on_stop", Nothing(OTHER_DAEMON)),
+    ("lvs_flush_on_stop", Checked(OTHER_DAEMON, unused::flush)),
     ("lvs_flush_onstop", Nothing(OTHER_DAEMON)),
-    ("lvs_notify_fifo", Nothing(OTHER_DAEMON)),
-    ("lvs_notify_fifo_script", Nothing(OTHER_DAEMON)),
+    ("lvs_notify_fifo", Checked(OTHER_DAEMON, unused::text)),
+    ("lvs_notify_fifo_script", Checked(OTHER_DAEMON, unused::text)),
     ("nftables_ipvs", Nothing(OTHER_DAEMON)),
-    ("nftables_ipvs_priority", NothingOf(OTHER_DAEMON)),
-    ("nftables_ipvs_start_fwmark", NothingOf(OTHER_DAEMON)),
+    ("nftables_ipvs_priority", Checked(OTHER_DAEMON, unused::integer)),
+    ("nftables_ipvs_start_fwmark", Checked(OTHER_DAEMON, unused::integer)),
     ("rs_init_notifies", Nothing(OTHER_DAEMON)),
     ("no_checker_emails", Nothing(OTHER_DAEMON)),
     ("enable_snmp_checker", Nothing(OTHER_DAEMON)),
-    ("checker_priority", Nothing(OTHER_DAEMON)),
-    ("bfd_priority", Nothing(OTHER_DAEMON)),
+    ("checker_priority", Checked(OTHER_DAEMON, unused::nice)),
+    ("bfd_priority", Checked(OTHER_DAEMON, unused::nice)),
     ("checker_no_swap", Nothing(OTHER_DAEMON)),
     ("bfd_no_swap", Nothing(OTHER_DAEMON)),
-    ("checker_cpu_affinity", Nothing(OTHER_DAEMON)),
-    ("bfd_cpu_affinity", Nothing(OTHER_DAEMON)),
-    ("checker_rt_priority", Nothing(OTHER_DAEMON)),
-    ("bfd_rt_priority", Nothing(OTHER_DAEMON)),
-    ("checker_rlimit_rttime", NothingOf(OTHER_DAEMON)),
+    ("checker_cpu_affinity", Checked(OTHER_DAEMON, unused::cores)),
+    ("bfd_cpu_affinity", Checked(OTHER_DAEMON, unused::cores)),
+    ("checker_rt_priority", Checked(OTHER_DAEMON, unused::realtime)),
+    ("bfd_rt_priority", Checked(OTHER_DAEMON, unused::realtime)),
+    ("checker_rlimit_rttime", Checked(OTHER_DAEMON, unused::positive)),
     ("checker_rlimit_rtime", NothingOf(OTHER_DAEMON)),
     ("bfd_rlimit_rtime", NothingOf(OTHER_DAEMON)),
     ("lvs_process_name", NothingOf(OTHER_DAEMON)),
-    ("bfd_rlimit_rttime", NothingOf(OTHER_DAEMON)),
+    ("bfd_rlimit_rttime", Checked(OTHER_DAEMON, unused::positive)),
     ("checker_process_name", NothingOf(OTHER_DAEMON)),
     ("bfd_process_name", NothingOf(OTHER_DAEMON)),
-    ("lvs_netlink_cmd_rcv_bufs", Nothing(OTHER_DAEMON)),
-    ("lvs_netlink_cmd_rcv_bufs_force", Nothing(OTHER_DAEMON)),
-    ("lvs_netlink_monitor_rcv_bufs", Nothing(OTHER_DAEMON)),
-    ("lvs_netlink_monitor_rcv_bufs_force", Nothing(OTHER_DAEMON)),
+    ("lvs_netlink_cmd_rcv_bufs", Checked(OTHER_DAEMON, unused::positive)),
+    ("lvs_netlink_cmd_rcv_bufs_force", Checked(OTHER_DAEMON, unused::boolean)),
+    ("lvs_netlink_monitor_rcv_bufs", Checked(OTHER_DAEMON, unused::positive)),
+    ("lvs_netlink_monitor_rcv_bufs_force", Checked(OTHER_DAEMON, unused::boolean)),
     ("process_name", NothingOf(PROCESS)),
-    ("vrrp_netlink_cmd_rcv_bufs", Nothing(PROCESS)),
-    ("vrrp_netlink_cmd_rcv_bufs_force", Nothing(PROCESS)),
-    ("vrrp_netlink_monitor_rcv_bufs", Nothing(PROCESS)),
-    ("vrrp_netlink_monitor_rcv_bufs_force", Nothing(PROCESS)),
-    ("process_monitor_rcv_bufs", Nothing(PROCESS)),
-    ("process_monitor_rcv_bufs_force", Nothing(PROCESS)),
-    ("vrrp_rx_bufs_policy", Nothing(PROCESS)),
-    ("vrrp_rx_bufs_multiplier", Nothing(PROCESS)),
+    ("vrrp_netlink_cmd_rcv_bufs", Checked(PROCESS, unused::positive)),
+    ("vrrp_netlink_cmd_rcv_bufs_force", Checked(PROCESS, unused::boolean)),
+    ("vrrp_netlink_monitor_rcv_bufs", Checked(PROCESS, unused::positive)),
+    ("vrrp_netlink_monitor_rcv_bufs_force", Checked(PROCESS, unused::boolean)),
+    ("process_monitor_rcv_bufs", Checked(PROCESS, unused::positive)),
+    ("process_monitor_rcv_bufs_force", Checked(PROCESS, unused::boolean)),
+    ("vrrp_rx_bufs_policy", Checked(PROCESS, unused::buffers)),
+    ("vrrp_rx_bufs_multiplier", Checked(PROCESS, unused::positive)),
     (
         "random_seed",
         Set(|_, arg| {
@@ -226,7 +245,7 @@ pub const GLOBAL: &[Keyword<Global>] = &[
     ),
     ("reload_check_config", Nothing("a broken new file is refused whole in any case")),
     ("include_check", Set(|_, _| { /* the reader has heeded it */ })),
-    ("tmp_config_directory", Nothing("the file is read once")),
+    ("tmp_config_directory", Checked("the file is read once", unused::text)),
     ("config_save_dir", NothingOf("for debugging of keepalived")),
 ];
 

@@ -3,10 +3,11 @@
 use super::address::addresses;
 use super::arg::{Arg, weight};
 use super::diag::{Code, Diagnostic, Level, Place};
-use super::keywords::Does::{Not, Nothing, NothingOf, Set};
+use super::keywords::Does::{Checked, Not, Nothing, Set};
 use super::keywords::Keyword;
 use super::model::{AuthType, GroupConf, InstanceConf, ScriptConf, Watch};
 use super::tree::Node;
+use super::unused;
 use std::time::Duration;
 use vrrp::{MAX_ADVERT_INT_V2, MAX_DOWN_TIMER_ADVERTS, MAX_PREEMPT_DELAY, MIN_ADVERT_INT, OldChecksum, Peer, Version, Weight};
 
@@ -117,7 +118,7 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
             it.garp_extra = super::links::extra(arg).or(it.garp_extra);
         }),
     ),
-    ("native_ipv6", Nothing("the addresses decide")),
+    ("native_ipv6", Set(|it, _| it.native_ipv6 = true)),
     ("accept", Set(|it, _| it.accept = Some(true))),
     ("no_accept", Set(|it, _| it.accept = Some(false))),
     ("use_vmac", Set(|it, arg| it.vmac = Some(super::vmac::use_vmac(arg)))),
@@ -125,8 +126,8 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
     ("vmac_xmit_base", Set(|it, _| it.vmac_xmit_base = true)),
     ("promote_secondaries", Set(|it, _| it.promote_secondaries = true)),
     ("track_src_ip", Set(|it, _| it.track_src_ip = true)),
-    ("debug", NothingOf("keepalived has not implemented it either")),
-    ("kernel_rx_buf_size", Nothing("sockets are read at once")),
+    ("debug", Checked("keepalived has not implemented it either", unused::level)),
+    ("kernel_rx_buf_size", Checked("sockets are read at once", unused::positive)),
     ("use_ipvlan", Not),
     ("vrf", Not),
     ("track_bfd", Not),
@@ -157,7 +158,7 @@ const AUTHENTICATION: &[Keyword<InstanceConf>] = &[
             if text.len() > vrrp::PASSWORD_LEN {
                 arg.warn("Truncating auth_pass to 8 characters; no more of it ever counts");
             }
-            it.auth_pass = Some(text);
+            it.auth_pass = Some(text).filter(|text| !text.is_empty());
         }),
     ),
 ];
@@ -286,6 +287,7 @@ impl InstanceConf {
             peers: Vec::new(),
             unicast_word: false,
             unicast_ttl: None,
+            native_ipv6: false,
             unicast_fault_no_peer: false,
             check_unicast_src: false,
             old_unicast_checksum: OldChecksum::Auto,

@@ -11,6 +11,8 @@ pub enum Does<T> {
     Nothing(&'static str),
     /// The same of a word that has a value.
     NothingOf(&'static str),
+    /// The same of a word whose value is looked at.
+    Checked(&'static str, fn(&mut Arg<'_>)),
     /// It is not there yet: a file with it is not started.
     Not,
 }
@@ -18,15 +20,38 @@ pub enum Does<T> {
 /// A keyword of a block.
 pub type Keyword<T> = (&'static str, Does<T>);
 
+/// Words that are followed by a block.
+const BLOCKS: &[&str] = &[
+    "authentication",
+    "group",
+    "notification_email",
+    "track_bfd",
+    "track_file",
+    "track_interface",
+    "track_process",
+    "track_script",
+    "unicast_peer",
+    "virtual_ipaddress",
+    "virtual_ipaddress_excluded",
+    "virtual_routes",
+    "virtual_rules",
+];
+
 /// Reads the lines of a block, whose words are in several tables, into `target`.
+///
+/// A word of [`BLOCKS`] without a block is said: what stands behind it would be read as something else.
 pub fn block<T>(tables: &[&[Keyword<T>]], target: &mut T, lines: &[Node], arg: &mut Arg<'_>) {
     for node in lines {
         let mut arg =
             Arg { node, who: arg.who, block: arg.block, diagnostics: arg.diagnostics, unsupported: arg.unsupported, common: arg.common };
+        if node.block.is_none() && BLOCKS.contains(&node.name()) {
+            arg.warn(format!("{} has no block; a '{{' is missing behind it", node.name()));
+        }
         match tables.iter().copied().flatten().find(|(name, _)| *name == node.name()) {
             Some((_, Does::Set(set))) => set(target, &mut arg),
             Some((_, Does::Nothing(_))) => {}
             Some((_, Does::NothingOf(_))) => drop(arg.text()),
+            Some((_, Does::Checked(_, check))) => check(&mut arg),
             Some((_, Does::Not)) => arg.unsupported(node.name()),
             // Looking for what was meant costs more than the message.
             None if arg.diagnostics.is_full() => arg.warn(""),
@@ -42,7 +67,11 @@ pub fn block<T>(tables: &[&[Keyword<T>]], target: &mut T, lines: &[Node], arg: &
 /// The words of a table that have no effect: block, word, reason.
 pub fn without_effect<T>(block: &'static str, table: &[Keyword<T>]) -> Vec<(&'static str, &'static str, &'static str)> {
     let reason = |(name, does): &Keyword<T>| {
-        if let Does::Nothing(reason) | Does::NothingOf(reason) = does { Some((block, *name, *reason)) } else { None }
+        if let Does::Nothing(reason) | Does::NothingOf(reason) | Does::Checked(reason, _) = does {
+            Some((block, *name, *reason))
+        } else {
+            None
+        }
     };
     table.iter().filter_map(reason).collect()
 }

@@ -21,6 +21,7 @@ mod strict;
 pub mod text;
 pub mod tracking;
 mod tree;
+mod unused;
 mod vmac;
 mod words;
 

@@ -311,6 +311,8 @@ pub struct InstanceConf {
     pub unicast_word: bool,
     /// `unicast_ttl`.
     pub unicast_ttl: Option<u8>,
+    /// `native_ipv6`.
+    pub native_ipv6: bool,
     /// `unicast_fault_no_peer`.
     pub unicast_fault_no_peer: bool,
     /// `check_unicast_src`.

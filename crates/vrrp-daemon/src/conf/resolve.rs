@@ -9,7 +9,7 @@ use crate::notifier::Fifo;
 use crate::reload::Users;
 use crate::scripts::{Identity, Problem};
 use crate::track::Object;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 use vrrp::{Auth, Config, Family, OWNER, Transport, Version, Weight};
@@ -34,11 +34,6 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
             diagnostics.error(&instance.place, format!("({}) {e}", instance.name));
         }
     }
-    if !conf.global.script_security && conf.commands().any(|command| conf.user_of(command).is_none_or(|u| u.user == "root")) {
-        let text = "SECURITY VIOLATION - scripts are being executed as root but script_security not enabled; \
-                    write enable_script_security into global_defs, or name a script_user";
-        diagnostics.push(Diagnostic { place: None, level: Level::Warning, code: Code::Insecure, text: text.into() });
-    }
 }
 
 /// Mends what keepalived mends, and says so.
@@ -52,8 +47,12 @@ fn complete(it: &mut InstanceConf, global: &Global, diagnostics: &mut Diagnostic
     super::strict::apply(it, global, diagnostics);
     let place = it.place.clone();
     let name = it.name.clone();
-    let mut warn = |text: &str| diagnostics.warn(&place, format!("({name}) {text}"));
     let family = it.family();
+    if it.native_ipv6 && family == Family::V4 && !it.addresses.is_empty() {
+        // keepalived leaves all the addresses out, and does not start without any.
+        return diagnostics.error(&place, format!("({name}) address family must match VRRP instance: native_ipv6, and addresses of IPv4"));
+    }
+    let mut warn = |text: &str| diagnostics.warn(&place, format!("({name}) {text}"));
     let mut at = 0;
     it.addresses.retain(|address| {
         at += 1;
@@ -111,12 +110,17 @@ fn complete(it: &mut InstanceConf, global: &Global, diagnostics: &mut Diagnostic
 fn own_interfaces(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     for it in &mut conf.instances {
         let InstanceConf { interface, watch, name, .. } = it;
+        let mut seen: HashSet<String> = HashSet::new();
         watch.track_interfaces.retain(|track| {
             let own = interface.as_ref() == Some(&track.name);
             if own {
                 diagnostics.warn(&track.place, format!("({name}) Ignoring track_interface {} since own interface", track.name));
             }
-            !own
+            let again = !seen.insert(track.name.clone());
+            if again {
+                diagnostics.warn(&track.place, format!("({name}) duplicate track_interface {} - ignoring", track.name));
+            }
+            !own && !again
         });
     }
 }
@@ -409,8 +413,8 @@ impl Loaded {
     }
 
     /// Says which scripts cannot be run, or not as root with `enable_script_security`, and leaves them out, as keepalived does.
-    /// `problem` says what is wrong with a command's program, if anything is.
-    pub fn check_scripts(&mut self, problem: impl Fn(&Conf, &Command) -> Option<Problem>) {
+    /// `problem` says what is wrong with a command's program, if anything is; `as_root`, whether root runs it.
+    pub fn check_scripts(&mut self, problem: impl Fn(&Conf, &Command) -> Option<Problem>, as_root: impl Fn(&Conf, &Command) -> bool) {
         let Loaded { conf, diagnostics } = self;
         let mut bad = Vec::new();
         let tracked: Vec<&Command> = conf.scripts.iter().filter_map(|s| s.command.as_ref()).collect();
@@ -423,6 +427,11 @@ impl Loaded {
             if disables {
                 bad.push((command.words.clone(), command.user.clone()));
             }
+        }
+        if !conf.global.script_security && conf.commands().any(|command| as_root(conf, command)) {
+            let text = "SECURITY VIOLATION - scripts are being executed as root but script_security not enabled; write \
+                        enable_script_security into global_defs, or name a script_user";
+            diagnostics.push(Diagnostic { place: None, level: Level::Warning, code: Code::Insecure, text: text.into() });
         }
         let is_bad = |c: &Command| bad.iter().any(|(words, user)| (words, user) == (&c.words, &c.user));
         let disable = |slot: &mut Option<Command>| drop(slot.take_if(|c| is_bad(c)));
@@ -440,6 +449,14 @@ impl Loaded {
         let tracks =
             conf.instances.iter_mut().map(|i| &mut i.watch.track_scripts).chain(conf.groups.iter_mut().map(|g| &mut g.watch.track_scripts));
         tracks.for_each(|tracks| tracks.retain(|t| !gone.contains(&t.name)));
+    }
+
+    /// Says what is wrong with `script_user`, if `problem` finds something.
+    pub fn check_script_user(&mut self, problem: impl Fn(&Conf) -> Option<String>) {
+        if let Some(text) = problem(&self.conf) {
+            let text = format!("Error setting global script uid/gid: {text}");
+            self.diagnostics.push(Diagnostic { place: None, level: Level::Warning, code: Code::Wrong, text });
+        }
     }
 
     /// Says what the file asks for that is not there yet. It is an error: to leave it out in silence would be another set-up than the

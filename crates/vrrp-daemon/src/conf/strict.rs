@@ -39,6 +39,10 @@ pub(super) fn apply(it: &mut InstanceConf, global: &Global, diagnostics: &mut Di
         warn("strict mode requires higher_prio_send_advert to be clear. resetting; take it away");
     }
     it.higher_prio_send_advert = Some(false);
+    if it.down_timer_adverts.or(global.down_timer_adverts).is_some_and(|adverts| adverts != 3) {
+        warn("down_timer_adverts is incompatible with strict mode - resetting; take it away");
+        it.down_timer_adverts = Some(3);
+    }
     if std::mem::take(&mut it.vmac_xmit_base) {
         warn("xmit_base is incompatible with strict mode - resetting; take vmac_xmit_base away");
     }

@@ -28,6 +28,9 @@ pub fn use_vmac(arg: &mut Arg<'_>) -> VmacConf {
                 Some(bytes) if bytes[0] & 1 == 1 => {
                     arg.warn(format!("VMAC MAC address is multicast {text} - ignoring; its first octet is even"))
                 }
+                Some(bytes) if bytes.starts_with(&PREFIX) && bytes.len() == 6 => {
+                    arg.warn(format!("VMAC MAC address not allowed to be RFC5798 address ({text}) - ignoring; without one it is that"))
+                }
                 Some(bytes) => vmac.mac = Some(bytes),
                 None => {
                     arg.warn(format!("VMAC invalid MAC address {text} - ignored; write six octets, or five before the virtual router id"))
@@ -56,8 +59,9 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     let prefix = conf.global.vmac_prefix.clone().unwrap_or_else(|| "vrrp".into());
     let prefix_of_addresses = conf.global.vmac_addr_prefix.clone().unwrap_or_else(|| prefix.clone());
     let mut names = Names(HashSet::new());
+    let others: HashSet<String> = conf.instances.iter().filter_map(|it| it.interface.clone()).collect();
     for it in &mut conf.instances {
-        check(it, &mut names, diagnostics);
+        check(it, &others, &mut names, diagnostics);
     }
     for (at, it) in conf.instances.iter_mut().enumerate() {
         let first = conf.links.len();
@@ -104,7 +108,8 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn check(it: &mut InstanceConf, names: &mut Names, diagnostics: &mut Diagnostics) {
+/// `others` are interfaces that are there, since something goes over them.
+fn check(it: &mut InstanceConf, others: &HashSet<String>, names: &mut Names, diagnostics: &mut Diagnostics) {
     let Some(vmac) = &mut it.vmac else {
         if it.vmac_xmit_base {
             diagnostics.warn(&it.place, format!("({}) vmac_xmit_base is only valid with a vmac; write use_vmac, or take it away", it.name));
@@ -113,7 +118,10 @@ fn check(it: &mut InstanceConf, names: &mut Names, diagnostics: &mut Diagnostics
         return;
     };
     if let Some(name) = vmac.name.take() {
-        if names.0.insert(name.clone()) {
+        if others.contains(&name) {
+            let text = format!("({}) interface {name} already exists and is not a private macvlan; ignoring vmac if_name", it.name);
+            diagnostics.warn(&vmac.place, text);
+        } else if names.0.insert(name.clone()) {
             vmac.name = Some(name);
         } else {
             let text = format!("({}) another VRRP instance is already using {name} - ignoring name; give each its own", it.name);
