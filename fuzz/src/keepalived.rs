@@ -74,10 +74,11 @@ pub fn keepalived_conf(data: &[u8]) {
     let surroundings = Surroundings { id: "main".into(), seed: 7, most: MOST, all_files: false };
     let mut loaded = load(&files, Path::new("/k.conf"), &surroundings);
     loaded.check_interfaces(|name| name == "e0");
-    loaded.check_scripts(|_, command| {
+    let problem = |_: &_, command: &vrrp_daemon::conf::model::Command| {
         assert!(!command.words.is_empty());
         None
-    });
+    };
+    loaded.check_scripts(problem, |_, command| command.user.is_none());
     let startable = loaded.diagnostics.is_startable();
     for message in loaded.diagnostics.all() {
         assert!(!message.to_string().is_empty());

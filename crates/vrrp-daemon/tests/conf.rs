@@ -131,7 +131,8 @@ fn exit_codes_are_keepaliveds() {
         ("unicast", instance(" unicast_src_ip 10.9.0.1\n unicast_peer {\n 10.9.0.2 min_ttl 3 max_ttl 5\n }"), 0),
     ];
     for (name, text, code) in cases {
-        let loaded = read(text);
+        let mut loaded = read(text);
+        loaded.check_scripts(|_, _| None, |conf, command| conf.user_of(command).is_none());
         assert_eq!(loaded.diagnostics.exit_code(), *code, "{name}: {:#?}", says(&loaded));
     }
     let missing = load(
@@ -403,10 +404,11 @@ fn scripts_are_what_keepalived_makes_of_them() {
     assert_eq!((words(0), words(1)), ("/bin/test".into(), "/bin/test|-e|a b".into()));
     assert_eq!(loaded.diagnostics.all().iter().filter(|d| d.text.contains("'-e' is not heeded")).count(), 2);
     let mut loaded = read(&instance(" notify_master /x nobody\n notify_backup /x"));
-    loaded.check_scripts(|_, command| {
+    let problem = |_: &vrrp_daemon::conf::model::Conf, command: &vrrp_daemon::conf::model::Command| {
         let text = "no".into();
         command.user.is_some().then_some(vrrp_daemon::scripts::Problem { disables: true, text })
-    });
+    };
+    loaded.check_scripts(problem, |_, _| false);
     let notifies = &loaded.conf.instances[0].watch.notifies;
     assert!(notifies.master.is_none() && notifies.backup.is_some(), "the same program for another user");
 }
