@@ -164,11 +164,11 @@ fn messages_name_line_word_and_cure() {
 fn an_instance_with_everything() {
     let loaded = read(
         "global_defs {\n vrrp_garp_master_repeat 2\n vrrp_version 3\n enable_script_security\n script_user nobody nogroup\n vrrp_notify_fifo /run/x\n}\n\
-         vrrp_script chk { # comment\n script \"/bin/test -e '/tmp/a b'\"\n interval 0.5\n timeout 3\n weight -20\n rise 2\n fall 3\n user nobody\n init_fail\n}\n\
-         vrrp_instance \"V 1\" {\n state BACKUP\n interface e0\n virtual_router_id 7\n priority 150\n version 2\n advert_int 2\n nopreempt\n\
+         vrrp_script chk { # comment\n script \"/bin/test -e '/tmp/a b'\"\n interval 5\n timeout 3\n weight -20\n rise 2\n fall 3\n user nobody\n init_fail\n}\n\
+         vrrp_script other {\n script /bin/true\n user nobody\n}\nvrrp_instance \"V 1\" {\n state BACKUP\n interface e0\n virtual_router_id 7\n priority 150\n version 2\n advert_int 2\n nopreempt\n\
          authentication {\n auth_type PASS\n auth_pass \"pass wo\"\n }\n mcast_src_ip 10.9.0.1\n\
          unicast_peer {\n 10.9.0.2\n 10.9.0.3 min_ttl 250\n }\n garp_master_delay 2\n garp_lower_prio_repeat 0\n\
-         track_interface {\n e1 weight -10\n }\n track_script {\n chk\n chk weight 5 reverse\n }\n\
+         track_interface {\n e1 weight -10\n }\n track_script {\n chk\n other weight 5 reverse\n }\n\
          notify \"/bin/n a 'b c'\" nobody\n notify_deleted\n\
          virtual_ipaddress {\n 10.9.0.100/24 brd 10.9.0.255 dev e1 scope link label e1:x no_track\n 10.9.0.101\n }\n\
          virtual_routes {\n src 10.9.0.100 to 10.0.0.0/8 via 10.9.0.254 dev e0 table 100 metric 5 scope link\n default via 10.9.0.1 no_track\n }\n\
@@ -203,10 +203,7 @@ fn an_instance_with_everything() {
     assert_eq!(scripts[1], Weight { value: 5, reverse: true });
     let script = &conf.scripts[0];
     assert_eq!(script.command.as_ref().map(|c| c.words.clone()), Some(vec!["/bin/test".into(), "-e".into(), "/tmp/a b".into()]));
-    assert_eq!(
-        (script.interval, script.timeout, script.rise, script.fall),
-        (Duration::from_millis(500), Some(Duration::from_secs(3)), 2, 3)
-    );
+    assert_eq!((script.interval, script.timeout, script.rise, script.fall), (Duration::from_secs(5), Some(Duration::from_secs(3)), 2, 3));
     assert!(config.validate().is_ok());
 }
 
@@ -299,8 +296,51 @@ fn a_sync_group_takes_weights_away() {
         instance("")
     ));
     assert_eq!(loaded.conf.groups[0].members, [1, 0]);
-    assert_eq!(loaded.conf.instances[1].watch.track_interfaces[0].weight, Some(Weight::new(0)));
-    assert!(says(&loaded)[0].contains("taken for 0"), "{:?}", says(&loaded));
+    // What keepalived 2.2.7 makes of each kind.
+    let blocks = "vrrp_script s {\n script /x\n weight 10\n user nobody\n}\ntrack_file f {\n file /x\n weight 9\n}\nvrrp_track_process p {\n process x\n weight 8\n}\n";
+    let tracks = " track_interface {\n e1 weight 7\n }\n track_script {\n s\n }\n track_file {\n f\n }\n track_process {\n p\n }";
+    let weights = |lines: &str, group: &str| {
+        let loaded = read(&format!("{blocks}{}{group}", instance(&format!("{lines}{tracks}"))));
+        let all = loaded.conf.tracks_of(&loaded.conf.instances[0].watch);
+        (
+            all.iter().map(|(object, weight)| format!("{} {}", object.name(), weight.value)).collect::<Vec<_>>().join(", "),
+            says(&loaded).len(),
+        )
+    };
+    let group = |line: &str| format!("vrrp_sync_group G {{\n group {{\n V1\n }}\n{line}}}\n");
+    assert_eq!(weights("", ""), ("e1 7, s 10, f 9, p 8".into(), 0));
+    assert_eq!(weights("", &group("")), ("e1 7, f 0, p 8".into(), 4));
+    assert_eq!(weights("", &group(" sync_group_tracking_weight\n")), ("e1 7, s 10, f 9, p 8".into(), 1));
+    assert_eq!(weights("", &group(" global_tracking\n")), ("e1 7, s 10, f 9, p 8".into(), 2));
+    assert_eq!(weights(" priority 255\n", ""), ("e1 7, f 0, p 8".into(), 3));
+}
+
+#[test]
+fn tracks_have_keepaliveds_limits() {
+    let blocks = "vrrp_script s {\n script /x\n user nobody\n}\ntrack_file f {\n file /x\n}\n";
+    for (lines, weight, code) in [
+        (" track_script {\n s weight 253\n }", 253, 0),
+        (" track_script {\n s weight -254\n }", -253, 5),
+        (" track_script {\n s weight 255\n }", 0, 5),
+        (" track_file {\n f weight 254\n }", 254, 0),
+        (" track_file {\n f weight 255\n }", 1, 5),
+        (" track_interface {\n e1 weight 254\n }", 253, 5),
+        (" track_interface {\n e1 weight 3\n e1 weight 4\n }", 3, 5),
+    ] {
+        let loaded = read(&format!("{blocks}{}", instance(lines)));
+        let all = loaded.conf.tracks_of(&loaded.conf.instances[0].watch);
+        assert_eq!((all.len(), all[0].1, loaded.diagnostics.exit_code()), (1, Weight::new(weight), code), "{lines}");
+    }
+    for (line, interval, code) in [("interval 3", 3, 0), ("interval 0", 1, 5), ("interval 0.5", 1, 5), ("interval 4295", 1, 5)] {
+        let loaded = read(&format!("vrrp_script s {{\n script /x\n user nobody\n {line}\n}}\n{}", instance("")));
+        let found = loaded.conf.scripts[0].interval;
+        assert_eq!((found, loaded.diagnostics.exit_code()), (Duration::from_secs(interval), code), "{line}");
+    }
+    let begins = |lines: &str| {
+        let conf = read(&instance(lines)).conf;
+        conf.instances[0].config(&conf.global, Vec::new()).start_as_master
+    };
+    assert!(begins(" priority 255") && !begins(" priority 255\n state BACKUP") && !begins(" priority 254"));
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl Arg<'_> {
         let text = self.text()?;
         let user = self.node.value(1).map(|user| User { user: user.into(), group: self.node.value(2).map(str::to_string) });
         let command = command(&self.node.place, &text, user);
-        if command.is_none() {
+        if command.is_none() && !text.is_empty() {
             let name = self.node.name();
             let text = format!(
                 "Unable to parse script '{text}' - ignoring; {name} wants a command, in which each quote and each \\ has a partner"
@@ -163,18 +163,24 @@ impl Arg<'_> {
         command
     }
 
-    /// The lines of `track_…`.
-    pub fn tracks(&mut self) -> Vec<TrackConf> {
+    /// The lines of `track_…`, with weights from `-most` to `most`.
+    pub fn tracks(&mut self, most: i32) -> Vec<TrackConf> {
         let mut all = Vec::new();
         for line in self.node.lines() {
             let mut track = TrackConf { place: line.place.clone(), name: line.name().into(), weight: None };
             if let Some(word) = line.value(0) {
                 let value = if word == "weight" { line.value(1) } else { None };
-                match value.and_then(|v| weight(v, line.value(2))) {
-                    Some(weight) => track.weight = Some(weight),
-                    None => {
+                match value.and_then(|v| weight(v, line.value(2), most + 1)) {
+                    Some(weight) if weight.value.abs() <= most => track.weight = Some(weight),
+                    // keepalived is lenient about 254 here, and about nothing else.
+                    Some(weight) if most == vrrp::MAX_WEIGHT => {
+                        let text = format!("weight for {} cannot be +/-{}. Setting to +/-{most}", line.name(), most + 1);
+                        self.warn_at(&line.place.clone(), text);
+                        track.weight = Some(Weight { value: weight.value.clamp(-most, most), ..weight });
+                    }
+                    _ => {
                         let text = format!(
-                            "'{}' wants 'weight N' with N from -253 to 253, and 'reverse' behind it if so; the weight is left out",
+                            "'{}' wants 'weight N' with N from -{most} to {most}, and 'reverse' behind it if so; the weight is left out",
                             line.name()
                         );
                         self.warn_at(&line.place.clone(), text);
@@ -187,9 +193,9 @@ impl Arg<'_> {
     }
 }
 
-/// `N [reverse]`.
-pub fn weight(value: &str, reverse: Option<&str>) -> Option<Weight> {
-    let value = value.parse().ok().filter(|n: &i32| (-vrrp::MAX_WEIGHT..=vrrp::MAX_WEIGHT).contains(n))?;
+/// `N [reverse]`, with N from `-most` to `most`.
+pub fn weight(value: &str, reverse: Option<&str>, most: i32) -> Option<Weight> {
+    let value = value.parse().ok().filter(|n: &i32| (-most..=most).contains(n))?;
     match reverse {
         None | Some("noreverse" | "no_reverse") => Some(Weight { value, reverse: false }),
         Some("reverse") => Some(Weight { value, reverse: true }),

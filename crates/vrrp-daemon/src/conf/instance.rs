@@ -6,11 +6,14 @@ use super::diag::{Code, Diagnostic, Level, Place};
 use super::keywords::Does::{Checked, Not, Nothing, Set};
 use super::keywords::Keyword;
 use super::model::{AuthType, GroupConf, InstanceConf, ScriptConf, Watch};
+use super::tracking::MAX_FILE_WEIGHT;
 use super::tree::Node;
 use super::unused;
 use std::time::Duration;
 use vrrp::{MAX_ADVERT_INT_V2, MAX_DOWN_TIMER_ADVERTS, MAX_PREEMPT_DELAY, MIN_ADVERT_INT, OldChecksum, Peer, Version, Weight};
 
+/// The longest interval and time of a script, in seconds, as keepalived has it.
+const MAX_SCRIPT_SECONDS: u64 = 4294;
 /// The longest delay of gratuitous ARP, in seconds: keepalived's.
 const MAX_GARP_DELAY: u32 = 4294;
 
@@ -18,8 +21,8 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
     (
         "state",
         Set(|it, arg| match arg.text().as_deref() {
-            Some("MASTER") => it.master = true,
-            Some("BACKUP") | None => it.master = false,
+            Some("MASTER") => (it.master, it.backup) = (true, false),
+            Some("BACKUP") | None => (it.master, it.backup) = (false, true),
             Some(other) => arg.warn(format!("unknown state '{other}', defaulting to BACKUP; the states are MASTER and BACKUP")),
         }),
     ),
@@ -168,8 +171,11 @@ pub const GROUP: &[Keyword<GroupConf>] = &[
     ("notify_priority_changes", Nothing("a group has no priority")),
     (
         "global_tracking",
-        // What a member tracks counts for all of them in any case.
-        Set(|_, arg| arg.warn("global_tracking is deprecated. Use track_interface/script/file on the sync group")),
+        // What a member tracks counts for all of them in any case; keepalived leaves its weights alone then.
+        Set(|it, arg| {
+            it.tracking_weight = true;
+            arg.warn("global_tracking is deprecated. Use track_interface/script/file on the sync group");
+        }),
     ),
     ("sync_group_tracking_weight", Set(|it, _| it.tracking_weight = true)),
     ("track_bfd", Not),
@@ -188,13 +194,13 @@ pub const SCRIPT: &[Keyword<ScriptConf>] = &[
             }
         }),
     ),
-    ("interval", Set(|it, arg| it.interval = arg.seconds(86_400).filter(|i| !i.is_zero()).unwrap_or(it.interval))),
-    ("timeout", Set(|it, arg| it.timeout = arg.seconds(86_400).filter(|i| !i.is_zero()).or(it.timeout))),
+    ("interval", Set(|it, arg| it.interval = whole_seconds(arg).unwrap_or(it.interval))),
+    ("timeout", Set(|it, arg| it.timeout = whole_seconds(arg).or(it.timeout))),
     (
         "weight",
         Set(|it, arg| {
             let Some(text) = arg.text() else { return };
-            match weight(&text, arg.node.value(1)) {
+            match weight(&text, arg.node.value(1), vrrp::MAX_WEIGHT) {
                 Some(weight) => it.weight = weight,
                 None => {
                     arg.warn(format!("weight '{text}' is not a number from -253 to 253, with 'reverse' behind it if so; it is left out"))
@@ -243,10 +249,10 @@ impl Watches for GroupConf {
 pub const fn watch<T: Watches>() -> &'static [Keyword<T>] {
     const {
         &[
-            ("track_interface", Set(|it, arg| it.watch().track_interfaces.extend(arg.tracks()))),
-            ("track_script", Set(|it, arg| it.watch().track_scripts.extend(arg.tracks()))),
-            ("track_file", Set(|it, arg| it.watch().track_files.extend(arg.tracks()))),
-            ("track_process", Set(|it, arg| it.watch().track_processes.extend(arg.tracks()))),
+            ("track_interface", Set(|it, arg| it.watch().track_interfaces.extend(arg.tracks(vrrp::MAX_WEIGHT)))),
+            ("track_script", Set(|it, arg| it.watch().track_scripts.extend(arg.tracks(vrrp::MAX_WEIGHT)))),
+            ("track_file", Set(|it, arg| it.watch().track_files.extend(arg.tracks(MAX_FILE_WEIGHT)))),
+            ("track_process", Set(|it, arg| it.watch().track_processes.extend(arg.tracks(MAX_FILE_WEIGHT)))),
             ("notify_master", Set(|it, arg| notify(&mut it.watch().notifies.master, arg))),
             ("notify_backup", Set(|it, arg| notify(&mut it.watch().notifies.backup, arg))),
             ("notify_fault", Set(|it, arg| notify(&mut it.watch().notifies.fault, arg))),
@@ -278,6 +284,7 @@ impl InstanceConf {
             vrid: None,
             priority: None,
             master: false,
+            backup: false,
             advert_int: None,
             version: None,
             auth_type: None,
@@ -321,6 +328,15 @@ impl ScriptConf {
         let interval = Duration::from_secs(1);
         ScriptConf { place, name, command: None, interval, timeout: None, weight: Weight::new(0), rise: 1, fall: 1 }
     }
+}
+
+/// Of scripts. keepalived takes no fractions here.
+fn whole_seconds(arg: &mut Arg<'_>) -> Option<Duration> {
+    if arg.node.value(0) == Some("0") {
+        arg.warn(format!("vrrp script {} must be greater than 0, setting to 1", arg.node.name()));
+        return Some(Duration::from_secs(1));
+    }
+    arg.number(1..=MAX_SCRIPT_SECONDS).map(Duration::from_secs)
 }
 
 fn reborrow<'b>(arg: &'b mut Arg<'_>) -> Arg<'b> {

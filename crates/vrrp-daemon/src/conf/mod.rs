@@ -23,6 +23,7 @@ pub mod tracking;
 mod tree;
 mod unused;
 mod vmac;
+mod weights;
 mod words;
 
 use arg::{Arg, Common};

@@ -291,8 +291,10 @@ pub struct InstanceConf {
     pub vrid: Option<u8>,
     /// `priority`.
     pub priority: Option<u8>,
-    /// `state MASTER`.
+    /// `state MASTER`; an owner of the addresses is so too that does not say `state BACKUP`.
     pub master: bool,
+    /// `state BACKUP`, in so many words.
+    pub backup: bool,
     /// `advert_int`.
     pub advert_int: Option<Duration>,
     /// `version`.

@@ -25,6 +25,7 @@ pub(super) fn resolve(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     own_interfaces(conf, diagnostics);
     names(conf, diagnostics);
     groups(conf, diagnostics);
+    super::weights::resolve(conf, diagnostics);
     duplicates(conf, diagnostics);
     super::vmac::resolve(conf, diagnostics);
     needs(conf, diagnostics);
@@ -97,6 +98,7 @@ fn complete(it: &mut InstanceConf, global: &Global, diagnostics: &mut Diagnostic
         warn("preempt delay will not work with initial state MASTER - clearing; write 'state BACKUP'");
         it.preempt_delay = Duration::ZERO;
     }
+    it.master |= it.priority == Some(OWNER) && !it.backup;
     if it.vrid.is_none() {
         diagnostics
             .error(&place, format!("({name}) the virtual router id must be set: virtual_router_id 1 to 255, the same on all routers"));
@@ -133,9 +135,9 @@ fn names(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     let process = |name: &str| processes.iter().any(|p| p.name == name).then_some(true);
     let of_instances = instances.iter_mut().map(|i| (&i.name, &mut i.watch));
     let of_groups = groups.iter_mut().map(|g| (&g.name, &mut g.watch));
-    for (name, Watch { track_scripts: of_scripts, track_files: of_files, track_processes: of_processes, .. }) in
-        of_instances.chain(of_groups)
-    {
+    for (name, watch) in of_instances.chain(of_groups) {
+        super::weights::without_duplicates(watch, name, diagnostics);
+        let Watch { track_scripts: of_scripts, track_files: of_files, track_processes: of_processes, .. } = watch;
         let mut known = |tracks: &mut Vec<TrackConf>, what: &str, block: &str, usable: &dyn Fn(&str) -> Option<bool>| {
             tracks.retain(|track| {
                 let usable = usable(&track.name);
@@ -178,31 +180,14 @@ fn groups(conf: &mut Conf, diagnostics: &mut Diagnostics) {
             }
         }
         if group.members.len() < 2 {
-            let count = group.members.len();
-            let text = format!("Sync group {} has only {count} virtual router(s) - this probably isn't what you want", group.name);
+            let text = match group.members.len() {
+                0 => format!("Sync group {} has no virtual router(s). removing", group.name),
+                _ => format!("Sync group {} has only 1 virtual router(s) - this probably isn't what you want", group.name),
+            };
             diagnostics.warn(&group.place, text);
         }
     }
     conf.groups.retain(|g| !g.members.is_empty());
-    // Weights of members would make elections that nobody wins.
-    for group in conf.groups.iter().filter(|g| !g.tracking_weight) {
-        for member in &group.members {
-            let before = conf.tracks_of(&conf.instances[*member].watch);
-            let instance = &mut conf.instances[*member];
-            let tracks = instance.watch.track_interfaces.iter_mut().chain(&mut instance.watch.track_scripts);
-            let tracks = tracks.chain(&mut instance.watch.track_files).chain(&mut instance.watch.track_processes);
-            for (track, (_, weight)) in tracks.zip(before) {
-                if weight.value != 0 {
-                    let text = format!(
-                        "({}) weight of {} is taken for 0, since the instance is in sync group {}; track it there",
-                        instance.name, track.name, group.name
-                    );
-                    diagnostics.warn(&track.place, text);
-                    track.weight = Some(Weight { value: 0, ..weight });
-                }
-            }
-        }
-    }
 }
 
 /// Static addresses get their interfaces; instances get those that they depend on.

@@ -9,8 +9,8 @@ use vrrp::{Quorum, Weight};
 
 /// The longest delay of a process, in seconds.
 const MAX_DELAY: u32 = 3600;
-/// The greatest weight of a file: its number is multiplied by it.
-const MAX_FILE_WEIGHT: i32 = 254;
+/// The greatest weight of a file, whose number is multiplied by it, and of a process.
+pub const MAX_FILE_WEIGHT: i32 = 254;
 
 /// `track_file`, or `vrrp_track_file`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,7 +167,7 @@ pub(super) const PROCESS: &[Keyword<ProcessConf>] = &[
             }
         }),
     ),
-    ("weight", Set(|it, arg| it.weight = weight(arg, 254).unwrap_or(it.weight))),
+    ("weight", Set(|it, arg| it.weight = weight(arg, MAX_FILE_WEIGHT).unwrap_or(it.weight))),
     ("quorum", Set(|it, arg| it.quorum.min = arg.number(1..=65_535).unwrap_or(it.quorum.min))),
     (
         "quorum_max",

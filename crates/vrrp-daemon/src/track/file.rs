@@ -22,15 +22,20 @@ const WRITING: Duration = Duration::from_millis(50);
 /// What is read of a file: a number is at its beginning.
 const HEAD: u64 = 64;
 
-/// The number at the beginning of a file, within what a number of 32 bits can be.
-pub fn value(path: &Path) -> i64 {
-    match head(path) {
+/// The number at the beginning of a file.
+///
+/// # Errors
+/// What stands there is beyond 32 bits.
+pub fn value(path: &Path) -> Result<i64, String> {
+    let text = match head(path) {
         Some(text) if text.is_empty() => {
             std::thread::sleep(WRITING);
-            head(path).map_or(0, |text| number(&text))
+            head(path)
         }
-        text => text.map_or(0, |text| number(&text)),
-    }
+        text => text,
+    };
+    let text = text.unwrap_or_default();
+    number(&text).ok_or_else(|| format!("Invalid number {} read from {} - ignoring", text.trim(), path.display()))
 }
 
 pub(super) fn head(path: &Path) -> Option<String> {
@@ -41,19 +46,23 @@ pub(super) fn head(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// As `strtol(3)` reads it, from -2^31 to 2^31 - 1.
-fn number(text: &str) -> i64 {
+/// As `strtol(3)` reads it with base 0: `0x` is before hexadecimal numbers, `0` before octal ones, and what is none is 0. Nothing beyond 32
+/// bits: keepalived minds no such number.
+fn number(text: &str) -> Option<i64> {
     let text = text.trim_start();
-    let end =
-        text.char_indices().find(|(at, c)| !(c.is_ascii_digit() || (*at == 0 && matches!(c, '+' | '-')))).map_or(text.len(), |(at, _)| at);
-    let digits = &text[..end];
-    let limit = if digits.starts_with('-') { i64::from(i32::MIN) } else { i64::from(i32::MAX) };
-    match digits.parse::<i64>() {
-        Ok(number) => number.clamp(i32::MIN.into(), i32::MAX.into()),
-        // Nothing but a sign is none; too many digits are too great a number.
-        Err(_) if digits.len() > 1 => limit,
-        Err(_) => 0,
-    }
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let hexadecimal = text.strip_prefix("0x").or(text.strip_prefix("0X")).filter(|rest| rest.starts_with(|c: char| c.is_ascii_hexdigit()));
+    let (radix, digits) = match hexadecimal {
+        Some(rest) => (16, rest),
+        None if text.starts_with('0') => (8, text),
+        None => (10, text),
+    };
+    let values = digits.chars().map_while(|c| c.to_digit(radix));
+    let value = values.fold(0i64, |number, digit| number.saturating_mul(radix.into()).saturating_add(digit.into()));
+    Some(sign * value).filter(|value| i32::try_from(*value).is_ok())
 }
 
 /// `init_file`: writes the first value, unless a file is there that is to stay.
@@ -81,9 +90,9 @@ pub fn start(id: u64, conf: &FileConf, first: bool, office: Office) -> io::Resul
     if first && let Err(e) = init(conf) {
         office.line(format!("Track file {}: {} cannot be written: {e}", conf.name, conf.path));
     }
-    let found = value(&path);
+    let found = value(&path).unwrap_or(0);
     let (tracker, leash) = Tracker::new(id, Object::File(conf.name.clone()), Status::Value(found), found)?;
-    let mut last = found;
+    let (mut last, mut complaint) = (found, None);
     let work = move || {
         let watch = watch(&path);
         loop {
@@ -93,7 +102,16 @@ pub fn start(id: u64, conf: &FileConf, first: bool, office: Office) -> io::Resul
                 Woken::Ready => drain(watch.as_ref()),
                 Woken::Time => {}
             }
-            let found = value(&path);
+            let found = match value(&path) {
+                Ok(found) => found,
+                Err(text) => {
+                    if complaint.as_ref() != Some(&text) {
+                        office.line(text.clone());
+                        complaint = Some(text);
+                    }
+                    last
+                }
+            };
             if found != last {
                 last = found;
                 if !office.send(Letter::Tracked { tracker: id, status: Status::Value(found), count: found }) {
@@ -134,12 +152,20 @@ mod tests {
             ("+7", 7),
             ("x", 0),
             ("-", 0),
-            ("99999999999999999999", 2_147_483_647),
-            ("-3000000000", -2_147_483_648),
             ("1-2", 1),
+            ("0x10", 16),
+            ("-0XfF", -255),
+            ("0xg", 0),
+            ("010", 8),
+            ("08", 0),
+            ("2147483647", 2_147_483_647),
+            ("-2147483648", -2_147_483_648),
         ];
         for (text, want) in table {
-            assert_eq!(number(text), want, "{text:?}");
+            assert_eq!(number(text), Some(want), "{text:?}");
+        }
+        for text in ["99999999999999999999", "-3000000000", "2147483648", "0xffffffffffffffffff"] {
+            assert_eq!(number(text), None, "{text:?}");
         }
     }
 }

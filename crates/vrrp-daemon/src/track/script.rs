@@ -43,6 +43,8 @@ pub fn start(id: u64, script: &ScriptConf, command: Command, who: Identity, befo
     let work = move || {
         let mut state = state;
         let mut said_why = false;
+        // Success at first, as keepalived has it: then nothing is said of it.
+        let mut exit = 0;
         let mut last: Option<(Status, i64)> = None;
         loop {
             let began = now();
@@ -54,7 +56,7 @@ pub fn start(id: u64, script: &ScriptConf, command: Command, who: Identity, befo
             };
             // Once, and again after it has worked: a script that is missing would fill the log.
             let why = match run {
-                Run::TimedOut => Some("timed out"),
+                Run::TimedOut => Some("timed_out"),
                 Run::NotStarted => Some("cannot be run"),
                 Run::Ended(_) | Run::Stopped => None,
             };
@@ -62,6 +64,12 @@ pub fn start(id: u64, script: &ScriptConf, command: Command, who: Identity, befo
                 office.line(format!("VRRP_Script({name}) {why}"));
             }
             said_why = why.is_some();
+            if let Run::Ended(status) = run
+                && let Some(code) = status.code()
+                && std::mem::replace(&mut exit, code) != code
+            {
+                office.line(format!("Script `{name}` now returning {code}"));
+            }
             if let Some(status) = state.result(success) {
                 let word = if status == Status::Up { "succeeded" } else { "failed" };
                 office.line(format!("VRRP_Script({name}) {word}{}", how(run)));
