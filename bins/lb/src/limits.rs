@@ -23,7 +23,7 @@ pub fn memory(megabytes: Option<u64>) -> Result<(), String> {
 /// The process's `maxconn`: what the file or `-n` says as far as the limit of descriptors allows, else what that limit allows.
 ///
 /// # Errors
-/// With `strict-limits`: the file asks for more than there is.
+/// The file asks for more than there is, without `no strict-limits`.
 pub fn connections(config: &Config, switch: Option<u32>, warn: &dyn Fn(&str)) -> Result<u32, String> {
     let wanted = switch.or(config.global.maxconn);
     let listeners: u64 = config.proxies.iter().flat_map(|p| &p.binds).map(|b| b.addresses.len() as u64).sum();
@@ -32,9 +32,10 @@ pub fn connections(config: &Config, switch: Option<u32>, warn: &dyn Fn(&str)) ->
     // Listening sockets count twice: they may be kept for the process after this one.
     let fixed = SPARE_FDS + 2 * listeners * threads + servers + 4 * threads;
     let (soft, hard) = process::fd_limit().unwrap_or((1024, 1024));
-    let ceiling = config.global.fd_hard_limit.map_or(hard, |n| n.min(hard));
-    let needed = config.global.ulimit_n.or(wanted.map(|n| u64::from(n) * 2 + fixed)).unwrap_or(ceiling);
-    let mut limit = soft;
+    let most = config.global.fd_hard_limit.unwrap_or(u64::MAX);
+    let ceiling = hard.min(most);
+    let needed = config.global.ulimit_n.or(wanted.map(|n| u64::from(n) * 2 + fixed)).unwrap_or(ceiling).min(most);
+    let mut limit = soft.min(most);
     if needed > soft {
         // Above the hard limit only a privileged process may go.
         if process::set_fd_limit(needed, hard.max(needed)).is_ok() {
@@ -43,23 +44,26 @@ pub fn connections(config: &Config, switch: Option<u32>, warn: &dyn Fn(&str)) ->
             limit = ceiling;
         }
     }
-    let missing = |text: String| {
-        if config.global.strict_limits {
-            return Err(text + " Without strict-limits this is a warning.");
+    let missing = |text: String, is_much: bool| {
+        if is_much && !config.global.lenient_limits {
+            return Err(text + " With 'no strict-limits' in 'global' this is a warning.");
         }
         warn(&text);
         Ok(())
     };
     if let Some(n) = config.global.ulimit_n.filter(|n| *n > limit) {
-        missing(format!("ulimit-n {n} cannot be had, the limit is {limit}. Raise it (ulimit -H -n) or lower ulimit-n."))?;
+        missing(format!("ulimit-n {n} cannot be had, the limit is {limit}. Raise it (ulimit -H -n) or lower ulimit-n."), true)?;
     }
     let possible = u32::try_from(limit.saturating_sub(fixed) / 2).unwrap_or(u32::MAX).max(1);
     let Some(wanted) = wanted else { return Ok(possible) };
     if wanted > possible {
         let files = u64::from(wanted) * 2 + fixed;
-        missing(format!(
+        // Where haproxy, which needs fewer beside its connections, could start, this is no reason not to.
+        let is_much = u64::from(wanted) * 2 + listeners > limit;
+        let text = format!(
             "maxconn {wanted} needs {files} file descriptors and the limit is {limit}: running with maxconn {possible}. Raise the limit (ulimit -n) or lower maxconn."
-        ))?;
+        );
+        missing(text, is_much)?;
     }
     Ok(wanted.min(possible))
 }

@@ -69,14 +69,14 @@ fn the_file_has_its_way_within_the_limit() {
     assert_eq!(lb.process.stderr(), "");
 }
 
-/// The one place where haproxy does otherwise: unless told `no strict-limits`, it does not start.
+/// With `no strict-limits`.
 #[test]
 fn what_the_limit_does_not_allow_is_said() {
     if common::is_other() {
         return;
     }
     let origins = [origin(), origin(), origin()];
-    let asks = start_with(&[], Some((200, 200)), &site("maxconn 5000"), &[("o1", origins[0].port())]);
+    let asks = start_with(&[], Some((200, 200)), &site("no strict-limits\n    maxconn 5000"), &[("o1", origins[0].port())]);
     let possible = told(&asks, "running with maxconn ");
     assert_eq!(told(&asks, "the limit is "), 200);
     assert!(["[WARNING]", "maxconn 5000 needs "].iter().all(|w| asks.process.stderr().contains(w)), "{}", asks.process.stderr());
@@ -88,22 +88,22 @@ fn what_the_limit_does_not_allow_is_said() {
     takes(&silent, &origins[1], possible);
     assert_eq!(silent.process.stderr(), "");
     // The switch asks for too much as well as the file.
-    let switch = start_with(&["-n", "5000"], Some((200, 200)), &site("maxconn 10"), &[("o1", origins[2].port())]);
+    let switch = start_with(&["-n", "5000"], Some((200, 200)), &site("no strict-limits\n    maxconn 10"), &[("o1", origins[2].port())]);
     assert_eq!(told(&switch, "running with maxconn "), possible);
 }
 
 #[test]
 fn strict_limits_prevent_the_start() {
-    for line in ["maxconn 5000", "ulimit-n 5000"] {
+    for line in ["maxconn 5000", "ulimit-n 5000", "strict-limits\n maxconn 5000", "fd-hard-limit 100\n maxconn 80"] {
         let dir = TempDir::new("strict").unwrap();
-        let config = "global\n strict-limits\n LINE\nlisten l\n mode tcp\n bind 127.0.0.1:PORT\n server s 127.0.0.1:1\n";
+        let config = "global\n LINE\nlisten l\n mode tcp\n bind 127.0.0.1:PORT\n server s 127.0.0.1:1\n";
         let file =
             dir.write("proxy.cfg", config.replace("LINE", line).replace("PORT", &lb_testkit::ports::free_tcp().to_string())).unwrap();
         let mut command = common::limited(Some((200, 200)), &file, &[]);
         let out = command.output().unwrap();
         let text = String::from_utf8_lossy(&out.stderr);
         assert_eq!(out.status.code(), Some(1), "{line}: {text}");
-        assert!(text.contains("[ALERT]") && text.contains("200"), "{line}: {text}");
+        assert!(text.contains("[ALERT]") && text.contains(" limit is "), "{line}: {text}");
     }
 }
 
@@ -112,10 +112,13 @@ fn limits_of_files_that_the_file_sets() {
     if common::is_other() {
         return;
     }
-    let origins = [origin(), origin()];
+    let origins = [origin(), origin(), origin()];
     // Of a high limit only so much is used.
     let hard = start_with(&[], Some((100, 1000)), &site("fd-hard-limit 150"), &[("o1", origins[0].port())]);
     assert_eq!(soft_limit(&hard), 150);
+    // Of a limit that is higher already no more is used, either.
+    let low = start_with(&[], Some((1000, 1000)), &site("fd-hard-limit 150"), &[("o1", origins[2].port())]);
+    takes(&low, &origins[2], 40);
     takes(&hard, &origins[0], 40);
     let asked = start_with(&[], Some((100, 1000)), &site("ulimit-n 300"), &[("o1", origins[1].port())]);
     assert_eq!(soft_limit(&asked), 300);

@@ -38,6 +38,7 @@ pub fn text(ports: &Ports, origins: &[(&str, u16)]) -> String {
 # The configuration of `lb demo`. haproxy reads it too.
 global
     maxconn 2000
+    no strict-limits
     nbthread 2
     log 127.0.0.1:{log} local0
 

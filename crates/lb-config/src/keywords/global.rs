@@ -48,8 +48,13 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     works("nbthread", "<number>", "threads, 1 to 64; the usable cores when absent", nbthread),
     works("ulimit-n", "<number>", "file descriptors to ask the system for", ulimit_n),
     works("fd-hard-limit", "<number>", "upper end of a derived number of file descriptors", fd_hard_limit),
-    works("strict-limits", "", "a limit that cannot be had prevents the start; without the word there is a warning", strict_limits)
-        .negatable(),
+    works(
+        "strict-limits",
+        "",
+        "a limit that cannot be had prevents the start, with or without the word; with 'no' there is a warning",
+        strict_limits,
+    )
+    .negatable(),
     works("zero-warning", "", "warnings prevent the start", zero_warning),
     works("quiet", "", "no messages at the start", quiet),
     works("hard-stop-after", "<time>", "end of a soft stop, whatever still runs", hard_stop_after),
@@ -187,7 +192,7 @@ fn fd_hard_limit(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
 }
 
 fn strict_limits(cx: &mut GlobalCx<'_, '_>, line: &Line<'_>) -> Outcome {
-    cx.global.strict_limits = line.negation != Negation::No;
+    cx.global.lenient_limits = line.negation == Negation::No;
     line.end(0)
 }
 

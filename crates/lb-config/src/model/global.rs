@@ -20,10 +20,10 @@ pub struct Global {
     pub nbthread: Option<u16>,
     /// `ulimit-n`: file descriptors to ask for; `None`: what maxconn needs.
     pub ulimit_n: Option<u64>,
-    /// `fd-hard-limit`: upper end of a derived fd limit.
+    /// `fd-hard-limit`: upper end of the fd limit.
     pub fd_hard_limit: Option<u64>,
-    /// `strict-limits`: a limit that cannot be had is an error. Without the word it is a warning.
-    pub strict_limits: bool,
+    /// `no strict-limits`: a limit that cannot be had is a warning; else it is an error.
+    pub lenient_limits: bool,
     /// `daemon`
     pub daemon: bool,
     /// `quiet`: no messages at start.
