@@ -1,7 +1,7 @@
-//! Mail about changes (`smtp_alert`): one thread, one exchange of SMTP (RFC 5321) after the other.
+//! Mail about changes (`smtp_alert`): some exchanges of SMTP (RFC 5321) at a time, so that a server which takes its time holds up few.
 //!
-//! Holds: nobody waits for a mail. At most [`QUEUE`] wait; what is beyond is said to be lost. Each step of an exchange has
-//! `smtp_connect_timeout`.
+//! Holds: nobody waits for a mail. At most [`QUEUE`] wait and [`MAX_SENDING`] are sent at once; what is beyond is said to be lost. Each step of
+//! an exchange has `smtp_connect_timeout`.
 
 use crate::conf::model::MailConf;
 use crate::log::Log;
@@ -10,10 +10,14 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Mails that wait.
-pub const QUEUE: usize = 256;
+/// Mails that wait: more than all instances have to say of two changes.
+pub const QUEUE: usize = 1024;
+/// Mails that are sent at once, each on a thread of its own; with no mail there is no such thread.
+pub const MAX_SENDING: usize = 8;
 /// `smtp_connect_timeout`, if the file says nothing.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the answer to QUIT is waited for.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// The longest line of an answer (RFC 5321 §4.5.3.1.5), and the most lines of one.
 const MAX_LINE: u64 = 512;
 const MAX_LINES: usize = 64;
@@ -62,11 +66,35 @@ impl Mailer {
 }
 
 fn send_all(mails: &Receiver<Mail>, log: &Log) {
+    let (places, free) = sync_channel(MAX_SENDING);
+    (0..MAX_SENDING).for_each(|_| drop(Place(places.clone())));
     for mail in mails {
-        match send(&mail, lb_rt::clock::wall(), log) {
-            Ok(()) => log.line("SMTP alert successfully sent.".into()),
-            Err(e) => log.line(format!("SMTP alert '{}' was not sent: {e}", mail.subject)),
+        let Ok(()) = free.recv() else { return };
+        let (place, own, subject) = (Place(places.clone()), log.clone(), mail.subject.clone());
+        let one = move || {
+            let _place = place;
+            send_one(&mail, &own);
+        };
+        if let Err(e) = std::thread::Builder::new().name("mail to send".into()).spawn(one) {
+            log.line(format!("SMTP alert '{subject}' was not sent: no thread: {e}"));
         }
+    }
+}
+
+/// One of [`MAX_SENDING`], given back when it is dropped.
+struct Place(SyncSender<()>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // There is room for all of them.
+        let _ = self.0.try_send(());
+    }
+}
+
+fn send_one(mail: &Mail, log: &Log) {
+    match send(mail, lb_rt::clock::wall(), log) {
+        Ok(()) => log.line("SMTP alert successfully sent.".into()),
+        Err(e) => log.line(format!("SMTP alert '{}' was not sent: {e}", mail.subject)),
     }
 }
 
@@ -138,7 +166,8 @@ fn send(mail: &Mail, now: SystemTime, log: &Log) -> io::Result<()> {
     log.line(format!("Remote SMTP server [{}]:{} connected.", server.ip(), server.port()));
     let mut dialogue = Dialogue { stream: BufReader::new(stream), server };
     let sent = exchange(mail, now, &mut dialogue);
-    // It has been taken or refused; whether the server also says goodbye does not matter.
+    // It has been taken or refused; whether the server also says goodbye does not matter, and one that is slow is not waited for again.
+    let _ = dialogue.stream.get_ref().set_read_timeout(Some(timeout.min(GOODBYE)));
     let _ = dialogue.say("QUIT", "QUIT\r\n", '2');
     sent
 }
@@ -263,6 +292,35 @@ mod tests {
         assert_eq!(server.join().expect("no panic").last().map(String::as_str), Some("QUIT\r\n"), "it says goodbye all the same");
         let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
         assert!(send(&mail(nobody), UNIX_EPOCH, &nowhere()).is_err());
+    }
+
+    /// All but one place are with a server that says nothing.
+    #[test]
+    fn a_server_that_says_nothing_holds_up_few() {
+        let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = silent.local_addr().expect("bound").port();
+        let mailer = Mailer::start(nowhere()).expect("a thread");
+        silent.set_nonblocking(true).expect("a listener");
+        let mut held = Vec::new();
+        for _ in 1..MAX_SENDING {
+            let mut mail = mail(port);
+            mail.how.timeout = Some(Duration::from_secs(100_000));
+            mailer.send(mail);
+        }
+        for _ in 0..12_000 {
+            held.extend(silent.accept());
+            if held.len() + 1 == MAX_SENDING {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(held.len() + 1, MAX_SENDING, "all are being sent at once");
+        for _ in 0..3 {
+            let (port, server) = server(|line| if line == "DATA\r\n" { "354 go\r\n" } else { "250 ok\r\n" });
+            mailer.send(mail(port));
+            assert_eq!(server.join().expect("no panic").last().map(String::as_str), Some("QUIT\r\n"));
+        }
+        drop(held);
     }
 
     #[test]
