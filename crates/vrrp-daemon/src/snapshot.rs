@@ -84,6 +84,8 @@ pub struct TrackedView {
     pub status: Status,
     /// The number behind that.
     pub count: i64,
+    /// Its script runs at this moment.
+    pub running: bool,
 }
 
 /// An interface.

@@ -115,6 +115,23 @@ impl RouteConf {
         RouteConf { place: Place { file: "".into(), line: 0 }, ..self }
     }
 
+    /// The word for what happens to packets, if they do not go on.
+    pub fn kind_word(&self) -> Option<&'static str> {
+        KINDS.iter().find(|(_, number)| *number == self.kind && self.kind != 1).map(|(word, _)| *word)
+    }
+
+    /// The metrics that are numbers, as they are written: `mtu 1400`, `mtu lock 1400`.
+    pub fn metrics_written(&self) -> Vec<String> {
+        let number = |bytes: &[u8]| bytes.try_into().map_or(0, u32::from_ne_bytes);
+        let locked = self.metrics.iter().find(|(which, _)| *which == LOCK).map_or(0, |(_, bytes)| number(bytes));
+        let word = |(which, bytes): &(u16, Vec<u8>)| {
+            let (name, _, factor) = METRICS.iter().find(|(_, number, _)| number == which)?;
+            let lock = if locked & (1 << which) != 0 { "lock " } else { "" };
+            Some(format!("{name} {lock}{}", number(bytes) / factor))
+        };
+        self.metrics.iter().filter_map(word).collect()
+    }
+
     /// The interfaces that it needs.
     pub fn devices(&self) -> impl Iterator<Item = &str> {
         self.hops.iter().filter_map(|hop| hop.dev.as_deref())

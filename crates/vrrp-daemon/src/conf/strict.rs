@@ -30,7 +30,7 @@ pub(super) fn apply(it: &mut InstanceConf, global: &Global, diagnostics: &mut Di
     if it.garp.lower_prio_repeat.or(global.garp.lower_prio_repeat).is_some_and(|times| times > 0) {
         warn("Strict mode requires no repeat garps. resetting; take garp_lower_prio_repeat away");
     }
-    it.garp.lower_prio_repeat = Some(0);
+    (it.garp.lower_prio_repeat, it.garp.lower_prio_delay) = (Some(0), Some(Duration::ZERO));
     if it.lower_prio_no_advert == Some(false) {
         warn("Strict mode requires no lower priority advert. resetting; take lower_prio_no_advert away");
     }

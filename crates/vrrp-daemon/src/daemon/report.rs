@@ -48,7 +48,12 @@ impl Daemon {
             hardware: it.hardware.clone(),
             addresses: it.addresses.iter().map(|a| a.address).collect(),
         };
-        let tracked = |t: &crate::track::Tracker| TrackedView { object: t.object.clone(), status: t.status, count: t.count };
+        let tracked = |t: &crate::track::Tracker| TrackedView {
+            object: t.object.clone(),
+            status: t.status,
+            count: t.count,
+            running: t.running.load(std::sync::atomic::Ordering::Relaxed),
+        };
         Snapshot {
             at: now,
             wall: lb_rt::clock::wall(),

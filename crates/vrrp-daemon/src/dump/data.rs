@@ -1,7 +1,7 @@
 //! `keepalived.data`: configuration and state, for people and for the scripts that look through it.
 
-use super::{address, command, unix};
-use crate::conf::model::{AuthType, Command, Conf, Global, InstanceConf, Notifies, RouteConf, TrackConf};
+use super::{address, command, unix, way};
+use crate::conf::model::{AuthType, Command, Conf, Global, InstanceConf, Notifies, TrackConf};
 use crate::conf::tracking::ParamMatch;
 use crate::log::date;
 use crate::scripts::Identity;
@@ -32,6 +32,7 @@ impl Out {
 pub(super) fn data(snapshot: &Snapshot) -> String {
     let mut out = Out(String::new());
     global(&mut out, &snapshot.conf);
+    statics(&mut out, &snapshot.conf);
     out.section("VRRP Topology");
     for (conf, it) in snapshot.instances() {
         instance(&mut out, snapshot, conf, it);
@@ -59,6 +60,9 @@ fn global(out: &mut Out, conf: &Conf) {
     let garp = crate::conf::model::GarpConf::default().over(garp);
     out.section("Global definitions");
     out.pair(1, "Network namespace", conf.namespace.as_deref().unwrap_or("(default)"));
+    if let Some(name) = &it.process_name {
+        out.pair(1, "VRRP process name", name);
+    }
     if let Some(name) = &conf.instance_name {
         out.pair(1, "Instance name", name);
     }
@@ -81,6 +85,13 @@ fn global(out: &mut Out, conf: &Conf) {
     out.pair(1, "Default smtp_alert_vrrp", set(mail.alert_vrrp));
     out.pair(1, "Dynamic interfaces", it.dynamic_interfaces);
     out.pair(1, "Default interface", it.default_interface.as_deref().unwrap_or("eth0"));
+    out.pair(1, "Disable local IGMP", yes(it.no_local_igmp));
+    for (name, fifo) in ["Global notify fifo", "VRRP notify fifo"].into_iter().zip(&it.fifos) {
+        if let Some(path) = &fifo.path {
+            let (uid, gid) = Identity::of_user(conf, fifo.user.as_ref()).unwrap_or_default().ids();
+            out.pair(1, name, format!("{path}, uid:gid {uid}:{gid}"));
+        }
+    }
     out.pair(1, "FIFO write vrrp states on reload", it.fifo_states_on_reload);
     out.pair(1, "VRRP notify priority changes", it.notify_priority_changes);
     out.pair(1, "VRRP IPv4 mcast group", it.group4.unwrap_or_else(|| Family::V4.group()));
@@ -94,9 +105,15 @@ fn global(out: &mut Out, conf: &Conf) {
     out.pair(1, "Num adverts before down", it.down_timer_adverts.unwrap_or(3));
     out.pair(1, "Send advert after receive lower priority advert", !it.lower_prio_no_advert);
     out.pair(1, "Send advert after receive higher priority advert", it.higher_prio_send_advert);
+    for (name, interval) in [("Gratuitous ARP interval", it.garp_interval), ("Gratuitous NA interval", it.gna_interval)] {
+        if !interval.is_zero() {
+            out.pair(1, name, format!("{:.6}", interval.as_secs_f64()));
+        }
+    }
     out.pair(1, "VRRP default protocol version", if it.vrrp_version == Some(Version::V3) { 3 } else { 2 });
     out.pair(1, "VRRP check unicast_src", it.check_unicast_src);
     out.pair(1, "VRRP skip check advert addresses", it.skip_check_adv_addr);
+    out.pair(1, "VRRP strict mode", it.strict);
     out.pair(1, "Max auto priority", it.max_auto_priority);
     out.pair(1, "Min auto priority delay", format!("{} usecs", it.auto_priority_delay.map_or(1_000_000, |d| d.as_micros())));
     out.pair(1, "VRRP process priority", it.nice.unwrap_or(0));
@@ -107,6 +124,26 @@ fn global(out: &mut Out, conf: &Conf) {
     let (uid, gid) = Identity::of_user(conf, None).unwrap_or_default().ids();
     out.line(1, format!("Default script uid:gid {uid}:{gid}"));
     out.pair(1, "umask", format!("0{:o}", it.umask.unwrap_or(0o177)));
+    if !it.startup_delay.is_zero() {
+        out.pair(1, "vrrp_startup_delay", it.startup_delay.as_secs_f64());
+    }
+    if it.log_unknown_vrids {
+        out.line(1, "log_unknown_vrids");
+    }
+}
+
+fn statics(out: &mut Out, conf: &Conf) {
+    let it = &conf.statics;
+    let here = |a: &crate::conf::model::AddressConf| address(a, conf, None, true);
+    let all: [(&str, Vec<String>); 3] = [
+        ("Static Addresses", it.addresses.iter().map(here).collect()),
+        ("Static Routes", it.routes.iter().map(way::route).collect()),
+        ("Static Rules", it.rules.iter().map(way::rule).collect()),
+    ];
+    for (name, lines) in all.iter().filter(|(_, lines)| !lines.is_empty()) {
+        out.section(name);
+        lines.iter().for_each(|line| out.line(5, line));
+    }
 }
 
 fn yes(of: bool) -> &'static str {
@@ -145,14 +182,16 @@ fn instance(out: &mut Out, snapshot: &Snapshot, conf: &InstanceConf, it: &Instan
             out.pair(3, "Master advert int", format!("{:.2} sec", it.master_interval.as_secs_f64()));
         }
     }
-    match &config.transport {
-        Transport::Multicast { .. } => out.line(3, "Flags: none"),
-        Transport::Unicast { .. } => {
-            out.line(3, "Flags:");
-            out.line(5, "Using unicast");
-        }
+    let unicast = matches!(config.transport, Transport::Unicast { .. });
+    let vmac = conf.vmac.is_some() || conf.use_vmac_addr;
+    let more = !config.preempt || config.dont_track_primary || conf.promote_secondaries || config.skip_check_adv_addr;
+    out.line(3, if unicast || vmac || more { "Flags:" } else { "Flags: none" });
+    if unicast {
+        out.line(5, "Using unicast");
     }
     out.pair(3, "Wantstate", it.state);
+    // What would be one keeps the file from being put in force.
+    out.pair(3, "Number of config faults", 0);
     out.pair(3, "Number of interface and track script faults", u8::from(it.impediment.is_some()));
     out.pair(3, "Number of track scripts init", it.statuses.iter().filter(|s| **s == Status::Unknown).count());
     if let Some(last) = it.history.last() {
@@ -162,13 +201,30 @@ fn instance(out: &mut Out, snapshot: &Snapshot, conf: &InstanceConf, it: &Instan
         Some(at) => out.pair(3, "Read timeout", moment(snapshot.wall_at(at))),
         None => out.pair(3, "Read timeout", "DISABLED"),
     }
-    out.pair(3, "Master down timer", format!("{} usecs", it.master_down.as_micros()));
-    out.pair(3, "Interface", interface);
+    // An owner waits for nobody, or for the others of its group.
+    let waits = config.priority != vrrp::OWNER || snapshot.group_of(&conf.name).is_some();
+    let down = if !waits { 1 } else { it.master_down.as_micros() };
+    out.pair(3, "Master down timer", format!("{down} usecs"));
+    if conf.use_vmac_addr {
+        out.line(3, "Use VMAC for VIPs on other interfaces");
+    }
+    match super::link(&snapshot.conf, conf) {
+        Some(link) => {
+            let up = snapshot.interfaces.iter().any(|it| it.name == link.name && it.up);
+            out.line(3, format!("Use VMAC, i/f name {}, is_up = {up}, xmit_base = {}", link.name, conf.vmac_xmit_base));
+            let base = if conf.vmac_xmit_base { ", xmit base i/f" } else { "" };
+            out.pair(3, "Interface", format!("{}, vmac on {}{base}", link.name, link.base));
+        }
+        None => out.pair(3, "Interface", interface),
+    }
     if config.dont_track_primary {
         out.line(3, "VRRP interface tracking disabled");
     }
     if config.skip_check_adv_addr {
         out.line(3, "Skip checking advert IP addresses");
+    }
+    if conf.strict.unwrap_or(snapshot.conf.global.strict) {
+        out.line(3, "Enforcing strict VRRP compliance");
     }
     if let Some(source) = it.source {
         out.pair(3, "Using src_ip", format!("{source}{}", if conf.source.is_some() { " (from configuration)" } else { "" }));
@@ -218,10 +274,11 @@ fn instance(out: &mut Out, snapshot: &Snapshot, conf: &InstanceConf, it: &Instan
     }
     let is_set = it.has_addresses;
     out.line(3, format!("Virtual IP ({}):", conf.addresses.len()));
-    conf.addresses.iter().for_each(|a| out.line(5, address(a, interface, is_set)));
+    let written = |a| address(a, &snapshot.conf, Some(conf), is_set);
+    conf.addresses.iter().for_each(|a| out.line(5, written(a)));
     if !conf.excluded.is_empty() {
         out.line(3, "Virtual IP Excluded :");
-        conf.excluded.iter().for_each(|a| out.line(5, address(a, interface, is_set)));
+        conf.excluded.iter().for_each(|a| out.line(5, written(a)));
     }
     if let Transport::Unicast { peers, ttl, check_source } = &config.transport {
         out.pair(3, "Unicast TTL", ttl.unwrap_or(255));
@@ -233,7 +290,11 @@ fn instance(out: &mut Out, snapshot: &Snapshot, conf: &InstanceConf, it: &Instan
     }
     if !conf.routes.is_empty() {
         out.line(3, "Virtual Routes :");
-        conf.routes.iter().for_each(|r| out.line(5, route(r)));
+        conf.routes.iter().for_each(|r| out.line(5, way::route(r)));
+    }
+    if !conf.rules.is_empty() {
+        out.line(3, "Virtual Rules :");
+        conf.rules.iter().for_each(|r| out.line(5, way::rule(r)));
     }
     let tracks = snapshot.conf.tracks_of(&conf.watch);
     track(out, "Tracked interfaces", &tracks, |o| matches!(o, Object::Interface(_)), " ");
@@ -266,8 +327,8 @@ fn notifies(out: &mut Out, conf: &Conf, it: &Notifies) {
         ("Fault", it.fault.as_ref()),
         ("Stop", it.stop.as_ref()),
         ("Deleted", deleted),
-        ("Master rx lower pri", it.master_rx_lower_pri.as_ref()),
         ("Generic", it.any.as_ref()),
+        ("Master rx lower pri", it.master_rx_lower_pri.as_ref()),
     ];
     for (name, script) in all {
         if let Some(script) = script {
@@ -275,33 +336,6 @@ fn notifies(out: &mut Out, conf: &Conf, it: &Notifies) {
             out.pair(3, &format!("{name} state transition script"), format!("{}, uid:gid {uid}:{gid}", command(script)));
         }
     }
-}
-
-/// `10.77.0.0/16 via 10.8.0.2 proto 18`.
-pub(super) fn route(it: &RouteConf) -> String {
-    let mut out = format!("{} {}/{}", if it.append { "append" } else { "prepend" }, it.to, it.prefix);
-    for hop in &it.hops {
-        if it.hops.len() > 1 {
-            out.push_str(" nexthop");
-        }
-        if let Some(via) = hop.via {
-            let _ = write!(out, " via {} {via}", if via.is_ipv4() { "inet" } else { "inet6" });
-        }
-        if let Some(dev) = &hop.dev {
-            let _ = write!(out, " dev {dev}");
-        }
-        if it.hops.len() > 1 {
-            let _ = write!(out, " weight {}", hop.weight.max(1));
-        }
-    }
-    let _ = write!(out, " proto {}", it.protocol);
-    if let Some(src) = it.src {
-        let _ = write!(out, " src {src}");
-    }
-    if let Some(metric) = it.metric {
-        let _ = write!(out, " metric {metric}");
-    }
-    out
 }
 
 fn groups(out: &mut Out, snapshot: &Snapshot) {
@@ -317,12 +351,15 @@ fn groups(out: &mut Out, snapshot: &Snapshot) {
         out.line(3, format!("Num member fault {faults}, num member init {init}"));
         out.line(3, "VRRP member instances :");
         group.members.iter().for_each(|m| out.line(5, &conf.instances[*m].name));
+        if group.tracking_weight {
+            out.line(3, "sync group tracking weight set");
+        }
+        out.pair(3, "Using smtp notification", yes(conf.global.mail.alerts(group.watch.smtp_alert)));
         let tracks = conf.tracks_of(&group.watch);
         track(out, "Tracked interfaces", &tracks, |o| matches!(o, Object::Interface(_)), " ");
         track(out, "Tracked scripts", &tracks, |o| matches!(o, Object::Script(_)), " ");
         track(out, "Tracked files", &tracks, |o| matches!(o, Object::File(_)), ", ");
         track(out, "Tracked processes", &tracks, |o| matches!(o, Object::Process(_)), ", ");
-        out.pair(3, "Using smtp notification", yes(conf.global.mail.alerts(group.watch.smtp_alert)));
         notifies(out, conf, &group.watch.notifies);
     }
 }
@@ -371,6 +408,7 @@ fn scripts(out: &mut Out, snapshot: &Snapshot) {
             out.pair(3, "Script uid:gid", format!("{uid}:{gid}"));
         }
         tracking(out, snapshot, &object);
+        out.pair(3, "State", if seen.is_some_and(|t| t.running) { "running" } else { "idle" });
     }
 }
 
@@ -435,14 +473,17 @@ fn interfaces(out: &mut Out, snapshot: &Snapshot) {
             out.pair(3, "MAC", it.hardware.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(":"));
         }
         out.pair(3, "State", if it.up { "UP, RUNNING" } else { "not UP or not RUNNING" });
-        let tracks = |t: &TrackConf| t.name == it.name;
-        let users = snapshot
-            .instances()
-            .filter(|(conf, _)| conf.interface.as_ref() == Some(&it.name) || conf.watch.track_interfaces.iter().any(tracks));
-        let names: Vec<&str> = users.map(|(conf, _)| conf.name.as_str()).collect();
-        if !names.is_empty() {
+        let of = |conf: &InstanceConf| {
+            let tracked = conf.watch.track_interfaces.iter().find(|t: &&TrackConf| t.name == it.name);
+            let own =
+                conf.interface.as_ref() == Some(&it.name) || super::link(&snapshot.conf, conf).is_some_and(|link| link.name == it.name);
+            own.then(Weight::default).or(tracked.map(|t| t.weight.unwrap_or_default()))
+        };
+        let users: Vec<String> =
+            snapshot.instances().filter_map(|(conf, _)| Some(format!("{}, {}", conf.name, weight(&of(conf)?)))).collect();
+        if !users.is_empty() {
             out.line(3, "Tracking VRRP instances :");
-            names.iter().for_each(|name| out.line(5, name));
+            users.iter().for_each(|user| out.line(5, user));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `keepalived.json`: a list of instances, each with its data and its counters.
 
-use super::{address, command, unix};
+use super::{address, command, unix, way};
 use crate::conf::model::{AuthType, Command, InstanceConf};
 use crate::json::Value;
 use crate::snapshot::{InstanceView, Snapshot};
@@ -35,14 +35,15 @@ pub(super) fn json(snapshot: &Snapshot) -> Value {
 fn data(snapshot: &Snapshot, conf: &InstanceConf, it: &InstanceView) -> Value {
     let garp = it.config.garp;
     let interface = conf.interface.as_deref().unwrap_or_default();
+    let own = super::link(&snapshot.conf, conf).map(|link| link.name.as_str());
     let transition = it.history.last().map_or_else(|| unix(std::time::UNIX_EPOCH), |t| unix(snapshot.wall_at(t.at)));
     let mut all = Value::object()
         .with("iname", conf.name.as_str())
         .with("dont_track_primary", flag(it.config.dont_track_primary))
         .with("skip_check_adv_addr", flag(it.config.skip_check_adv_addr))
         .with("strict_mode", flag(conf.strict.unwrap_or(snapshot.conf.global.strict)))
-        .with("vmac_ifname", conf.wire.as_deref().filter(|wire| *wire != interface).unwrap_or_default())
-        .with("ifp_ifname", interface)
+        .with("vmac_ifname", own.unwrap_or_default())
+        .with("ifp_ifname", own.unwrap_or(interface))
         .with("master_priority", it.master.map_or(0, |m| m.priority))
         .with("last_transition", Value::Number(transition))
         .with("garp_delay", garp.master_delay.as_secs())
@@ -84,7 +85,7 @@ fn data(snapshot: &Snapshot, conf: &InstanceConf, it: &InstanceView) -> Value {
         }
     }
     let addresses = |of: &[crate::conf::model::AddressConf]| -> Vec<Value> {
-        of.iter().map(|a| address(a, interface, it.has_addresses).into()).collect()
+        of.iter().map(|a| address(a, &snapshot.conf, Some(conf), it.has_addresses).into()).collect()
     };
     for (name, list) in [("vips", addresses(&conf.addresses)), ("evips", addresses(&conf.excluded))] {
         if !list.is_empty() {
@@ -92,8 +93,11 @@ fn data(snapshot: &Snapshot, conf: &InstanceConf, it: &InstanceView) -> Value {
         }
     }
     if !conf.routes.is_empty() {
-        let routes = conf.routes.iter().map(|r| super::data::route(r).into()).collect::<Vec<Value>>();
+        let routes = conf.routes.iter().map(|r| way::route(r).into()).collect::<Vec<Value>>();
         all = all.with("vroutes", routes);
+    }
+    if !conf.rules.is_empty() {
+        all = all.with("vrules", conf.rules.iter().map(|r| way::rule(r).into()).collect::<Vec<Value>>());
     }
     if !conf.watch.track_interfaces.is_empty() {
         all = all.with("track_ifp", conf.watch.track_interfaces.iter().map(|t| t.name.as_str().into()).collect::<Vec<Value>>());

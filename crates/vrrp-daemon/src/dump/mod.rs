@@ -4,8 +4,9 @@
 
 mod data;
 mod json;
+mod way;
 
-use crate::conf::model::{AddressConf, Command};
+use crate::conf::model::{AddressConf, Command, Conf, FOREVER, InstanceConf, LinkConf};
 use crate::scripts::program;
 use crate::snapshot::Snapshot;
 use std::fmt::Write as _;
@@ -104,8 +105,15 @@ fn command(command: &Command) -> String {
     words.map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ")
 }
 
-/// `10.8.0.100/24 dev e0 scope global label e0:1 set`.
-fn address(it: &AddressConf, interface: &str, set: bool) -> String {
+/// The virtual interface of an instance with `use_vmac`.
+fn link<'a>(conf: &'a Conf, it: &InstanceConf) -> Option<&'a LinkConf> {
+    let of_instance = |link: &&LinkConf| !link.of_address && conf.instances.get(link.instance).is_some_and(|of| of.name == it.name);
+    conf.links.iter().find(of_instance)
+}
+
+/// `10.8.0.100/24 dev e0 scope global label e0:1 set`; of an instance, if it has one.
+fn address(it: &AddressConf, conf: &Conf, of: Option<&InstanceConf>, set: bool) -> String {
+    let interface = of.and_then(|of| of.interface.as_deref()).unwrap_or_default();
     let mut out = it.address.to_string();
     if it.prefix != if it.address.is_ipv4() { 32 } else { 128 } {
         let _ = write!(out, "/{}", it.prefix);
@@ -113,20 +121,27 @@ fn address(it: &AddressConf, interface: &str, set: bool) -> String {
     if let Some(brd) = it.brd {
         let _ = write!(out, " brd {brd}");
     }
-    let _ = write!(out, " dev {} scope {}", it.on.as_deref().unwrap_or(interface), scope(it.scope));
+    let dev = it.on.as_deref().unwrap_or(interface);
+    let _ = write!(out, " dev {dev}");
+    if let Some(link) = conf.links.iter().find(|link| link.name == dev) {
+        let _ = write!(out, "@{}", link.base);
+    }
+    let _ = write!(out, " scope {}", scope(it.scope));
     if let Some(label) = &it.label {
         let _ = write!(out, " label {label}");
     }
     if let Some(peer) = it.peer {
-        let _ = write!(out, " peer {peer}");
+        let _ = write!(out, " peer {peer}/{}", if peer.is_ipv4() { 32 } else { 128 });
     }
     if it.address.is_ipv6() {
-        let _ = match it.preferred_lft {
-            Some(seconds) if seconds != u32::MAX => write!(out, " preferred_lft {seconds}"),
-            _ => write!(out, " preferred_lft forever"),
+        let _ = match it.preferred() {
+            0 => write!(out, " deprecated"),
+            FOREVER => write!(out, " preferred_lft forever"),
+            seconds => write!(out, " preferred_lft {seconds}"),
         };
     }
-    for (is, word) in [(it.no_track, " no_track"), (set, " set")] {
+    let filtered = set && of.is_some_and(|of| of.no_accept && of.priority != Some(vrrp::OWNER));
+    for (is, word) in [(it.no_track, " no_track"), (set, " set"), (filtered, " nftable_set")] {
         if is {
             out.push_str(word);
         }

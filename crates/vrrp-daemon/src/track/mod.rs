@@ -14,6 +14,8 @@ use crate::log::Log;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use vrrp::Status;
 
@@ -75,6 +77,8 @@ pub struct Tracker {
     pub status: Status,
     /// See [`crate::inbox::Letter::Tracked`].
     pub count: i64,
+    /// Its script runs at this moment.
+    pub running: Arc<AtomicBool>,
     _hold: Hold,
 }
 
@@ -104,7 +108,7 @@ pub enum Woken {
 impl Tracker {
     fn new(id: u64, object: Object, status: Status, count: i64) -> io::Result<(Tracker, Leash)> {
         let (hold, leash) = leash()?;
-        Ok((Tracker { id, object, status, count, _hold: hold }, leash))
+        Ok((Tracker { id, object, status, count, running: Arc::default(), _hold: hold }, leash))
     }
 }
 

@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use vrrp::{Script, Status};
 
@@ -40,6 +41,7 @@ pub fn start(id: u64, script: &ScriptConf, command: Command, who: Identity, befo
     let name = script.name.clone();
     let interval = script.interval;
     let timeout = script.timeout.unwrap_or(interval);
+    let running = tracker.running.clone();
     let work = move || {
         let mut state = state;
         let mut said_why = false;
@@ -48,7 +50,9 @@ pub fn start(id: u64, script: &ScriptConf, command: Command, who: Identity, befo
         let mut last: Option<(Status, i64)> = None;
         loop {
             let began = now();
+            running.store(true, Ordering::Relaxed);
             let run = once(&command, who, timeout, &leash);
+            running.store(false, Ordering::Relaxed);
             let success = match run {
                 Run::Stopped => return,
                 Run::Ended(status) => status.success(),
