@@ -150,12 +150,16 @@ fn many_instances_send_every_advert() {
 }
 
 fn advert(priority: u8, source: Ipv4Addr, number: u32) -> Vec<u8> {
+    advert_with(&vrrp::Auth::None, priority, source, number)
+}
+
+fn advert_with(auth: &vrrp::Auth, priority: u8, source: Ipv4Addr, number: u32) -> Vec<u8> {
     let advert = Outgoing {
         version: vrrp::Version::V2,
         vrid: 51,
         priority,
         interval: Duration::from_secs(1),
-        auth: &vrrp::Auth::None,
+        auth,
         addresses: &[VIP.parse().expect("an address")],
     };
     advert.datagram(Form::Plain, source, GROUP, 255, number)
@@ -172,7 +176,15 @@ fn ten_thousand_hostile_packets_change_nothing() {
     let before = (processor_time(&a) + processor_time(&b), memory(&a).max(memory(&b)));
     run("ip", &format!("-n {}s addr add 10.9.0.7/24 dev br0", net.prefix));
     let socket = hand(&net, "s", "br0");
-    let good = advert(255, Ipv4Addr::new(10, 9, 0, 7), 1);
+    let sender = Ipv4Addr::new(10, 9, 0, 7);
+    let good = advert_with(&vrrp::Auth::password("secret"), 255, sender, 1);
+    let with = |at: usize, byte: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = byte;
+        let sum = vrrp::packet::checksum::of(&bytes[20..], Form::Plain);
+        bytes[26..28].copy_from_slice(&sum.to_be_bytes());
+        bytes
+    };
     let mut seed = 1u64;
     let mut random = || {
         seed ^= seed << 13;
@@ -181,18 +193,27 @@ fn ten_thousand_hostile_packets_change_nothing() {
         seed
     };
     for number in 0..10_000u32 {
-        let mut bytes = good.clone();
-        match number % 8 {
-            // Without the password: sound but for that.
-            0 => {}
-            1 => bytes.truncate(20 + (random() % 20) as usize),
-            2 => bytes[26] ^= 0x55,
-            3 => bytes[8] = 254,
-            4 => bytes[20] = 0x71,
-            5 => bytes[21] = (random() % 51) as u8,
-            6 => bytes[24] = 2,
-            _ => bytes[20..].iter_mut().for_each(|b| *b = random() as u8),
-        }
+        // Each is sound and from a better router, but for one thing.
+        let bytes = match number % 10 {
+            0 => advert(255, sender, number),
+            1 => good[..20 + (random() % 20) as usize].to_vec(),
+            2 => {
+                let mut bytes = good.clone();
+                bytes[26] ^= 0x55;
+                bytes
+            }
+            3 => with(8, 254),
+            4 => with(20, 0x31),
+            5 => with(21, (random() % 51) as u8),
+            6 => with(24, 2),
+            7 => with(25, 2),
+            8 => with(32, b'S'),
+            _ => {
+                let mut bytes = good.clone();
+                bytes[20..].iter_mut().for_each(|b| *b = random() as u8);
+                bytes
+            }
+        };
         send(&socket, &bytes);
         if number % 100 == 0 {
             std::thread::sleep(Duration::from_millis(10));

@@ -1,4 +1,5 @@
 //! `vrrpd` beside `keepalived` and beside its like.
+#![allow(clippy::disallowed_methods)] // Delays are about time.
 
 mod common;
 
@@ -7,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use vrrp::packet::Outgoing;
 use vrrp::packet::checksum::Form;
 
@@ -159,29 +160,30 @@ fn an_address_left_behind_is_taken_away() {
     assert!(net.has("b", VIP));
 }
 
-fn group(priority: u8) -> String {
-    let second = conf(priority, "").replace("V1", "V2").replace("51", "52").replace("e0", "e1").replace(VIP, "10.9.1.100");
-    format!("{}{second}vrrp_sync_group G {{\n group {{\n V1\n V2\n }}\n}}\n", conf(priority, ""))
+fn group(priority: u8, lines: &str) -> String {
+    let second = conf(priority, lines).replace("V1", "V2").replace("51", "52").replace("e0", "e1").replace(VIP, "10.9.1.100");
+    format!("{}{second}vrrp_sync_group G {{\n group {{\n V1\n V2\n }}\n}}\n", conf(priority, lines))
 }
 
+/// The skew is below a second whatever the interval is, and who waited for the other master to be silent would wait for a minute.
 #[test]
 fn a_sync_group_that_loses_one_interface_is_followed_within_the_skew() {
     if !may_run() {
         return;
     }
     let net = Net::new();
-    let first = net.start("a", VRRPD, &group(150));
+    let rare = " advert_int 20";
+    // An owner is master at once.
+    let first = net.start("a", VRRPD, &group(255, &format!("{rare}\n state MASTER")));
     until("a master", || net.has("a", VIP) && net.has("a", "10.9.1.100"));
-    let second = net.start("b", VRRPD, &group(100));
-    until("a backup", || second.log().contains("BACKUP STATE"));
+    let second = net.start("b", VRRPD, &group(100, rare));
+    until("a backup", || second.log().matches("BACKUP STATE").count() == 2);
+    let begun = Instant::now();
     net.link("a1", "down");
     until("the other has both", || net.has("b", VIP) && net.has("b", "10.9.1.100"));
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}\n{}", begun.elapsed(), second.log());
     until("this one has neither", || !net.has("a", VIP) && !net.has("a", "10.9.1.100"));
-    // Not because its second master was silent for three intervals: only one of the two timers was the goodbye's.
-    let log = second.log();
-    let farewell = log.lines().position(|l| l.contains("Backup received priority 0")).expect("a goodbye");
-    let masters = log.lines().skip(farewell).filter(|l| l.contains("Entering MASTER STATE")).count();
-    assert_eq!(masters, 2, "{log}");
+    assert!(second.log().contains("Backup received priority 0"), "{}", second.log());
     net.link("a1", "up");
     until("both come back", || net.has("a", VIP) && net.has("a", "10.9.1.100") && !net.has("b", VIP));
     drop(first);
