@@ -90,6 +90,23 @@ fn a_priority_changes_the_election() {
 }
 
 #[test]
+fn another_version_is_no_other_router() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let router = net.start("a", VRRPD, &conf(150, " version 3\n advert_int 0.3"));
+    until("a master", || net.has("a", VIP));
+    let log = router.reload(&conf(150, ""));
+    assert!(log.contains("Reload complete") && net.has("a", VIP), "{log}");
+    assert!(net.ask("a", "status").contains("V1 MASTER"), "{}", router.log());
+    let second = net.start("b", "keepalived", &conf(200, ""));
+    until("it speaks as the better one does, and yields", || net.has("b", VIP) && !net.has("a", VIP));
+    assert_eq!((masters(&router), router.log().matches("sent 0 priority").count()), (1, 0), "{}", router.log());
+    drop(second);
+}
+
+#[test]
 fn a_broken_file_is_refused_whole() {
     if !may_run() {
         return;

@@ -2,11 +2,14 @@
 #![allow(clippy::disallowed_methods)] // Delays are about time.
 
 mod common;
+#[path = "common/wire.rs"]
+mod wire;
 
 use common::{Net, Router, VIP, VRRPD, conf, may_run, run, until};
 use rustix::process::Signal;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use wire::Eye;
 
 /// The first has host a, the second host b.
 const BOTH_WAYS: [(&str, &str); 2] = [(VRRPD, "keepalived"), ("keepalived", VRRPD)];
@@ -169,8 +172,10 @@ fn reloads_beside_each_other() {
             assert_eq!((masters(&a), masters(&b)), (1, 0), "{what}\n{}\n{}", a.log(), b.log());
         };
         reload(&b, &file(100, "", excluded));
+        let eye = Eye::of(&net);
         reload(&a, &file(150, "", excluded));
         until("an address more", || net.has("a", "10.9.0.120"));
+        until("hosts are told", || eye.watch(Duration::from_millis(100), [10, 9, 0, 120]) > 0);
         sleep(SILENCE);
         steady("excluded addresses");
         // The adverts change: within an interval on both, or keepalived does not listen.

@@ -129,12 +129,12 @@ pub struct Plan {
 /// Compares two configurations; of the old one the first `live` instances count. An instance goes on if it is the same virtual router: by
 /// name, or, renamed, by what it is on the wire.
 pub fn plan(old: &Conf, live: usize, new: &Conf) -> Plan {
-    let key = |it: &InstanceConf, conf: &Conf| (it.interface.clone(), it.vrid, it.family(), it.version(&conf.global));
+    let key = |it: &InstanceConf| (it.interface.clone(), it.vrid, it.family());
     let before = &old.instances[..live];
     let mut by_name: HashMap<&str, usize> = before.iter().enumerate().map(|(at, it)| (it.name.as_str(), at)).collect();
     let mut from: Vec<Option<usize>> = Vec::with_capacity(new.instances.len());
     for it in &new.instances {
-        let same = by_name.get(it.name.as_str()).copied().filter(|at| key(&before[*at], old) == key(it, new));
+        let same = by_name.get(it.name.as_str()).copied().filter(|at| key(&before[*at]) == key(it));
         if same.is_some() {
             by_name.remove(it.name.as_str());
         }
@@ -142,9 +142,9 @@ pub fn plan(old: &Conf, live: usize, new: &Conf) -> Plan {
     }
     let mut taken: HashSet<usize> = from.iter().flatten().copied().collect();
     let mut by_key: HashMap<_, usize> =
-        before.iter().enumerate().filter(|(at, _)| !taken.contains(at)).map(|(at, it)| (key(it, old), at)).collect();
+        before.iter().enumerate().filter(|(at, _)| !taken.contains(at)).map(|(at, it)| (key(it), at)).collect();
     for (slot, it) in from.iter_mut().zip(&new.instances).filter(|(slot, _)| slot.is_none()) {
-        *slot = by_key.remove(&key(it, new));
+        *slot = by_key.remove(&key(it));
         taken.extend(*slot);
     }
     Plan { from, gone: (0..live).filter(|at| !taken.contains(at)).collect() }

@@ -358,6 +358,11 @@ fn faults() {
     assert_eq!(router.due(), Some(Duration::from_micros(3_609_375)));
     router.event(Event::Interface { up: true, source: None });
     assert_eq!((router.it.state(), router.it.impediment()), (State::Fault, Some(Cause::NoSource)));
+    // Its own address is gone, and others do not wait for it to be silent for long enough.
+    let mut router = Router::master(v2(100));
+    router.event(Event::Interface { up: true, source: None });
+    assert_eq!(router.deeds(), ["send 0", "remove", "notify FAULT 100"]);
+    assert_eq!(router.it.stats().pri_zero_sent, 1);
     let mut router = Router::master(Config { dont_track_primary: true, ..v2(100) });
     router.event(down);
     assert_eq!(router.it.state(), State::Master);
@@ -477,6 +482,11 @@ fn another_configuration() {
     assert_eq!(router.words(), ["add", "announce 5", "(Changing effective priority from 128 to 150)"]);
     router.wait();
     assert_eq!((router.it.state(), router.deeds()), (State::Master, vec!["send 150".to_string()]));
+    // Another version speaks in its own intervals.
+    let mut other = Router::backup(v3(100));
+    other.hears(&advert(&Config { advert_int: ms(200), ..v3(150) }, 7, 150));
+    other.it.reconfigure(other.now, v2(100), Vec::new()).expect("sound");
+    assert_eq!((other.due(), other.it.state()), (Some(Duration::from_micros(3_609_375)), State::Backup));
     // A script that has not run yet is no reason to stop.
     router.it.reconfigure(router.now, Config { tracks: vec![Weight::new(0); 2], ..new }, vec![Status::Up]).expect("sound");
     assert_eq!(router.it.state(), State::Master);

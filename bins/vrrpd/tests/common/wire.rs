@@ -1,5 +1,6 @@
 //! Eyes and hands on the wire between the hosts.
 #![allow(clippy::disallowed_methods)] // What passes within a time, and when.
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use super::Net;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};

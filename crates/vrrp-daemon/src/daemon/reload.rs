@@ -5,15 +5,16 @@
 
 use super::instance::{Entry, Machine};
 use super::{Daemon, tracking};
-use crate::conf::model::{AddressConf, Conf, RouteConf, RuleConf};
+use crate::conf::model::{AddressConf, Conf, InstanceConf, RouteConf, RuleConf};
 use crate::inbox::Letter;
 use crate::notifier::Job;
 use crate::reload::{Plan, Prepared, Users, plan, prepare};
 use crate::track::timer;
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use vrrp::{Departure, Event, Instance, Notice, Status, SyncGroup};
+use vrrp::{Departure, Event, Instance, Notice, State, Status, SyncGroup};
 
 /// `reload_file` without a path.
 const RELOAD_FILE: &str = "/run/keepalived.reload";
@@ -145,6 +146,7 @@ impl Daemon {
             self.stop(now, entry, Departure::Deleted);
         }
         (0..self.entries.len()).for_each(|entry| self.act(entry));
+        self.announce_new(&old, &plan);
         self.forget_links();
         self.ask_drivers(now);
         self.wait_for_the_moment();
@@ -154,6 +156,25 @@ impl Daemon {
         }
         if self.conf.global.fifo_states_on_reload {
             self.tell_states();
+        }
+    }
+
+    /// Masters announce addresses that have come or moved. Of those in adverts the machine has seen to it.
+    fn announce_new(&mut self, old: &Conf, plan: &Plan) {
+        let conf = self.conf.clone();
+        let places = |it: &InstanceConf| -> HashSet<(IpAddr, Option<String>)> {
+            it.addresses.iter().chain(&it.excluded).map(|a| (a.address, a.on.clone())).collect()
+        };
+        for entry in 0..self.entries.len() {
+            for (member, at) in self.entries[entry].members.clone().into_iter().enumerate() {
+                let Some(before) = plan.from.get(at).copied().flatten().map(|before| &old.instances[before]) else { continue };
+                let (it, instance) = (&conf.instances[at], self.entries[entry].instance(member));
+                let announced = !it.addresses.iter().map(|a| a.address).eq(before.addresses.iter().map(|a| a.address));
+                if instance.state() == State::Master && !announced && !places(it).is_subset(&places(before)) {
+                    let times = instance.config().garp.master_repeat;
+                    self.announce(entry, member, times);
+                }
+            }
         }
     }
 

@@ -137,6 +137,8 @@ pub(crate) enum Readiness {
 pub struct Instance {
     config: Config,
     source: Option<IpAddr>,
+    /// The last one that there was: a farewell goes out from it, if it is gone itself.
+    last_source: Option<IpAddr>,
     up: bool,
     statuses: Vec<Status>,
     started: bool,
@@ -176,6 +178,7 @@ impl Instance {
         config.validate()?;
         Ok(Instance {
             source: None,
+            last_source: None,
             up: false,
             statuses: vec![Status::Unknown; config.tracks.len()],
             started: false,
@@ -216,7 +219,10 @@ impl Instance {
                     self.started = true;
                 }
             }
-            Event::Interface { up, source } => (self.up, self.source) = (up, source),
+            Event::Interface { up, source } => {
+                (self.up, self.source) = (up, source);
+                self.last_source = source.or(self.last_source);
+            }
             Event::Track(which, status) => {
                 if let Some(slot) = self.statuses.get_mut(which) {
                     *slot = status;
@@ -263,14 +269,15 @@ impl Instance {
 
     /// Goes on with another configuration: what was tracked is told anew in `statuses`, in the order of the new
     /// [`Config::tracks`]. The state stays. A master puts new addresses in place; to remove those that are no longer in the file is the
-    /// caller's part, who knows both lists. Another id, family, version or transport is another instance: stop this one and make that.
+    /// caller's part, who knows both lists. Another id or family is another instance: stop this one and make that.
     ///
     /// # Errors
     /// [`Config::validate`]; then nothing has changed.
     pub fn reconfigure(&mut self, now: Instant, config: Config, mut statuses: Vec<Status>) -> Result<(), ConfigError> {
         config.validate()?;
         let other_addresses = config.addresses != self.config.addresses;
-        if self.config.advert_int != config.advert_int && (self.config.version == Version::V2 || self.master.is_none()) {
+        let other_version = self.config.version != config.version;
+        if other_version || (self.config.advert_int != config.advert_int && (config.version == Version::V2 || self.master.is_none())) {
             self.master_interval = config.advert_int;
         }
         statuses.resize(config.tracks.len(), Status::Unknown);

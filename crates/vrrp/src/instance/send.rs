@@ -14,7 +14,7 @@ const UNICAST_HOPS_V6: u8 = 64;
 impl Instance {
     /// An advert with this priority to all that shall hear it.
     pub(super) fn send(&mut self, priority: u8) {
-        let Some(source) = self.source else { return };
+        let Some(source) = self.source.or(self.last_source.filter(|_| priority == 0)) else { return };
         // One number for all peers, as keepalived has it.
         self.sequence = self.sequence.wrapping_add(1);
         let default_hops = if self.config.family == Family::V4 { TTL } else { UNICAST_HOPS_V6 };
