@@ -86,6 +86,8 @@ pub struct Uses {
     pub listeners: bool,
     /// `bc_src`, `bc_src_port`: own addresses towards servers.
     pub server_source: bool,
+    /// `dst` and its like: where clients have connected to.
+    pub destination: bool,
     /// `fe_sess_rate` and its like.
     pub rates: bool,
     /// `last_rule_line`, `last_rule_file`
@@ -103,6 +105,7 @@ impl Uses {
         Uses {
             listeners: any(&["dst_conn"]),
             server_source: any(&["bc_src", "bc_src_port"]),
+            destination: any(&["dst", "dst_port", "dst_is_local", "fc_dst", "fc_dst_port", "fc_dst_is_local"]),
             rates: any(&["fe_req_rate", "fe_sess_rate", "be_sess_rate", "srv_sess_rate"]),
             last_rule: any(&["last_rule_line", "last_rule_file"]),
             extensions: any(&["fc_pp_authority", "fc_pp_unique_id", "fc_pp_tlv"]),
@@ -390,6 +393,8 @@ impl Context for View<'_> {
             Fact::FcHttpMajor => Some(Value::Int(1)).filter(|_| self.client.serves_http()),
             Fact::FcTcp(fact) => self.tcp_info(fact).map(Value::Int),
             Fact::FcSavedSyn => self.socket?.saved_syn().map(|syn| Value::Bin(&*scratch.alloc_slice_copy(&syn))),
+            // These are of streams, as the backend of what has none is not even the frontend.
+            Fact::HttpFirstReq | Fact::BeId | Fact::BeName if self.record.is_none_or(|record| !record.is_stream()) => None,
             Fact::HttpFirstReq => Some(Value::Bool(self.served == 0)),
             Fact::BeId => count(self.backend().map_or(self.frontend().settings.id, |b| b.settings.id)),
             Fact::BeName => text(self.backend().map_or(self.frontend().name(), |b| b.name())),
@@ -467,6 +472,7 @@ impl Context for View<'_> {
                 text(process.topology.files.get(rule.file as usize)?)
             }
             Fact::LastRuleLine => count(self.record?.rules().last_rule?.line),
+            Fact::ServerVersion => Some(Value::Str(self.record?.server_version?.as_bytes())),
             Fact::ServerStatus => count(self.record?.server_status.into()).filter(|_| self.record.is_some_and(|r| r.server_status != 0)),
             Fact::FeReqRate(of) => self.rate(|rates, now| Some(rates.frontend(process, self.names().frontend(of)?, now)[2].now)),
             Fact::FeSessRate(of) => self.rate(|rates, now| Some(rates.frontend(process, self.names().frontend(of)?, now)[1].now)),

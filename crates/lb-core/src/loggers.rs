@@ -5,7 +5,7 @@ use crate::log::{LogIdentity, LogSinks, Logger, Ring, SinkError};
 use lb_config::{Config, Level, LogFormatKind, LogFormatText, LogForward, LogStep, LogSteps, LogTarget, Mode};
 use lb_expr::{Field, LogFormat, Timestamp};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How a frontend logs.
 pub struct FrontendLog {
@@ -40,6 +40,13 @@ impl FrontendLog {
         self.logger.send(level, at, text.as_bytes());
     }
 
+    /// Counts a line, if one was written.
+    pub(crate) fn count(&self, said: bool) {
+        if said {
+            self.lines.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Whether the line of a stream is written at its end.
     pub(crate) fn ends(&self) -> bool {
         self.steps.is_empty() || self.steps.contains(LogStep::Close)
@@ -51,6 +58,11 @@ impl FrontendLog {
 
     fn uses(&self, field: Field) -> bool {
         self.formats().any(|format| format.uses(field))
+    }
+
+    /// Whether its lines show samples.
+    pub fn has_samples(&self) -> bool {
+        self.has_samples
     }
 
     /// True when its lines show where the client connected to.
@@ -132,7 +144,7 @@ impl Loggers {
         let tag = tag.or(config.global.log_tag.as_deref()).unwrap_or("haproxy").to_owned();
         let identity = LogIdentity { tag, pid: std::process::id(), hostname };
         match Logger::with_profiles(targets, &identity, &self.sinks, &config.log_profiles) {
-            Ok(logger) => Some(logger),
+            Ok(logger) => Some(logger.within(config.longest_log)),
             Err(e) => {
                 self.errors.push(e);
                 None

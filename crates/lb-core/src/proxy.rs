@@ -538,19 +538,23 @@ impl Topology {
             let backend = Backend::new(config, index, proxy, loggers, process_maxconn, &spellings, &mut pool_index);
             by_index[index.0 as usize] = Some(Arc::new(Backend { index: n, order: index.0, ..backend }));
         }
+        let uses = Uses::new(&config.named);
         let frontends: Vec<Arc<Frontend>> = config
             .frontends()
             .filter(|(_, p)| !p.disabled)
             .enumerate()
             .map(|(index, (order, p))| {
                 let backend = p.default_backend.and_then(|i| by_index[i.0 as usize].clone());
-                Arc::new(Frontend { index, order: order.0, ..Frontend::new(config, p, backend, loggers, process_maxconn, &spellings) })
+                Arc::new(Frontend {
+                    index,
+                    order: order.0,
+                    ..Frontend::new(config, p, backend, loggers, process_maxconn, &spellings, &uses)
+                })
             })
             .collect();
         watched::link(&by_index);
         let backends: Vec<_> = by_index.iter().flatten().cloned().collect();
         let names = Names::new(&frontends, &backends, &config.userlists, &config.named.referents);
-        let uses = Uses::new(&config.named);
         let files = config.files.clone().into();
         let by_name = backends.iter().enumerate().rev().map(|(at, backend)| (backend.name().to_owned(), at)).collect();
         let patterns = Arc::clone(&config.named.sets);
@@ -579,14 +583,19 @@ impl Frontend {
         loggers: &mut Loggers,
         process_maxconn: u32,
         spellings: &Arc<Spellings>,
+        uses: &Uses,
     ) -> Frontend {
         let options = &proxy.options;
         let log = loggers.frontend(config, proxy);
         let unique_id = proxy.unique_id_format.as_ref().map(compiled);
+        // There is no socket to ask any more when a line is written.
+        let has_samples =
+            log.as_ref().is_some_and(FrontendLog::has_samples) || unique_id.as_ref().is_some_and(|id| !id.samples().is_empty());
         Frontend {
             index: 0,
             order: 0,
-            wants_local: log.as_ref().is_some_and(FrontendLog::wants_local)
+            wants_local: uses.destination && has_samples
+                || log.as_ref().is_some_and(FrontendLog::wants_local)
                 || unique_id.as_ref().is_some_and(|id| id.uses(Field::FrontendIp) || id.uses(Field::FrontendPort)),
             captures: proxy.captures.any() && (log.is_some() || unique_id.is_some()),
             log,

@@ -13,7 +13,7 @@ use crate::timers::{Step, Timers};
 use crate::variables::{self, Variables};
 use lb_config::{Level, LogStep, Mode, Reply, Span};
 use lb_expr::{CaptureSide, Cause, Field, LogSource, LogValue, Phase, Termination, Timestamp};
-use lb_http::{FieldId, Head};
+use lb_http::{FieldId, Head, Version};
 use lb_rt::Socket;
 use lb_sys::Addr;
 use std::borrow::Cow;
@@ -166,6 +166,8 @@ pub struct Record {
     pub status: u16,
     /// Status that the server sent; 0: none.
     pub server_status: u16,
+    /// Version that the server has answered with.
+    pub server_version: Option<Version>,
     /// Further connection attempts.
     pub retries: u16,
     /// The last attempt went to another server than the first.
@@ -224,6 +226,7 @@ impl Record {
             downloaded: 0,
             status: 0,
             server_status: 0,
+            server_version: None,
             retries: 0,
             redispatched: false,
             server_queue: 0,
@@ -257,6 +260,11 @@ impl Record {
         self.log_step(LogStep::Accept);
     }
 
+    /// It is a stream, and not what only should have become one.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
     /// Calls of its task since it became a stream, the present one included; `None`: it is none.
     pub(crate) fn calls(&self) -> Option<u32> {
         self.is_stream.then(|| self.client.worker().rt.polls().wrapping_sub(self.calls_before))
@@ -268,6 +276,15 @@ impl Record {
         let front = self.client.worker().counters.front(self.client.frontend());
         front.requests.add(1);
         front.open.add(1);
+    }
+
+    /// Observed: what never became a stream gets its number from its line, whether that says anything or not, and structured data
+    /// takes one, too, if only the `-` that there is without a format for it.
+    fn take_number_of_error(&mut self, log: &FrontendLog) {
+        if self.client.frontend().settings.log_format_sd.is_some() || log.logger.shows_structured_data() {
+            self.take_number();
+        }
+        self.take_number();
     }
 
     fn take_number(&mut self) {
@@ -526,9 +543,9 @@ impl Record {
         }
         self.mark(Step::End);
         self.origin = step;
-        log.logger.log_step(step, level, client.worker().timestamp(), words, log.structured.as_ref(), self);
+        let said = log.logger.log_step(step, level, client.worker().timestamp(), words, log.structured.as_ref(), self);
         self.timers.unmark(Step::End);
-        log.lines.fetch_add(1, Ordering::Relaxed);
+        log.count(said);
     }
 
     /// The level of a line, which rules may have changed; `None`: there is to be none.
@@ -563,6 +580,9 @@ impl Record {
         }
         let client = self.client.clone();
         let Some(log) = &client.frontend().log else { return };
+        if !self.is_stream {
+            self.take_number_of_error(log);
+        }
         let words = match &log.error_format {
             Some(format) if !self.is_stream => Words::Format(format),
             // Without a format the short line was written when the stream began.
@@ -582,23 +602,21 @@ impl Record {
             return;
         }
         self.origin = step;
-        if !self.is_stream {
-            self.take_number();
-        } else if client.frontend().unique_id.is_some() {
+        if self.is_stream && client.frontend().unique_id.is_some() {
             self.unique_id();
         }
         let usual = if log.separate_errors && !self.is_normal() { Level::Err } else { Level::Info };
         let Some(level) = self.level(usual) else { return };
         let at = client.worker().timestamp();
         let structured = log.structured.as_ref();
-        if log.has_samples {
+        let said = if log.has_samples {
             let scratch = client.worker().scratches.lend();
             let view = View::of_stream(self);
-            log.logger.log_step(step, level, at, words, structured, &Spoken::at_log(&view, &scratch));
+            log.logger.log_step(step, level, at, words, structured, &Spoken::at_log(&view, &scratch))
         } else {
-            log.logger.log_step(step, level, at, words, structured, self);
-        }
-        log.lines.fetch_add(1, Ordering::Relaxed);
+            log.logger.log_step(step, level, at, words, structured, self)
+        };
+        log.count(said);
     }
 
     /// A stream that nobody has ended: the process ends and takes it along, or a bug has.
@@ -678,7 +696,7 @@ pub fn log_connect(client: &Rc<Client>) {
 fn log_connect_to(client: &Rc<Client>, log: &FrontendLog) {
     let mut record = Record::new(client.clone(), Timers::new(client.accepted));
     record.logged = true;
-    log.lines.fetch_add(1, Ordering::Relaxed);
+    log.count(true);
     let at = client.worker().timestamp();
     let http = client.frontend().settings.mode == Mode::Http;
     log.logger.log_with(Level::Info, at, |limit, out| lb_expr::write_connect(&record, http, limit, out));
@@ -698,7 +716,7 @@ pub fn log_connection_error(client: &Rc<Client>, fault: Fault) {
         record.end = Termination::new(Cause::Proxy, Phase::Request);
         record.extra().fault = Some(fault);
         record.origin = LogStep::Error;
-        record.take_number();
+        record.take_number_of_error(log);
     }
     let fixed = |limit: usize, out: &mut Vec<u8>| lb_expr::write_connection_error(&record, fault.text, limit, out);
     let words = match &log.error_format {
@@ -709,14 +727,14 @@ pub fn log_connection_error(client: &Rc<Client>, fault: Fault) {
         None => return,
     };
     let structured = log.structured.as_ref();
-    if log.has_samples {
+    let said = if log.has_samples {
         let scratch = client.worker().scratches.lend();
         let view = View::of_stream(&record);
-        log.logger.log_step(LogStep::Error, level, at, words, structured, &Spoken::at_log(&view, &scratch));
+        log.logger.log_step(LogStep::Error, level, at, words, structured, &Spoken::at_log(&view, &scratch))
     } else {
-        log.logger.log_step(LogStep::Error, level, at, words, structured, &record);
-    }
-    log.lines.fetch_add(1, Ordering::Relaxed);
+        log.logger.log_step(LogStep::Error, level, at, words, structured, &record)
+    };
+    log.count(said);
 }
 
 fn ip_of(addr: Option<&Addr>) -> LogValue<'static> {

@@ -151,6 +151,7 @@ pub(super) fn log_target(world: &mut World<'_>, line: &Line<'_>) -> Result<LogTa
         target.min_level = line.choice(at + 2, &Level::ALL)?;
     }
     line.end(at + 3)?;
+    world.longest_log = world.longest_log.max(target.max_len);
     if let (Some(address), LogAddress::Ring(name)) = (stream, &mut target.address) {
         // Each line has a ring of its own.
         name.push_str(&format!("#{}", world.log_streams.len() + 1));

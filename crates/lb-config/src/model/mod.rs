@@ -78,6 +78,8 @@ pub struct Config {
     pub programs: Vec<Program>,
     /// `userlist` sections.
     pub userlists: Vec<Userlist>,
+    /// Longest `len` of all `log` lines in bytes, those among them that nobody uses: up to it messages are made.
+    pub longest_log: usize,
     /// What expressions name.
     pub named: Named,
     /// Names of the files, as given; [`Span::file`] points into it.

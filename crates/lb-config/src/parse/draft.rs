@@ -331,6 +331,8 @@ pub(crate) struct World<'s> {
     pub log_streams: Vec<crate::model::Ring>,
     /// Lines of log targets whose format was given: the others get theirs when `global` is complete.
     pub log_formats: std::collections::HashSet<Span>,
+    /// Longest `len` of all `log` lines.
+    pub longest_log: usize,
     /// `guid` and what `guid-prefix` made, with their places.
     pub guids: std::collections::HashMap<String, Span>,
     /// Servers that `server-template` lines made.
@@ -372,6 +374,7 @@ impl<'s> World<'s> {
             logs: Vec::new(),
             log_streams: Vec::new(),
             log_formats: Default::default(),
+            longest_log: 0,
             guids: Default::default(),
             template_servers: 0,
             listeners: 0,

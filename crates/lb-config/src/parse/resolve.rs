@@ -57,6 +57,7 @@ pub(crate) fn resolve(mut global: Global, mut drafts: Vec<Draft>, userlists: Vec
         global,
         proxies,
         userlists,
+        longest_log: world.longest_log,
         named,
         rings: Vec::new(),
         log_forwards: Vec::new(),

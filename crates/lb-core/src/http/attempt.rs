@@ -483,6 +483,7 @@ pub async fn run(
     }
     record.status = response.status();
     record.server_status = record.status;
+    record.server_version = Some(response.version());
     if let Some(reason) = RetryOn::status(response.status()).filter(|r| backend.settings.retry_on.contains(*r)) {
         // Forwarded after all when no attempt is left.
         if u32::from(record.retries) < record.max_retries(backend) && !record.rules().no_retry && replay.possible() {

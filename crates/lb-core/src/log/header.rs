@@ -85,6 +85,11 @@ impl Dates {
     }
 }
 
+/// Observed: spaces at the end of structured data are no part of it.
+fn without_spaces_behind(data: &[u8]) -> &[u8] {
+    &data[..data.iter().rposition(|b| *b != b' ').map_or(0, |at| at + 1)]
+}
+
 impl Prefix {
     pub(super) fn new(format: LogTransportFormat, facility: Facility, cut: Cut, identity: &LogIdentity) -> Self {
         let tag = identity.tag.as_bytes();
@@ -142,7 +147,7 @@ impl Prefix {
         };
         let mut whole = line.len() <= max_len;
         // `-` stands in its place where there is none.
-        let structured = if self.format == LogTransportFormat::Rfc5424 { content.structured } else { b"" };
+        let structured = if self.format == LogTransportFormat::Rfc5424 { without_spaces_behind(content.structured) } else { b"" };
         if structured.is_empty() && self.joined.len() < max_len.saturating_sub(line.len()) {
             line.extend_from_slice(&self.joined);
         } else {

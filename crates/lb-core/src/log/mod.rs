@@ -115,6 +115,11 @@ fn with_scratch(work: impl FnOnce(&mut Scratch)) {
     });
 }
 
+/// Observed: a message is built once, one byte shorter than the longest line of the process.
+fn limit_of(longest: usize) -> usize {
+    longest.saturating_sub(1)
+}
+
 impl Logger {
     /// Opens (or shares) the sink of each target.
     ///
@@ -166,10 +171,15 @@ impl Logger {
                 })
             })
             .collect::<Result<Box<[Target]>, SinkError>>()?;
-        // Observed: a message is built once, one byte shorter than the longest line that any target takes.
-        let message_limit = longest.unwrap_or(0).saturating_sub(1);
+        let message_limit = limit_of(longest.unwrap_or(0));
         let has_profiles = targets.iter().any(|target: &Target| target.profile.is_some());
         Ok(Self { targets, message_limit, has_profiles })
+    }
+
+    /// The same in a process whose longest line has `longest` bytes: messages are made up to that, and cut for each target.
+    pub fn within(mut self, longest: usize) -> Self {
+        self.message_limit = self.message_limit.max(limit_of(longest));
+        self
     }
 
     /// A logger without targets.
@@ -202,17 +212,26 @@ impl Logger {
         self.targets.iter().any(|t| t.prefix.shows_structured_data())
     }
 
-    /// Writes `format` for `source` and sends it, with `structured` as its structured data where a target shows that.
-    pub fn log<S: LogSource + ?Sized>(&self, level: Level, at: Timestamp, format: &LogFormat, structured: Option<&LogFormat>, source: &S) {
+    /// Writes `format` for `source` and sends it, with `structured` as its structured data where a target shows that. False when it
+    /// says nothing: then there is no line, as with haproxy.
+    pub fn log<S: LogSource + ?Sized>(
+        &self,
+        level: Level,
+        at: Timestamp,
+        format: &LogFormat,
+        structured: Option<&LogFormat>,
+        source: &S,
+    ) -> bool {
         self.compose(level, at, |limit, scratch| {
             if let Some(structured) = structured {
                 structured.write(source, limit, &mut scratch.structured);
             }
             format.write(source, limit, &mut scratch.message);
-        });
+        })
     }
 
     /// Writes the line of a step: `words`, with `structured` as its structured data, or what the profile of a target has in their place.
+    /// False when there is nothing to say, and so no line.
     pub fn log_step<S: LogSource + ?Sized>(
         &self,
         step: LogStep,
@@ -221,14 +240,15 @@ impl Logger {
         words: Words<'_>,
         structured: Option<&LogFormat>,
         source: &S,
-    ) {
+    ) -> bool {
         if self.has_profiles {
-            return self.log_by_profiles(step, level, at, words, structured, source);
+            self.log_by_profiles(step, level, at, words, structured, source);
+            return true;
         }
         match words {
             Words::Format(format) => self.log(level, at, format, structured, source),
             Words::Fixed(write) => self.log_with(level, at, write),
-            Words::Nothing => {}
+            Words::Nothing => false,
         }
     }
 
@@ -258,6 +278,9 @@ impl Logger {
                     Words::Fixed(write) => write(self.message_limit, message),
                     Words::Format(format) => format.write(source, self.message_limit, message),
                 }
+                if message.is_empty() {
+                    continue;
+                }
                 if let Some(structured) = own.and_then(|own| own.structured.as_ref()).or(structured) {
                     structured.write(source, self.message_limit, data);
                 }
@@ -268,22 +291,27 @@ impl Logger {
 
     /// Sends the message that `write` appends to the buffer given, at most the limit given; it is not called when no
     /// target takes the level. For the fixed lines of lb-expr (`write_connect`, `write_connection_error`). Targets with a profile, which
-    /// have lines by step, do not get it.
-    pub fn log_with(&self, level: Level, at: Timestamp, write: impl FnOnce(usize, &mut Vec<u8>)) {
-        self.compose(level, at, |limit, scratch| write(limit, &mut scratch.message));
+    /// have lines by step, do not get it. False when it appends nothing.
+    pub fn log_with(&self, level: Level, at: Timestamp, write: impl FnOnce(usize, &mut Vec<u8>)) -> bool {
+        self.compose(level, at, |limit, scratch| write(limit, &mut scratch.message))
     }
 
-    fn compose(&self, level: Level, at: Timestamp, write: impl FnOnce(usize, &mut Scratch)) {
+    fn compose(&self, level: Level, at: Timestamp, write: impl FnOnce(usize, &mut Scratch)) -> bool {
         if !self.wants(level) {
-            return;
+            return true;
         }
+        let mut says = false;
         with_scratch(|scratch| {
             scratch.message.clear();
             scratch.structured.clear();
             write(self.message_limit, scratch);
             let Scratch { message, structured, line, dates } = scratch;
-            self.send_to(|target| target.profile.is_none(), level, at, Content { message, structured }, line, dates);
+            says = !message.is_empty();
+            if says {
+                self.send_to(|target| target.profile.is_none(), level, at, Content { message, structured }, line, dates);
+            }
         });
+        says
     }
 
     /// Sends `message` (no newline at its end) to every target that takes `level`, each with its header for the moment

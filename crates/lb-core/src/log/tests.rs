@@ -252,6 +252,9 @@ fn each_target_has_its_header_and_length() {
         logger.send(Level::Info, at(SECS, 0), b"inner");
     });
     assert_eq!((received(&a), received(&a)), ("inner\n".into(), "words\n".into()));
+    // Where others of the process have longer lines, the message is cut by the target's own length.
+    logger.within(1_024).send(Level::Info, at(SECS, 0), "p".repeat(200).as_bytes());
+    assert_eq!(received(&a), format!("{}\n", "p".repeat(100)));
 }
 
 struct Place(PathBuf);
@@ -415,6 +418,9 @@ fn structured_data() {
     assert_eq!(line(rfc5424, "[x a=\"GET\"]", message, 1_024), format!("{start}[x a=\"GET\"] {message}\n"));
     assert_eq!(line(rfc5424, "[x a=\"GET\"]", message, 80), format!("{start}[x a=\"GET\"] m1234567890123\n"));
     assert_eq!(line(rfc5424, "", message, 1_024), format!("{start}- {message}\n"));
+    // Spaces at its end are no part of it.
+    assert_eq!(line(rfc5424, "[x]  ", message, 1_024), format!("{start}[x] {message}\n"));
+    assert_eq!(line(rfc5424, "  ", message, 1_024), format!("{start}- {message}\n"));
     assert_eq!(line(rfc5424, &"y".repeat(1_100), message, 1_024), format!("{start}\n"));
     assert_eq!(line(LogTransportFormat::Raw, "[x]", message, 1_024), format!("{message}\n"));
 }

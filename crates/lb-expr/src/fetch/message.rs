@@ -1,6 +1,7 @@
 //! Requests and responses as a whole: method, version, status, body, credentials, what was captured of them. Manual 7.3.6.
 
 use super::fields::elements;
+use super::target::path_and_query;
 use crate::convert::base64;
 use crate::sample::{Arg, ArgKind, Args, Cx, Eval, Fact, Fetch, Loader, Need, Side, Type, Value};
 use crate::{CaptureSide, Field, LogValue};
@@ -26,7 +27,9 @@ pub(super) const TABLE: &[Fetch] = &[
     Fetch::new("capture.req.hdr", &[ArgKind::Int], 1, Type::Str, Request, |args, cx, _| captured(args, cx, CaptureSide::Request)),
     Fetch::new("capture.res.hdr", &[ArgKind::Int], 1, Type::Str, Response, |args, cx, _| captured(args, cx, CaptureSide::Response)),
     Fetch::new("capture.req.method", &[], 0, Type::Str, Request, |_, cx, _| line(cx).map(|line| Value::Str(line.0)).into()),
-    Fetch::new("capture.req.uri", &[], 0, Type::Str, Request, |_, cx, _| line(cx).map(|line| Value::Str(line.1)).into()),
+    Fetch::new("capture.req.uri", &[], 0, Type::Str, Request, |_, cx, _| {
+        line(cx).and_then(|line| path_and_query(line.1)).map(Value::Str).into()
+    }),
     Fetch::new("capture.req.ver", &[], 0, Type::Str, Request, |_, cx, _| captured_version(cx, Side::Request)),
     Fetch::new("capture.res.ver", &[], 0, Type::Str, Request, |_, cx, _| captured_version(cx, Side::Response)),
     request("http_auth_type", Type::Str, |_, cx, _| credentials(cx, |given| Some(Value::Str(given.scheme())))),
@@ -131,7 +134,11 @@ fn captured_version<'a>(cx: Cx<'a>, side: Side) -> Eval<'a> {
     if let Some(head) = cx.head(side) {
         return Eval::Value(Value::Str(head.version().as_bytes()));
     }
-    match line(cx).filter(|_| side == Side::Request) {
+    if side == Side::Response {
+        // The head has gone, its version is kept.
+        return cx.source.fact(Fact::ServerVersion, cx.scratch).map_or_else(|| cx.missing(false), Eval::Value);
+    }
+    match line(cx) {
         Some((_, _, b"HTTP/1.0")) => Eval::Value(Value::Str(Version::Http10.as_bytes())),
         Some(_) => Eval::Value(Value::Str(Version::Http11.as_bytes())),
         None => cx.missing(false),

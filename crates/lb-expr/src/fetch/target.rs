@@ -69,7 +69,11 @@ fn of_head<'a>(cx: Cx<'a>, of: impl FnOnce(&'a Head) -> Option<&'a [u8]>) -> Eva
 
 /// What follows scheme and authority; nothing of `*` or an authority alone.
 fn path(head: &Head) -> Option<&[u8]> {
-    let target = head.target();
+    path_and_query(head.target())
+}
+
+/// The part of a target from its first slash on that is no part of an authority.
+pub(super) fn path_and_query(target: &[u8]) -> Option<&[u8]> {
     if target.starts_with(b"/") {
         return Some(target);
     }

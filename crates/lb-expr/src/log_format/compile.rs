@@ -231,12 +231,10 @@ impl<'a> Compiler<'a, '_, '_> {
     /// `+Q,-X`: applies each signed flag.
     fn flags(list: &str, flags: &mut Flags, flags_of_format: bool) {
         for item in list.split(',') {
-            let (on, name) = match item.as_bytes() {
-                [b'+', name @ ..] => (true, name),
-                [b'-', name @ ..] => (false, name),
-                _ => continue,
-            };
-            match name {
+            // Observed: what stands before the last sign does not count.
+            let Some(sign) = item.rfind(['+', '-']) else { continue };
+            let on = item.as_bytes()[sign] == b'+';
+            match &item.as_bytes()[sign + 1..] {
                 b"Q" => flags.set(Flags::QUOTE, on),
                 b"X" => flags.set(Flags::HEX, on),
                 b"E" => flags.set(Flags::ESCAPE, on),

@@ -190,6 +190,8 @@ pub enum Fact {
     Status,
     /// Status that the server sent.
     ServerStatus,
+    /// Version that the server has answered with, `HTTP/1.1`.
+    ServerVersion,
     HttpFirstReq,
 }
 

@@ -54,7 +54,40 @@ fn formats() -> Vec<Case> {
             .logs(3)
             .build(),
         custom("format/samples", "%[fc_err] %[fc_err_str] %{+Q}[ssl_fc_sni] %[ssl_fc_is_resumed] %ts").build(),
+        custom("format/flags-with-words-before-signs", "%{ +Q}ci %{+Q+E}HU %{-Q+Q}HM %{+-Q}ci %{x+Q}ci %{+QE}ci %ts").build(),
+        custom("format/destination", "%[dst]:%[dst_port] %ts").build(),
+        exchange("format/captured-line", "GET http://a/b?c HTTP/1.1\r\nHost: a\r\n\r\n", OK)
+            .fe("log-format \"%[capture.req.uri] %[capture.req.ver] %[capture.res.ver] %ts\"")
+            .build(),
+        exchange("format/captured-line-without-path", "GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", OK)
+            .fe("log-format \"%[capture.req.uri] %[capture.res.ver] %ts\"")
+            .build(),
+        http("format/says-nothing")
+            .fe("log-format \"%hr \"")
+            .fe("error-log-format \"lines before: %lc %ts\"")
+            .origin(serve(OK))
+            .client(vec![send(GET), RESP, send("nonsense\r\n\r\n"), EOF])
+            .build(),
+        // The longest line of the process decides how much of a message is made.
+        exchange("format/cut-for-a-short-line", GET, OK)
+            .fe("no log")
+            .fe("log 127.0.0.1:{log} len 80 format raw local0")
+            .fe(&format!("log-format \"%{{+Q}}ts {} %ci %ts\"", "x".repeat(69)))
+            .build(),
     ]
+}
+
+/// What never became a stream has a number, too, which the next one shows.
+fn numbers(name: &'static str, line: &str) -> Case {
+    let quiet = line.contains("error-log-format");
+    http(name)
+        .fe("log-format \"%rt %ts\"")
+        .fe(line)
+        .origin(serve(OK))
+        .client(vec![send("nonsense\r\n\r\n"), EOF])
+        .client(vec![send(GET), RESP])
+        .logs(if quiet { 1 } else { 2 })
+        .build()
 }
 
 /// `error-log-format` is for what never became a stream.
@@ -65,6 +98,12 @@ fn errors() -> Vec<Case> {
     };
     vec![
         with(exchange("error-format/good", GET, OK)).build(),
+        to_close("error-format/samples-of-streams", "nonsense\r\n\r\n")
+            .fe("error-log-format \"%[fe_name] %[be_id] %[be_name] %[http_first_req] %[capture.res.ver] %ts\"")
+            .build(),
+        numbers("error-format/numbers", ""),
+        numbers("error-format/numbers-with-structured-data", "log-format-sd x"),
+        numbers("error-format/numbers-without-a-line", "error-log-format %hr"),
         with(exchange("error-format/500", GET, "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")).build(),
         with(to_close("error-format/bad-request", "nonsense\r\n\r\n")).fe("capture request header Host len 5").build(),
         with(to_close("error-format/timeout", "GET / HTTP/1.1\r\n")).fe("timeout http-request 200ms").build(),
