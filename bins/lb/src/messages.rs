@@ -34,7 +34,12 @@ pub fn warning(text: &str) {
 
 /// What happens.
 pub fn notice(text: &str) {
-    say(&format!("[NOTICE]   ({}) : {text}\n", std::process::id()));
+    say(&notice_line(text));
+}
+
+/// A line of [`notice`].
+pub fn notice_line(text: &str) -> String {
+    format!("[NOTICE]   ({}) : {text}\n", std::process::id())
 }
 
 /// A line of [`alert`].

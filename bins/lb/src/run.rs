@@ -6,7 +6,7 @@
 use crate::args::RunArgs;
 use crate::daemon::{self, Detached, Starting};
 use crate::handover::{self, From};
-use crate::messages::{Messenger, alert, alert_line, warning, warning_line};
+use crate::messages::{Messenger, alert, alert_line, notice_line, warning, warning_line};
 use crate::privileges::Rights;
 use crate::signals::{self, SoftStop};
 use crate::{check, environment, limits, master, watchdog};
@@ -235,6 +235,7 @@ fn reporter(messenger: &Arc<Messenger>, quiet: bool) -> Report {
     Box::new(move |severity, text| {
         if !quiet {
             messenger.send(match severity {
+                Notice::Notice => notice_line(text),
                 Notice::Warning => warning_line(text),
                 Notice::Alert => alert_line(text),
             });

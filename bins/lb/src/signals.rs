@@ -3,7 +3,7 @@
 use lb_config::{Level, ProxyKind};
 use lb_core::handover;
 use lb_core::proxy::{Backend, Frontend, Server};
-use lb_core::worker::{Process, Worker};
+use lb_core::worker::{Process, Severity, Worker};
 use lb_rt::Signals;
 use lb_sys::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, Signal, SignalFd};
 use std::rc::Rc;
@@ -73,21 +73,47 @@ pub fn begin_soft_stop(worker: &Rc<Worker>, stop: SoftStop) {
 async fn soft_stop(worker: Rc<Worker>, stop: SoftStop) {
     let (rt, process) = (&worker.rt, &worker.process);
     if let Some(grace) = stop.grace {
+        process.tell(Severity::Notice, &format!("Scheduling a soft-stop in {} ms.", grace.as_millis()));
         rt.sleep(grace).await;
+        process.tell(Severity::Notice, "Grace period expired, proceeding with soft-stop now.");
     }
     handover::stop_softly(&worker).await;
     tell_stopped(&worker);
-    let until = stop.hard_stop_after.map(|d| rt.now() + d);
+    if !is_drained_within(&worker, stop.hard_stop_after).await {
+        stop_hard(&worker);
+        if !is_drained_within(&worker, Some(HARD_STOP)).await {
+            process.report("Some tasks resisted to hard-stop, exiting now.");
+        }
+    }
+    process.end();
+}
+
+/// Waits for the last connection to end; false: there are some after so much time.
+async fn is_drained_within(worker: &Worker, time: Option<Duration>) -> bool {
+    let (rt, process) = (&worker.rt, &worker.process);
+    let until = time.map(|time| rt.now() + time);
     std::future::poll_fn(|_| {
         rt.progress();
         if process.is_drained(rt) {
-            return Poll::Ready(());
+            return Poll::Ready(true);
         }
-        // In haproxy's words.
-        rt.poll_deadline(until).map(|()| process.report("soft-stop running for too long, performing a hard-stop."))
+        rt.poll_deadline(until).map(|()| false)
     })
-    .await;
-    process.end();
+    .await
+}
+
+/// Time that streams have for their last words when a hard stop ends them, as in haproxy, whose words these are.
+const HARD_STOP: Duration = Duration::from_secs(1);
+
+/// Ends all streams, with an answer where one can still be given.
+fn stop_hard(worker: &Worker) {
+    let process = &worker.process;
+    process.report("soft-stop running for too long, performing a hard-stop.");
+    for frontend in process.topology.frontends.iter().filter(|frontend| frontend.gate.current() > 0) {
+        let left = frontend.gate.current();
+        worker.announce(frontend, &format!("Proxy {} hard-stopped ({left} remaining conns will be closed).", frontend.name()));
+    }
+    process.end_streams();
 }
 
 /// As haproxy tells it when a soft stop begins, a `listen` as the one proxy that it is.

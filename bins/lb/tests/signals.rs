@@ -140,11 +140,17 @@ fn a_soft_stop_has_an_end() {
         assert!(lb.alive() || second.passed(), "it has its second");
         let status = lb.process.wait(Deadline::patient()).expect("it ends");
         assert!(status.success() && second.passed(), "{status}, or too early");
+        // Unless the machine was so slow that the second after that was not enough, which is said.
+        if http && !lb.process.stderr().contains("resisted") {
+            assert_eq!(io(endless.response(false)).status, 502, "its client is told");
+        }
         assert!(endless.at_eof(), "the stream has ended with it");
         // Killed by the operator, as the manual (8.5) has it, in the phase that it was in. haproxy 2.6 names no phase in mode tcp.
         let state = if http { " KH-- " } else { " K" };
         assert!(lb.log.wait_for(state, Deadline::patient()).is_some(), "{:?}", lb.log.text());
         assert!(lb.process.stderr().contains("soft-stop running for too long"), "{}", lb.process.stderr());
+        let line = "Proxy fe hard-stopped (";
+        assert!(lb.process.stderr().contains(line) && lb.log.wait_for(line, Deadline::patient()).is_some(), "{}", lb.process.stderr());
     }
 }
 
@@ -189,6 +195,9 @@ fn grace_goes_on_listening() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(lb.process.wait(Deadline::patient()).expect("it ends").success());
+    let said = lb.process.stderr();
+    let order = ["Scheduling a soft-stop in 1000 ms.", "Grace period expired", "Proxy fe stopped"].map(|line| said.find(line));
+    assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{said}");
 }
 
 /// `close-spread-time infinite`: nobody is told to leave, kept connections end by themselves.

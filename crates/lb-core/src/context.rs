@@ -450,7 +450,7 @@ impl Context for View<'_> {
             Fact::Thread => Some(Value::Int(self.client.worker().index as i64)),
             Fact::Pid => count(std::process::id()),
             Fact::Hostname => text(&process.host_name),
-            Fact::Stopping => Some(Value::Bool(process.stopping())),
+            Fact::Stopping => Some(Value::Bool(process.will_stop())),
             Fact::Uptime => Some(Value::Int(self.client.worker().age() as i64)),
             Fact::CpuCalls => count(self.record?.calls()?),
             // Tasks are not profiled, as haproxy's are not unless `profiling.tasks on` asks for it.

@@ -17,6 +17,11 @@ pub(crate) fn end(worker: &Rc<Worker>, client: &Rc<Client>, cause: Cause) {
     }
 }
 
+/// Ends all streams of this thread.
+pub(crate) fn end_all(worker: &Rc<Worker>, cause: Cause) {
+    worker.clients.all().iter().filter(|client| client.stream.get() != 0).for_each(|client| end(worker, client, cause));
+}
+
 /// Ends all streams of this thread that a server has; `backend`: by its index.
 pub(crate) fn end_at(worker: &Rc<Worker>, backend: usize, server: ServerId, cause: Cause) {
     let at_it = |c: &&Rc<Client>| c.stream.get() != 0 && c.place_of_stream() == (Some(backend), Some(server.0));

@@ -30,6 +30,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// How much a message for the operator matters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Severity {
+    /// What happens.
+    Notice,
     /// To be known.
     Warning,
     /// Something is not served.
@@ -274,6 +276,16 @@ impl Process {
     /// Says that a soft stop will come; everything goes on until [`Process::stop_softly`]. False when it has been said before.
     pub fn announce_stop(&self) -> bool {
         !self.announced.swap(true, Ordering::Relaxed)
+    }
+
+    /// A soft stop has been announced, and perhaps begun.
+    pub fn will_stop(&self) -> bool {
+        self.announced.load(Ordering::Relaxed)
+    }
+
+    /// Ends all streams, as an operator ends one.
+    pub fn end_streams(&self) {
+        self.everywhere(|worker| crate::ending::end_all(worker, lb_expr::Cause::Killed));
     }
 
     /// Begins a soft stop: what waits to be accepted is accepted, then listeners are closed; checks end, streams go on.

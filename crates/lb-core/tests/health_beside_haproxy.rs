@@ -111,6 +111,7 @@ fn the_same_lines_at_the_same_times() {
     // What an operator sees on the terminal.
     let label = |severity| match severity {
         lb_core::worker::Severity::Warning => "[WARNING]  ",
+        lb_core::worker::Severity::Notice => "[NOTICE]   ",
         lb_core::worker::Severity::Alert => "[ALERT]    ",
     };
     let shown: Vec<String> = ours.messages().iter().map(|m| format!("{}{}", label(m.1), without_duration(&m.2))).collect();

@@ -111,7 +111,7 @@ impl Context for Asking<'_> {
             Fact::Nbthread => int(process.counters.len() as i64),
             Fact::Thread => int(self.worker.index as i64),
             Fact::Uptime => int(self.worker.age() as i64),
-            Fact::Stopping => Some(Value::Bool(process.stopping())),
+            Fact::Stopping => Some(Value::Bool(process.will_stop())),
             Fact::ActConn => count(process.gate.current()),
             Fact::NbSrv(of) => int(backend(of).map_or(0, |backend| Self::usable(backend))),
             Fact::BeConn(of) => count(backend(of).map_or(0, |backend| backend.current.load(Ordering::Relaxed))),

@@ -116,7 +116,7 @@ pub(crate) fn info(process: &Process, rates: &mut Rates, threads: &[ThreadInfo],
     push("Idle_pct", "MaP", "u32", int(rates.idle_percent()));
     push("node", "COS", "str", text(facts.node.unwrap_or(&process.host_name)));
     push("description", "COS", "str", facts.description.and_then(text));
-    push("Stopping", "MGP", "u32", int(process.stopping().into()));
+    push("Stopping", "MGP", "u32", int(process.will_stop().into()));
     let listeners = process.topology.frontends.iter().flat_map(|f| &f.settings.binds).map(|b| b.addresses.len()).sum::<usize>();
     let listeners = (listeners + facts.sockets) as u64;
     push("Jobs", "MGP", "u32", int(u64::from(process.gate.current()) + listeners));
