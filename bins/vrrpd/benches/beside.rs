@@ -10,7 +10,6 @@ mod common;
 #[path = "../tests/common/steady.rs"]
 mod steady;
 #[path = "../tests/common/wire.rs"]
-#[allow(dead_code)] // The tests use more of it.
 mod wire;
 
 use common::{Net, Router, VIP, VRRPD, conf, how_many, many, may_run, run, until};

@@ -3,7 +3,6 @@
 
 mod common;
 #[path = "common/wire.rs"]
-#[allow(dead_code, reason = "each test file uses a part")]
 mod wire;
 
 use common::{Net, VIP, VRRPD, conf, conf6, may_run, run, until};
