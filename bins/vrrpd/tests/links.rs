@@ -140,6 +140,36 @@ fn a_weight_counts_instead_of_a_fault() {
     assert!(net.has("a", VIP), "{}", alone.log());
 }
 
+/// What an instance puts in place elsewhere needs its link, and so do routes and rules on its own.
+#[test]
+fn dont_track_primary_forgives_the_own_link_alone() {
+    if !may_run() {
+        return;
+    }
+    let net = Net::new();
+    let lines = " version 3\n advert_int 0.3\n dont_track_primary";
+    let files = [
+        (" virtual_ipaddress_excluded {\n 10.9.1.100/24 dev e1\n }", 1),
+        (" virtual_routes {\n 10.20.0.0/16 dev e0\n }", 0),
+        (" virtual_rules {\n from 10.20.0.0/16 iif e0 table 5 preference 50\n }", 0),
+    ];
+    for (more, cut) in files {
+        let file = conf(150, &format!("{lines}\n{more}"));
+        let routers = [net.start("a", VRRPD, &file), net.start("b", "keepalived", &file.replace("priority 150", "priority 100"))];
+        until("a master", || net.has("a", VIP));
+        until("a backup", || routers[1].log().contains("Entering BACKUP STATE"));
+        for (router, host) in routers.iter().zip(["a", "b"]) {
+            net.link(&format!("{host}{cut}"), "down");
+            until(&format!("a fault of {host} with {more}"), || router.log().contains("Entering FAULT STATE") && !net.has(host, VIP));
+            net.link(&format!("{host}{cut}"), "up");
+            until("the better one is master again", || net.has("a", VIP) && !net.has("b", VIP));
+        }
+        for router in routers {
+            assert_eq!(router.stop(), Some(0));
+        }
+    }
+}
+
 #[test]
 fn announcements_keep_their_distance() {
     if !may_run() {

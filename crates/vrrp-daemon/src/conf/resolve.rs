@@ -219,10 +219,12 @@ fn needs(conf: &mut Conf, diagnostics: &mut Diagnostics) {
         let rules = it.rules.iter().filter(|r| !r.no_track).flat_map(|r| r.devices().map(str::to_string));
         let groups = conf.track_groups.iter().filter(|g| g.members.iter().any(|(_, name)| *name == it.name));
         let statics = groups.filter_map(|g| of_groups.get(g.name.as_str())).flatten().cloned();
-        let mut all: Vec<String> = addresses.chain(routes).chain(rules).chain(statics).collect();
+        let is_other = |name: &String| Some(name) != it.interface.as_ref() && Some(name) != it.wire.as_ref();
+        // Routes and rules need the instance's own interface also with dont_track_primary, as in keepalived.
+        let is_needed = |name: &String| is_other(name) || (it.dont_track_primary && Some(name) == it.interface.as_ref());
+        let mut all: Vec<String> = addresses.chain(statics).filter(is_other).chain(routes.chain(rules).filter(is_needed)).collect();
         all.sort();
         all.dedup();
-        all.retain(|name| Some(name) != it.interface.as_ref() && Some(name) != it.wire.as_ref());
         it.needs = all;
     }
 }
@@ -297,7 +299,8 @@ impl InstanceConf {
             lower_prio_no_advert: self.lower_prio_no_advert.unwrap_or(global.lower_prio_no_advert),
             higher_prio_send_advert: self.higher_prio_send_advert.unwrap_or(global.higher_prio_send_advert),
             skip_check_adv_addr: self.skip_check_adv_addr.unwrap_or(global.skip_check_adv_addr),
-            dont_track_primary: self.dont_track_primary,
+            // The daemon heeds it: it tells the instance of other interfaces beside its own.
+            dont_track_primary: false,
             // The virtual hardware address cannot be in two places.
             linger: self.vmac.is_none() && !self.use_vmac_addr && !self.addresses.iter().chain(&self.excluded).any(|a| a.use_vmac),
             tracks,

@@ -356,6 +356,7 @@ impl Daemon {
     pub(super) fn listen(&mut self, entry: usize, member: usize, at: usize) -> (bool, Option<IpAddr>) {
         let it = &self.conf.instances[at];
         let wanted = &self.wanted[at];
+        let needs = it.needs.iter().all(|name| self.index_of(name).is_some_and(|index| self.interfaces[&index].up));
         let (up, name, index, source) = match (it.interface.as_deref(), it.wire.as_deref()) {
             (Some(base), Some(wire)) => {
                 let Some((base, index)) = self.index_of(base).zip(self.index_of(wire)) else { return (false, None) };
@@ -363,13 +364,12 @@ impl Daemon {
                 let first = base.addresses.iter().find(|a| a.is_source(wanted.family) && !self.ours.contains(&a.address));
                 let fixed = it.source.filter(|own| !it.track_src_ip || base.addresses.iter().any(|a| a.address == *own && !a.tentative));
                 let source = if it.source.is_some() { fixed } else { first.map(|a| a.address) };
-                let needs = it.needs.iter().all(|name| self.index_of(name).is_some_and(|index| self.interfaces[&index].up));
-                (base.up && wire.up && needs, Some(wire.name.as_str()), index, source)
+                ((base.up && wire.up || it.dont_track_primary) && needs, Some(wire.name.as_str()), index, source)
             }
             // Unicast over whatever interface routes say.
             _ => {
                 let there = |own: &IpAddr| self.interfaces.values().any(|i| i.addresses.iter().any(|a| a.address == *own));
-                (true, None, ANYWHERE, it.source.filter(|own| !it.track_src_ip || there(own)))
+                (needs, None, ANYWHERE, it.source.filter(|own| !it.track_src_ip || there(own)))
             }
         };
         let sockets = self.sockets.entry(index).or_insert_with(|| Sockets::new(name, index));

@@ -217,7 +217,7 @@ fn instance(out: &mut Out, snapshot: &Snapshot, conf: &InstanceConf, it: &Instan
         }
         None => out.pair(3, "Interface", interface),
     }
-    if config.dont_track_primary {
+    if conf.dont_track_primary {
         out.line(3, "VRRP interface tracking disabled");
     }
     if config.skip_check_adv_addr {

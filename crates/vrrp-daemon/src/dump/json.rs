@@ -39,7 +39,7 @@ fn data(snapshot: &Snapshot, conf: &InstanceConf, it: &InstanceView) -> Value {
     let transition = it.history.last().map_or_else(|| unix(std::time::UNIX_EPOCH), |t| unix(snapshot.wall_at(t.at)));
     let mut all = Value::object()
         .with("iname", conf.name.as_str())
-        .with("dont_track_primary", flag(it.config.dont_track_primary))
+        .with("dont_track_primary", flag(conf.dont_track_primary))
         .with("skip_check_adv_addr", flag(it.config.skip_check_adv_addr))
         .with("strict_mode", flag(conf.strict.unwrap_or(snapshot.conf.global.strict)))
         .with("vmac_ifname", own.unwrap_or_default())
