@@ -601,3 +601,27 @@ fn peers_stay_peers() {
     let (transport, says) = of(" mcast_dst_ip 10.1.1.1\n mcast_src_ip fd00::1");
     assert!(matches!(transport, Transport::Multicast { group } if group == vrrp::Family::V4.group()) && says.len() == 2, "{says:?}");
 }
+
+/// Lines of files are what they come to before one is an `include`; a definition goes on also behind a comment.
+#[test]
+fn included_files_are_named_by_parameters_and_conditions() {
+    let part = "virtual_router_id 51\n virtual_ipaddress {\n 10.9.0.100/24\n }\n";
+    let main = "$PART=part\n$MORE= \\\n priority 77 # goes on \\\n advert_int 2\nvrrp_instance V1 {\n interface e0\n $MORE\n \
+                @main include ${_PWD}/$PART\n @other include nowhere\n}\n";
+    let loaded = read_files(&[("/k.conf", main), ("//part", part)], "main");
+    let it = &loaded.conf.instances[0];
+    assert_eq!((it.vrid, it.priority, it.advert_int, it.addresses.len()), (Some(51), Some(77), Some(Duration::from_secs(2)), 1));
+    assert!(says(&loaded).is_empty(), "{:?}", says(&loaded));
+}
+
+#[test]
+fn files_that_an_editor_leaves_are_not_included() {
+    let dir = std::env::temp_dir().join(format!("vrrp-glob-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory");
+    for name in ["a.conf", ".a.conf.swp", ".b.conf"] {
+        std::fs::write(dir.join(name), "").expect("a file");
+    }
+    let found = vrrp_daemon::conf::text::Disk.matching(&format!("{}/*", dir.display()));
+    let _ = std::fs::remove_dir_all(&dir);
+    assert_eq!(found, [dir.join("a.conf")]);
+}

@@ -43,7 +43,9 @@ impl Source for Disk {
     }
 
     fn matching(&self, pattern: &str) -> Vec<PathBuf> {
-        glob::glob(pattern).map(|paths| paths.filter_map(Result::ok).collect()).unwrap_or_default()
+        // As a shell has it: what an editor leaves beside the files is not meant.
+        let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::default() };
+        glob::glob_with(pattern, options).map(|paths| paths.filter_map(Result::ok).collect()).unwrap_or_default()
     }
 }
 
@@ -80,6 +82,7 @@ pub fn read(source: &dyn Source, path: &Path, surroundings: &Surroundings, diagn
         parameters: HashMap::new(),
         pending: None,
         directory: PathBuf::new(),
+        depth: 0,
         files: 0,
         spent: 0,
         lines: Vec::new(),
@@ -143,6 +146,8 @@ struct Reader<'a> {
     parameters: HashMap<String, Rc<[String]>>,
     pending: Option<Pending>,
     directory: PathBuf,
+    /// How many files the present one stands in.
+    depth: usize,
     files: usize,
     spent: usize,
     lines: Vec<Line>,
@@ -197,23 +202,24 @@ impl Reader<'_> {
 
     fn file(&mut self, path: &Path, text: &str, depth: usize) {
         let parent = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let before = (std::mem::replace(&mut self.directory, parent), self.checks);
+        let before = (std::mem::replace(&mut self.directory, parent), self.checks, std::mem::replace(&mut self.depth, depth));
         let name: Arc<str> = path.to_string_lossy().into();
         for (index, raw) in text.lines().enumerate() {
             let place = Place { file: name.clone(), line: u32::try_from(index + 1).unwrap_or(u32::MAX) };
             let line = without_comment(raw).trim();
             if line.is_empty() {
+                // It ends a definition, as in keepalived.
+                if let Some(pending) = self.pending.take() {
+                    self.go_on(pending, "");
+                }
                 continue;
             }
-            if let Some(pending) = self.pending.take() {
-                self.go_on(pending, line);
-            } else if let Some((pattern, checks)) = included(line) {
-                let before = self.checks;
-                self.checks = checks.unwrap_or(before);
-                self.include(pattern, Some(&place), depth + 1);
-                self.checks = before;
-            } else {
-                self.expand(&place, line, 0);
+            // A definition goes on also behind a comment.
+            let more = raw.trim_end().ends_with('\\') && !line.ends_with('\\') && (self.pending.is_some() || definition(line).is_some());
+            let line = if more { &format!("{line} \\") } else { line };
+            match self.pending.take() {
+                Some(pending) => self.go_on(pending, line),
+                None => self.expand(&place, line, 0),
             }
         }
         if let Some(pending) = self.pending.take() {
@@ -221,10 +227,10 @@ impl Reader<'_> {
             self.diagnostics.warn(&place, format!("the definition of ${} ends with the file; its last line has no '\\'", pending.name));
             self.parameters.insert(pending.name, pending.lines.into());
         }
-        (self.directory, self.checks) = before;
+        (self.directory, self.checks, self.depth) = before;
     }
 
-    /// One more line of a definition. Empty ones (comments) do not end one that has begun.
+    /// One more line of a definition.
     fn go_on(&mut self, mut pending: Pending, line: &str) {
         let (text, more) = line.strip_suffix('\\').map_or((line, false), |text| (text.trim_end(), true));
         if !text.is_empty() {
@@ -268,6 +274,12 @@ impl Reader<'_> {
         }
         match self.substituted(line) {
             Some(lines) => lines.iter().for_each(|line| self.expand(place, line, depth + 1)),
+            None if let Some((pattern, checks)) = included(line) => {
+                let before = self.checks;
+                self.checks = checks.unwrap_or(before);
+                self.include(pattern, Some(place), self.depth + 1);
+                self.checks = before;
+            }
             None => {
                 self.heed(place, line);
                 self.lines.push(Line { place: place.clone(), text: line.into() });
