@@ -128,6 +128,11 @@ fn exit_codes_are_keepaliveds() {
         ),
         ("priority of a table", format!("global_defs {{\n nftables_priority abc\n}}\n{}", instance("")), 5),
         ("peer with a prefix", instance("").replace("0.100/24", "0.100/24 peer 10.9.1.1"), 5),
+        ("script twice", more(&format!("{script}{script}")).replace("script /bin/true\n", "script /bin/true\n user nobody\n"), 0),
+        ("script without a command", more("vrrp_script s {\n script\n}\n"), 5),
+        ("file twice", more(&"track_file f {\n file /x\n}\n".repeat(2)), 0),
+        ("process twice", more(&"vrrp_track_process p {\n process x\n}\n".repeat(2)), 0),
+        ("track_group of nobody", more("track_group T {\n group {\n V9\n }\n}\n"), 0),
         ("unicast", instance(" unicast_src_ip 10.9.0.1\n unicast_peer {\n 10.9.0.2 min_ttl 3 max_ttl 5\n }"), 0),
     ];
     for (name, text, code) in cases {

@@ -29,6 +29,7 @@ const MAY_BE_EMPTY: &[&str] = &[
     "notify_fifo_script",
     "process_monitor_rcv_bufs",
     "reload_time_file",
+    "script",
     "router_id",
     "script_user",
     "shutdown_script",

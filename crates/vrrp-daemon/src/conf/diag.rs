@@ -112,6 +112,11 @@ impl Diagnostics {
         self.push(Diagnostic { place: Some(place.clone()), level: Level::Warning, code: Code::Wrong, text: text.into() });
     }
 
+    /// keepalived's check does not notice.
+    pub fn unchecked(&mut self, place: &Place, text: impl Into<String>) {
+        self.push(Diagnostic { place: Some(place.clone()), level: Level::Warning, code: Code::Unchecked, text: text.into() });
+    }
+
     /// There is nothing to start with.
     pub fn error(&mut self, place: &Place, text: impl Into<String>) {
         self.push(Diagnostic { place: Some(place.clone()), level: Level::Error, code: Code::Wrong, text: text.into() });

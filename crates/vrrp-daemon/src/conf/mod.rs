@@ -133,7 +133,7 @@ impl Loader {
             "vrrp_script" => {
                 let Some(name) = self.name(node) else { return };
                 if self.conf.scripts.iter().any(|s| s.name == name) {
-                    return self.diagnostics.warn(&node.place, format!("vrrp_script {name} already defined; it is left out"));
+                    return self.diagnostics.unchecked(&node.place, format!("vrrp_script {name} already defined; it is left out"));
                 }
                 let mut it = ScriptConf::new(node.place.clone(), name.clone());
                 self.block(&format!("({name}) "), "vrrp_script", node, |conf, arg| {
@@ -144,7 +144,7 @@ impl Loader {
             "track_file" | "vrrp_track_file" => {
                 let Some(name) = self.name(node) else { return };
                 if self.conf.files.iter().any(|f| f.name == name) {
-                    return self.diagnostics.warn(&node.place, format!("track_file {name} already defined; it is left out"));
+                    return self.diagnostics.unchecked(&node.place, format!("track_file {name} already defined; it is left out"));
                 }
                 let mut it = FileConf::new(node.place.clone(), name.clone());
                 self.block(&format!("({name}) "), "track_file", node, |conf, arg| {
@@ -158,7 +158,7 @@ impl Loader {
             "vrrp_track_process" => {
                 let Some(name) = self.name(node) else { return };
                 if self.conf.processes.iter().any(|p| p.name == name) {
-                    return self.diagnostics.warn(&node.place, format!("vrrp_track_process {name} already defined; it is left out"));
+                    return self.diagnostics.unchecked(&node.place, format!("vrrp_track_process {name} already defined; it is left out"));
                 }
                 let mut it = ProcessConf::new(node.place.clone(), name.clone());
                 self.block(&format!("({name}) "), "vrrp_track_process", node, |conf, arg| {

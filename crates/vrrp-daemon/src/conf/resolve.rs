@@ -210,7 +210,7 @@ fn needs(conf: &mut Conf, diagnostics: &mut Diagnostics) {
     }
     for (place, name) in conf.track_groups.iter().flat_map(|g| &g.members) {
         if !conf.instances.iter().any(|i| i.name == *name) {
-            diagnostics.warn(place, format!("vrrp instance {name} in track_group doesn't exist - ignoring"));
+            diagnostics.unchecked(place, format!("vrrp instance {name} in track_group doesn't exist - ignoring"));
         }
     }
     for it in &mut conf.instances {
