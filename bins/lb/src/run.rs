@@ -197,7 +197,17 @@ impl Serve<'_> {
     fn open(&self, sizes: Sizes, report: &dyn Fn() -> Report) -> Result<Proxy, Vec<String>> {
         let mut tries = 0;
         loop {
-            let old = handover::gather(&self.from, self.old).map_err(|text| vec![text])?;
+            let old = match handover::gather(&self.from, self.old) {
+                // As in haproxy: the same command line has to start a master when there is no old process.
+                Err(text) if self.master.is_some() => {
+                    if tries == 0 {
+                        alert(&text);
+                    }
+                    handover::gather(&From::Nobody, self.old)
+                }
+                gathered => gathered,
+            };
+            let old = old.map_err(|text| vec![text])?;
             let errors = match Proxy::take_over(self.config, sizes, old, report()) {
                 Ok(proxy) => return Ok(proxy),
                 Err(errors) => errors,

@@ -203,6 +203,14 @@ fn a_conversation_with_the_master() {
     assert!(help.contains("show proc") && help.contains("quit") && !help.contains("reload"), "{help}");
 }
 
+/// An old process that is not there to give its sockets keeps no master from its start.
+#[test]
+fn nobody_to_take_sockets_from() {
+    let master = Master::start("maxconn 100", &["-x", "/no/such/socket"], serve(OK));
+    assert_eq!(get(master.addr, "/").unwrap().status, 200);
+    assert!(master.process.stderr().contains("[ALERT]"), "{}", master.process.stderr());
+}
+
 /// How a worker ends decides how its master does.
 #[test]
 fn codes_of_the_master() {

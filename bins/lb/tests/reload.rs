@@ -167,6 +167,9 @@ fn sockets_over_the_run_time_socket() {
         world.launch(&["-x", &socket, "-sf", &old.as_raw_pid().to_string()]);
     }
     clients.finish();
+    // It has the name that it was asked for, not the one under which the first process made it.
+    let table = lb_testkit::runtime::ask(std::path::Path::new(&socket), "show cli sockets").unwrap();
+    assert!(table.contains(&format!("unix@{socket} admin")), "{table}");
     kill_process(world.pid(), Signal::TERM).unwrap();
 }
 
