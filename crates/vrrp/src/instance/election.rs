@@ -44,12 +44,12 @@ impl Instance {
         }
     }
 
-    /// Guards against datagrams that somebody recorded. Not as master, since two masters have counted on their own, and one of them has
-    /// to be heard.
+    /// Guards against datagrams that somebody recorded. Who has been restarted and counts from one again is heard as soon as it has heard
+    /// us: it goes on from our number, as we do from that of others.
     fn sequence_is_new<'a>(&mut self, from: IpAddr, accepted: Accepted<'a>) -> Result<Accepted<'a>, Refusal> {
         if let Some(sequence) = accepted.sequence {
             let seen = self.heard_sequence.is_some_and(|(whose, last)| whose == from && sequence <= last);
-            if seen && !matches!(self.phase, Phase::Master(_)) {
+            if seen {
                 return Err(Refusal::Replay(sequence));
             }
             self.heard_sequence = Some((from, sequence));
