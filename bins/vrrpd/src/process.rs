@@ -17,6 +17,8 @@ use vrrp_daemon::service::Doors;
 
 /// Where `vrrpd status` asks.
 pub const SOCKET: &str = "/run/vrrpd.sock";
+/// What nobody else may do with files that this process or its scripts make, if nothing is said: keepalived's.
+const UMASK: u32 = 0o177;
 /// `startup_script_timeout` and `shutdown_script_timeout`, if the file says nothing.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -39,7 +41,7 @@ struct Names {
 impl Names {
     fn new(args: &Args, conf: &Conf, as_keepalived: bool) -> Names {
         let namespace = args.namespace.as_ref().or(conf.namespace.as_ref());
-        let parts: Vec<&String> = conf.instance_name.iter().chain(namespace).collect();
+        let parts: Vec<&String> = namespace.into_iter().chain(&conf.instance_name).collect();
         let suffix: String = parts.iter().map(|part| format!("_{part}")).collect();
         let base = if as_keepalived { "keepalived" } else { "vrrpd" };
         // keepalived mounts the directory of a namespace over /run/keepalived; seen from outside, it is this one.
@@ -143,9 +145,6 @@ fn start(args: &Args, origin: Origin, prepared: Prepared, names: Names) -> Resul
     if args.core {
         lb_sys::process::allow_core_files()?;
     }
-    if let Some(mask) = args.umask.or(prepared.conf.global.umask) {
-        rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
-    }
     if let Some(name) = prepared.conf.global.process_name.as_ref().and_then(|name| std::ffi::CString::new(name.as_str()).ok()) {
         rustix::thread::set_name(&name)?;
     }
@@ -155,6 +154,8 @@ fn start(args: &Args, origin: Origin, prepared: Prepared, names: Names) -> Resul
     let options = Options { origin, sink, doors, keep_addresses, log_addresses, dump, supervisor: tell };
     let _pidfile = PidFile::write(&names.pidfile)?;
     let _vrrp_pidfile = names.vrrp_pidfile.as_deref().map(PidFile::write).transpose()?;
+    // Everybody may read the numbers; of what is made from here on, by scripts too, the mask decides.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(args.umask.or(prepared.conf.global.umask).unwrap_or(UMASK)));
     let global = prepared.conf.global.clone();
     let mut shutdown = Vec::new();
     for (command, timeout, at_start) in
@@ -215,5 +216,8 @@ mod tests {
         let names = names(&["-s", "blue"], &plain, true);
         assert_eq!(names[0], "/run/keepalived/blue/keepalived.pid");
         assert_eq!(names[3], "Keepalived_vrrp_blue");
+        let one = Conf { instance_name: Some("one".into()), ..Conf::default() };
+        let names = super::tests::names(&["-s", "blue"], &one, true);
+        assert_eq!((names[1].as_str(), names[3].as_str()), ("/run/keepalived/blue/vrrp_one.pid", "Keepalived_vrrp_blue_one"));
     }
 }

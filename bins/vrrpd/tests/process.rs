@@ -351,6 +351,30 @@ fn scripts_at_the_start_and_at_the_end() {
     assert!(net.file("mark.stop").exists());
 }
 
+/// Who may read what it makes, and what its scripts make.
+#[test]
+fn masks_are_keepaliveds() {
+    if !may_run() {
+        return;
+    }
+    for (line, mask) in [("", "0177\n"), ("umask 022", "0022\n")] {
+        let net = Net::new();
+        let made = [("a", VRRPD), ("b", "keepalived")].map(|(host, program)| {
+            let file = net.file(&format!("{host}.mask"));
+            let script = format!("startup_script \"/bin/sh -c 'umask > {0}.new && mv {0}.new {0}'\" root", file.display());
+            let router = net.start(host, program, &format!("global_defs {{\n{line}\n{script}\n}}\n{}", conf(150, "")));
+            until("its script", || file.exists());
+            let pid = net.file(&format!("{host}.pid"));
+            until("its number", || std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n')));
+            drop(router);
+            let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(pid).expect("a file").permissions());
+            (std::fs::read_to_string(file).expect("a file"), mode)
+        });
+        assert_eq!(made[0], made[1]);
+        assert_eq!(made[0].0, mask);
+    }
+}
+
 #[test]
 fn what_is_late_says_so() {
     if !may_run() {

@@ -33,8 +33,9 @@ impl Kind {
         let conf = &snapshot.conf;
         let mut name = String::from("keepalived");
         if conf.global.data_use_instance && self == Kind::Data {
-            for part in [&conf.instance_name, &conf.namespace].into_iter().flatten() {
-                let _ = write!(name, "_{part}");
+            let parts: Vec<&str> = [&conf.namespace, &conf.instance_name].into_iter().flatten().map(String::as_str).collect();
+            if !parts.is_empty() {
+                let _ = write!(name, ".{}", parts.join("_"));
             }
         }
         match self {
@@ -63,7 +64,7 @@ impl Kind {
     }
 }
 
-/// Writes a dump into a directory that others may write to as well (/tmp): under another name first, so that nothing that stands there
+/// Writes a dump, which the process's mask keeps from others, into a directory that others may write to as well (/tmp): under another name first, so that nothing that stands there
 /// under its name is followed.
 ///
 /// # Errors
@@ -72,7 +73,7 @@ pub fn write(directory: &Path, name: &str, text: &str) -> io::Result<PathBuf> {
     let path = directory.join(name);
     let new = directory.join(format!(".{name}.{}", std::process::id()));
     let _ = std::fs::remove_file(&new);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o666).open(&new)?;
     file.write_all(text.as_bytes())?;
     std::fs::rename(&new, &path)?;
     Ok(path)
