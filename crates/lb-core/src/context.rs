@@ -457,7 +457,7 @@ impl Context for View<'_> {
             Fact::CallNanoseconds => self.record?.calls().map(|_| Value::Int(0)),
             Fact::UniqueId => {
                 self.frontend().unique_id.as_ref()?;
-                Some(Value::Str(self.record?.unique_id_in(self)))
+                Some(Value::Str(self.record.filter(|record| record.is_stream())?.unique_id_in(self)))
             }
             Fact::Status => count(self.record?.status.into()).filter(|_| self.record.is_some_and(|r| r.status != 0)),
             Fact::FcErr => count(self.record.map_or(0, |r| r.fault().map_or(0, |fault| fault.code.into()))),

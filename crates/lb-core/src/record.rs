@@ -503,8 +503,8 @@ impl Record {
         });
     }
 
-    /// Writes a line that has nothing to wait for when the response's head is there.
-    pub fn response_began(&mut self) {
+    /// Writes a line that has nothing to wait for when the response's head is there, and `here` bytes of its body with it.
+    pub fn response_began(&mut self, here: impl FnOnce() -> u64) {
         let http = self.client.serves_http();
         if http {
             self.log_step(LogStep::Response);
@@ -512,7 +512,11 @@ impl Record {
         if self.client.frontend().log.as_ref().is_some_and(|l| l.early) && !self.logged {
             self.end = Termination::NORMAL;
             self.mark(Step::End);
+            // Observed: they count in this line already.
+            let head = self.downloaded;
+            self.downloaded += here();
             self.write(if http { LogStep::Response } else { LogStep::Connect });
+            self.downloaded = head;
         }
     }
 

@@ -81,7 +81,7 @@ pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
         }
     };
     let mut running = Running { record: &mut record, connected };
-    running.record.response_began();
+    running.record.response_began(|| 0);
     let Connected { socket: server, relay, .. } = &mut *running.connected;
     let end = poll_fn(|_| relay.poll(&worker.rt, &worker.outs, &socket, server)).await;
     if end.cause == Cause::ServerAbort || end.cause == Cause::ClientAbort {

@@ -554,8 +554,12 @@ pub async fn run(
     Encoder::new().encode_response(&response, out);
     frontend.spelling.apply(out);
     drop(response);
+    let here = || match rules::body_here(framing.body, attempt.input.as_ref()) {
+        _ if bodiless => 0,
+        (body, whole, _) => body.len() as u64 + u64::from(whole && framing.body == Body::Chunked),
+    };
+    down.record.response_began(here);
     down.flow.set_input(attempt.input.take());
-    down.record.response_began();
     if framing.body == Body::Tunnel {
         let head_len = down.flow.out(&worker.outs).len() as u64;
         let Attempt { up, .. } = attempt;

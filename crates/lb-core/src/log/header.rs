@@ -181,6 +181,10 @@ impl Prefix {
         };
         let facility = message.priority.map_or(u16::from(self.facility), |priority| priority >> 3);
         let mut number = itoa::Buffer::new();
+        let max_len = match self.cut {
+            Cut::Datagram => max_len,
+            Cut::Stream => max_len.saturating_sub(1),
+        };
         let mut put = |bytes: &[u8]| line.extend_from_slice(bytes);
         match format {
             Format::Short | Format::Timed => put(&[b'<', b'0' + level as u8, b'>']),
@@ -195,19 +199,6 @@ impl Prefix {
             Format::Local | Format::Rfc3164 => {
                 put(&message.time.and_then(|time| time.rfc3164()).unwrap_or_else(|| *dates.rfc3164(at)));
                 put(b" ");
-                if format == Format::Rfc3164 {
-                    put(if message.host.is_empty() { b"localhost" } else { message.host });
-                    put(b" ");
-                }
-                if !message.app.is_empty() {
-                    put(message.app);
-                    if !message.pid.is_empty() {
-                        put(b"[");
-                        put(message.pid);
-                        put(b"]");
-                    }
-                    put(b": ");
-                }
             }
             Format::Rfc5424 | Format::Timed | Format::Iso => {
                 let now = *dates.iso(at);
@@ -216,10 +207,6 @@ impl Prefix {
                 if format == Format::Rfc5424 {
                     put(b"1 ");
                     put(written.unwrap_or(if message.rfc5424 { b"-" } else { &now }));
-                    for field in [message.host, message.app, message.pid, message.id, message.structured] {
-                        put(b" ");
-                        put(if field.is_empty() { b"-" } else { field });
-                    }
                 } else {
                     put(written.unwrap_or(&now));
                 }
@@ -227,12 +214,43 @@ impl Prefix {
             }
             Format::Priority | Format::Short | Format::Raw => {}
         }
-        put(message.text);
-        line.truncate(match self.cut {
-            Cut::Datagram => max_len,
-            Cut::Stream => max_len.saturating_sub(1),
-        });
+        let mut whole = line.len() <= max_len;
+        let mut pieces = |all: &[&[u8]]| all.iter().for_each(|bytes| whole = self.piece(bytes, whole, max_len, line));
+        let or = |field, absent| if <[u8]>::is_empty(field) { absent } else { field };
+        match format {
+            Format::Rfc5424 => {
+                for field in [message.host, message.app, message.pid, message.id, message.structured] {
+                    pieces(&[or(field, b"-"), b" "]);
+                }
+            }
+            Format::Local | Format::Rfc3164 => {
+                if format == Format::Rfc3164 {
+                    pieces(&[or(message.host, b"localhost"), b" "]);
+                }
+                match (message.app, message.pid) {
+                    (b"", _) => {}
+                    (app, b"") => pieces(&[app, b": "]),
+                    (app, pid) => pieces(&[app, b"[", pid, b"]", b": "]),
+                }
+            }
+            _ => {}
+        }
+        if whole {
+            line.extend_from_slice(message.text);
+        }
+        line.truncate(max_len);
         line.push(b'\n');
+    }
+
+    /// Appends a piece of a header, unless one before did not go in whole; false when the line ends before it.
+    fn piece(&self, bytes: &[u8], mut whole: bool, max_len: usize, line: &mut Vec<u8>) -> bool {
+        if self.cut == Cut::Datagram {
+            whole = whole && bytes.len() < max_len.saturating_sub(line.len());
+        }
+        if whole {
+            line.extend_from_slice(bytes);
+        }
+        whole
     }
 
     /// Appends the pieces one by one, as far as they fit; false when not all of them did.
@@ -240,13 +258,7 @@ impl Prefix {
     fn pieces(&self, structured: &[u8], mut whole: bool, max_len: usize, line: &mut Vec<u8>) -> bool {
         for (at, piece) in self.pieces.iter().enumerate() {
             let piece = if at == STRUCTURED_DATA && !structured.is_empty() { structured } else { piece };
-            if self.cut == Cut::Datagram {
-                whole = whole && piece.len() < max_len.saturating_sub(line.len());
-            }
-            if !whole {
-                return false;
-            }
-            line.extend_from_slice(piece);
+            whole = self.piece(piece, whole, max_len, line);
         }
         whole
     }

@@ -73,6 +73,8 @@ struct Target {
     level: Level,
     min_level: Level,
     max_len: usize,
+    /// Where lines go by a ring, which has a length of its own: longest message by the `len` of the target.
+    message_len: usize,
     sample: Option<Sampler>,
     profile: Option<Arc<Profile>>,
 }
@@ -149,9 +151,9 @@ impl Logger {
                 };
                 let sink = sinks.get(&target.address)?;
                 // A ring has its own format and length; the line feed, which a stream's length counts, does not go in.
-                let (format, max_len, own_format) = match sink.ring() {
-                    Some(ring) => (ring.format(), ring.settings().max_len + 1, true),
-                    None => (target.format, target.max_len, target.format_given),
+                let (format, max_len, message_len, own_format) = match sink.ring() {
+                    Some(ring) => (ring.format(), ring.settings().max_len + 1, target.max_len, true),
+                    None => (target.format, target.max_len, usize::MAX, target.format_given),
                 };
                 let profile = target.profile.as_ref().and_then(|name| profiles.iter().find(|profile| profile.name == *name));
                 let mut identity = identity.clone();
@@ -166,6 +168,7 @@ impl Logger {
                     level: target.level,
                     min_level: target.min_level,
                     max_len,
+                    message_len,
                     sample: target.sample.clone().map(|rule| Sampler { rule, seen: AtomicU64::new(0) }),
                     profile: profile.map(|profile| Arc::new(Profile::new(profile))),
                 })
@@ -365,6 +368,8 @@ impl Target {
             return;
         }
         line.clear();
+        let message = &content.message[..content.message.len().min(self.message_len)];
+        let content = Content { message, ..content };
         // A level more severe than `minlevel` is shown as `minlevel`.
         self.prefix.frame(level.max(self.min_level), at, dates, content, self.max_len, line);
         self.sink.send(line);

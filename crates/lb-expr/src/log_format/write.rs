@@ -259,19 +259,23 @@ impl Writer {
         self.spaced = false;
         if flags.has(Flags::FIELD) {
             // As haproxy: `{+Q}` means log lines.
-            return self.field(text);
+            return self.field(text, flags.has(Flags::ESCAPE));
         }
         self.text(text, flags)
     }
 
-    /// Bytes that a field's value cannot have as `%XX`.
-    fn field(&mut self, text: &[u8]) -> Fit {
-        let odd = |byte: &u8| matches!(byte, 0..=8 | 10..=31 | 127);
+    /// Bytes that a field's value cannot have as `%XX`; a backslash before others that want one, if they are to have it.
+    fn field(&mut self, text: &[u8], escape: bool) -> Fit {
+        let odd = |byte: &u8| matches!(byte, 0..=8 | 10..=31 | 127) || escape && Set::BACKSLASH.has(*byte);
         let mut rest = text;
         while let Some(at) = rest.iter().position(odd) {
             self.cut(&rest[..at])?;
             let byte = rest[at];
-            self.whole(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]])?;
+            if escape && Set::BACKSLASH.has(byte) {
+                self.whole(&[b'\\', byte])?;
+            } else {
+                self.whole(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]])?;
+            }
             rest = &rest[at + 1..];
         }
         self.cut(rest)
@@ -599,7 +603,7 @@ pub(super) fn request_part(line: &[u8], part: RequestPart) -> &[u8] {
     }
     let bad = b"<BADREQ>".as_slice();
     let space = |bytes: &[u8]| bytes.iter().position(|b| *b == b' ');
-    let Some(first) = space(line) else { return bad };
+    let Some(first) = space(line) else { return if part == RequestPart::Query { b"" } else { bad } };
     if part == RequestPart::Method {
         return &line[..first];
     }
@@ -611,7 +615,7 @@ pub(super) fn request_part(line: &[u8], part: RequestPart) -> &[u8] {
     let query = target.iter().position(|b| *b == b'?').unwrap_or(target.len());
     match part {
         RequestPart::Target => target,
-        RequestPart::Version => version.unwrap_or(bad),
+        RequestPart::Version => version.unwrap_or(b"HTTP/0.9"),
         RequestPart::Query => &target[query..],
         RequestPart::Path => &target[..query],
         RequestPart::PathOnly | RequestPart::Line | RequestPart::Method => path_only(&target[..query]),

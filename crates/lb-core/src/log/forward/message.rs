@@ -41,13 +41,13 @@ const MONTHS: [&[u8; 3]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", 
 const ANY: u16 = 191;
 
 impl<'a> Message<'a> {
-    /// A message as it stands, the line feeds at its end left out.
+    /// A message as it stands, the line feeds and zero bytes at its end left out.
     pub fn unparsed(bytes: &'a [u8]) -> Self {
-        let end = bytes.iter().rposition(|b| *b != b'\n').map_or(0, |at| at + 1);
+        let end = bytes.iter().rposition(|b| !matches!(b, b'\n' | 0)).map_or(0, |at| at + 1);
         Message { text: &bytes[..end], ..Message::default() }
     }
 
-    /// Takes a message apart, the line feeds at its end left out.
+    /// Takes a message apart, line feeds and zero bytes at its end left out.
     pub fn parse(bytes: &'a [u8]) -> Self {
         let all = Self::unparsed(bytes);
         let Some((priority, rest)) = priority(all.text) else { return all };
@@ -103,25 +103,21 @@ fn rfc5424(bytes: &[u8]) -> Option<Message<'_>> {
     })
 }
 
-/// Length of `[ID NAME="VALUE" ...][...]`.
+/// Length of `[ID NAME="VALUE" ...][...]`. As observed, an element may be empty, and a backslash counts outside of quotes, too.
 fn structured(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     while bytes.get(at) == Some(&b'[') {
-        let begin = at + 1;
-        at = begin;
+        at += 1;
         let mut quoted = false;
         loop {
             match bytes.get(at)? {
-                b'\\' if quoted => at += 1,
+                b'\\' => at += 1,
                 b'"' => quoted = !quoted,
                 b']' if quoted => return None,
                 b']' => break,
                 _ => {}
             }
             at += 1;
-        }
-        if at == begin {
-            return None;
         }
         at += 1;
     }
@@ -252,6 +248,11 @@ mod tests {
             ("<134>1 2026-11-28T07:26:31Z h a p m [x a=\"b\\\"c\\\\\"] m", "134|5424|h|a|p|m|[x a=\"b\\\"c\\\\\"]|m"),
             ("<134>1 2026-11-28T07:26:31Z h a p m - ", "134|5424|h|a|p|m||"),
             ("<13>1 - - - - - - msg", "13|5424||||||msg"),
+            ("<13>1 - h a p m [] msg", "13|5424|h|a|p|m|[]|msg"),
+            ("<13>1 - h a p m [x][] ", "13|5424|h|a|p|m|[x][]|"),
+            ("<13>1 - h a p m [a\\]b c=\"d\"] msg", "13|5424|h|a|p|m|[a\\]b c=\"d\"]|msg"),
+            ("<13>msg\0\n\0", "13|-||||||msg"),
+            ("msg\r\n", "-|-||||||msg\r"),
             ("<34>hello only pri", "34|-||||||hello only pri"),
             ("no pri at all", "-|-||||||no pri at all"),
             ("<1x>y", "-|-||||||<1x>y"),

@@ -55,6 +55,12 @@ fn formats() -> Vec<Case> {
             .build(),
         custom("format/samples", "%[fc_err] %[fc_err_str] %{+Q}[ssl_fc_sni] %[ssl_fc_is_resumed] %ts").build(),
         custom("format/flags-with-words-before-signs", "%{ +Q}ci %{+Q+E}HU %{-Q+Q}HM %{+-Q}ci %{x+Q}ci %{+QE}ci %ts").build(),
+        to_close(
+            "format/parts-of-a-line-that-is-cut",
+            format!("GET /{}?q HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "u".repeat(1_100)),
+        )
+        .fe("log-format \"%HM %HV %HQ %ts\"")
+        .build(),
         custom("format/destination", "%[dst]:%[dst_port] %ts").build(),
         exchange("format/captured-line", "GET http://a/b?c HTTP/1.1\r\nHost: a\r\n\r\n", OK)
             .fe("log-format \"%[capture.req.uri] %[capture.req.ver] %[capture.res.ver] %ts\"")
@@ -174,6 +180,13 @@ fn ids() -> Vec<Case> {
         header(exchange("unique-id/before-forwardfor", GET, OK)).fe("option forwardfor").fe("option originalto").build(),
         header(http("unique-id/each")).origin(serve(OK)).client(vec![send(GET), RESP, send(GET), RESP]).logs(2).build(),
         with(exchange("unique-id/no-header", GET, OK)).build(),
+        exchange("unique-id/escaped", "GET / HTTP/1.1\r\nHost: a\r\nX: a\"b]c\\d\r\n\r\n", OK)
+            .fe("unique-id-header X-Unique")
+            .fe("unique-id-format %{+E}[req.hdr(x)]|%{+Q}[req.hdr(x)]")
+            .fe("http-request set-header Y %{+Q,+E}[req.hdr(x)]")
+            .fe("log-format \"%ID %ts\"")
+            .build(),
+        with(to_close("unique-id/sample-of-no-stream", "nonsense\r\n\r\n")).fe("error-log-format \"%[unique-id] %ID %ts\"").build(),
         with(to_close("unique-id/bad-request", "nonsense\r\n\r\n")).build(),
         with(http("unique-id/refused")).be("retries 0").server(Server::Refused).client(vec![send(GET), EOF]).build(),
         exchange("unique-id/header-alone", GET, OK).fe("unique-id-header X-Unique").fe("log-format \"%ID %ts\"").build(),

@@ -51,6 +51,10 @@ fn logs() -> Vec<Case> {
             .origin(vec![REQ, send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"), Step::Wait("over"), send("hello")])
             .client(vec![send(GET), until("\r\n\r\n"), Step::Logs(1), Step::Signal("over"), until("hello")])
             .build(),
+        exchange("logasap/body-with-head", GET, OK).fe("option logasap").build(),
+        exchange("logasap/body-in-chunks", GET, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+            .fe("option logasap")
+            .build(),
         exchange("dontlog-normal/normal", GET, OK).fe("option dontlog-normal").logs(0).build(),
         exchange("dontlog-normal/500", GET, "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n").fe("option dontlog-normal").build(),
         exchange("dontlog-normal/404", GET, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n").fe("option dontlog-normal").logs(0).build(),

@@ -41,6 +41,7 @@ pub(super) fn cases() -> Vec<Case> {
             "log-proto octet-count",
             vec![vec![until("/first 200 --"), Step::Signal("first"), until("/second 200 -")]],
         )),
+        length_of_the_log_line(),
         two(ring("ring/proxy-header", "ring@r local0", "", "send-proxy", takes())),
         two(ring(
             "ring/connects-again",
@@ -68,6 +69,24 @@ pub(super) fn cases() -> Vec<Case> {
         forward("forward/short", "format short local3", NEW, 2),
         forward("forward/raw", "format raw local3", NEW, 2),
         forward("forward/timed", "format timed local3", NEW, 2),
+        forward(
+            "forward/zero-bytes-at-the-end",
+            "local3",
+            "<13>Nov  8 07:26:31 h a: m\0\n34 <134>Nov  8 07:26:31 h a[1]: m1\0\n\0<13>m\0\0\n",
+            3,
+        ),
+        forward(
+            "forward/structured-data",
+            "format rfc5424 local3",
+            "<13>1 2026-11-28T07:26:31Z h a p m [] x\n<13>1 2026-11-28T07:26:31Z h a p m [a\\]b][] y\n",
+            2,
+        ),
+        forward(
+            "forward/length-of-the-header",
+            "len 80 format rfc3164 local3",
+            &format!("<134>Nov  8 07:26:31 {} a[1]: m\n<134>Nov  8 07:26:31 {} a[1]: m\n", "h".repeat(60), "h".repeat(50)),
+            2,
+        ),
         forward("forward/length", "len 80 local3", &format!("<134>Nov  8 07:26:31 h a[1]: {}\n", "m".repeat(100)), 1),
         forward(
             "forward/level",
@@ -82,6 +101,21 @@ pub(super) fn cases() -> Vec<Case> {
         two(ring("ring/of-a-log-line", "tcp@127.0.0.1:{o2} format raw local0", "-", "", takes())),
         two(ring("ring/of-a-log-line-short", "tcp4@127.0.0.1:{o2} len 100 format short local0", "-", "", takes())),
     ]
+}
+
+/// The `len` of a `log` line that names a ring is that of the message, without the header.
+fn length_of_the_log_line() -> Case {
+    let text = format!(
+        "    mode http\nring r\n    format priority\n    timeout connect 3s\n    timeout server 3s\n    server r1 127.0.0.1:{{o2}}\nfrontend fe\n    \
+         bind 127.0.0.1:{{fe}}\n    log ring@r len 80 local0\n    log-format \"%HU {} %ST %ts\"\n    default_backend be\nbackend be\n    server s1 \
+         127.0.0.1:{{o1}}\n",
+        "x".repeat(100)
+    );
+    two(http("ring/length-of-the-log-line")
+        .config(&text)
+        .origin(serve(OK))
+        .origins(vec![vec![until("xxx\n"), Step::Signal("first"), until("xxx\n")]])
+        .logs(2))
 }
 
 /// RFC 3164, as most programs write it.
