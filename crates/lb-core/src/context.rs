@@ -88,6 +88,8 @@ pub struct Uses {
     pub server_source: bool,
     /// `dst` and its like: where clients have connected to.
     pub destination: bool,
+    /// `fc_rtt` and its like: what the kernel knows of the client's connection.
+    pub client_tcp: bool,
     /// `fe_sess_rate` and its like.
     pub rates: bool,
     /// `last_rule_line`, `last_rule_file`
@@ -106,6 +108,7 @@ impl Uses {
             listeners: any(&["dst_conn"]),
             server_source: any(&["bc_src", "bc_src_port"]),
             destination: any(&["dst", "dst_port", "dst_is_local", "fc_dst", "fc_dst_port", "fc_dst_is_local"]),
+            client_tcp: any(&["fc_rtt", "fc_rttvar", "fc_unacked", "fc_sacked", "fc_lost", "fc_retrans", "fc_fackets", "fc_reordering"]),
             rates: any(&["fe_req_rate", "fe_sess_rate", "be_sess_rate", "srv_sess_rate"]),
             last_rule: any(&["last_rule_line", "last_rule_file"]),
             extensions: any(&["fc_pp_authority", "fc_pp_unique_id", "fc_pp_tlv"]),
@@ -233,8 +236,14 @@ impl<'s> View<'s> {
         of(&mut rates, worker.rt.now()).map(|rate| Value::Int(i64::try_from(rate).unwrap_or(i64::MAX)))
     }
 
+    /// The record, if it is one of a stream.
+    fn stream(&self) -> Option<&'s Record> {
+        self.record.filter(|record| record.is_stream())
+    }
+
     fn tcp_info(&self, fact: TcpFact) -> Option<i64> {
-        let info = self.socket?.tcp_info()?;
+        let noted = || self.record?.client_tcp().copied();
+        let info = self.socket.and_then(Socket::tcp_info).or_else(noted)?;
         Some(i64::from(of_tcp(&info, fact)))
     }
 }
@@ -394,7 +403,7 @@ impl Context for View<'_> {
             Fact::FcTcp(fact) => self.tcp_info(fact).map(Value::Int),
             Fact::FcSavedSyn => self.socket?.saved_syn().map(|syn| Value::Bin(&*scratch.alloc_slice_copy(&syn))),
             // These are of streams, as the backend of what has none is not even the frontend.
-            Fact::HttpFirstReq | Fact::BeId | Fact::BeName if self.record.is_none_or(|record| !record.is_stream()) => None,
+            Fact::HttpFirstReq | Fact::BeId | Fact::BeName if self.stream().is_none() => None,
             Fact::HttpFirstReq => Some(Value::Bool(self.served == 0)),
             Fact::BeId => count(self.backend().map_or(self.frontend().settings.id, |b| b.settings.id)),
             Fact::BeName => text(self.backend().map_or(self.frontend().name(), |b| b.name())),
@@ -457,7 +466,7 @@ impl Context for View<'_> {
             Fact::CallNanoseconds => self.record?.calls().map(|_| Value::Int(0)),
             Fact::UniqueId => {
                 self.frontend().unique_id.as_ref()?;
-                Some(Value::Str(self.record.filter(|record| record.is_stream())?.unique_id_in(self)))
+                Some(Value::Str(self.stream()?.unique_id_in(self)))
             }
             Fact::Status => count(self.record?.status.into()).filter(|_| self.record.is_some_and(|r| r.status != 0)),
             Fact::FcErr => count(self.record.map_or(0, |r| r.fault().map_or(0, |fault| fault.code.into()))),
@@ -465,8 +474,8 @@ impl Context for View<'_> {
             // A connection of HTTP/1 has one.
             Fact::FcNbStreams => Some(Value::Int(1)).filter(|_| self.client.serves_http()),
             Fact::FcErrStr => text(self.record.and_then(Record::fault).map_or("Success", |fault| fault.text)),
-            Fact::PrioClass => Some(Value::Int(i64::from(self.record?.rules().priority_class))),
-            Fact::PrioOffset => Some(Value::Int(i64::from(self.record?.rules().priority_offset))),
+            Fact::PrioClass => Some(Value::Int(i64::from(self.stream()?.rules().priority_class))),
+            Fact::PrioOffset => Some(Value::Int(i64::from(self.stream()?.rules().priority_offset))),
             Fact::LastRuleFile => {
                 let rule = self.record?.rules().last_rule?;
                 text(process.topology.files.get(rule.file as usize)?)

@@ -16,6 +16,7 @@ use lb_expr::{CaptureSide, Cause, Field, LogSource, LogValue, Phase, Termination
 use lb_http::{FieldId, Head, Version};
 use lb_rt::Socket;
 use lb_sys::Addr;
+use lb_sys::socket::TcpInfo;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
@@ -135,6 +136,8 @@ struct Extra {
     /// Own address towards the server.
     source: Option<Addr>,
     fault: Option<Fault>,
+    /// What the kernel knew of the client's connection at its end.
+    client_tcp: Option<TcpInfo>,
     /// Of the request and of the response.
     captured: [Captured; 2],
     rules: RuleState,
@@ -426,6 +429,19 @@ impl Record {
         if self.client.worker().process.topology.uses.server_source || self.client.frontend().log.as_ref().is_some_and(|l| l.wants_source) {
             self.extra().source = server.local_addr().ok();
         }
+    }
+
+    /// Notes what the kernel knows of the client's connection, if a line may show it.
+    #[inline]
+    pub fn note_client(&mut self, socket: &Socket) {
+        if self.client.worker().process.topology.uses.client_tcp && self.client.frontend().log.as_ref().is_some_and(|log| log.has_samples) {
+            self.extra().client_tcp = socket.tcp_info();
+        }
+    }
+
+    /// That, as far as it was noted.
+    pub(crate) fn client_tcp(&self) -> Option<&TcpInfo> {
+        self.extra.as_deref()?.client_tcp.as_ref()
     }
 
     /// Notes a step as reached now.

@@ -89,6 +89,7 @@ pub async fn serve(client: Rc<Client>, socket: Socket, input: Option<Buffer>) {
         server.reset_on_close();
         socket.reset_on_close();
     }
+    running.record.note_client(&socket);
     drop(socket);
     drop(running);
     record.finish(end);

@@ -37,6 +37,7 @@ pub async fn send(conn: &Conn, record: &mut Record, status: u16, to: ReplyTo, en
     record.status = written.status;
     let sent = write_all(conn, out.rest()).await;
     record.downloaded += written.counted;
+    record.note_client(&conn.socket);
     record.finish(end);
     sent && !written.close
 }
@@ -61,6 +62,7 @@ pub async fn send_own(conn: &Conn, record: &mut Record, mut own: Own, to: ReplyT
     record.status = logged.unwrap_or(written.status);
     let sent = write_all(conn, out.rest()).await;
     record.downloaded += written.counted;
+    record.note_client(&conn.socket);
     record.finish(end);
     sent && !written.close
 }

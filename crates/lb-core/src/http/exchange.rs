@@ -271,6 +271,7 @@ async fn forward(
     drop(counted);
     let reuse = match verdict {
         Verdict::Done { reuse, end } => {
+            record.note_client(&conn.socket);
             record.finish(end);
             reuse
         }

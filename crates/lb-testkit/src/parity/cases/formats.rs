@@ -61,6 +61,7 @@ fn formats() -> Vec<Case> {
         )
         .fe("log-format \"%HM %HV %HQ %ts\"")
         .build(),
+        custom("format/kernel", "%[fc_retrans] %[fc_lost] %[fc_sacked] %[fc_reordering] %ts").build(),
         custom("format/destination", "%[dst]:%[dst_port] %ts").build(),
         exchange("format/captured-line", "GET http://a/b?c HTTP/1.1\r\nHost: a\r\n\r\n", OK)
             .fe("log-format \"%[capture.req.uri] %[capture.req.ver] %[capture.res.ver] %ts\"")
@@ -105,7 +106,7 @@ fn errors() -> Vec<Case> {
     vec![
         with(exchange("error-format/good", GET, OK)).build(),
         to_close("error-format/samples-of-streams", "nonsense\r\n\r\n")
-            .fe("error-log-format \"%[fe_name] %[be_id] %[be_name] %[http_first_req] %[capture.res.ver] %ts\"")
+            .fe("error-log-format \"%[fe_name] %[be_id] %[be_name] %[prio_class] %[http_first_req] %[capture.res.ver] %ts\"")
             .build(),
         numbers("error-format/numbers", ""),
         numbers("error-format/numbers-with-structured-data", "log-format-sd x"),
