@@ -468,7 +468,7 @@ impl Context for View<'_> {
                 self.frontend().unique_id.as_ref()?;
                 Some(Value::Str(self.stream()?.unique_id_in(self)))
             }
-            Fact::Status => count(self.record?.status.into()).filter(|_| self.record.is_some_and(|r| r.status != 0)),
+            Fact::Status => count(self.stream().filter(|record| record.status != 0)?.status.into()),
             Fact::FcErr => count(self.record.map_or(0, |r| r.fault().map_or(0, |fault| fault.code.into()))),
             Fact::FcErrName => text(self.record.and_then(Record::fault).map_or("", |fault| fault.name())),
             // A connection of HTTP/1 has one.
