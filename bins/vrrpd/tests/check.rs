@@ -41,7 +41,8 @@ fn the_check_exits_as_keepaliveds() {
             let mut wrong = Vec::new();
             for (name, text) in cases {
                 let file = net.file(&format!("{part}.conf"));
-                std::fs::write(&file, text.replace("@NET@", &format!("{}a", net.prefix))).expect("a file");
+                let text = text.replace("@NET@", &format!("{}a", net.prefix)).replace("@DIR@", &net.dir.display().to_string());
+                std::fs::write(&file, text).expect("a file");
                 let exit = |program: &str| {
                     let output = net.command("a", program).args(["-t", "-f"]).arg(&file).output().expect("a program");
                     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
