@@ -24,6 +24,8 @@ pub struct FrontendLog {
     pub(crate) early: bool,
     /// `log-steps`
     pub(crate) steps: LogSteps,
+    /// Connections that fail before there is a stream are told. Observed: where something is said of what lines show.
+    pub(crate) tells_errors: bool,
     /// Lines show samples.
     pub(crate) has_samples: bool,
     /// Lines show the own address towards the server.
@@ -163,6 +165,8 @@ impl Loggers {
         let format = (proxy.log_format.kind != LogFormatKind::Default).then(|| compiled(&proxy.log_format));
         let structured = proxy.log_format_sd.as_ref().filter(|_| logger.shows_structured_data()).map(compiled);
         let asap = proxy.options.logasap;
+        let captures = &proxy.captures;
+        let captures = captures.cookie.is_some() || captures.request.iter().chain(&captures.response).any(|slot| slot.name.is_some());
         let at_once = format.as_ref().is_some_and(|f| !f.waits_for_end()) && logger.formats().all(|f| !f.waits_for_end());
         let mut log = FrontendLog {
             // With steps a line is written at each of them and at no other moment.
@@ -176,6 +180,10 @@ impl Loggers {
             dontlog_normal: proxy.options.dontlog_normal,
             separate_errors: proxy.options.log_separate_errors,
             asap,
+            tells_errors: captures
+                || proxy.log_format.kind != LogFormatKind::Default
+                || proxy.log_format_sd.is_some()
+                || proxy.unique_id_format.is_some(),
             wants_source: false,
             wants_uploaded: false,
             has_samples: false,

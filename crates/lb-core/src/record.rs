@@ -716,7 +716,6 @@ pub fn log_connect(client: &Rc<Client>) {
 fn log_connect_to(client: &Rc<Client>, log: &FrontendLog) {
     let mut record = Record::new(client.clone(), Timers::new(client.accepted));
     record.logged = true;
-    log.count(true);
     let at = client.worker().timestamp();
     let http = client.frontend().settings.mode == Mode::Http;
     log.logger.log_with(Level::Info, at, |limit, out| lb_expr::write_connect(&record, http, limit, out));
@@ -741,9 +740,8 @@ pub fn log_connection_error(client: &Rc<Client>, fault: Fault) {
     let fixed = |limit: usize, out: &mut Vec<u8>| lb_expr::write_connection_error(&record, fault.text, limit, out);
     let words = match &log.error_format {
         Some(format) => Words::Format(format),
-        None if log.format.is_some() => Words::Fixed(&fixed),
+        None if log.tells_errors => Words::Fixed(&fixed),
         None if log.logger.has_profiles() => Words::Nothing,
-        // As haproxy: a frontend that names no format says nothing of such connections.
         None => return,
     };
     let structured = log.structured.as_ref();
@@ -754,7 +752,8 @@ pub fn log_connection_error(client: &Rc<Client>, fault: Fault) {
     } else {
         log.logger.log_step(LogStep::Error, level, at, words, structured, &record)
     };
-    log.count(said);
+    // Observed: lines of fixed words do not count.
+    log.count(said && !matches!(words, Words::Fixed(_)));
 }
 
 fn ip_of(addr: Option<&Addr>) -> LogValue<'static> {

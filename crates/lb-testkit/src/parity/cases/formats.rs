@@ -124,6 +124,20 @@ fn errors() -> Vec<Case> {
             .origin(serve(OK))
             .client(vec![send("nonsense which is no header\r\n"), EOF])
             .build(),
+        http("proxy-bad/error-without-format")
+            .bind("accept-proxy")
+            .config(&without_format("    unique-id-format x\n").replace("{fe}", "{fe} accept-proxy"))
+            .origin(serve(OK))
+            .client(vec![send("nonsense which is no header\r\n"), EOF])
+            .build(),
+        http("proxy-bad/error-that-is-not-counted")
+            .bind("accept-proxy")
+            .fe("log-format \"lines before: %lc %ts\"")
+            .origin(serve(OK))
+            .client(vec![send("nonsense which is no header\r\n"), EOF])
+            .client(vec![send(format!("PROXY TCP4 192.0.2.1 192.0.2.2 1000 80\r\n{GET}")), RESP])
+            .logs(2)
+            .build(),
         http("error-format/without-format")
             .config(&without_format("    error-log-format \"E %ts %ST\"\n"))
             .origin(serve(OK))
