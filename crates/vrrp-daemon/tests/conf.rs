@@ -630,3 +630,9 @@ fn files_that_an_editor_leaves_are_not_included() {
     let _ = std::fs::remove_dir_all(&dir);
     assert_eq!(found, [dir.join("a.conf")]);
 }
+
+#[test]
+fn an_interface_that_is_not_there_is_said_where_it_stands() {
+    let loaded = read(&instance("").replace("interface e0", "interface e9"));
+    assert!(says(&loaded)[0].starts_with("(/k.conf: Line 2) WARNING - interface e9 doesn't exist"), "{:?}", says(&loaded));
+}

@@ -26,7 +26,13 @@ pub const INSTANCE: &[Keyword<InstanceConf>] = &[
             Some(other) => arg.warn(format!("unknown state '{other}', defaulting to BACKUP; the states are MASTER and BACKUP")),
         }),
     ),
-    ("interface", Set(|it, arg| it.interface = arg.text())),
+    (
+        "interface",
+        Set(|it, arg| {
+            it.interface = arg.text();
+            it.interface_place = Some(arg.node.place.clone());
+        }),
+    ),
     ("virtual_router_id", Set(|it, arg| it.vrid = arg.number(1..=255).or(it.vrid))),
     ("priority", Set(|it, arg| it.priority = arg.number(1..=255).or(it.priority))),
     (
@@ -270,6 +276,7 @@ impl InstanceConf {
             place,
             name,
             interface: None,
+            interface_place: None,
             vmac: None,
             use_vmac_addr: false,
             vmac_xmit_base: false,

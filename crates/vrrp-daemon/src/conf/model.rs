@@ -313,6 +313,8 @@ pub struct InstanceConf {
     pub unicast_word: bool,
     /// `unicast_ttl`.
     pub unicast_ttl: Option<u8>,
+    /// Where `interface` stands.
+    pub interface_place: Option<Place>,
     /// `native_ipv6`.
     pub native_ipv6: bool,
     /// `unicast_fault_no_peer`.

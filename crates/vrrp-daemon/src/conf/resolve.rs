@@ -368,7 +368,7 @@ impl Conf {
     pub fn interfaces(&self) -> Vec<(&Place, &str)> {
         let mut all = Vec::new();
         for it in &self.instances {
-            all.extend(it.interface.as_deref().map(|name| (&it.place, name)));
+            all.extend(it.interface.as_deref().map(|name| (it.interface_place.as_ref().unwrap_or(&it.place), name)));
             all.extend(it.addresses.iter().chain(&it.excluded).filter_map(|a| a.dev.as_deref().map(|dev| (&a.place, dev))));
             all.extend(it.routes.iter().flat_map(|r| r.devices().map(|dev| (&r.place, dev))));
             all.extend(it.rules.iter().flat_map(|r| r.devices().map(|dev| (&r.place, dev))));
