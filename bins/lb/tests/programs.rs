@@ -10,6 +10,7 @@ use lb_testkit::process::Process;
 use lb_testkit::wait::{Deadline, must, until};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -73,6 +74,8 @@ impl World {
         must("the master's socket", || {
             let Ok(mut stream) = UnixStream::connect(self.file("master")) else { return false };
             stream.write_all(b"show proc\n").unwrap();
+            // A master goes on to listen until its client has no more to say.
+            stream.shutdown(Shutdown::Write).unwrap();
             stream.read_to_string(&mut text).is_ok()
         });
         text
