@@ -61,7 +61,7 @@ fn memchr_free(bytes: &[u8]) -> bool {
 
 fn message(bytes: &[u8]) {
     let m = Message::parse(bytes);
-    let end = bytes.iter().rposition(|b| *b != b'\n').map_or(0, |at| at + 1);
+    let end = bytes.iter().rposition(|b| !matches!(b, b'\n' | 0)).map_or(0, |at| at + 1);
     let all = &bytes[..end];
     assert!(all.ends_with(m.text));
     assert_eq!(Message::unparsed(bytes).text, all);
