@@ -152,7 +152,8 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 fn urgent(priority: u8, lines: &str) -> String {
-    format!("global_defs {{\n vrrp_rt_priority 20\n}}\n{}", conf(priority, lines))
+    // With its usual 10 ms keepalived is killed by the kernel now and then, in the middle of a change.
+    format!("global_defs {{\n vrrp_rt_priority 20\n vrrp_rlimit_rttime 5000000\n}}\n{}", conf(priority, lines))
 }
 
 /// A master on a, a backup on b, and a client.
