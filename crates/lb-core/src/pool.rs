@@ -1,8 +1,8 @@
 //! Idle server connections of one thread, and how a thread that has none gets one of another's. A connection that the server closes, or says something on unasked, leaves the pool
 //! by itself; of those not needed for a while half are closed every `pool-purge-delay`.
 //!
-//! Holds: what is taken from the pool was silent a moment ago; `Server::idle` counts what all threads keep, `Server::idle_safe` those
-//! of them that have carried more than one request.
+//! Holds: what is taken from the pool was silent a moment ago; `Server::idle` counts what all threads keep, `Server::idle_once` those
+//! of them that have carried one request alone.
 
 use crate::proxy::{Server, Topology};
 use crate::worker::Worker;
@@ -214,7 +214,7 @@ impl Pools {
         let shelf = &mut shelves[server.pool_index];
         while let Some(at) = shelf.idle.iter().rposition(|k| k.uses >= uses) {
             let kept = shelf.idle.remove(at);
-            server.note_idle_gone(1, u32::from(kept.is_safe()));
+            server.note_idle_gone(1, u32::from(!kept.is_safe()));
             shelf.spare = shelf.spare.min(shelf.idle.len());
             self.0.offers.set(self.0.thread, server.pool_index, shelf.idle.len());
             if kept.is_silent() {
@@ -258,8 +258,8 @@ impl Pools {
             return;
         }
         server.idle.fetch_add(1, Ordering::Relaxed);
-        if kept.is_safe() {
-            server.idle_safe.fetch_add(1, Ordering::Relaxed);
+        if !kept.is_safe() {
+            server.idle_once.fetch_add(1, Ordering::Relaxed);
         }
         let mut shelves = self.0.shelves.borrow_mut();
         let shelf = &mut shelves[server.pool_index];
@@ -323,14 +323,14 @@ impl Shared {
         let mut next: Option<Instant> = None;
         for (index, shelf) in self.shelves.borrow_mut().iter_mut().enumerate() {
             let before = shelf.idle.len();
-            let (mut gone, mut safe) = (0, 0);
+            let (mut gone, mut once) = (0, 0);
             shelf.idle.retain(|kept| {
                 let stays = !kept.socket.hung_up() && !kept.has_spoken();
                 gone += u32::from(!stays);
-                safe += u32::from(!stays && kept.is_safe());
+                once += u32::from(!stays && !kept.is_safe());
                 stays
             });
-            shelf.count_gone(gone, safe);
+            shelf.count_gone(gone, once);
             if shelf.purge_at.is_some_and(|at| at <= now) {
                 if let Some(server) = &shelf.server {
                     server.fade();
@@ -362,14 +362,14 @@ impl ServerConn {
 impl Shelf {
     /// Closes the connections that were used longest ago.
     fn drop_first(&mut self, n: usize) {
-        let safe = self.idle.drain(..n).filter(|kept| kept.is_safe()).count();
-        self.count_gone(n as u32, safe as u32);
+        let once = self.idle.drain(..n).filter(|kept| !kept.is_safe()).count();
+        self.count_gone(n as u32, once as u32);
     }
 
-    /// So many have left the pool, of which so many were safe.
-    fn count_gone(&self, n: u32, safe: u32) {
+    /// So many have left the pool, of which so many had carried one request.
+    fn count_gone(&self, n: u32, once: u32) {
         if let Some(server) = &self.server {
-            server.note_idle_gone(n, safe);
+            server.note_idle_gone(n, once);
         }
     }
 }

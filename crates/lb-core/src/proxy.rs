@@ -741,7 +741,7 @@ impl Backend {
                     served: AtomicU32::new(0),
                     queued: AtomicU32::new(0),
                     idle: AtomicU32::new(0),
-                    idle_safe: AtomicU32::new(0),
+                    idle_once: AtomicU32::new(0),
                     most: AtomicU32::new(0),
                     peak: AtomicU32::new(0),
                     need: AtomicU32::new(0),

@@ -30,8 +30,8 @@ pub struct Server {
     pub queued: AtomicU32,
     /// Connections that wait idle in the threads' pools.
     pub idle: AtomicU32,
-    /// Those of them that have carried more than one request.
-    pub idle_safe: AtomicU32,
+    /// Those of them that have carried one request alone: few, so that a busy connection is counted once and not at each request.
+    pub idle_once: AtomicU32,
     /// Most streams at once (statistics: smax).
     pub most: AtomicU32,
     /// Most streams at once since the last purge, and what remains of earlier peaks.
@@ -231,12 +231,12 @@ impl Server {
         }
     }
 
-    /// So many connections have left a pool, of which so many had carried more than one request.
+    /// So many connections have left a pool, of which so many had carried one request alone.
     #[inline]
-    pub(crate) fn note_idle_gone(&self, n: u32, safe: u32) {
+    pub(crate) fn note_idle_gone(&self, n: u32, once: u32) {
         self.idle.fetch_sub(n, Ordering::Relaxed);
-        if safe != 0 {
-            self.idle_safe.fetch_sub(safe, Ordering::Relaxed);
+        if once != 0 {
+            self.idle_once.fetch_sub(once, Ordering::Relaxed);
         }
     }
 
@@ -244,8 +244,8 @@ impl Server {
     pub(crate) fn idle_by_use(&self) -> (u32, u32) {
         let idle = self.idle.load(Ordering::Relaxed);
         // Between two loads the other number may change.
-        let safe = self.idle_safe.load(Ordering::Relaxed).min(idle);
-        (idle - safe, safe)
+        let once = self.idle_once.load(Ordering::Relaxed).min(idle);
+        (once, idle - once)
     }
 
     /// Connections, in use or idle, that the server's traffic has needed at once of late.

@@ -80,9 +80,9 @@ impl Daemon {
             let who = self.users.runs(command)?;
             Some(Job::Run(Run { command: command.clone(), who, more, outlives: notice == Notice::Stop }))
         };
-        let more = || vec![kind.to_string(), name.to_string(), word.to_string(), priority.to_string()];
         let first = own.as_ref().and_then(|command| run(command, Vec::new()));
-        let second = general.and_then(|command| run(command, more()));
+        let words = vec![kind.to_string(), name.to_string(), word.to_string(), priority.to_string()];
+        let second = general.and_then(|command| run(command, words));
         first.into_iter().chain(second).for_each(|job| self.notifier.tell(job));
         self.notifier.tell(Job::Line(format!("{kind} \"{name}\" {word} {priority}\n")));
     }

@@ -3,8 +3,7 @@
 //! Holds: a wait costs what is ready, not what is watched; a timer that is armed stays as exact as it was when others come first. A
 //! descriptor that is closed is watched no more, since nobody else has a copy of it.
 
-use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::event::epoll::{CreateFlags, Event};
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime};
 use std::io;
